@@ -1,0 +1,169 @@
+//! What is wrong with a key's permissions, in one form for policies that were read and for probes that were made.
+
+use serde::{Deserialize, Serialize};
+
+use crate::evaluate::StatementRef;
+use crate::severity::{Severity, rate};
+
+/// One thing that a key can do and should not, or that a person should know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// What kind of finding it is.
+    pub kind: FindingKind,
+    /// How bad it is.
+    pub severity: Severity,
+    /// An action that shows it, such as `iam:CreateAccessKey`.
+    pub action: String,
+    /// A resource on which the action is allowed; absent where none was determined.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resource: Option<String>,
+    /// Whether it hangs on a condition or on a variable that is not known.
+    pub conditional: bool,
+    /// Read from a policy, or seen in AWS's answer.
+    pub source: Source,
+    /// The statement at fault.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub statement: Option<StatementRef>,
+    /// The pattern at fault, as written; absent for `NotAction`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pattern: Option<String>,
+    /// Further actions of the same kind that the same pattern allows; at most 24.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<Witness>,
+    /// What it means and what to do, for a person.
+    pub explanation: String,
+}
+
+/// An action on a resource.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Witness {
+    /// `iam:CreateAccessKey`.
+    pub action: String,
+    /// An ARN, or `*` for actions without resource.
+    pub resource: String,
+}
+
+/// Kinds of findings. [`FindingKind::Excess`] and [`FindingKind::Undecided`] make a key over-privileged; the others do not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FindingKind {
+    /// Allowed, and outside of what a key may do.
+    Excess,
+    /// Could not be decided at bearable cost; taken as excess.
+    Undecided,
+    /// Nothing today, but a wildcard would match actions that AWS may add.
+    Latent,
+    /// Inside of what a key may do, and still worth knowing.
+    Notice,
+}
+
+/// How a finding came about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    /// Policies were read and evaluated.
+    Static,
+    /// A call was made and AWS allowed it.
+    Observed,
+}
+
+impl Finding {
+    /// What a probe has shown: AWS allowed `action` although it should not have.
+    #[must_use]
+    pub fn observed(action: &str, resource: Option<&str>) -> Self {
+        let (service, name) = crate::action::split_action(action);
+        let known = crate::catalogue::CATALOGUE.find(&service, &name);
+        Self {
+            kind: FindingKind::Excess,
+            severity: known.map_or_else(|| rate(&service, &name, None), |known| known.severity),
+            action: action.to_owned(),
+            resource: resource.map(str::to_owned),
+            conditional: false,
+            source: Source::Observed,
+            statement: None,
+            pattern: None,
+            also: Vec::new(),
+            explanation: format!(
+                "The key was allowed to call {action}: {} Remove the permission from all policies of the user and its groups.",
+                meaning(action)
+            ),
+        }
+    }
+
+    /// Whether it makes the key over-privileged.
+    #[must_use]
+    pub const fn is_excess(&self) -> bool {
+        matches!(self.kind, FindingKind::Excess | FindingKind::Undecided)
+    }
+
+    /// All actions on resources that the finding names.
+    pub fn witnesses(&self) -> impl Iterator<Item = Witness> {
+        let first =
+            self.resource.as_ref().map(|resource| Witness { action: self.action.clone(), resource: resource.clone() });
+        first.into_iter().chain(self.also.iter().cloned())
+    }
+}
+
+/// What an action would let a thief of the key do, as a sentence.
+pub(crate) fn meaning(action: &str) -> String {
+    let lower = action.to_ascii_lowercase();
+    let (service, name) = lower.split_once(':').unwrap_or(("", &lower));
+    let known = match (service, name) {
+        ("iam", "createaccesskey") => "it makes a new key, which stays when ours is deleted.",
+        ("iam", "updateaccesskey") => "it switches deactivated keys on again.",
+        ("iam", "createloginprofile" | "updateloginprofile") => {
+            "it sets a console password, which stays when the key is deleted."
+        }
+        (
+            "iam",
+            "putuserpolicy" | "attachuserpolicy" | "putgrouppolicy" | "attachgrouppolicy" | "putrolepolicy"
+            | "attachrolepolicy",
+        ) => "it gives any permission to anybody it covers.",
+        ("iam", "createpolicyversion" | "setdefaultpolicyversion") => {
+            "it rewrites a policy, and with it the rights of all who have it."
+        }
+        ("iam", "updateassumerolepolicy") => "it lets anybody take over a role.",
+        (
+            "iam",
+            "deleteuserpermissionsboundary"
+            | "putuserpermissionsboundary"
+            | "deleterolepermissionsboundary"
+            | "putrolepermissionsboundary",
+        ) => "it lifts the ceiling over a user's or role's rights.",
+        ("iam", "deleteuserpolicy" | "detachuserpolicy" | "deletegrouppolicy" | "detachgrouppolicy") => {
+            "it removes policies, also those that deny."
+        }
+        ("iam", "createservicespecificcredential" | "resetservicespecificcredential") => {
+            "it makes other credentials, which stay when the key is deleted."
+        }
+        ("iam", "addusertogroup") => "it gives a user all rights of a group.",
+        ("iam", "passrole") => "it hands a role's rights to a service.",
+        ("iam", "taguser" | "tagrole") => "it changes attributes that other policies may trust.",
+        ("iam", "createuser") => "it makes a user.",
+        ("iam", "simulateprincipalpolicy" | "simulatecustompolicy") => "it reads what policies allow.",
+        ("iam", _) if name.starts_with("get") => "it reads the account's IAM configuration.",
+        ("iam", _) if name.starts_with("list") => "it reads names out of the account's IAM configuration.",
+        ("iam", _) => "it changes who may do what in the account.",
+        ("sts", "assumerole") => "it takes over roles that trust this account.",
+        ("sts", "getfederationtoken" | "getsessiontoken") => "it makes sessions that outlive the key.",
+        ("s3", "getobject" | "getobjectversion") => "it reads stored files.",
+        ("kms", "decrypt" | "reencryptfrom") => "it decrypts data.",
+        ("secretsmanager", "getsecretvalue" | "batchgetsecretvalue") => "it reads secrets.",
+        ("ssm", _) if name.starts_with("getparameter") => "it reads parameters, often secrets.",
+        ("ec2", "runinstances") => "it starts machines at the account's cost.",
+        ("dynamodb", "getitem" | "batchgetitem" | "query" | "scan") => "it reads stored records.",
+        _ => "",
+    };
+    if !known.is_empty() {
+        return known.to_owned();
+    }
+    let level = crate::catalogue::CATALOGUE.find(service, name).map(|action| action.level);
+    match level {
+        Some(crate::catalogue::AccessLevel::Permissions) => format!("it changes permissions in {service}."),
+        Some(crate::catalogue::AccessLevel::List | crate::catalogue::AccessLevel::Read) => {
+            format!("it reads from {service}.")
+        }
+        Some(_) => format!("it changes things in {service}."),
+        None => "it is not needed.".to_owned(),
+    }
+}

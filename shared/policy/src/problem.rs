@@ -1,0 +1,172 @@
+//! What is wrong with a document: where, why, and what to write instead.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// Why a text is not a policy that IAM takes. Holds every problem found, in the order of the text.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}{}", .problems[0], more(.problems.len() - 1))]
+pub struct ParseError {
+    problems: Vec<Problem>,
+}
+
+impl ParseError {
+    /// Wraps what was found; `first` is what `Display` shows.
+    pub(crate) fn new(first: Problem, rest: impl IntoIterator<Item = Problem>) -> Self {
+        let mut problems = vec![first];
+        problems.extend(rest);
+        Self { problems }
+    }
+
+    /// All problems, at least one, the one to repair first in front.
+    #[must_use]
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+}
+
+/// One thing wrong in a document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// What kind of mistake it is.
+    pub class: Class,
+    /// Whether the document can be read in spite of it.
+    pub level: Level,
+    /// Where, as a JSON pointer (RFC 6901); empty is the whole document.
+    pub pointer: String,
+    /// The line, counted from 1.
+    pub line: usize,
+    /// The column in characters, counted from 1.
+    pub column: usize,
+    /// What is wrong there.
+    pub message: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+impl Problem {
+    /// An error about the document as a whole.
+    pub(crate) fn at_start(class: Class, message: &str, remedy: &str) -> Self {
+        Self {
+            class,
+            level: Level::Error,
+            pointer: String::new(),
+            line: 1,
+            column: 1,
+            message: message.to_owned(),
+            remedy: remedy.to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "line {}, column {}", self.line, self.column)?;
+        if !self.pointer.is_empty() {
+            write!(out, " ({})", self.pointer)?;
+        }
+        write!(out, ": {} {}", self.message, self.remedy)
+    }
+}
+
+/// How bad a problem is, in the words of IAM Access Analyzer's policy checks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Level {
+    /// It means what AWS documents, though that is hardly what was meant.
+    Suggestion,
+    /// IAM takes the document or its meaning is clear, but it does not mean what it seems to.
+    Warning,
+    /// The document has no meaning that can be relied on. [`Document::parse`](crate::Document::parse) refuses it.
+    Error,
+}
+
+/// The kinds of mistakes. The names follow the checks in AWS's "IAM policy validation check reference" where one exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Class {
+    /// Not JSON, or not UTF-8.
+    JsonSyntax,
+    /// An object, list, number or the like where the grammar has another type.
+    DataType,
+    /// Larger than any identity policy can be.
+    OverSize,
+    /// The same key twice in one object; condition keys are compared without case.
+    DuplicateKey,
+    /// An element that the grammar does not have, or in the wrong case.
+    UnknownElement,
+    /// A `Version` that does not exist.
+    InvalidVersion,
+    /// No `Statement`, or an empty list of them.
+    MissingStatement,
+    /// A statement without `Effect`.
+    MissingEffect,
+    /// An `Effect` other than `Allow` and `Deny`.
+    InvalidEffect,
+    /// A statement without `Action` and `NotAction`.
+    MissingAction,
+    /// A statement without `Resource` and `NotResource`.
+    MissingResource,
+    /// Both an element and its `Not` form.
+    ElementCombination,
+    /// `Principal` or `NotPrincipal`, which only resource policies have.
+    PrincipalInIdentityPolicy,
+    /// A `Sid` with characters other than letters and digits.
+    SidFormat,
+    /// Two statements with one `Sid`.
+    SidNotUnique,
+    /// An action that is not `service:Name`.
+    ActionFormat,
+    /// A resource that is neither `*` nor an ARN.
+    ResourceFormat,
+    /// An empty list of actions or resources.
+    EmptyArray,
+    /// A policy variable in `Action` or `NotAction`.
+    VariableInAction,
+    /// A policy variable that is not closed, empty, or has a default without quotes.
+    VariableSyntax,
+    /// A policy variable in a document of the version of 2008, where it is plain text.
+    #[serde(rename = "variable-in-2008")]
+    VariableIn2008,
+    /// A condition operator that does not exist.
+    InvalidOperator,
+    /// A condition value that its operator can never match.
+    ConditionValue,
+}
+
+impl Class {
+    /// The name used in reports and case files.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::JsonSyntax => "json-syntax",
+            Self::DataType => "data-type",
+            Self::OverSize => "over-size",
+            Self::DuplicateKey => "duplicate-key",
+            Self::UnknownElement => "unknown-element",
+            Self::InvalidVersion => "invalid-version",
+            Self::MissingStatement => "missing-statement",
+            Self::MissingEffect => "missing-effect",
+            Self::InvalidEffect => "invalid-effect",
+            Self::MissingAction => "missing-action",
+            Self::MissingResource => "missing-resource",
+            Self::ElementCombination => "element-combination",
+            Self::PrincipalInIdentityPolicy => "principal-in-identity-policy",
+            Self::SidFormat => "sid-format",
+            Self::SidNotUnique => "sid-not-unique",
+            Self::ActionFormat => "action-format",
+            Self::ResourceFormat => "resource-format",
+            Self::EmptyArray => "empty-array",
+            Self::VariableInAction => "variable-in-action",
+            Self::VariableSyntax => "variable-syntax",
+            Self::VariableIn2008 => "variable-in-2008",
+            Self::InvalidOperator => "invalid-operator",
+            Self::ConditionValue => "condition-value",
+        }
+    }
+}
+
+fn more(count: usize) -> String {
+    if count == 0 { String::new() } else { format!(" (and {count} more)") }
+}

@@ -1,0 +1,141 @@
+//! What findings and notices say: how grave, whose fault, and what they leave alone.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use policy::{
+    Document, Finding, FindingKind, Report, Severity, Source, Subject, Verdict, check, classic, excess_over, fixture,
+    hardened,
+};
+
+fn check_with(extra: &str) -> Report {
+    let text = format!("{{\"Version\":\"2012-10-17\",\"Statement\":[{extra}]}}");
+    check(&[Document::parse(classic()).unwrap(), Document::parse(text).unwrap()], &fixture())
+}
+
+fn allow(action: &str, resource: &str) -> String {
+    format!("{{\"Effect\":\"Allow\",\"Action\":\"{action}\",\"Resource\":\"{resource}\"}}")
+}
+
+#[test]
+fn severity_follows_what_a_thief_could_do() {
+    let own = "arn:aws:iam::*:user/${aws:username}";
+    for (action, resource, severity) in [
+        ("*", "*", Severity::Critical),
+        ("iam:PutUserPolicy", own, Severity::Critical),
+        ("iam:P*U*rPolicy", own, Severity::Critical),
+        ("iam:CreateAccessKey", own, Severity::Critical),
+        ("iam:DeleteUserPermissionsBoundary", own, Severity::Critical),
+        ("sts:AssumeRole", "*", Severity::Critical),
+        ("sts:AssumeRole", "arn:aws:iam::123456789012:role/one", Severity::High),
+        ("iam:UpdateAccessKey", own, Severity::High),
+        ("iam:TagUser", own, Severity::High),
+        ("kms:Decrypt", "*", Severity::High),
+        ("s3:GetObject", "*", Severity::High),
+        ("sns:*", "*", Severity::High),
+        ("sns:AddPermission", "*", Severity::High),
+        ("sns:Publish", "*", Severity::Medium),
+        ("iam:DeleteUser", own, Severity::Medium),
+        ("iam:GetRolePolicy", "*", Severity::Medium),
+        ("iam:GetUserPolicy", own, Severity::Low),
+        ("iam:ListAccessKeys", own, Severity::Low),
+        ("s3:ListBucket", "*", Severity::Low),
+        ("sesv2:SendEmail", "*", Severity::Low),
+    ] {
+        let report = check_with(&allow(action, resource));
+        assert_eq!(report.verdict, Verdict::Overprivileged, "{action}");
+        assert_eq!(report.findings[0].severity, severity, "{action} on {resource}");
+    }
+}
+
+#[test]
+fn a_finding_names_statement_pattern_witness_and_condition() {
+    let conditional = "{\"Sid\":\"Keys\",\"Effect\":\"Allow\",\"Action\":[\"ses:GetAccount\",\"iam:?reateAccess*\"],\"Resource\":\"arn:aws:iam::*:user/${aws:username}\",\
+                       \"Condition\":{\"IpAddress\":{\"aws:SourceIp\":\"203.0.113.0/24\"}}}";
+    let report = check_with(&format!("{},{conditional}", allow("ses:GetAccount", "*")));
+    let finding = &report.findings[0];
+    let statement = finding.statement.as_ref().unwrap();
+    assert_eq!((statement.document, statement.statement, statement.sid.as_deref()), (1, 1, Some("Keys")));
+    assert_eq!(finding.pattern.as_deref(), Some("iam:?reateAccess*"));
+    assert_eq!(
+        (finding.action.as_str(), finding.resource.as_deref()),
+        ("iam:CreateAccessKey", Some("arn:aws:iam::123456789012:user/mailer"))
+    );
+    assert!(finding.conditional && finding.source == Source::Static);
+    assert!(finding.explanation.contains("stays when ours is deleted"), "{}", finding.explanation);
+}
+
+#[test]
+fn a_pattern_for_future_actions_is_latent_and_no_excess() {
+    let report = check_with(&allow("iam:DeleteAccessKey*", "arn:aws:iam::*:user/${aws:username}"));
+    assert_eq!(report.verdict, Verdict::Sufficient);
+    let kinds: Vec<(FindingKind, Severity)> =
+        report.findings.iter().map(|finding| (finding.kind, finding.severity)).collect();
+    assert_eq!(kinds, [(FindingKind::Latent, Severity::Low)]);
+}
+
+#[test]
+fn the_classic_policy_is_accepted_with_notices_and_the_hardened_one_without() {
+    let report = check(&[Document::parse(classic()).unwrap()], &fixture());
+    assert_eq!((report.verdict, report.findings.len()), (Verdict::Sufficient, 0));
+    for action in ["ses:CreateEmailIdentityPolicy", "iam:DeleteAccessKey", "sts:GetSessionToken"] {
+        assert!(
+            report.notices.iter().any(|notice| notice.action == action && notice.kind == FindingKind::Notice),
+            "{action}"
+        );
+    }
+    let subject = Subject { configuration_set: Some("sendingbee-events".to_owned()), ..fixture() };
+    let report = check(&[Document::parse(hardened("123456789012").unwrap()).unwrap()], &subject);
+    assert_eq!((report.verdict, report.findings, report.notices), (Verdict::Minimal, vec![], vec![]));
+}
+
+#[test]
+fn a_user_with_a_path_is_served_by_the_pair_of_resources() {
+    let subject = Subject { user_path: Some("/service/mail/".to_owned()), configuration_set: None, ..fixture() };
+    let report = check(&[Document::parse(hardened("123456789012").unwrap()).unwrap()], &subject);
+    assert_eq!(
+        (report.verdict, report.subject.user_arn.as_str()),
+        (Verdict::Minimal, "arn:aws:iam::123456789012:user/service/mail/mailer")
+    );
+}
+
+#[test]
+fn what_is_not_given_is_taken_from_the_policy_and_said() {
+    let own = "arn:aws:iam::210987654321:user/team/sender";
+    let text =
+        format!("{{\"Version\":\"2012-10-17\",\"Statement\":[{},{}]}}", allow("ses:*", "*"), allow("iam:GetUser", own));
+    let report = check(&[Document::parse(text).unwrap()], &Subject::default());
+    assert_eq!(report.subject.user_arn, own);
+    assert_eq!(report.subject.assumed, ["account_id", "user_name", "user_path", "region"]);
+    assert_eq!(report.missing, ["iam:DeleteAccessKey"]);
+    assert!(report.gaps[0].explanation.contains("No statement allows"), "{}", report.gaps[0].explanation);
+}
+
+#[test]
+fn another_partition_has_its_own_ceiling() {
+    let text = classic().replace("arn:aws:", "arn:aws-cn:");
+    let subject = Subject { region: Some("cn-north-1".to_owned()), ..fixture() };
+    assert_eq!(check(&[Document::parse(text).unwrap()], &subject).verdict, Verdict::Sufficient);
+}
+
+#[test]
+fn any_two_policies_can_be_compared() {
+    let read = |text: &str| [Document::parse(text).unwrap()];
+    let narrow = read(&hardened("123456789012").unwrap());
+    let wide = read(classic());
+    assert_eq!(excess_over(&narrow, &wide, &fixture()), vec![]);
+    let over = excess_over(&wide, &narrow, &fixture());
+    assert!(over.iter().all(Finding::is_excess) && !over.is_empty());
+}
+
+#[test]
+fn a_probe_speaks_the_same_language() {
+    let finding = Finding::observed("dynamodb:ListTables", Some("*"));
+    assert_eq!(
+        (finding.kind, finding.severity, finding.source),
+        (FindingKind::Excess, Severity::Low, Source::Observed)
+    );
+    let json = serde_json::to_value(&finding).unwrap();
+    assert_eq!(
+        (&json["kind"], &json["source"], &json["severity"]),
+        (&"excess".into(), &"observed".into(), &"low".into())
+    );
+}
