@@ -1,0 +1,178 @@
+//! Sealing and opening secrets.
+//!
+//! KMS encrypts up to 4,096 bytes and a secret has 40, so it goes through KMS itself: no data keys, no cryptography of
+//! ours. The encryption context makes a ciphertext useless on any other record, and each function's role may use one
+//! operation on one lane.
+
+use aws_sdk_kms::Client;
+use aws_sdk_kms::primitives::Blob;
+use sha2::{Digest as _, Sha256};
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use crate::record::{AccessKeyId, Lane, ProviderId, TenantId};
+use crate::runtime::{Environment, MissingVariable};
+use crate::tenant::SecretAccessKey;
+
+/// A lane could not be sealed or opened. KMS's answer is not repeated.
+#[derive(Debug, Error)]
+pub enum CustodyError {
+    /// KMS did not answer, or was throttled: nothing is said about the secret.
+    #[error("KMS did not answer for the {lane} lane of {access_key_id}")]
+    Unavailable {
+        /// The lane.
+        lane: &'static str,
+        /// Whose secret.
+        access_key_id: String,
+    },
+    /// KMS refused: a wrong context, a foreign ciphertext, a disabled key or a missing grant.
+    #[error("KMS refused the {lane} lane of {access_key_id} ({code})")]
+    Refused {
+        /// The lane.
+        lane: &'static str,
+        /// Whose secret.
+        access_key_id: String,
+        /// KMS's error code.
+        code: String,
+    },
+    /// What was sealed is no secret access key.
+    #[error("the {lane} lane of {access_key_id} holds no secret access key")]
+    Content {
+        /// The lane.
+        lane: &'static str,
+        /// Whose secret.
+        access_key_id: String,
+    },
+}
+
+/// A sealed secret: KMS's ciphertext.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Sealed(Vec<u8>);
+
+/// Whose secret it is: the encryption context, less the lane.
+#[derive(Clone, Copy)]
+pub struct Holder<'a> {
+    /// The tenant.
+    pub tenant_id: &'a TenantId,
+    /// The provider.
+    pub provider_id: &'a ProviderId,
+    /// The key.
+    pub access_key_id: &'a AccessKeyId,
+}
+
+/// One lane: a KMS key and what it is for.
+#[derive(Clone, Debug)]
+pub struct Custody {
+    client: Client,
+    key: String,
+    lane: Lane,
+}
+
+impl Sealed {
+    /// A ciphertext as it was stored.
+    pub fn new(ciphertext: Vec<u8>) -> Self {
+        Self(ciphertext)
+    }
+
+    /// The ciphertext.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Tells this ciphertext from any other, so that an opened secret can be kept for exactly it.
+    pub fn digest(&self) -> [u8; 32] {
+        Sha256::digest(&self.0).into()
+    }
+}
+
+impl Custody {
+    /// The lane whose key `SEND_LANE_KEY` or `REVOKE_LANE_KEY` names.
+    ///
+    /// # Errors
+    /// The variable is missing.
+    pub fn new(client: Client, environment: &Environment, lane: Lane) -> Result<Self, MissingVariable> {
+        let variable = match lane {
+            Lane::Send => "SEND_LANE_KEY",
+            Lane::Revoke => "REVOKE_LANE_KEY",
+        };
+        Ok(Self { client, key: environment.required(variable)?, lane })
+    }
+
+    /// Seals a secret for its holder.
+    ///
+    /// # Errors
+    /// KMS refused or did not answer.
+    pub async fn seal(&self, holder: Holder<'_>, secret: &SecretAccessKey) -> Result<Sealed, CustodyError> {
+        let answer = self
+            .client
+            .encrypt()
+            .key_id(&self.key)
+            .plaintext(Blob::new(secret.expose().as_bytes()))
+            .set_encryption_context(Some(self.context(holder)))
+            .send()
+            .await
+            .map_err(|error| self.failed(holder, &error))?;
+        answer.ciphertext_blob.map(|blob| Sealed(blob.into_inner())).ok_or_else(|| CustodyError::Unavailable {
+            lane: self.lane.as_str(),
+            access_key_id: holder.access_key_id.masked(),
+        })
+    }
+
+    /// Opens a secret for its holder.
+    ///
+    /// # Errors
+    /// KMS refused or did not answer, or what was sealed is no secret.
+    pub async fn open(&self, holder: Holder<'_>, sealed: &Sealed) -> Result<SecretAccessKey, CustodyError> {
+        let answer = self
+            .client
+            .decrypt()
+            .key_id(&self.key)
+            .ciphertext_blob(Blob::new(sealed.bytes()))
+            .set_encryption_context(Some(self.context(holder)))
+            .send()
+            .await
+            .map_err(|error| self.failed(holder, &error))?;
+        let plaintext = Zeroizing::new(answer.plaintext.map(Blob::into_inner).unwrap_or_default());
+        std::str::from_utf8(&plaintext).ok().and_then(|text| SecretAccessKey::from_pasted(text).ok()).ok_or_else(|| {
+            CustodyError::Content { lane: self.lane.as_str(), access_key_id: holder.access_key_id.masked() }
+        })
+    }
+
+    fn context(&self, holder: Holder<'_>) -> std::collections::HashMap<String, String> {
+        [
+            ("tenant_id", holder.tenant_id.as_str()),
+            ("provider_id", holder.provider_id.as_str()),
+            ("access_key_id", holder.access_key_id.as_str()),
+            ("lane", self.lane.as_str()),
+        ]
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+    }
+
+    fn failed<E, R>(
+        &self,
+        holder: Holder<'_>,
+        error: &aws_smithy_runtime_api::client::result::SdkError<E, R>,
+    ) -> CustodyError
+    where
+        E: aws_smithy_types::error::metadata::ProvideErrorMetadata,
+    {
+        let lane = self.lane.as_str();
+        let access_key_id = holder.access_key_id.masked();
+        let code = error.as_service_error().and_then(|error| error.code());
+        match code {
+            Some(
+                code @ ("InvalidCiphertextException"
+                | "IncorrectKeyException"
+                | "AccessDeniedException"
+                | "AccessDenied"
+                | "DisabledException"
+                | "NotFoundException"
+                | "KMSInvalidStateException"
+                | "InvalidKeyUsageException"),
+            ) => CustodyError::Refused { lane, access_key_id, code: code.to_owned() },
+            _ => CustodyError::Unavailable { lane, access_key_id },
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! Strict JSON: unknown fields are errors, and an error names the field, never the value.
+
+use aws_lambda_events::encodings::Body;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_path_to_error::Segment;
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use super::{Problem, Request, Response};
+
+/// A field of a document is not what it should be. The value is in here nowhere, and neither is a name that nobody of us
+/// chose: people paste secrets into the wrong place.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{field}: {problem}")]
+pub struct FieldError {
+    /// Path of the field, such as `scope.provider_id` or `to[2]`; `body` for the document itself.
+    pub field: String,
+    /// What is wrong and what would be right.
+    pub problem: String,
+}
+
+impl FieldError {
+    /// An error of this field.
+    pub fn new(field: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self { field: field.into(), problem: problem.into() }
+    }
+}
+
+/// The request's body as `T`.
+///
+/// # Errors
+/// A 400 problem that names the field.
+pub fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Problem> {
+    let text = request.body.as_deref().unwrap_or_default();
+    let decoded;
+    let bytes = if request.is_base64_encoded {
+        decoded = Zeroizing::new(
+            STANDARD.decode(text).map_err(|_| Problem::bad_request(&FieldError::new("body", "is not valid base64")))?,
+        );
+        decoded.as_slice()
+    } else {
+        text.as_bytes()
+    };
+    decode(bytes).map_err(|error| Problem::bad_request(&error))
+}
+
+/// A JSON object as `T`.
+///
+/// # Errors
+/// [`FieldError`] names the field; serde's own text, which quotes values, stays here.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, FieldError> {
+    // serde reads an array as a struct too, member by member without their names.
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        return Err(FieldError::new("body", "must be a JSON object"));
+    }
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut json)
+        .map_err(|error| field_error(&error.path().iter().collect::<Vec<_>>(), error.inner()))?;
+    json.end().map_err(|error| field_error(&[], &error))?;
+    Ok(value)
+}
+
+/// A JSON answer.
+pub fn respond(status: u16, body: &impl Serialize) -> Response {
+    match serde_json::to_string(body) {
+        Ok(body) => answer(status, "application/json", body),
+        Err(_) => Problem::internal().into(),
+    }
+}
+
+pub(super) fn answer(status: u16, content_type: &'static str, body: String) -> Response {
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    let mut response = Response::default();
+    response.status_code = i64::from(status);
+    response.headers = headers;
+    response.body = Some(Body::Text(body));
+    response
+}
+
+/// Turns serde's error into a field's name and a fixed text.
+fn field_error(path: &[&Segment], error: &serde_json::Error) -> FieldError {
+    let text = error.to_string();
+    if error.is_syntax() || error.is_eof() {
+        return FieldError::new(
+            "body",
+            format!("is not valid JSON at line {}, column {}", error.line(), error.column()),
+        );
+    }
+    if let Some(name) = named(&text, "missing field `") {
+        return FieldError::new(shown(&within(path, name)), "is missing");
+    }
+    if let Some(name) = named(&text, "unknown field `") {
+        let path = within(path, name);
+        return match path.split_last() {
+            // serde's quote ends at a backtick of the name's own, the path has it whole.
+            Some((Part::Name(name), parent)) if !is_identifier(name) => {
+                FieldError::new(shown(parent), "has an unknown field; remove it")
+            }
+            _ => FieldError::new(shown(&path), "is not a known field; remove it"),
+        };
+    }
+    if let Some(name) = named(&text, "duplicate field `") {
+        return FieldError::new(shown(&within(path, name)), "is given twice");
+    }
+    let here: Vec<_> = path.iter().map(|segment| part(segment)).collect();
+    // Texts of our own types start with this mark and hold no value.
+    if let Some((_, ours)) = text.split_once(OURS) {
+        let ours = ours.rsplit_once(" at line ").map_or(ours, |(ours, _)| ours);
+        return FieldError::new(shown(&here), ours);
+    }
+    FieldError::new(shown(&here), "has the wrong type or form")
+}
+
+/// Starts the texts of errors that our own `Deserialize` implementations give; what follows may be shown.
+pub(crate) const OURS: &str = "\u{1}";
+
+/// A part of a path: a name, or an index in brackets.
+enum Part<'a> {
+    Name(&'a str),
+    Index(usize),
+}
+
+fn part(segment: &Segment) -> Part<'_> {
+    match segment {
+        Segment::Seq { index } => Part::Index(*index),
+        Segment::Map { key } => Part::Name(key),
+        Segment::Enum { variant } => Part::Name(variant),
+        Segment::Unknown => Part::Name("?"),
+    }
+}
+
+/// The path of the field `name`. Where serde stopped at the name itself, the path ends with it already.
+fn within<'a>(path: &[&'a Segment], name: &'a str) -> Vec<Part<'a>> {
+    let mut parts: Vec<_> = path.iter().map(|segment| part(segment)).collect();
+    if !matches!(parts.last(), Some(Part::Name(last)) if last.starts_with(name)) {
+        parts.push(Part::Name(name));
+    }
+    parts
+}
+
+/// A path as callers write it. A key that they chose, such as a header's name, is shown where it looks like a name.
+fn shown(path: &[Part<'_>]) -> String {
+    let mut shown = String::new();
+    for part in path {
+        match part {
+            Part::Index(index) => shown.push_str(&format!("[{index}]")),
+            Part::Name(name) => {
+                if !shown.is_empty() {
+                    shown.push('.');
+                }
+                shown.push_str(if is_name(name) { name } else { "?" });
+            }
+        }
+    }
+    if shown.is_empty() { "body".to_owned() } else { shown }
+}
+
+/// The name that serde quotes.
+fn named<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
+    text.strip_prefix(prefix)?.split_once('`').map(|(name, _)| name)
+}
+
+/// Whether an unknown name is one that a caller can have meant: 1 to 40 of `a-z`, `0-9` and `_`. Others are not repeated,
+/// because people paste secrets into the wrong place.
+pub fn is_identifier(name: &str) -> bool {
+    (1..=40).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+}
+
+/// Whether a key can be a name. A secret access key has 40 characters.
+fn is_name(name: &str) -> bool {
+    is_identifier(name)
+        || (1..40).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Outer {
+        #[expect(dead_code, reason = "only parsed")]
+        name: String,
+        #[expect(dead_code, reason = "only parsed")]
+        inner: Inner,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Inner {
+        #[expect(dead_code, reason = "only parsed")]
+        count: u8,
+    }
+
+    #[test]
+    fn an_error_names_the_field_and_never_the_value() {
+        let cases = [
+            (r#"{"name":"a"}"#, "inner: is missing"),
+            (r#"{"name":"a","inner":{}}"#, "inner.count: is missing"),
+            (r#"{"name":"a","inner":{"count":"SECRET"}}"#, "inner.count: has the wrong type or form"),
+            (r#"{"name":"a","inner":{"count":300}}"#, "inner.count: has the wrong type or form"),
+            (r#"{"name":"a","inner":{"count":1,"x":"SECRET"}}"#, "inner.x: is not a known field; remove it"),
+            (r#"{"name":"a","inner":{"count":1,"a b":1}}"#, "inner: has an unknown field; remove it"),
+            (r#"{"name":"a","SECRET":1}"#, "body: has an unknown field; remove it"),
+            (r#"{"name":"a","wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLESECRET":1}"#, "body: has an unknown field; remove it"),
+            (r#"{"name":"a","a`SECRET":1}"#, "body: has an unknown field; remove it"),
+            (r#"{"name":"a","":1}"#, "body: has an unknown field; remove it"),
+            (r#"{"name":"a","name":"SECRET"}"#, "name: is given twice"),
+            (r#"{"name":"a","SECRET"#, "body: is not valid JSON at line 1, column 19"),
+            (r#"["SECRET"]"#, "body: must be a JSON object"),
+            (r#" ["SECRET",{"count":1}]"#, "body: must be a JSON object"),
+            (r#"{"name":"a","inner":{"count":1}} SECRET"#, "body: is not valid JSON at line 1, column 34"),
+        ];
+        for (json, expected) in cases {
+            let error = decode::<Outer>(json.as_bytes()).unwrap_err().to_string();
+            assert_eq!(error, expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_a_caller_chose_is_shown_where_it_is_a_name() {
+        let cases = [
+            (r#"{"List-Unsubscribe":{"count":1},"x":{"count":""}}"#, "x.count"),
+            (r#"{"List-Unsubscribe":[]}"#, "List-Unsubscribe"),
+            (r#"{"wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY":[]}"#, "?"),
+            (r#"{"wJalrXUtnFEMIIK7MDENGIbPxRfiCYEXAMPLEKEY":{}}"#, "?.count"),
+        ];
+        for (json, expected) in cases {
+            let error = decode::<std::collections::BTreeMap<String, Inner>>(json.as_bytes()).unwrap_err();
+            assert_eq!(error.field, expected, "{json}");
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! JSON in, JSON and `application/problem+json` (RFC 9457) out, in the shapes of API Gateway's payload format 2.0.
+
+mod json;
+mod problem;
+
+pub use aws_lambda_events::apigw::{ApiGatewayV2httpRequest as Request, ApiGatewayV2httpResponse as Response};
+pub(crate) use json::OURS;
+pub use json::{FieldError, body, decode, is_identifier, respond};
+pub use problem::Problem;

@@ -1,0 +1,154 @@
+//! Ids: ours (`prv_…`, `rvk_…`) and the operator's (tenant, mail).
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use thiserror::Error;
+use ulid::Ulid;
+
+use crate::http::OURS;
+use crate::runtime::{Ambient, ulid_at};
+
+/// The text is not an id of this kind; the message says what would be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub struct InvalidId(&'static str);
+
+/// The operator's own string for a customer: 1 to 128 characters without blanks, control characters or `#`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct TenantId(String);
+
+/// The caller's idempotency key of a mail within its provider: 1 to 256 characters without control characters.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct MailId(String);
+
+/// A provider's id, `prv_` and a ULID.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ProviderId(String);
+
+/// An order's id, `rvk_` and a ULID.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct OrderId(String);
+
+impl ProviderId {
+    /// A new id.
+    pub fn new(ambient: &Ambient) -> Self {
+        Self(format!("prv_{}", ambient.ulid()))
+    }
+}
+
+impl OrderId {
+    /// A new id.
+    pub fn new(ambient: &Ambient) -> Self {
+        Self(format!("rvk_{}", ambient.ulid()))
+    }
+
+    /// The id of the order that answers an event: the same for every delivery of it, so a replay finds its order.
+    pub fn of_event(event_id: &str, time: Timestamp) -> Self {
+        let digest = Sha256::digest(event_id.as_bytes());
+        let bits = digest.iter().take(10).fold(0_u128, |bits, byte| (bits << 8) | u128::from(*byte));
+        Self(format!("rvk_{}", ulid_at(time, bits)))
+    }
+}
+
+fn tenant_id(text: &str) -> Result<(), InvalidId> {
+    let good = (1..=128).contains(&text.chars().count())
+        && !text.chars().any(|c| c.is_control() || c.is_whitespace() || c == '#');
+    good.then_some(()).ok_or(InvalidId("must be 1 to 128 characters without blanks, control characters or `#`"))
+}
+
+fn mail_id(text: &str) -> Result<(), InvalidId> {
+    let good = (1..=256).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+    good.then_some(()).ok_or(InvalidId("must be 1 to 256 characters without control characters"))
+}
+
+fn provider_id(text: &str) -> Result<(), InvalidId> {
+    prefixed(text, "prv_").ok_or(InvalidId("must be a provider id, `prv_` and a ULID"))
+}
+
+fn order_id(text: &str) -> Result<(), InvalidId> {
+    prefixed(text, "rvk_").ok_or(InvalidId("must be an order id, `rvk_` and a ULID"))
+}
+
+/// A ULID has many spellings; only the canonical one is an id, so that one thing has one key.
+fn prefixed(text: &str, prefix: &str) -> Option<()> {
+    let ulid = text.strip_prefix(prefix)?;
+    let parsed = Ulid::from_string(ulid).ok()?;
+    (parsed.to_string() == ulid).then_some(())
+}
+
+macro_rules! id {
+    ($($name:ident by $check:ident),+) => {$(
+        impl $name {
+            /// The id's text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+
+            /// Takes a text that is an id of this kind.
+            ///
+            /// # Errors
+            /// [`InvalidId`] says what such an id looks like, without the text.
+            pub fn parse(text: &str) -> Result<Self, InvalidId> {
+                $check(text).map(|()| Self(text.to_owned()))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str(&self.0)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = String;
+
+            fn try_from(text: String) -> Result<Self, String> {
+                Self::parse(&text).map_err(|error| format!("{OURS}{error}"))
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.0
+            }
+        }
+    )+};
+}
+
+id!(TenantId by tenant_id, MailId by mail_id, ProviderId by provider_id, OrderId by order_id);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_taken_in_their_one_form() {
+        let ulid = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
+        assert!(ProviderId::parse(&format!("prv_{ulid}")).is_ok());
+        assert!(ProviderId::parse(&format!("prv_{}", ulid.to_lowercase())).is_err());
+        assert!(ProviderId::parse(&format!("rvk_{ulid}")).is_err());
+        assert!(OrderId::parse(&format!("rvk_{ulid}")).is_ok());
+        assert!(TenantId::parse("acme").is_ok());
+        for bad in ["", "a b", "a#b", "a\nb"] {
+            assert!(TenantId::parse(bad).is_err(), "{bad:?}");
+        }
+        assert!(MailId::parse("order 1234 receipt").is_ok());
+        assert!(MailId::parse(&"x".repeat(257)).is_err());
+    }
+
+    #[test]
+    fn a_replayed_event_has_the_same_order() {
+        let time = Timestamp::UNIX_EPOCH;
+        let order = OrderId::of_event("event-1", time);
+        assert_eq!(order, OrderId::of_event("event-1", time));
+        assert_ne!(order, OrderId::of_event("event-2", time));
+        assert!(OrderId::parse(order.as_str()).is_ok());
+    }
+}

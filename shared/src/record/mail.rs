@@ -1,0 +1,115 @@
+//! The ledger's rows: each mail's fate.
+
+use aws_sdk_dynamodb::Client;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::item::{from_item, string};
+use super::{MailId, ProviderId, RecordError};
+use crate::runtime::{Environment, MissingVariable};
+
+/// The Mails table.
+#[derive(Clone, Debug)]
+pub struct Mails {
+    /// DynamoDB.
+    pub client: Client,
+    /// The table's name.
+    pub table: String,
+}
+
+/// Where a mail is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Somebody is sending it until the lease ends; after that it is in doubt.
+    Claimed,
+    /// SES did not take it; it will be tried again.
+    NotAccepted,
+    /// SES took it.
+    Sent,
+    /// It will never be sent; the reason says why.
+    Rejected,
+    /// SES may or may not have taken it, and nobody will send it again.
+    InDoubt,
+    /// It was not sent in time.
+    Expired,
+}
+
+/// A row of the ledger. No address, subject or body: only a digest of the content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Row {
+    /// The provider.
+    pub provider_id: ProviderId,
+    /// The caller's idempotency key.
+    pub mail_id: MailId,
+    /// Where it is.
+    pub state: State,
+    /// Digest of the content, with its version: another content under the same id is another mail.
+    pub digest: String,
+    /// When it was first handed over.
+    pub first_seen: Timestamp,
+    /// When the row last changed.
+    pub updated_at: Timestamp,
+    /// How often it was claimed.
+    pub attempts: u32,
+    /// How often a claim was taken over in doubt, each of which may have sent a copy.
+    #[serde(default)]
+    pub takeovers: u32,
+    /// Who holds the claim.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// When the claim ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease_until: Option<Timestamp>,
+    /// SES's id of the mail that it took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ses_message_id: Option<String>,
+    /// Why it was rejected, is in doubt or was not accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// DynamoDB's TTL, in epoch seconds. A row past it that is still there counts.
+    pub expires_at: i64,
+}
+
+impl Mails {
+    /// The table that `MAILS_TABLE` names.
+    ///
+    /// # Errors
+    /// The variable is missing.
+    pub fn new(client: Client, environment: &Environment) -> Result<Self, MissingVariable> {
+        Ok(Self { client, table: environment.required("MAILS_TABLE")? })
+    }
+
+    /// A mail's row, read consistently.
+    ///
+    /// # Errors
+    /// DynamoDB did not answer, or the row cannot be read.
+    pub async fn get(&self, provider_id: &ProviderId, mail_id: &MailId) -> Result<Option<Row>, RecordError> {
+        let pk = mail_pk(provider_id, mail_id);
+        self.client
+            .get_item()
+            .table_name(&self.table)
+            .key("pk", string(&pk))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(RecordError::dynamodb("GetItem", &pk))?
+            .item
+            .map(|item| from_item(&pk, item))
+            .transpose()
+    }
+}
+
+/// Partition key of a mail's row. A hash, because mail ids are the caller's and may say something about people.
+pub fn mail_pk(provider_id: &ProviderId, mail_id: &MailId) -> String {
+    let digest =
+        Sha256::new().chain_update(provider_id.as_str()).chain_update([0]).chain_update(mail_id.as_str()).finalize();
+    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("mail#{hex}")
+}
+
+/// Partition key of the rate item of an account and Region: SES's quota is per both.
+pub fn rate_pk(account_id: &str, region: &str) -> String {
+    format!("rate#{account_id}#{region}")
+}

@@ -1,0 +1,89 @@
+//! The Secrets table: sealed secrets and nothing else.
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde::{Deserialize, Serialize};
+
+use super::item::string;
+use super::{AccessKeyId, Item, RecordError};
+use crate::custody::Sealed;
+use crate::runtime::{Environment, MissingVariable};
+
+/// Which copy of a secret: the same one is sealed twice, under a KMS key each, so that shredding the one stops sending
+/// while the other can still revoke.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lane {
+    /// Opened by `send` only.
+    Send,
+    /// Opened by `revoke-worker` only.
+    Revoke,
+}
+
+impl Lane {
+    /// The lane's name in sort keys and in the encryption context.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Send => "send",
+            Self::Revoke => "revoke",
+        }
+    }
+}
+
+/// The Secrets table.
+#[derive(Clone, Debug)]
+pub struct Secrets {
+    /// DynamoDB.
+    pub client: Client,
+    /// The table's name.
+    pub table: String,
+}
+
+impl Secrets {
+    /// The table that `SECRETS_TABLE` names.
+    ///
+    /// # Errors
+    /// The variable is missing.
+    pub fn new(client: Client, environment: &Environment) -> Result<Self, MissingVariable> {
+        Ok(Self { client, table: environment.required("SECRETS_TABLE")? })
+    }
+
+    /// The key of a sealed secret.
+    pub fn key(access_key_id: &AccessKeyId, lane: Lane) -> Item {
+        Item::from([
+            ("access_key_id".to_owned(), string(access_key_id.as_str())),
+            ("lane".to_owned(), string(lane.as_str())),
+        ])
+    }
+
+    /// A sealed secret as an item.
+    pub fn item(access_key_id: &AccessKeyId, lane: Lane, sealed: &Sealed) -> Item {
+        let mut item = Self::key(access_key_id, lane);
+        item.insert("ciphertext".to_owned(), AttributeValue::B(Blob::new(sealed.bytes())));
+        item
+    }
+
+    /// The sealed secret of an item; `None` where it holds none.
+    pub fn sealed(item: &Item) -> Option<Sealed> {
+        let ciphertext = item.get("ciphertext")?.as_b().ok()?;
+        Some(Sealed::new(ciphertext.as_ref().to_vec()))
+    }
+
+    /// A sealed secret, read consistently.
+    ///
+    /// # Errors
+    /// DynamoDB did not answer.
+    pub async fn get(&self, access_key_id: &AccessKeyId, lane: Lane) -> Result<Option<Sealed>, RecordError> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(Self::key(access_key_id, lane)))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(RecordError::dynamodb("GetItem", format!("{access_key_id}/{}", lane.as_str())))?;
+        Ok(answer.item.as_ref().and_then(Self::sealed))
+    }
+}

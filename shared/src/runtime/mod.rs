@@ -1,0 +1,17 @@
+//! What a cold start builds once: environment, clock, connector and the clients of our own account.
+//!
+//! Every ambient effect (time, randomness, environment) enters here as a value, so that everything else is a function
+//! of its arguments.
+
+mod ambient;
+mod config;
+mod connector;
+mod environment;
+mod serve;
+
+pub use ambient::Ambient;
+pub(crate) use ambient::ulid_at;
+pub use config::own_config;
+pub use connector::Connector;
+pub use environment::{Environment, MissingVariable};
+pub use serve::serve;

@@ -1,0 +1,27 @@
+//! The loop between Lambda and a handler.
+
+use std::convert::Infallible;
+use std::future::Future;
+
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Serves events until Lambda ends the process. A handler cannot fail: the runtime would log its error with `Debug`,
+/// and whatever went wrong has an answer (a problem, a partial batch response) that says it better.
+///
+/// # Errors
+/// The Runtime API is gone.
+pub async fn serve<Event, Answer, Handler, Handled>(handler: Handler) -> Result<(), Error>
+where
+    Event: DeserializeOwned,
+    Answer: Serialize,
+    Handler: Fn(LambdaEvent<Event>) -> Handled,
+    Handled: Future<Output = Answer>,
+{
+    lambda_runtime::run(service_fn(|event| {
+        let handled = handler(event);
+        async { Ok::<_, Infallible>(handled.await) }
+    }))
+    .await
+}

@@ -1,0 +1,151 @@
+//! Events on our bus for what an operator must know.
+
+use aws_sdk_eventbridge::Client;
+use aws_sdk_eventbridge::types::PutEventsRequestEntry;
+use jiff::Timestamp;
+use serde::Serialize;
+use thiserror::Error;
+
+use crate::record::{AccessKeyId, OrderId, ProviderId, TenantId};
+use crate::runtime::{Environment, MissingVariable};
+
+/// An event could not be put on the bus.
+#[derive(Debug, Error)]
+#[error("put event {detail_type} of provider {provider_id}")]
+pub struct PutEventFailed {
+    detail_type: &'static str,
+    provider_id: String,
+}
+
+/// What happened, as the event's `detail`. Ids and reasons only: every field here is public.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Event {
+    /// `Provider Verified`: a credential was taken.
+    ProviderVerified(ProviderEvent),
+    /// `Provider Suspended`: no mail goes out until an operator or the tenant has acted.
+    ProviderSuspended(ProviderEvent),
+    /// `Mail Rejected`: this mail will never be sent.
+    MailRejected(MailEvent),
+    /// `Mail In Doubt`: SES may or may not have taken it and nobody will send it again.
+    MailInDoubt(MailEvent),
+    /// `Mail Expired`: not sent in time.
+    MailExpired(MailEvent),
+    /// `Provider Revoked`: the key was seen dead.
+    ProviderRevoked(KeyEvent),
+    /// `Revocation Blocked`: the key is alive and somebody has to act.
+    RevocationBlocked(KeyEvent),
+}
+
+/// What happened to a provider.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ProviderEvent {
+    /// The operator's name for the tenant.
+    pub tenant_id: TenantId,
+    /// The provider.
+    pub provider_id: ProviderId,
+    /// The tenant's AWS account.
+    pub account_id: String,
+    /// Why, where there is something to say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// What happened to a mail.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct MailEvent {
+    /// The operator's name for the tenant, as the mail said it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tenant_id: Option<String>,
+    /// The provider, as the mail said it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider_id: Option<String>,
+    /// The caller's idempotency key. Absent where the message could not be read that far.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mail_id: Option<String>,
+    /// The SQS message that carried it.
+    pub message_id: String,
+    /// Why: a code and, where a field is at fault, its name; never its value.
+    pub reason: String,
+}
+
+/// What happened to an access key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct KeyEvent {
+    /// The operator's name for the tenant.
+    pub tenant_id: TenantId,
+    /// The provider.
+    pub provider_id: ProviderId,
+    /// The tenant's AWS account.
+    pub account_id: String,
+    /// The access key id, which is no secret and which the tenant needs in order to act.
+    pub access_key_id: AccessKeyId,
+    /// The key's state: `revoked` or `revocation_blocked`.
+    pub state: String,
+    /// `refused_unproven`, `quarantined`, …
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The orders that wanted it revoked.
+    pub orders: Vec<OrderId>,
+}
+
+impl Event {
+    /// EventBridge's `detail-type`.
+    pub fn detail_type(&self) -> &'static str {
+        match self {
+            Self::ProviderVerified(_) => "Provider Verified",
+            Self::ProviderSuspended(_) => "Provider Suspended",
+            Self::MailRejected(_) => "Mail Rejected",
+            Self::MailInDoubt(_) => "Mail In Doubt",
+            Self::MailExpired(_) => "Mail Expired",
+            Self::ProviderRevoked(_) => "Provider Revoked",
+            Self::RevocationBlocked(_) => "Revocation Blocked",
+        }
+    }
+
+    fn provider_id(&self) -> String {
+        match self {
+            Self::ProviderVerified(event) | Self::ProviderSuspended(event) => event.provider_id.to_string(),
+            Self::MailRejected(event) | Self::MailInDoubt(event) | Self::MailExpired(event) => {
+                event.provider_id.clone().unwrap_or_default()
+            }
+            Self::ProviderRevoked(event) | Self::RevocationBlocked(event) => event.provider_id.to_string(),
+        }
+    }
+}
+
+/// Our bus.
+#[derive(Clone, Debug)]
+pub struct Bus {
+    client: Client,
+    name: String,
+    source: &'static str,
+}
+
+impl Bus {
+    /// The bus that `BUS_NAME` names. `source` is `sendingbee.` and the function's name; its role may use no other.
+    ///
+    /// # Errors
+    /// The variable is missing.
+    pub fn new(client: Client, environment: &Environment, source: &'static str) -> Result<Self, MissingVariable> {
+        Ok(Self { client, name: environment.required("BUS_NAME")?, source })
+    }
+
+    /// Puts the event on the bus. At least once: a caller that cannot record that it told will tell again.
+    ///
+    /// # Errors
+    /// EventBridge refused it or could not be reached in three attempts.
+    pub async fn put(&self, event: &Event, now: Timestamp) -> Result<(), PutEventFailed> {
+        let failed = || PutEventFailed { detail_type: event.detail_type(), provider_id: event.provider_id() };
+        let entry = PutEventsRequestEntry::builder()
+            .event_bus_name(&self.name)
+            .source(self.source)
+            .detail_type(event.detail_type())
+            .time(aws_smithy_types::DateTime::from_millis(now.as_millisecond()))
+            .detail(serde_json::to_string(event).map_err(|_| failed())?)
+            .build();
+        let answer = self.client.put_events().entries(entry).send().await.map_err(|_| failed())?;
+        // PutEvents answers 200 for an entry that it did not take.
+        if answer.failed_entry_count() == 0 { Ok(()) } else { Err(failed()) }
+    }
+}

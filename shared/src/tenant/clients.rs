@@ -1,0 +1,90 @@
+//! The tenant-side clients of a process.
+
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
+use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+use aws_types::SdkConfig;
+use aws_types::app_name::AppName;
+
+use super::Credential;
+use crate::runtime::Environment;
+
+/// The longest that a send may take. SES answers in 40 to 60 ms; a longer wait is cheaper than a mail in doubt.
+pub const SES_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The longest that one attempt of a read may take.
+const READ_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// Clients for every tenant's account. There is one of each for all tenants: credential and Region come with each call.
+#[derive(Clone, Debug)]
+pub struct Clients {
+    pub(super) sts: aws_sdk_sts::Client,
+    pub(super) iam: aws_sdk_iam::Client,
+    pub(super) ses: aws_sdk_sesv2::Client,
+    pub(super) dynamodb: aws_sdk_dynamodb::Client,
+}
+
+impl Clients {
+    /// Clients over the process's connector. Real AWS, unless `TENANT_AWS_ENDPOINT_URL` names another place; the
+    /// standard endpoint variables are for our own account and mean nothing here.
+    pub fn new(environment: &Environment, http: &SharedHttpClient) -> Self {
+        let mut config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .http_client(http.clone())
+            .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
+            .retry_config(RetryConfig::standard().with_max_attempts(3))
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .connect_timeout(Duration::from_secs(2))
+                    .operation_attempt_timeout(READ_TIMEOUT)
+                    .build(),
+            );
+        config.set_app_name(AppName::new("sendingbee-keeper").ok());
+        config.set_endpoint_url(environment.optional("TENANT_AWS_ENDPOINT_URL").map(str::to_owned));
+        let config = config.build();
+        Self {
+            sts: aws_sdk_sts::Client::new(&config),
+            iam: aws_sdk_iam::Client::new(&config),
+            ses: aws_sdk_sesv2::Client::new(&config),
+            dynamodb: aws_sdk_dynamodb::Client::new(&config),
+        }
+    }
+}
+
+/// A send is tried once: SES has no idempotency token, and the SDK would send again after a timeout.
+pub(super) fn send_once() -> (RetryConfig, TimeoutConfig) {
+    (
+        RetryConfig::disabled(),
+        TimeoutConfig::builder()
+            .connect_timeout(Duration::from_secs(2))
+            .operation_timeout(SES_TIMEOUT)
+            .operation_attempt_timeout(SES_TIMEOUT)
+            .build(),
+    )
+}
+
+impl Credential {
+    pub(super) fn provider(&self) -> SharedCredentialsProvider {
+        SharedCredentialsProvider::new(Credentials::new(
+            self.access_key_id.as_str(),
+            self.secret_access_key.expose(),
+            None,
+            None,
+            "Tenant",
+        ))
+    }
+
+    pub(super) fn sdk_region(&self) -> aws_types::region::Region {
+        aws_types::region::Region::from_static(self.region.as_str())
+    }
+
+    pub(super) fn sdk_home_region(&self) -> aws_types::region::Region {
+        aws_types::region::Region::from_static(self.region.home().as_str())
+    }
+}

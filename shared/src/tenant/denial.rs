@@ -1,0 +1,119 @@
+//! What a denial's text tells: which action, on what, and whether somebody denied it on purpose.
+
+/// Who said no.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeniedBy {
+    /// Nobody allowed it (implicit deny).
+    NoAllow,
+    /// A Deny statement of an identity-based policy.
+    IdentityPolicy,
+    /// A service control policy of the organisation; these always read as explicit.
+    ServiceControlPolicy,
+    /// A permissions boundary.
+    PermissionsBoundary,
+    /// An explicit deny of some other kind, or one whose kind the text does not tell.
+    OtherPolicy,
+}
+
+/// A parsed denial. The text itself is not kept: its tail may hold policy ARNs, console URLs and authorization ids.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denial {
+    /// The IAM action, such as `ses:SendRawEmail`.
+    pub action: Option<String>,
+    /// The ARN that was denied; absent where AWS names none or none that is an ARN.
+    pub resource: Option<String>,
+    /// Who said no.
+    pub by: DeniedBy,
+}
+
+impl Denial {
+    /// Reads AWS's wording, in IAM's form (`… to perform: A on resource: R because …`) and in SES's (with quotes).
+    /// What cannot be read is left open.
+    pub fn parse(text: &str) -> Self {
+        let explicit = text.contains("explicit deny");
+        let by = match () {
+            () if !explicit => DeniedBy::NoAllow,
+            () if text.contains("service control policy") => DeniedBy::ServiceControlPolicy,
+            () if text.contains("permissions boundary") => DeniedBy::PermissionsBoundary,
+            () if text.contains("identity-based policy") => DeniedBy::IdentityPolicy,
+            () => DeniedBy::OtherPolicy,
+        };
+        Self {
+            action: after(text, "to perform").filter(|word| is_action(word)),
+            resource: after(text, "on resource").filter(|word| word.starts_with("arn:")),
+            by,
+        }
+    }
+
+    /// Whether a Deny statement said it, so that no further Allow would help.
+    pub fn is_explicit(&self) -> bool {
+        self.by != DeniedBy::NoAllow
+    }
+}
+
+/// The word after `marker`, without the colon, quotes and punctuation around it.
+fn after(text: &str, marker: &str) -> Option<String> {
+    let (_, rest) = text.split_once(marker)?;
+    let word = rest.trim_start_matches([':', ' ', '`', '\'', '"']).split([' ', '`', '\'', '"', '\n']).next()?;
+    let word = word.trim_end_matches(['.', ',', ';']);
+    (!word.is_empty() && word.len() <= 512).then(|| word.to_owned())
+}
+
+fn is_action(word: &str) -> bool {
+    word.split_once(':').is_some_and(|(service, name)| {
+        !service.is_empty()
+            && !name.is_empty()
+            && service.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && name.bytes().all(|b| b.is_ascii_alphanumeric())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_denial_is_read_in_each_of_aws_wordings() {
+        let user = "arn:aws:iam::123456789012:user/mailer";
+        let identity = "arn:aws:ses:us-east-1:123456789012:identity/example.com";
+        let cases = [
+            (
+                format!(
+                    "User: {user} is not authorized to perform: iam:GetUser on resource: {user} because no identity-based policy allows the iam:GetUser action"
+                ),
+                (Some("iam:GetUser"), Some(user), DeniedBy::NoAllow),
+            ),
+            (
+                format!(
+                    "User: {user} is not authorized to perform: iam:DeleteAccessKey on resource: user mailer with an explicit deny in an identity-based policy: arn:aws:iam::aws:policy/X https://console (authorization id 1)"
+                ),
+                (Some("iam:DeleteAccessKey"), None, DeniedBy::IdentityPolicy),
+            ),
+            (
+                format!(
+                    "User: {user} is not authorized to perform: ses:GetAccount with an explicit deny in a service control policy"
+                ),
+                (Some("ses:GetAccount"), None, DeniedBy::ServiceControlPolicy),
+            ),
+            (
+                format!(
+                    "User: {user} is not authorized to perform: ses:GetAccount with an explicit deny in a permissions boundary"
+                ),
+                (Some("ses:GetAccount"), None, DeniedBy::PermissionsBoundary),
+            ),
+            (
+                format!("User `{user}' is not authorized to perform `ses:SendRawEmail' on resource `{identity}'"),
+                (Some("ses:SendRawEmail"), Some(identity), DeniedBy::NoAllow),
+            ),
+            ("Access Denied".to_owned(), (None, None, DeniedBy::NoAllow)),
+        ];
+        for (text, (action, resource, by)) in cases {
+            let denial = Denial::parse(&text);
+            assert_eq!(
+                (denial.action.as_deref(), denial.resource.as_deref(), denial.by),
+                (action, resource, by),
+                "{text}"
+            );
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! How IAM, STS, SES and DynamoDB say no, and what it means.
+//!
+//! The SDKs model few of these errors, so the code and the text decide, either alone being enough: services word the
+//! same refusal differently, and stand-ins and later versions differ again. Codes are matched whole, texts by prefix or
+//! part, and tails are tolerated.
+
+use std::fmt;
+
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_types::request_id::RequestId;
+
+use super::Denial;
+use super::written::Written;
+
+/// A failed call into a tenant's account. It holds no text of AWS's: SES repeats addresses there, and since 2026 denials
+/// carry policy ARNs and authorization ids in their tails.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// What it means.
+    pub kind: Kind,
+    /// AWS's error code, where there was an answer.
+    pub code: Option<String>,
+    /// The HTTP status, where there was an answer.
+    pub status: Option<u16>,
+    /// AWS's request id, where there was an answer.
+    pub request_id: Option<String>,
+}
+
+/// What a failure means.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// The key is unknown, deleted or inactive; AWS does not tell which.
+    KeyRefused,
+    /// The signature does not fit the secret. One sample is not final: two calls within about 5 s with one id and
+    /// different secrets can refuse the right one.
+    SignatureRefused,
+    /// Our clock is off: nothing is said about the key.
+    Clock,
+    /// Not authorized.
+    Denied(Denial),
+    /// What the call names does not exist (IAM's NoSuchEntity, SES's NotFoundException).
+    NotFound,
+    /// Too many requests, for now.
+    Throttled,
+    /// The account's rolling 24-hour quota is used up.
+    DailyQuota,
+    /// Sending is paused for the account or the configuration set.
+    SendingPaused,
+    /// AWS has suspended the account's sending.
+    AccountSuspended,
+    /// SES does not know these identities as verified: the sender's, or in the sandbox a recipient's.
+    NotVerified(Identities),
+    /// SES refused the content.
+    MessageRejected,
+    /// The custom MAIL FROM domain is not set up.
+    MailFromNotVerified,
+    /// The service refused the request as malformed, or with another 4xx that is not in the table.
+    BadRequest,
+    /// No answer, and the request was never written: the service cannot have acted on it.
+    NotWritten,
+    /// No answer that says what happened: a timeout, a reset after writing, a 5xx. The service may have acted.
+    Unknown,
+}
+
+/// The identities that SES names as not verified. Addresses, so it has no contents in `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Identities(Vec<String>);
+
+impl Identities {
+    /// Whether `address` or its domain is among them.
+    pub fn name(&self, address: &str) -> bool {
+        let domain = address.rsplit_once('@').map_or("", |(_, domain)| domain);
+        self.0.iter().any(|identity| {
+            identity.eq_ignore_ascii_case(address) || (!domain.is_empty() && identity.eq_ignore_ascii_case(domain))
+        })
+    }
+}
+
+impl Failure {
+    /// What the SDK's error says. `written` tells whether the request can have left.
+    pub(super) fn of<E>(error: &SdkError<E, HttpResponse>, written: &Written) -> Self
+    where
+        E: ProvideErrorMetadata,
+    {
+        let status = error.raw_response().map(|response| response.status().as_u16());
+        let request_id = error.raw_response().and_then(|response| response.headers().request_id()).map(str::to_owned);
+        match error {
+            SdkError::ServiceError(service) => {
+                let code = service.err().code();
+                let text = service.err().message().unwrap_or_default();
+                Self {
+                    kind: Kind::of_answer(code.unwrap_or_default(), text, status.unwrap_or_default()),
+                    code: code.map(short),
+                    status,
+                    request_id,
+                }
+            }
+            SdkError::ConstructionFailure(_) => Self { kind: Kind::NotWritten, code: None, status, request_id },
+            _ if written.may_be() => Self { kind: Kind::Unknown, code: None, status, request_id },
+            _ => Self { kind: Kind::NotWritten, code: None, status, request_id },
+        }
+    }
+
+    /// Whether nothing can be concluded from it, neither about the key nor about its permissions.
+    pub fn is_unknown(&self) -> bool {
+        matches!(self.kind, Kind::Throttled | Kind::Clock | Kind::NotWritten | Kind::Unknown)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.code, self.status) {
+            (Some(code), Some(status)) => write!(formatter, "{code} ({status})"),
+            (None, Some(status)) => write!(formatter, "HTTP {status}"),
+            _ => write!(formatter, "{}", self.kind.as_str()),
+        }
+    }
+}
+
+impl Kind {
+    /// What an answered refusal means.
+    pub fn of_answer(code: &str, text: &str, status: u16) -> Self {
+        // Some protocols qualify the code: `com.amazonaws.sesv2#NotFoundException`, `NotFoundException:http://…`.
+        let code = code.rsplit_once('#').map_or(code, |(_, code)| code);
+        let code = code.split_once(':').map_or(code, |(code, _)| code);
+        let says = |part: &str| text.contains(part);
+        match code {
+            // A daily quota comes under several codes, so its text goes first.
+            _ if says("Daily message quota exceeded") => Self::DailyQuota,
+            "InvalidClientTokenId" | "UnrecognizedClientException" => Self::KeyRefused,
+            "RequestExpired" | "RequestTimeTooSkewed" => Self::Clock,
+            "SignatureDoesNotMatch" | "InvalidSignatureException" => {
+                if says("Signature expired") || says("Signature not yet current") {
+                    Self::Clock
+                } else {
+                    Self::SignatureRefused
+                }
+            }
+            "AccessDenied" | "AccessDeniedException" => Self::Denied(Denial::parse(text)),
+            "NoSuchEntity" | "NoSuchEntityException" | "NotFoundException" => Self::NotFound,
+            "Throttling"
+            | "ThrottlingException"
+            | "ThrottledException"
+            | "RequestLimitExceeded"
+            | "RequestThrottled"
+            | "TooManyRequestsException"
+            | "SlowDown" => Self::Throttled,
+            "LimitExceededException" if says("quota") => Self::DailyQuota,
+            "SendingPausedException" | "AccountSendingPausedException" | "ConfigurationSetSendingPausedException" => {
+                Self::SendingPaused
+            }
+            "AccountSuspendedException" => Self::AccountSuspended,
+            "MailFromDomainNotVerifiedException" => Self::MailFromNotVerified,
+            "MessageRejected" | "MessageRejectedException" if says("not verified") => {
+                Self::NotVerified(identities(text))
+            }
+            "MessageRejected" | "MessageRejectedException" => Self::MessageRejected,
+            "BadRequestException" | "ValidationError" | "ValidationException" => Self::BadRequest,
+            _ if says("The security token included in the request is invalid") => Self::KeyRefused,
+            _ if says("is not authorized to perform") => Self::Denied(Denial::parse(text)),
+            _ if says("Maximum sending rate exceeded") || status == 429 => Self::Throttled,
+            _ if (400..500).contains(&status) && status != 408 => Self::BadRequest,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// A stable word for logs and reports.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::KeyRefused => "key_refused",
+            Self::SignatureRefused => "signature_refused",
+            Self::Clock => "clock",
+            Self::Denied(_) => "denied",
+            Self::NotFound => "not_found",
+            Self::Throttled => "throttled",
+            Self::DailyQuota => "daily_quota",
+            Self::SendingPaused => "sending_paused",
+            Self::AccountSuspended => "account_suspended",
+            Self::NotVerified(_) => "not_verified",
+            Self::MessageRejected => "message_rejected",
+            Self::MailFromNotVerified => "mail_from_not_verified",
+            Self::BadRequest => "bad_request",
+            Self::NotWritten => "not_written",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl fmt::Debug for Kind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+/// The list behind "The following identities failed the check in region R: a, b".
+fn identities(text: &str) -> Identities {
+    let list = text.rsplit_once(": ").map_or("", |(_, list)| list);
+    Identities(list.split(',').map(|name| name.trim().trim_end_matches('.').to_owned()).collect())
+}
+
+/// Codes are short words; anything else under that name is cut.
+fn short(code: &str) -> String {
+    code.chars().filter(|c| c.is_ascii_graphic()).take(64).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_answer_means_what_the_table_says() {
+        let implicit = "User: arn:aws:iam::1:user/u is not authorized to perform: ses:SendEmail on resource: arn:aws:ses:us-east-1:1:identity/a because no identity-based policy allows the ses:SendEmail action";
+        let cases: &[(&str, &str, u16, &str)] = &[
+            ("InvalidClientTokenId", "The security token included in the request is invalid.", 403, "key_refused"),
+            (
+                "UnrecognizedClientException",
+                "The security token included in the request is invalid.",
+                403,
+                "key_refused",
+            ),
+            ("Whatever", "The security token included in the request is invalid", 403, "key_refused"),
+            ("SignatureDoesNotMatch", "The request signature we calculated does not match", 403, "signature_refused"),
+            (
+                "InvalidSignatureException",
+                "The request signature we calculated does not match",
+                403,
+                "signature_refused",
+            ),
+            ("SignatureDoesNotMatch", "Signature expired: 20261123T000000Z is now earlier than", 403, "clock"),
+            ("RequestExpired", "Request has expired.", 400, "clock"),
+            ("AccessDenied", implicit, 403, "denied"),
+            ("AccessDeniedException", implicit, 403, "denied"),
+            ("SomethingNew", implicit, 403, "denied"),
+            ("NoSuchEntity", "The Access Key with id X cannot be found.", 404, "not_found"),
+            ("NotFoundException", "Configuration set <x> does not exist.", 404, "not_found"),
+            ("com.amazonaws.sesv2#NotFoundException", "", 404, "not_found"),
+            ("Throttling", "Rate exceeded", 400, "throttled"),
+            ("RequestLimitExceeded", "", 400, "throttled"),
+            ("TooManyRequestsException", "Maximum sending rate exceeded.", 429, "throttled"),
+            ("ThrottlingException", "Maximum sending rate exceeded.", 400, "throttled"),
+            ("Other", "", 429, "throttled"),
+            ("LimitExceededException", "Daily message quota exceeded.", 400, "daily_quota"),
+            ("ThrottlingException", "Daily message quota exceeded.", 400, "daily_quota"),
+            ("SendingPausedException", "Sending is paused", 400, "sending_paused"),
+            ("AccountSendingPausedException", "", 400, "sending_paused"),
+            ("AccountSuspendedException", "", 400, "account_suspended"),
+            (
+                "MessageRejected",
+                "Email address is not verified. The following identities failed the check in region US-EAST-1: a@b.c",
+                400,
+                "not_verified",
+            ),
+            ("MessageRejected", "Message contains a virus", 400, "message_rejected"),
+            ("MailFromDomainNotVerifiedException", "", 400, "mail_from_not_verified"),
+            ("BadRequestException", "Invalid parameter", 400, "bad_request"),
+            ("SomethingNew", "", 418, "bad_request"),
+            ("InternalFailure", "", 500, "unknown"),
+            ("ServiceUnavailable", "", 503, "unknown"),
+            ("", "", 408, "unknown"),
+        ];
+        for (code, text, status, expected) in cases {
+            assert_eq!(Kind::of_answer(code, text, *status).as_str(), *expected, "{code} {text}");
+        }
+    }
+
+    #[test]
+    fn unverified_identities_are_known_by_address_and_by_domain() {
+        let text = "Email address is not verified. The following identities failed the check in region EU-WEST-1: a@one.example, two.example";
+        let Kind::NotVerified(identities) = Kind::of_answer("MessageRejected", text, 400) else {
+            panic!("not the kind");
+        };
+        assert!(identities.name("A@one.example"));
+        assert!(!identities.name("b@one.example"));
+        assert!(identities.name("anybody@two.example"));
+    }
+
+    #[test]
+    fn a_failure_shows_codes_and_no_texts() {
+        let failure = Failure {
+            kind: Kind::of_answer("MessageRejected", "is not verified: region X: secret@example.com", 400),
+            code: Some("MessageRejected".to_owned()),
+            status: Some(400),
+            request_id: None,
+        };
+        let shown = format!("{failure} {failure:?}");
+        assert!(!shown.contains("example.com"), "{shown}");
+    }
+}

@@ -1,0 +1,190 @@
+//! Tells whether a request can have reached the far end.
+//!
+//! A mail is in doubt only if SES may have it. hyper takes a request's body from us when it writes the request to an
+//! open connection, so a body that nobody asked for was never written, whatever the error says.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterceptorContextMut;
+use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::config_bag::ConfigBag;
+use http_body::{Body, Frame, SizeHint};
+
+/// Set once a request's body was asked for.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Written(Arc<AtomicBool>);
+
+impl Written {
+    /// Whether the request may have been written, in part or whole.
+    pub(super) fn may_be(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+#[dyn_dispatch_hint]
+impl Intercept for Written {
+    fn name(&self) -> &'static str {
+        "Written"
+    }
+
+    // After signing, so that the signature is over the body itself.
+    fn modify_before_transmit(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _components: &RuntimeComponents,
+        _config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let body = context.request_mut().body_mut();
+        let inner = std::mem::replace(body, SdkBody::taken());
+        *body = SdkBody::from_body_1_x(Watched { inner, written: self.clone() });
+        Ok(())
+    }
+}
+
+/// A body that notes the first time somebody asks for it.
+struct Watched {
+    inner: SdkBody,
+    written: Written,
+}
+
+impl Body for Watched {
+    type Data = <SdkBody as Body>::Data;
+    type Error = <SdkBody as Body>::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        self.written.0.store(true, Ordering::Release);
+        Pin::new(&mut self.inner).poll_frame(context)
+    }
+
+    // False as long as nobody asked, so that nobody concludes that there is nothing to ask for.
+    fn is_end_stream(&self) -> bool {
+        self.written.may_be() && Body::is_end_stream(&self.inner)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        Body::size_hint(&self.inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use aws_smithy_runtime_api::client::http::SharedHttpClient;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::runtime::{Ambient, Connector, Environment};
+    use crate::tenant::{AccessKeyId, Clients, Credential, Failure, Kind, Mail, Region, SecretAccessKey};
+
+    /// Sends a mail to this address of the machine, as if it were SES.
+    async fn send_to(port: u16) -> Result<String, Failure> {
+        send_to_url(&format!("http://127.0.0.1:{port}")).await
+    }
+
+    async fn send_to_url(url: &str) -> Result<String, Failure> {
+        let environment = Environment::of([("TENANT_AWS_ENDPOINT_URL", url)]);
+        let clients = Clients::new(&environment, &SharedHttpClient::new(Connector::new(Ambient::system())));
+        let credential = Credential {
+            access_key_id: AccessKeyId::from_pasted("AKIASP2TPHJSQH3FJRUX").unwrap(),
+            secret_access_key: SecretAccessKey::from_pasted("abcdefghijklmnopqrstuvwxyzABCDEFGHIJ+/01").unwrap(),
+            region: Region::parse("eu-central-1").unwrap(),
+        };
+        let mail = Mail {
+            from: "jane@example.com".to_owned(),
+            to: vec!["a@example.org".to_owned()],
+            text: Some("Thank you.".to_owned()),
+            ..Mail::default()
+        };
+        clients.send_email(&credential, &mail).await
+    }
+
+    /// A far end that takes whole requests and answers each with these bytes, or closes the connection if there are
+    /// none. Answers its port, and counts its requests.
+    async fn far_end(answer: &'static str) -> (u16, Arc<AtomicUsize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let requests = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&requests);
+        tokio::spawn(async move {
+            while let Ok((mut connection, _)) = listener.accept().await {
+                read_request(&mut connection).await;
+                counted.fetch_add(1, Ordering::SeqCst);
+                connection.write_all(answer.as_bytes()).await.unwrap();
+            }
+        });
+        (port, requests)
+    }
+
+    async fn read_request(connection: &mut TcpStream) {
+        let mut request = Vec::new();
+        loop {
+            let text = String::from_utf8_lossy(&request).to_ascii_lowercase();
+            if let Some((head, body)) = text.split_once("\r\n\r\n") {
+                let length = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next());
+                if length.and_then(|length| length.trim().parse().ok()).unwrap_or(0) <= body.len() {
+                    return;
+                }
+            }
+            if connection.read_buf(&mut request).await.unwrap() == 0 {
+                return;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn nobody_listening_proves_that_nothing_was_written() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        drop(listener);
+        assert_eq!(send_to(port).await.unwrap_err().kind, Kind::NotWritten);
+    }
+
+    #[tokio::test]
+    async fn a_far_end_that_does_not_speak_tls_proves_that_nothing_was_written() {
+        let (port, _) = far_end("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await;
+        assert_eq!(send_to_url(&format!("https://127.0.0.1:{port}")).await.unwrap_err().kind, Kind::NotWritten);
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_ends_after_the_request_leaves_it_open_and_nothing_is_sent_again() {
+        let (port, requests) = far_end("").await;
+        assert_eq!(send_to(port).await.unwrap_err().kind, Kind::Unknown);
+        assert_eq!(requests.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn a_server_error_leaves_it_open_and_nothing_is_sent_again() {
+        let (port, requests) =
+            far_end("HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await;
+        assert_eq!(send_to(port).await.unwrap_err().kind, Kind::Unknown);
+        assert_eq!(requests.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn an_accepted_mail_has_the_id_that_the_far_end_gave_it() {
+        let (port, _) = far_end(
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 18\r\nconnection: close\r\n\r\n{\"MessageId\":\"id\"}",
+        )
+        .await;
+        assert_eq!(send_to(port).await.unwrap(), "id");
+    }
+
+    #[tokio::test]
+    async fn an_accepted_mail_with_an_answer_cut_short_is_open() {
+        let (port, requests) =
+            far_end("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 18\r\n\r\n{\"Mess").await;
+        assert_eq!(send_to(port).await.unwrap_err().kind, Kind::Unknown);
+        assert_eq!(requests.load(Ordering::SeqCst), 1);
+    }
+}
