@@ -1,0 +1,208 @@
+//! Whether a key may send, seen without sending.
+//!
+//! SES authorizes a call before it looks at the mail, so a mail that it must reject tells whether the key is allowed:
+//! rejected = allowed, denied = not. The first probe is from an address that is nobody's. A policy that is limited to
+//! certain identities denies it as well as a policy without `ses:SendEmail`, so then identities of the account are
+//! probed, with a mail that SES cannot take either.
+
+use shared::tenant::{Denial, DeniedBy, Failure, Identity, Kind};
+
+use super::{Check, CheckName, TRY_AGAIN, evidence, permission_remedy};
+
+const SEND: &str = "ses:SendEmail";
+const RESOURCE: &str = "arn:aws:ses:*:<account>:identity/*";
+
+/// The most identities that are probed.
+const PROBED: usize = 3;
+
+/// What the probe from nobody's address says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum FromNobody {
+    /// All that there is to say.
+    Settled(Check),
+    /// Denied on the identity: the policy may be limited to others. What was seen.
+    OnIdentity(String),
+}
+
+/// Reads the probe from nobody's address.
+pub(crate) fn from_nobody(probe: &Result<(), Failure>) -> FromNobody {
+    let name = CheckName::Sending;
+    let failure = match probe {
+        Ok(()) => return FromNobody::Settled(Check::passed(name, format!("{SEND}: the probe was taken"))),
+        Err(failure) => failure,
+    };
+    let seen = evidence(SEND, failure);
+    match &failure.kind {
+        kind if is_past_authorization(kind) => FromNobody::Settled(Check::passed(name, seen)),
+        Kind::Denied(denial) if names(denial, ":identity/") => FromNobody::OnIdentity(seen),
+        Kind::Denied(denial) => {
+            FromNobody::Settled(Check::failed(name, seen, permission_remedy(SEND, RESOURCE, denial.by)))
+        }
+        _ => FromNobody::Settled(Check::unknown(name, seen, TRY_AGAIN)),
+    }
+}
+
+/// Addresses to probe from: of the account's identities, the first few that mail can be sent from.
+pub(crate) fn senders(identities: &Result<Vec<Identity>, Failure>) -> Vec<String> {
+    let identities = identities.as_deref().unwrap_or_default();
+    identities
+        .iter()
+        .filter(|identity| identity.sending_enabled && !identity.name.is_empty())
+        .take(PROBED)
+        .map(|identity| match identity.name.contains('@') {
+            true => identity.name.clone(),
+            false => format!("invalid@{}", identity.name),
+        })
+        .collect()
+}
+
+/// Reads the probes from the account's own identities, after nobody's was denied with `first` as evidence. One that is
+/// allowed is enough; none is no proof that the key can send, so it is not taken.
+pub(crate) fn from_own(
+    first: &str,
+    identities: &Result<Vec<Identity>, Failure>,
+    probes: &[Result<(), Failure>],
+) -> Check {
+    let name = CheckName::Sending;
+    if let Err(failure) = identities
+        && !matches!(failure.kind, Kind::Denied(_))
+    {
+        return Check::unknown(name, format!("{first}; {}", evidence("ses:ListEmailIdentities", failure)), TRY_AGAIN);
+    }
+    let allowed = |probe: &Result<(), Failure>| {
+        probe.as_ref().map_or_else(|failure| is_past_authorization(&failure.kind), |()| true)
+    };
+    let denied = |probe: &Result<(), Failure>| matches!(probe, Err(Failure { kind: Kind::Denied(_), .. }));
+    if probes.iter().any(allowed) {
+        return Check::passed(name, format!("{SEND}: allowed from an identity of the account, not from any"));
+    }
+    if let Some(Err(failure)) = probes.iter().find(|probe| !denied(probe)) {
+        return Check::unknown(name, format!("{first}; {}", evidence(SEND, failure)), TRY_AGAIN);
+    }
+    let own = match (identities, probes.last()) {
+        (_, Some(Err(failure))) => {
+            format!("from {} of the account's identities: {}", probes.len(), evidence(SEND, failure))
+        }
+        (Err(failure), _) => evidence("ses:ListEmailIdentities", failure),
+        (Ok(_), _) => "the account has no verified identity to try".to_owned(),
+    };
+    let by = probes.iter().find_map(denial).map_or(DeniedBy::NoAllow, |denial| denial.by);
+    Check::failed(name, format!("{first}; {own}"), permission_remedy(SEND, RESOURCE, by))
+}
+
+/// Whether an identity's default configuration set stands in the way: SES applies it to every mail that names none, and
+/// then wants `ses:SendEmail` on it too. Only a denial that names one can tell.
+pub(crate) fn default_configuration_set(probes: &[Result<(), Failure>]) -> Check {
+    let name = CheckName::DefaultConfigurationSet;
+    let remedy = "If an identity of yours has a default configuration set, allow ses:SendEmail on its ARN too (arn:aws:ses:*:<account>:configuration-set/<name>), or mail from that identity will be rejected.";
+    let named = probes.iter().filter_map(denial).any(|denial| names(denial, ":configuration-set/"));
+    if named {
+        Check::warning(name, format!("{SEND}: denied on an identity's default configuration set"), remedy)
+    } else {
+        Check::unknown(name, "only a denial while sending tells; the probes met none", remedy)
+    }
+}
+
+/// Answers that SES gives only to a caller that may send.
+fn is_past_authorization(kind: &Kind) -> bool {
+    matches!(
+        kind,
+        Kind::NotVerified(_)
+            | Kind::MessageRejected
+            | Kind::MailFromNotVerified
+            | Kind::SendingPaused
+            | Kind::AccountSuspended
+            | Kind::DailyQuota
+    )
+}
+
+fn denial(probe: &Result<(), Failure>) -> Option<&Denial> {
+    match probe {
+        Err(Failure { kind: Kind::Denied(denial), .. }) => Some(denial),
+        _ => None,
+    }
+}
+
+fn names(denial: &Denial, part: &str) -> bool {
+    denial.resource.as_deref().is_some_and(|resource| resource.contains(part))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Outcome::{self, Failed, Passed, Unknown, Warning};
+    use super::super::failures::{EXPLICIT, NO_ALLOW, answered, denied, key_refused, silent, throttled};
+    use super::*;
+
+    const NOBODY: &str = "arn:aws:ses:eu-central-1:1:identity/invalid@invalid";
+    const OWN: &str = "arn:aws:ses:eu-central-1:1:identity/example.com";
+    const SET: &str = "arn:aws:ses:eu-central-1:1:configuration-set/main";
+
+    fn rejected() -> Failure {
+        answered("MessageRejected", "Email address is not verified. The following identities failed: a@b", 400)
+    }
+
+    fn identity(name: &str, sending_enabled: bool) -> Identity {
+        Identity { name: name.to_owned(), sending_enabled }
+    }
+
+    #[test]
+    fn a_rejected_mail_is_an_allowed_one() {
+        let settled: [(Result<(), Failure>, Outcome); 13] = [
+            (Err(rejected()), Passed),
+            (Err(answered("MessageRejected", "Illegal address", 400)), Passed),
+            (Err(answered("MailFromDomainNotVerifiedException", "", 400)), Passed),
+            (Err(answered("AccountSendingPausedException", "", 400)), Passed),
+            (Err(answered("AccountSuspendedException", "", 400)), Passed),
+            (Err(answered("LimitExceededException", "Daily message quota exceeded.", 400)), Passed),
+            (Ok(()), Passed),
+            (Err(denied(SEND, "*", NO_ALLOW)), Failed),
+            (Err(denied(SEND, "user u", EXPLICIT)), Failed),
+            (Err(answered("BadRequestException", "", 400)), Unknown),
+            (Err(throttled()), Unknown),
+            (Err(key_refused()), Unknown),
+            (Err(silent()), Unknown),
+        ];
+        for (probe, expected) in settled {
+            let FromNobody::Settled(check) = from_nobody(&probe) else { panic!("{probe:?}") };
+            assert_eq!(check.outcome, expected, "{probe:?}");
+        }
+        assert!(matches!(from_nobody(&Err(denied(SEND, NOBODY, NO_ALLOW))), FromNobody::OnIdentity(_)));
+    }
+
+    #[test]
+    fn a_denial_on_nobodys_identity_is_settled_by_the_accounts_own() {
+        let own = || Ok(vec![identity("example.com", true)]);
+        type Identities = Result<Vec<Identity>, Failure>;
+        type Probes = Vec<Result<(), Failure>>;
+        let cases: [(Identities, Probes, Outcome); 9] = [
+            (own(), vec![Err(rejected())], Passed),
+            (own(), vec![Ok(())], Passed),
+            (own(), vec![Err(denied(SEND, OWN, NO_ALLOW)), Err(rejected())], Passed),
+            (own(), vec![Err(denied(SEND, OWN, NO_ALLOW))], Failed),
+            (own(), vec![Err(denied(SEND, OWN, NO_ALLOW)), Err(silent())], Unknown),
+            (own(), vec![Err(denied(SEND, SET, NO_ALLOW))], Failed),
+            (Ok(vec![]), vec![], Failed),
+            (Err(denied("ses:ListEmailIdentities", "*", NO_ALLOW)), vec![], Failed),
+            (Err(throttled()), vec![], Unknown),
+        ];
+        for (identities, probes, expected) in cases {
+            assert_eq!(from_own("first", &identities, &probes).outcome, expected, "{identities:?} {probes:?}");
+        }
+    }
+
+    #[test]
+    fn few_verified_identities_are_probed() {
+        let identities = Ok(["a.example", "off.example", "x@b.example", "c.example", "d.example"]
+            .map(|name| identity(name, name != "off.example"))
+            .to_vec());
+        assert_eq!(senders(&identities), ["invalid@a.example", "x@b.example", "invalid@c.example"]);
+        assert!(senders(&Err(silent())).is_empty());
+    }
+
+    #[test]
+    fn a_default_configuration_set_is_known_by_a_denial_that_names_it() {
+        assert_eq!(default_configuration_set(&[Err(denied(SEND, SET, NO_ALLOW))]).outcome, Warning);
+        assert_eq!(default_configuration_set(&[Err(denied(SEND, OWN, NO_ALLOW))]).outcome, Unknown);
+        assert_eq!(default_configuration_set(&[]).outcome, Unknown);
+    }
+}

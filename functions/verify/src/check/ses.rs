@@ -1,0 +1,150 @@
+//! What SES says of the account in the Region.
+
+use shared::tenant::{AccountStatus, Failure, Kind};
+
+use super::{Check, CheckName, TRY_AGAIN, evidence, permission_remedy};
+
+const GET_ACCOUNT: &str = "ses:GetAccount";
+
+/// Codes of accounts to which a service has not been opened.
+const NOT_SUBSCRIBED: [&str; 3] = ["OptInRequired", "SubscriptionRequiredException", "NotSignedUp"];
+
+/// Whether SES answers the key in the Region. A live key that is unknown there means that the account has not enabled
+/// the Region.
+pub(crate) fn ses_region(answer: &Result<AccountStatus, Failure>, region: &str) -> Check {
+    let name = CheckName::SesRegion;
+    let failure = match answer {
+        Ok(account) => {
+            let (rate, day) = (account.max_send_rate, account.max_24_hour_send);
+            return Check::passed(name, format!("{GET_ACCOUNT} in {region}: {rate} a second, {day} in 24 hours"));
+        }
+        Err(failure) => failure,
+    };
+    let seen = evidence(&format!("{GET_ACCOUNT} in {region}"), failure);
+    match &failure.kind {
+        Kind::KeyRefused => Check::failed(
+            name,
+            seen,
+            format!(
+                "The account has not enabled Region {region}, or is new there. Enable it (AWS account settings, Regions), or hand over the key for the Region in which you have set up SES."
+            ),
+        ),
+        Kind::Denied(denial) => Check::failed(name, seen, permission_remedy(GET_ACCOUNT, "*", denial.by)),
+        Kind::BadRequest if failure.code.as_deref().is_some_and(|code| NOT_SUBSCRIBED.contains(&code)) => {
+            Check::failed(name, seen, "Finish signing up for AWS: the account has no access to Amazon SES yet.")
+        }
+        _ => Check::unknown(name, seen, TRY_AGAIN),
+    }
+}
+
+/// Whether the account may send at all, by what SES says of it and by how SES answered the send probe.
+pub(crate) fn sending_status(account: &AccountStatus, probe: &Result<(), Failure>) -> Check {
+    let name = CheckName::SendingStatus;
+    let probe = probe.as_ref().err().map(|failure| &failure.kind);
+    let seen = format!(
+        "{GET_ACCOUNT}: sending {}, enforcement {}",
+        if account.sending_enabled { "enabled" } else { "paused" },
+        match account.enforcement.as_str() {
+            known @ ("HEALTHY" | "PROBATION" | "SHUTDOWN") => known,
+            "" => "not told",
+            _ => "of an unknown kind",
+        }
+    );
+    if account.enforcement == "SHUTDOWN" || probe == Some(&Kind::AccountSuspended) {
+        return Check::failed(
+            name,
+            seen,
+            "AWS has shut down sending for this account. Answer its review in the SES console (Account dashboard) and hand over the key when sending is back.",
+        );
+    }
+    if !account.sending_enabled || probe == Some(&Kind::SendingPaused) {
+        return Check::warning(
+            name,
+            seen,
+            "Sending is paused in this Region; mail waits until you resume it (SES console, Account dashboard).",
+        );
+    }
+    match account.enforcement.as_str() {
+        "PROBATION" => Check::warning(
+            name,
+            seen,
+            "SES has the account under review. Answer the review in the SES console and bring bounces and complaints down: the next step is a shutdown.",
+        ),
+        _ => Check::passed(name, seen),
+    }
+}
+
+/// Whether the account may send to anybody.
+pub(crate) fn sandbox(account: &AccountStatus) -> Check {
+    let name = CheckName::Sandbox;
+    if account.production_access {
+        Check::passed(name, format!("{GET_ACCOUNT}: production access"))
+    } else {
+        Check::warning(
+            name,
+            format!("{GET_ACCOUNT}: sandbox"),
+            "Request production access in the SES console. Until then SES delivers to verified addresses only, 200 a day.",
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Outcome::{Failed, Passed, Unknown, Warning};
+    use super::super::failures::{NO_ALLOW, ORGANIZATION, answered, denied, key_refused, silent, throttled};
+    use super::*;
+
+    fn account(sending_enabled: bool, enforcement: &str) -> AccountStatus {
+        AccountStatus {
+            production_access: true,
+            sending_enabled,
+            enforcement: enforcement.to_owned(),
+            max_send_rate: 14.0,
+            max_24_hour_send: 50_000.0,
+        }
+    }
+
+    #[test]
+    fn ses_must_answer_in_the_region() {
+        let cases = [
+            (Ok(account(true, "HEALTHY")), Passed),
+            (Err(key_refused()), Failed),
+            (Err(answered("UnrecognizedClientException", "", 403)), Failed),
+            (Err(denied("ses:GetAccount", "*", NO_ALLOW)), Failed),
+            (Err(denied("ses:GetAccount", "*", ORGANIZATION)), Failed),
+            (Err(answered("OptInRequired", "", 403)), Failed),
+            (Err(answered("BadRequestException", "", 400)), Unknown),
+            (Err(throttled()), Unknown),
+            (Err(silent()), Unknown),
+        ];
+        for (answer, expected) in cases {
+            assert_eq!(ses_region(&answer, "eu-central-1").outcome, expected, "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn a_shut_down_account_is_refused_and_a_paused_one_warned_of() {
+        let rejected = || Err(answered("MessageRejected", "Email address is not verified", 400));
+        let cases = [
+            (account(true, "HEALTHY"), rejected(), Passed),
+            (account(true, ""), rejected(), Passed),
+            (account(true, "PROBATION"), rejected(), Warning),
+            (account(false, "HEALTHY"), rejected(), Warning),
+            (account(true, "HEALTHY"), Err(answered("SendingPausedException", "", 400)), Warning),
+            (account(false, "SHUTDOWN"), rejected(), Failed),
+            (account(true, "SHUTDOWN"), rejected(), Failed),
+            (account(true, "HEALTHY"), Err(answered("AccountSuspendedException", "", 400)), Failed),
+        ];
+        for (account, probe, expected) in cases {
+            assert_eq!(sending_status(&account, &probe).outcome, expected, "{account:?} {probe:?}");
+        }
+    }
+
+    #[test]
+    fn the_sandbox_is_warned_of() {
+        let mut account = account(true, "HEALTHY");
+        assert_eq!(sandbox(&account).outcome, Passed);
+        account.production_access = false;
+        assert_eq!(sandbox(&account).outcome, Warning);
+    }
+}

@@ -1,0 +1,87 @@
+//! The `Idempotency-Key` header: the same request again has the same answer.
+
+use sha2::{Digest as _, Sha256};
+use shared::http::{FieldError, Problem, Request};
+use shared::tenant::AccessKeyId;
+
+use crate::submission::Submission;
+
+/// A caller's key for one onboarding: 1 to 255 visible ASCII characters.
+pub(crate) struct IdempotencyKey(String);
+
+impl IdempotencyKey {
+    /// The request's key, where it has one.
+    ///
+    /// # Errors
+    /// A 400 problem where the header is there and is no such key.
+    pub(crate) fn of(request: &Request) -> Result<Option<Self>, Problem> {
+        let Some(value) = request.headers.get("idempotency-key") else {
+            return Ok(None);
+        };
+        let bytes = value.as_bytes();
+        let visible = (1..=255).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic);
+        match value.to_str() {
+            Ok(text) if visible => Ok(Some(Self(text.to_owned()))),
+            _ => Err(Problem::bad_request(&FieldError::new(
+                "Idempotency-Key",
+                "must be 1 to 255 visible ASCII characters",
+            ))),
+        }
+    }
+
+    /// The key's text.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Tells one request from another under the same key. The secret is no part of it: nothing derived from a secret is
+/// stored except what KMS sealed. Each field is preceded by its length, so that no two requests run together.
+pub(crate) fn fingerprint(submission: &Submission, access_key_id: &AccessKeyId) -> String {
+    let fields =
+        [submission.tenant_id.as_str(), submission.name.as_str(), submission.region.as_str(), access_key_id.as_str()];
+    let digest = fields
+        .into_iter()
+        .fold(Sha256::new(), |digest, field| {
+            digest.chain_update((field.len() as u64).to_be_bytes()).chain_update(field)
+        })
+        .finalize();
+    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("v1:{hex}")
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn only_visible_ascii_is_a_key() {
+        let of = |value: HeaderValue| {
+            let mut request = Request::default();
+            request.headers.insert("Idempotency-Key", value);
+            IdempotencyKey::of(&request).map(|key| key.map(|key| key.0)).map_err(|problem| problem.status())
+        };
+        assert_eq!(of(HeaderValue::from_static("order-1")), Ok(Some("order-1".to_owned())));
+        assert_eq!(of(HeaderValue::from_str(&"x".repeat(255)).unwrap()).map(|key| key.is_some()), Ok(true));
+        assert_eq!(of(HeaderValue::from_static("")), Err(400));
+        assert_eq!(of(HeaderValue::from_static("a b")), Err(400));
+        assert_eq!(of(HeaderValue::from_bytes("é".as_bytes()).unwrap()), Err(400));
+        assert_eq!(of(HeaderValue::from_str(&"x".repeat(256)).unwrap()), Err(400));
+        assert!(IdempotencyKey::of(&Request::default()).is_ok_and(|key| key.is_none()));
+    }
+
+    #[test]
+    fn another_request_has_another_fingerprint_and_another_secret_has_not() {
+        let id = AccessKeyId::from_pasted("AKIASP2TPHJSQH3FJRUX").unwrap();
+        let of = |tenant: &str, name: &str, secret: &str| {
+            let body = serde_json::json!({"tenant_id": tenant, "name": name, "region": "us-east-1",
+                "access_key_id": id, "secret_access_key": secret});
+            let submission: Submission = serde_json::from_value(body).unwrap();
+            fingerprint(&submission, &id)
+        };
+        assert_eq!(of("a", "bc", "x"), of("a", "bc", "y"));
+        assert_ne!(of("a", "bc", "x"), of("ab", "c", "x"));
+    }
+}

@@ -1,0 +1,113 @@
+//! `verify`: takes a tenant's access key only if it is useful and harmless.
+//!
+//! It has HTTP routes, so it seals secrets and opens none: it holds no `kms:Decrypt`. Nothing is stored unless every
+//! required check has passed; see `check` for what is checked and ARCHITECTURE.md for why.
+
+mod budget;
+mod check;
+mod examination;
+mod idempotency;
+mod line;
+mod listing;
+mod mail_view;
+mod onboarding;
+mod own_policies;
+mod patience;
+mod policy_check;
+mod policy_document;
+mod provider_view;
+mod query;
+mod report;
+mod route;
+mod submission;
+
+#[cfg(test)]
+mod fake_aws;
+#[cfg(test)]
+mod tests;
+
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use lambda_runtime::LambdaEvent;
+use shared::custody::Custody;
+use shared::http::{Problem, Request, Response};
+use shared::record::{Lane, Mails, Providers, Secrets};
+use shared::runtime::{Ambient, Connector, Environment, MissingVariable, own_config, serve};
+use shared::telemetry::{self, Bus};
+use shared::tenant::Clients;
+
+use line::Line;
+use route::Route;
+
+/// What a cold start builds once.
+pub struct Verify {
+    ambient: Ambient,
+    providers: Providers,
+    secrets: Secrets,
+    mails: Mails,
+    send_lane: Custody,
+    revoke_lane: Custody,
+    bus: Bus,
+    tenants: Clients,
+}
+
+/// Cold start: reads the environment, builds the clients and serves until Lambda ends the process.
+///
+/// # Errors
+/// A variable is missing, by name, or the Runtime API is gone.
+pub async fn run() -> anyhow::Result<()> {
+    let environment = Environment::of_process();
+    telemetry::init(environment.optional("LOG_LEVEL"));
+    let ambient = Ambient::system();
+    let http = SharedHttpClient::new(Connector::new(ambient));
+    let verify = Verify::new(&environment, &http, ambient)?;
+    let verify = &verify;
+    serve(|event: LambdaEvent<Request>| verify.handle(event.payload)).await.map_err(anyhow::Error::from_boxed)
+}
+
+impl Verify {
+    /// The handler over these variables and this connector.
+    ///
+    /// # Errors
+    /// [`MissingVariable`] names the variable: there is no default for anything that guards something.
+    pub fn new(environment: &Environment, http: &SharedHttpClient, ambient: Ambient) -> Result<Self, MissingVariable> {
+        let dynamodb = aws_sdk_dynamodb::Client::new(&own_config(environment, http, "DYNAMODB")?);
+        let kms = aws_sdk_kms::Client::new(&own_config(environment, http, "KMS")?);
+        let eventbridge = aws_sdk_eventbridge::Client::new(&own_config(environment, http, "EVENTBRIDGE")?);
+        Ok(Self {
+            ambient,
+            providers: Providers::new(dynamodb.clone(), environment)?,
+            secrets: Secrets::new(dynamodb.clone(), environment)?,
+            mails: Mails::new(dynamodb, environment)?,
+            send_lane: Custody::new(kms.clone(), environment, Lane::Send)?,
+            revoke_lane: Custody::new(kms, environment, Lane::Revoke)?,
+            bus: Bus::new(eventbridge, environment, "sendingbee.verify")?,
+            tenants: Clients::new(environment, http),
+        })
+    }
+
+    /// Answers one request and writes one log line about it, with ids and without anything a tenant typed.
+    pub async fn handle(&self, mut request: Request) -> Response {
+        let started = self.ambient.now();
+        let mut line = Line::default();
+        let answer = match Route::of(&request) {
+            Some(route) => self.answer(&route, &mut request, &mut line).await,
+            None => Err(Problem::not_found("route")),
+        };
+        let response = answer.unwrap_or_else(Response::from);
+        line.write(&response, self.ambient.now().duration_since(started));
+        response
+    }
+
+    async fn answer(&self, route: &Route, request: &mut Request, line: &mut Line) -> Result<Response, Problem> {
+        line.route(route);
+        // Boxed: each is a deep type by itself.
+        match route {
+            Route::CreateProvider => Box::pin(self.onboard(request, line)).await,
+            Route::ListProviders => Box::pin(self.list(request, line)).await,
+            Route::GetProvider { provider_id } => Box::pin(self.provider(provider_id, line)).await,
+            Route::GetMail { provider_id, mail_id } => Box::pin(self.mail(provider_id, mail_id, line)).await,
+            Route::GetPolicy => policy_document::serve(request),
+            Route::CheckPolicy => self.check_policy(request, line),
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! A mail's fate as callers see it.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use shared::http::{FieldError, Problem, Response, respond};
+use shared::record::{MailId, ProviderId, Row, State};
+
+use crate::Verify;
+use crate::line::Line;
+use crate::onboarding::unavailable;
+use crate::provider_view::parse;
+
+/// The public face of a ledger row.
+#[derive(Serialize)]
+struct MailView<'a> {
+    mail_id: &'a MailId,
+    provider_id: &'a ProviderId,
+    state: State,
+    reason: Option<&'a str>,
+    ses_message_id: Option<&'a str>,
+    first_seen: Timestamp,
+    updated_at: Timestamp,
+    attempts: u32,
+}
+
+impl<'a> From<&'a Row> for MailView<'a> {
+    fn from(row: &'a Row) -> Self {
+        Self {
+            mail_id: &row.mail_id,
+            provider_id: &row.provider_id,
+            state: row.state,
+            reason: row.reason.as_deref(),
+            ses_message_id: row.ses_message_id.as_deref(),
+            first_seen: row.first_seen,
+            updated_at: row.updated_at,
+            attempts: row.attempts,
+        }
+    }
+}
+
+impl Verify {
+    /// `GET /providers/{provider_id}/mails/{mail_id}`. A mail that `send` has not seen yet is not there either.
+    pub(crate) async fn mail(&self, provider_id: &str, mail_id: &str, line: &mut Line) -> Result<Response, Problem> {
+        let provider_id = parse(provider_id)?;
+        line.provider(&provider_id);
+        let mail_id = MailId::parse(mail_id)
+            .map_err(|invalid| Problem::bad_request(&FieldError::new("mail_id", invalid.to_string())))?;
+        let row = self.mails.get(&provider_id, &mail_id).await.map_err(|error| unavailable(&error))?;
+        let row = row.ok_or_else(|| Problem::not_found("mail"))?;
+        Ok(respond(200, &MailView::from(&row)))
+    }
+}

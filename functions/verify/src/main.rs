@@ -1,0 +1,6 @@
+//! Cold start of `verify`.
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<()> {
+    verify::run().await
+}

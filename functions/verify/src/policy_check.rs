@@ -1,0 +1,270 @@
+//! `POST /policy/check`: what policies allow, before anybody creates a key. It asks nobody and stores nothing.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use shared::http::{FieldError, Problem, Request, Response, body, respond};
+use shared::policy::{self, Document, ParseError, Report, Subject, check};
+use shared::tenant::Region;
+
+use crate::Verify;
+use crate::line::Line;
+
+/// The largest body in bytes, as it is transported: more than every policy that IAM's quotas allow a user.
+const MAX_BODY: usize = 1 << 20;
+
+/// The most documents. By default a user has at most 10 managed policies and 10 groups with 10 each, besides the inline
+/// ones (AWS: "IAM and AWS STS quotas").
+const MAX_DOCUMENTS: usize = 150;
+
+/// Problems in one answer; a person repairs the first few and asks again.
+const MAX_PROBLEMS: usize = 100;
+
+/// The body.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    /// As written: only the text has the keys that come twice, and a line for everything.
+    policies: Vec<Box<RawValue>>,
+    account_id: Option<String>,
+    user_name: Option<String>,
+    user_path: Option<String>,
+    /// Where mail will be sent, which also tells the partition.
+    region: Option<Region>,
+}
+
+/// The answer.
+#[derive(Serialize)]
+struct Answer<'a> {
+    #[serde(flatten)]
+    report: &'a Report,
+    /// What IAM takes although it is surely not meant so.
+    warnings: Vec<Placed<'a>>,
+}
+
+/// A problem of one of several documents. Line and column count from the document's own beginning.
+#[derive(Serialize)]
+struct Placed<'a> {
+    document: usize,
+    #[serde(flatten)]
+    problem: &'a policy::Problem,
+}
+
+impl Verify {
+    /// Says what these policies allow together.
+    pub(crate) fn check_policy(&self, request: &Request, line: &mut Line) -> Result<Response, Problem> {
+        let wanted = Wanted::of(request)?;
+        let documents = wanted.documents().inspect_err(|_| line.outcome("unreadable"))?;
+        let report = check(&documents, &wanted.subject(self.ambient.now().to_string()));
+        line.outcome(report.verdict.name());
+        let warnings = documents
+            .iter()
+            .enumerate()
+            .flat_map(|(document, read)| read.warnings().iter().map(move |problem| Placed { document, problem }))
+            .take(MAX_PROBLEMS)
+            .collect();
+        Ok(respond(200, &Answer { report: &report, warnings }))
+    }
+}
+
+impl Wanted {
+    fn of(request: &Request) -> Result<Self, Problem> {
+        if request.body.as_deref().is_some_and(|body| body.len() > MAX_BODY) {
+            return Err(Problem::new(413, format!("`body` is larger than {MAX_BODY} bytes.")).with("field", &"body"));
+        }
+        let wanted: Self = body(request)?;
+        let faults = [
+            ("policies", !(1..=MAX_DOCUMENTS).contains(&wanted.policies.len()), "must be 1 to 150 policy documents"),
+            ("account_id", wanted.account_id.as_deref().is_some_and(|id| !is_account_id(id)), "must be 12 digits"),
+            (
+                "user_name",
+                wanted.user_name.as_deref().is_some_and(|name| !is_user_name(name)),
+                "must be 1 to 64 letters, digits or _+=,.@- without the path",
+            ),
+            (
+                "user_path",
+                wanted.user_path.as_deref().is_some_and(|path| !is_user_path(path)),
+                "must begin and end with a slash, with visible ASCII characters between, 512 at most",
+            ),
+        ];
+        match faults.into_iter().find(|(_, is_bad, _)| *is_bad) {
+            Some((field, _, problem)) => Err(Problem::bad_request(&FieldError::new(field, problem))),
+            None => Ok(wanted),
+        }
+    }
+
+    /// All documents, or the problems of all that are none.
+    fn documents(&self) -> Result<Vec<Document>, Problem> {
+        let mut documents = Vec::with_capacity(self.policies.len());
+        let mut unreadable = Vec::new();
+        for (index, raw) in self.policies.iter().enumerate() {
+            match read(index, raw.get())? {
+                Ok(document) => documents.push(document),
+                Err(error) => unreadable.push((index, error)),
+            }
+        }
+        if unreadable.is_empty() {
+            return Ok(documents);
+        }
+        let problems: Vec<_> = unreadable
+            .iter()
+            .flat_map(|(document, error)| {
+                error.problems().iter().map(|problem| Placed { document: *document, problem })
+            })
+            .take(MAX_PROBLEMS)
+            .collect();
+        let (count, all) = (unreadable.len(), self.policies.len());
+        Err(Problem::new(
+            422,
+            format!("{count} of {all} documents cannot be read. `problems` says what is wrong, where, and what to do."),
+        )
+        .kind("policy-unreadable")
+        .with("problems", &problems))
+    }
+
+    fn subject(&self, now: String) -> Subject {
+        Subject {
+            account_id: self.account_id.clone(),
+            user_name: self.user_name.clone(),
+            user_path: self.user_path.clone(),
+            region: self.region.map(|region| region.as_str().to_owned()),
+            now: Some(now),
+            ..Subject::default()
+        }
+    }
+}
+
+/// A document as it stands in the body: JSON, or a string that holds JSON.
+fn read(index: usize, raw: &str) -> Result<Result<Document, ParseError>, Problem> {
+    if !raw.starts_with('"') {
+        return Ok(Document::parse(raw));
+    }
+    let text: String = serde_json::from_str(raw).map_err(|_| {
+        Problem::bad_request(&FieldError::new(
+            format!("policies[{index}]"),
+            "is a string with an escape of no character",
+        ))
+    })?;
+    Ok(Document::parse(text))
+}
+
+fn is_account_id(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// AWS: IAM API reference, `CreateUser`, `UserName`.
+fn is_user_name(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(&b))
+}
+
+/// AWS: IAM API reference, `CreateUser`, `Path`.
+fn is_user_path(text: &str) -> bool {
+    text.len() <= 512
+        && text.starts_with('/')
+        && text.ends_with('/')
+        && text.bytes().all(|b| (b'!'..=b'\x7f').contains(&b))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const BAD: &str = "{\n  \"Version\": \"2012-10-17\",\n  \"Statement\": [\n    {\"effect\": \"Allow\", \"Effect\": \"Allow\", \"Action\": \"ses:*\", \"Resource\": \"*\"}\n  ]\n}";
+
+    fn request(body: &str) -> Request {
+        let event = include_str!("../../../events/verify-check-policy.json");
+        let mut request: Request = serde_json::from_str(event).unwrap();
+        request.body = Some(body.to_owned());
+        request
+    }
+
+    fn problem_of(problem: Problem) -> (u16, Value) {
+        let status = problem.status();
+        let Some(aws_lambda_events::encodings::Body::Text(text)) = Response::from(problem).body else {
+            panic!("no body")
+        };
+        (status, serde_json::from_str(&text).unwrap())
+    }
+
+    fn refused(body: &str) -> (u16, Value) {
+        match Wanted::of(&request(body)).and_then(|wanted| wanted.documents()) {
+            Ok(_) => panic!("{body} was taken"),
+            Err(problem) => problem_of(problem),
+        }
+    }
+
+    #[test]
+    fn a_request_is_taken_whole_or_its_fault_is_named() {
+        let with = |field: &str, value: Value| {
+            let mut body = json!({"policies": [{}]});
+            body[field] = value;
+            body.to_string()
+        };
+        let cases = [
+            ("{}".to_owned(), "policies"),
+            (with("policies", json!([])), "policies"),
+            (with("policies", json!({})), "policies"),
+            (with("policies", json!(vec![1; MAX_DOCUMENTS + 1])), "policies"),
+            (r#"{"policies":["\ud800"]}"#.to_owned(), "policies[0]"),
+            (with("account_id", json!("12345678901")), "account_id"),
+            (with("account_id", json!(123_456_789_012_u64)), "account_id"),
+            (with("account_id", json!("12345678901x")), "account_id"),
+            (with("user_name", json!("")), "user_name"),
+            (with("user_name", json!("a/b")), "user_name"),
+            (with("user_name", json!("x".repeat(65))), "user_name"),
+            (with("user_path", json!("team")), "user_path"),
+            (with("user_path", json!("/a b/")), "user_path"),
+            (with("user_path", json!(format!("/{}/", "x".repeat(511)))), "user_path"),
+            (with("region", json!("mars-1")), "region"),
+            (with("users", json!("x")), "users"),
+            (r#"{"policies":[{]}"#.to_owned(), "body"),
+            (String::new(), "body"),
+        ];
+        for (body, field) in cases {
+            let (status, problem) = refused(&body);
+            assert_eq!((status, problem["field"].as_str()), (400, Some(field)), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_body_that_is_too_large_is_not_read() {
+        let (status, problem) = refused(&format!("[{}]", " ".repeat(MAX_BODY)));
+        assert_eq!((status, &problem["field"]), (413, &json!("body")));
+    }
+
+    #[test]
+    fn an_object_and_a_string_have_the_same_problems_in_the_same_places() {
+        let (status, object) = refused(&format!("{{\"policies\": [{BAD}]}}"));
+        let (_, string) = refused(&json!({"policies": [BAD]}).to_string());
+        assert_eq!((status, &object["problems"]), (422, &string["problems"]));
+        assert_eq!(object["type"], "urn:sendingbee:problem:policy-unreadable");
+        let first = &object["problems"][0];
+        assert_eq!((&first["document"], &first["class"]), (&json!(0), &json!("unknown-element")));
+        assert_eq!((&first["pointer"], &first["line"]), (&json!("/Statement/0/effect"), &json!(4)));
+        assert!(first["column"].is_u64() && first["message"].is_string() && first["remedy"].is_string());
+    }
+
+    #[test]
+    fn the_problems_of_all_documents_are_told_and_not_without_end() {
+        let twice = r#"{"Version":"2012-10-17","Version":"2012-10-17"}"#;
+        let nested = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        let body = format!("{{\"policies\": [{}, {twice}, 7, {nested}, null]}}", policy::classic());
+        let (status, problem) = refused(&body);
+        let classes: Vec<_> = problem["problems"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|problem| (problem["document"].as_u64().unwrap(), problem["class"].as_str().unwrap()))
+            .collect();
+        assert_eq!(status, 422);
+        assert_eq!(
+            classes,
+            [(1, "duplicate-key"), (1, "missing-statement"), (2, "data-type"), (3, "data-type"), (4, "data-type")]
+        );
+        assert!(problem["detail"].as_str().unwrap().starts_with("4 of 5 documents"), "{problem}");
+
+        let (_, problem) = refused(&json!({"policies": vec![json!({}); MAX_DOCUMENTS]}).to_string());
+        assert_eq!(problem["problems"].as_array().unwrap().len(), MAX_PROBLEMS);
+    }
+}

@@ -1,0 +1,86 @@
+//! The policies that tenants attach to their users, served as they are pasted into IAM.
+
+use aws_lambda_events::encodings::Body;
+use http::header::{CONTENT_TYPE, ETAG};
+use http::{HeaderName, HeaderValue};
+use shared::http::{Problem, Request, Response};
+use shared::policy::{self, Style};
+
+use crate::query::Query;
+
+/// The version of the document in the body. A provider's report names the one that was current when it was made.
+const POLICY_VERSION: HeaderName = HeaderName::from_static("policy-version");
+
+/// `GET /policy?style=classic|hardened&account_id=`: the document itself as the body, byte for byte, so that it can be
+/// piped into `aws iam put-user-policy`; its version in `Policy-Version` and `ETag`.
+pub(crate) fn serve(request: &Request) -> Result<Response, Problem> {
+    let query = Query::of(request, &["style", "account_id"])?;
+    let style = query.required("style")?;
+    let style = Style::parse(&style).ok_or_else(|| Query::bad("style", "must be `classic` or `hardened`"))?;
+    let account_id = query.get("account_id");
+    let document = match style {
+        Style::Classic => policy::classic().to_owned(),
+        Style::Hardened => {
+            let account_id = account_id
+                .ok_or_else(|| Query::bad("account_id", "is missing: the hardened policy names the account"))?;
+            policy::hardened(&account_id).ok_or_else(|| Query::bad("account_id", "must be 12 digits"))?
+        }
+    };
+    let version = HeaderValue::from_static(style.version());
+    let etag = HeaderValue::from_str(&format!("\"{}\"", style.version())).map_err(|_| Problem::internal())?;
+    let mut response = Response::default();
+    response.status_code = 200;
+    response.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers.insert(POLICY_VERSION, version);
+    response.headers.insert(ETAG, etag);
+    response.body = Some(Body::Text(document));
+    Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn get(parameters: Value) -> Result<(String, String), u16> {
+        let mut event: Value = serde_json::from_str(include_str!("../../../events/verify-get-policy.json")).unwrap();
+        event["queryStringParameters"] = parameters;
+        let request: Request = serde_json::from_value(event).unwrap();
+        let response = serve(&request).map_err(|problem| problem.status())?;
+        let Some(Body::Text(document)) = response.body else { panic!("no body") };
+        let version = response.headers["policy-version"].to_str().unwrap().to_owned();
+        assert_eq!(response.headers["etag"], format!("\"{version}\""));
+        Ok((document, version))
+    }
+
+    #[test]
+    fn the_classic_policy_is_served_byte_for_byte() {
+        let (document, version) = get(json!({"style": "classic"})).unwrap();
+        assert_eq!(document, policy::classic());
+        assert_eq!(version, policy::CLASSIC_VERSION);
+    }
+
+    #[test]
+    fn the_hardened_policy_is_served_for_an_account() {
+        let (document, version) = get(json!({"style": "hardened", "account_id": "171436882533"})).unwrap();
+        assert!(document.contains("arn:aws:ses:*:171436882533:identity/*"));
+        assert!(!document.contains("ACCOUNT"));
+        assert!(serde_json::from_str::<Value>(&document).is_ok());
+        assert_eq!(version, policy::HARDENED_VERSION);
+    }
+
+    #[test]
+    fn what_is_no_policy_is_a_bad_request() {
+        for parameters in [
+            json!({}),
+            json!({"style": "strict"}),
+            json!({"style": "hardened"}),
+            json!({"style": "hardened", "account_id": "17143688253"}),
+            json!({"style": "hardened", "account_id": "17143688253x"}),
+            json!({"style": "classic", "account": "171436882533"}),
+        ] {
+            assert_eq!(get(parameters.clone()), Err(400), "{parameters}");
+        }
+    }
+}

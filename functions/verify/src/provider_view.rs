@@ -1,0 +1,132 @@
+//! A provider as callers see it: no secret, and the key's id shortened.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+use shared::http::{FieldError, Problem, Response, respond};
+use shared::record::{Provider, ProviderId, StatusName, TenantId};
+use shared::tenant::Region;
+
+use crate::Verify;
+use crate::line::Line;
+use crate::onboarding::unavailable;
+
+/// The public face of a provider.
+#[derive(Serialize)]
+pub(crate) struct ProviderView<'a> {
+    provider_id: &'a ProviderId,
+    tenant_id: &'a TenantId,
+    name: &'a str,
+    region: Region,
+    account_id: &'a str,
+    user_arn: &'a str,
+    access_key_id: String,
+    status: StatusName,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    quota: Quota,
+    sandbox: bool,
+    policy_breadth: &'a str,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    report: Option<&'a Value>,
+}
+
+/// What SES let the account send, when the key was taken.
+#[derive(Serialize)]
+struct Quota {
+    max_send_rate: f64,
+    max_24_hour_send: f64,
+}
+
+impl<'a> ProviderView<'a> {
+    /// A provider in a list, without its report.
+    pub(crate) fn listed(provider: &'a Provider) -> Self {
+        Self {
+            provider_id: &provider.provider_id,
+            tenant_id: &provider.tenant_id,
+            name: &provider.name,
+            region: provider.region,
+            account_id: &provider.account_id,
+            user_arn: &provider.user_arn,
+            access_key_id: provider.access_key_id.masked(),
+            status: provider.status.status,
+            reason: provider.status.reason.as_deref(),
+            quota: Quota { max_send_rate: provider.max_send_rate, max_24_hour_send: provider.max_24_hour_send },
+            sandbox: provider.sandbox,
+            policy_breadth: provider.report["policy_breadth"].as_str().unwrap_or("unknown"),
+            created_at: provider.created_at,
+            updated_at: provider.updated_at,
+            report: None,
+        }
+    }
+
+    /// A provider by itself, with the report that its key was taken on.
+    pub(crate) fn whole(provider: &'a Provider) -> Self {
+        Self { report: Some(&provider.report), ..Self::listed(provider) }
+    }
+}
+
+impl Verify {
+    /// `GET /providers/{provider_id}`.
+    pub(crate) async fn provider(&self, provider_id: &str, line: &mut Line) -> Result<Response, Problem> {
+        let provider_id = parse(provider_id)?;
+        line.provider(&provider_id);
+        let provider = self.providers.provider(&provider_id).await.map_err(|error| unavailable(&error))?;
+        let provider = provider.ok_or_else(|| Problem::not_found("provider"))?;
+        line.tenant(&provider.tenant_id);
+        Ok(respond(200, &ProviderView::whole(&provider)))
+    }
+}
+
+/// A provider id out of a path.
+pub(crate) fn parse(provider_id: &str) -> Result<ProviderId, Problem> {
+    ProviderId::parse(provider_id)
+        .map_err(|invalid| Problem::bad_request(&FieldError::new("provider_id", invalid.to_string())))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use shared::record::Status;
+    use shared::tenant::AccessKeyId;
+
+    use super::*;
+
+    #[test]
+    fn a_view_shortens_the_key_and_a_list_leaves_reports_out() {
+        let provider = Provider {
+            provider_id: ProviderId::parse("prv_01ARZ3NDEKTSV4RRFFQ69G5FAV").unwrap(),
+            tenant_id: TenantId::parse("acme").unwrap(),
+            name: "Main".to_owned(),
+            region: Region::parse("eu-central-1").unwrap(),
+            account_id: "171436882533".to_owned(),
+            user_name: "mailer".to_owned(),
+            user_arn: "arn:aws:iam::171436882533:user/mailer".to_owned(),
+            access_key_id: AccessKeyId::from_pasted("AKIASP2TPHJSQH3FJRUX").unwrap(),
+            status: Status::because(StatusName::Suspended, "sending_paused"),
+            max_send_rate: 14.0,
+            max_24_hour_send: -1.0,
+            sandbox: false,
+            report: json!({"policy_breadth": "all_users", "checks": []}),
+            created_at: Timestamp::UNIX_EPOCH,
+            updated_at: Timestamp::UNIX_EPOCH,
+        };
+        let whole = serde_json::to_value(ProviderView::whole(&provider)).unwrap();
+        assert_eq!(
+            whole,
+            json!({
+                "provider_id": "prv_01ARZ3NDEKTSV4RRFFQ69G5FAV", "tenant_id": "acme", "name": "Main",
+                "region": "eu-central-1", "account_id": "171436882533",
+                "user_arn": "arn:aws:iam::171436882533:user/mailer", "access_key_id": "AKIA…JRUX",
+                "status": "suspended", "reason": "sending_paused",
+                "quota": {"max_send_rate": 14.0, "max_24_hour_send": -1.0}, "sandbox": false,
+                "policy_breadth": "all_users", "created_at": "1970-01-01T00:00:00Z",
+                "updated_at": "1970-01-01T00:00:00Z", "report": {"policy_breadth": "all_users", "checks": []}
+            })
+        );
+        let listed = serde_json::to_value(ProviderView::listed(&provider)).unwrap();
+        assert!(listed.get("report").is_none());
+    }
+}

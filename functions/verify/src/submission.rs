@@ -1,0 +1,129 @@
+//! What a caller hands over: a key, and whose it is.
+
+use serde::{Deserialize, Deserializer};
+use shared::http::{FieldError, Problem, Request, body};
+use shared::record::TenantId;
+use shared::tenant::{AccessKeyId, InvalidAccessKeyId, InvalidSecret, Region, SecretAccessKey};
+use zeroize::{Zeroize as _, Zeroizing};
+
+/// The longest name of a provider, in characters: it is shown in lists.
+const NAME_MAX: usize = 100;
+
+/// The body of `POST /providers`. It has no `Debug`: people paste secrets into the wrong field.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Submission {
+    /// The operator's name for the tenant.
+    pub(crate) tenant_id: TenantId,
+    /// What the tenant calls the provider.
+    pub(crate) name: String,
+    /// SES's Region.
+    pub(crate) region: Region,
+    /// As pasted; its shape is a check of the report.
+    pub(crate) access_key_id: Pasted,
+    /// As pasted; its shape is a check of the report.
+    pub(crate) secret_access_key: Pasted,
+}
+
+/// A text as a person pasted it. Wiped when dropped, and shown by nothing.
+pub(crate) struct Pasted(Zeroizing<String>);
+
+impl Submission {
+    /// Reads the body and wipes it from the request.
+    ///
+    /// # Errors
+    /// A 400 problem that names the field at fault and repeats no value.
+    pub(crate) fn take(request: &mut Request) -> Result<Self, Problem> {
+        let submission = body::<Self>(request);
+        request.body.zeroize();
+        let submission = submission?;
+        let good = (1..=NAME_MAX).contains(&submission.name.chars().count())
+            && !submission.name.chars().any(char::is_control)
+            && submission.name.trim() == submission.name;
+        if good {
+            Ok(submission)
+        } else {
+            let problem = format!("must be 1 to {NAME_MAX} characters, without control characters or blanks around it");
+            Err(Problem::bad_request(&FieldError::new("name", problem)))
+        }
+    }
+}
+
+impl Pasted {
+    /// The text as the id of a long-term key, cleaned of what pasting leaves.
+    pub(crate) fn access_key_id(&self) -> Result<AccessKeyId, InvalidAccessKeyId> {
+        AccessKeyId::from_pasted(&self.0)
+    }
+
+    /// The text as a secret, cleaned of what pasting leaves.
+    pub(crate) fn secret_access_key(&self) -> Result<SecretAccessKey, InvalidSecret> {
+        SecretAccessKey::from_pasted(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Pasted {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Self(Zeroizing::new(text)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const SECRET: &str = "s3cretMARKERs3cretMARKERs3cretMARKERs3cr";
+
+    fn take(body: &str) -> Result<Submission, Value> {
+        let mut request = Request::default();
+        request.body = Some(body.to_owned());
+        let taken = Submission::take(&mut request).map_err(|problem| {
+            let response = shared::http::Response::from(problem);
+            assert_eq!(response.status_code, 400);
+            let Some(aws_lambda_events::encodings::Body::Text(text)) = response.body else { panic!("no body") };
+            assert!(!text.contains("MARKER"), "{text}");
+            serde_json::from_str(&text).unwrap()
+        });
+        assert!(request.body.unwrap_or_default().is_empty(), "the body is still there");
+        taken
+    }
+
+    fn with(name: &str, value: Value) -> String {
+        let mut body = json!({"tenant_id": "acme", "name": "Main", "region": "eu-central-1",
+            "access_key_id": "AKIASP2TPHJSQH3FJRUX", "secret_access_key": SECRET});
+        body[name] = value;
+        body.to_string()
+    }
+
+    #[test]
+    fn a_field_at_fault_is_named_and_no_value_is_repeated() {
+        let cases = [
+            (with("tenant_id", json!("a MARKER")), "tenant_id"),
+            (with("tenant_id", json!(1)), "tenant_id"),
+            (with("name", json!("")), "name"),
+            (with("name", json!(" MARKER")), "name"),
+            (with("name", json!("MAR\nKER")), "name"),
+            (with("name", json!("x".repeat(101))), "name"),
+            (with("region", json!("mars-MARKER-1")), "region"),
+            (with("access_key_id", json!(null)), "access_key_id"),
+            (with("secret_access_key", json!({"MARKER": 1})), "secret_access_key"),
+            (with("session_token", json!("MARKER")), "session_token"),
+            (json!({"tenant_id": "acme"}).to_string(), "name"),
+            (with("name", json!("x")) + "MARKER", "body"),
+            ("MARKER".to_owned(), "body"),
+            (String::new(), "body"),
+        ];
+        for (body, field) in cases {
+            let problem = take(&body).map(drop).unwrap_err();
+            assert_eq!(problem["field"], field, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_good_body_is_taken_and_wiped_from_the_request() {
+        let Ok(submission) = take(&with("name", json!("Main"))) else { panic!("refused") };
+        assert_eq!(submission.region.as_str(), "eu-central-1");
+        assert!(submission.secret_access_key.secret_access_key().is_ok());
+    }
+}

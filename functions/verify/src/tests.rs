@@ -1,0 +1,427 @@
+//! The handler over the wire, against a fake AWS.
+
+mod leak;
+mod own_policies;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use aws_lambda_events::encodings::Body;
+use base64::Engine as _;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use shared::http::{Request, Response};
+use shared::runtime::{Ambient, Environment};
+
+use crate::Verify;
+use crate::fake_aws::{
+    ACCOUNT, Answer, FakeAws, KEY_ID, account, caller, cancelled, denial, denied, identities, json_error, no_such_key,
+    not_verified, query_error,
+};
+
+const SECRET: &str = "mark3rMARK3Rmark3rMARK3Rmark3rMARK3Rmark";
+const NO_ALLOW: &str = "because no identity-based policy allows the action";
+const EXPLICIT: &str = "with an explicit deny in an identity-based policy";
+
+fn now() -> Timestamp {
+    "2026-11-23T10:00:00Z".parse().unwrap()
+}
+
+fn random() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+fn verify(aws: &FakeAws) -> Verify {
+    let environment = Environment::of([
+        ("AWS_ACCESS_KEY_ID", "own"),
+        ("AWS_SECRET_ACCESS_KEY", "own"),
+        ("AWS_REGION", "eu-central-1"),
+        ("AWS_ENDPOINT_URL", "http://own.test"),
+        ("TENANT_AWS_ENDPOINT_URL", "http://tenant.test"),
+        ("PROVIDERS_TABLE", "providers"),
+        ("SECRETS_TABLE", "secrets"),
+        ("MAILS_TABLE", "mails"),
+        ("SEND_LANE_KEY", "send-key"),
+        ("REVOKE_LANE_KEY", "revoke-key"),
+        ("BUS_NAME", "bus"),
+    ]);
+    Verify::new(&environment, &aws.http(), Ambient::new(now, random)).unwrap()
+}
+
+fn submission() -> Value {
+    json!({"tenant_id": "acme", "name": "Main account", "region": "eu-central-1",
+        "access_key_id": KEY_ID, "secret_access_key": SECRET})
+}
+
+fn event(sample: &str) -> Request {
+    serde_json::from_str(sample).unwrap()
+}
+
+fn create(body: &Value, idempotency_key: Option<&'static str>) -> Request {
+    let mut request = event(include_str!("../../../events/verify-create-provider.json"));
+    request.body = Some(body.to_string());
+    request.headers.remove("idempotency-key");
+    if let Some(key) = idempotency_key {
+        request.headers.insert("idempotency-key", key.parse().unwrap());
+    }
+    request
+}
+
+fn get(sample: &str, provider_id: &str) -> Request {
+    let mut request = event(sample);
+    request.path_parameters.insert("provider_id".to_owned(), provider_id.to_owned());
+    request
+}
+
+fn json_of(response: &Response) -> Value {
+    let Some(Body::Text(text)) = &response.body else { panic!("no body") };
+    assert!(!text.contains(SECRET), "{text}");
+    serde_json::from_str(text).unwrap()
+}
+
+async fn post(aws: &FakeAws, body: &Value, idempotency_key: Option<&'static str>) -> (i64, Value, Response) {
+    let response = verify(aws).handle(create(body, idempotency_key)).await;
+    (response.status_code, json_of(&response), response)
+}
+
+fn outcomes(report: &Value, outcome: &str) -> Vec<String> {
+    let checks = report["checks"].as_array().unwrap();
+    assert_eq!(checks.len(), 17);
+    let mut names = Vec::new();
+    for check in checks {
+        assert_eq!(check["outcome"] != "passed", check["remedy"].is_string(), "{check}");
+        assert!(check["evidence"].as_str().is_some_and(|evidence| !evidence.is_empty()), "{check}");
+        if check["outcome"] == outcome {
+            names.push(check["name"].as_str().unwrap().to_owned());
+        }
+    }
+    names
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_good_key_is_taken_sealed_twice_and_told_of() {
+    let aws = FakeAws::new();
+    let (status, view, _) = post(&aws, &submission(), None).await;
+    assert_eq!(status, 201, "{view}");
+    assert_eq!(view["status"], "active");
+    assert_eq!(view["access_key_id"], "AKIA…JRUX");
+    assert_eq!(view["account_id"], ACCOUNT);
+    assert_eq!(view["quota"], json!({"max_send_rate": 14.0, "max_24_hour_send": 50000.0}));
+    assert_eq!(view["policy_breadth"], "own_user");
+    assert_eq!(view["report"]["verdict"], "accepted");
+    assert!(outcomes(&view["report"], "warning").is_empty());
+    assert_eq!(outcomes(&view["report"], "unknown"), ["default_configuration_set"]);
+    assert_eq!(aws.count("own:Encrypt"), 2);
+    assert_eq!(aws.count("own:TransactWriteItems"), 1);
+
+    let (bodies, stored) = aws.own_traffic();
+    let sealed = base64::engine::general_purpose::STANDARD.encode(SECRET);
+    let kms = bodies.iter().filter(|body| body.contains(&sealed)).count();
+    assert_eq!(kms, 2, "only the two calls to KMS may hold the secret");
+    assert!(!stored.contains(SECRET) && !stored.contains(&sealed));
+
+    let sample: Value = serde_json::from_str(include_str!("../../../events/verify-provider-verified.json")).unwrap();
+    let put: Value = serde_json::from_str(bodies.last().unwrap()).unwrap();
+    let entry = &put["Entries"][0];
+    assert_eq!((&entry["Source"], &entry["DetailType"]), (&sample["source"], &sample["detail-type"]));
+    let detail: Value = serde_json::from_str(entry["Detail"].as_str().unwrap()).unwrap();
+    let mut expected = sample["detail"].clone();
+    expected["provider_id"] = view["provider_id"].clone();
+    assert_eq!(detail, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_only_unwise_is_taken_with_a_warning() {
+    let old_id = "AKIAIOSFODNN7EXAMPLE";
+    let cases: [(&str, &'static str, Answer, &str); 5] = [
+        (KEY_ID, "tenant:DeleteAccessKey elsewhere", no_such_key(), "breadth"),
+        (KEY_ID, "tenant:GetAccount", account(false, true, "HEALTHY"), "sandbox"),
+        (KEY_ID, "tenant:GetAccount", account(true, false, "HEALTHY"), "sending_status"),
+        (KEY_ID, "tenant:GetAccount", account(true, true, "PROBATION"), "sending_status"),
+        (old_id, "tenant:GetAccount", account(true, true, "HEALTHY"), "account"),
+    ];
+    for (id, operation, answer, check) in cases {
+        let aws = FakeAws::new();
+        aws.answer(operation, answer);
+        let mut body = submission();
+        body["access_key_id"] = json!(id);
+        let (status, view, _) = post(&aws, &body, None).await;
+        assert_eq!(status, 201, "{check}: {view}");
+        assert_eq!(outcomes(&view["report"], "warning"), [check]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_at_fault_is_refused_by_the_right_check_and_nothing_is_stored() {
+    let not_known =
+        || query_error(403, "InvalidClientTokenId", "The security token included in the request is invalid.");
+    let wrong = query_error(403, "SignatureDoesNotMatch", "The request signature we calculated does not match");
+    let send_denied =
+        |resource: &str| json_error(403, "AccessDeniedException", &denial("ses:SendEmail", resource, NO_ALLOW));
+    let identity = format!("arn:aws:ses:eu-central-1:{ACCOUNT}:identity/invalid@invalid");
+    let empty = (200, "<ListUsersResponse><ListUsersResult><Users/></ListUsersResult></ListUsersResponse>".to_owned());
+    let cases: Vec<(&'static str, Answer, &[&str])> = vec![
+        ("tenant:GetCallerIdentity", not_known(), &["live"]),
+        ("tenant:GetCallerIdentity", wrong, &["live"]),
+        ("tenant:GetCallerIdentity", caller(&format!("arn:aws:iam::{ACCOUNT}:root")), &["iam_user"]),
+        ("tenant:GetCallerIdentity", caller(&format!("arn:aws:sts::{ACCOUNT}:assumed-role/a/b")), &["iam_user"]),
+        ("tenant:GetUser", denied("iam:GetUser", NO_ALLOW), &["get_user"]),
+        ("tenant:DeleteAccessKey", denied("iam:DeleteAccessKey", NO_ALLOW), &["delete_access_key"]),
+        ("tenant:DeleteAccessKey", denied("iam:DeleteAccessKey", EXPLICIT), &["delete_access_key", "quarantine"]),
+        (
+            "tenant:GetAccount",
+            json_error(403, "UnrecognizedClientException", "The security token included in the request is invalid."),
+            &["ses_region"],
+        ),
+        ("tenant:GetAccount", account(true, false, "SHUTDOWN"), &["sending_status"]),
+        ("tenant:SendEmail", send_denied("*"), &["sending"]),
+        ("tenant:SendEmail", send_denied(&identity), &["sending"]),
+        ("tenant:SendEmail", json_error(400, "AccountSuspendedException", "suspended"), &["sending_status"]),
+        ("tenant:ListUsers", empty, &["excess"]),
+    ];
+    for (operation, answer, expected) in cases {
+        let aws = FakeAws::new();
+        aws.answer(operation, answer.clone());
+        let (status, problem, _) = post(&aws, &submission(), None).await;
+        assert_eq!(status, 422, "{operation} {answer:?}: {problem}");
+        assert_eq!(problem["type"], "urn:sendingbee:problem:credential-refused");
+        assert_eq!(outcomes(&problem["report"], "failed"), *expected, "{operation} {answer:?}");
+        for never in ["own:Encrypt", "own:TransactWriteItems", "own:PutEvents"] {
+            assert_eq!(aws.count(never), 0, "{operation} {answer:?}");
+        }
+        if expected != ["excess"] {
+            assert_eq!(aws.count("tenant:ListUsers"), 0, "a refused key is not probed further: {operation}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_of_the_wrong_shape_calls_nobody() {
+    for (field, value, check) in [
+        ("access_key_id", "ASIAY34FZKBOKMUTVV7A", "long_term"),
+        ("access_key_id", "nonsense", "shape"),
+        ("secret_access_key", "tooshort", "shape"),
+    ] {
+        let aws = FakeAws::new();
+        let mut body = submission();
+        body[field] = json!(value);
+        let (status, problem, _) = post(&aws, &body, None).await;
+        assert_eq!((status, outcomes(&problem["report"], "failed")), (422, vec![check.to_owned()]));
+        assert!(aws.calls().is_empty(), "{:?}", aws.calls());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn roots_key_is_never_tried_on_keys() {
+    let aws = FakeAws::new();
+    aws.answer("tenant:GetCallerIdentity", caller(&format!("arn:aws:iam::{ACCOUNT}:root")));
+    post(&aws, &submission(), None).await;
+    let calls: Vec<_> = aws.calls().into_iter().filter(|call| call.starts_with("tenant:")).collect();
+    assert_eq!(calls, ["tenant:GetCallerIdentity"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_aws_does_not_answer_is_not_the_keys_fault() {
+    let throttled = || query_error(400, "Throttling", "Rate exceeded");
+    let silent = || json_error(500, "InternalFailure", "");
+    let cases: Vec<(&'static str, Answer, &str)> = vec![
+        ("tenant:GetCallerIdentity", throttled(), "live"),
+        ("tenant:GetUser", throttled(), "get_user"),
+        ("tenant:DeleteAccessKey", throttled(), "delete_access_key"),
+        ("tenant:GetAccount", silent(), "ses_region"),
+        ("tenant:SendEmail", silent(), "sending"),
+        ("tenant:ListTables", silent(), "excess"),
+    ];
+    for (operation, answer, check) in cases {
+        let aws = FakeAws::new();
+        aws.answer(operation, answer);
+        let (status, problem, response) = post(&aws, &submission(), None).await;
+        assert_eq!(status, 503, "{operation}: {problem}");
+        assert!(response.headers.contains_key("retry-after"));
+        assert!(outcomes(&problem["report"], "failed").is_empty());
+        assert!(outcomes(&problem["report"], "unknown").contains(&check.to_owned()), "{operation}: {problem}");
+        assert_eq!(aws.count("own:TransactWriteItems"), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_aws_learns_of_late_is_waited_for() {
+    let aws = FakeAws::new();
+    let unknown = query_error(403, "InvalidClientTokenId", "The security token included in the request is invalid.");
+    let known = caller(&format!("arn:aws:iam::{ACCOUNT}:user/mailer"));
+    aws.answers("tenant:GetCallerIdentity", vec![unknown.clone(), unknown.clone(), unknown, known]);
+    let refused =
+        json_error(403, "UnrecognizedClientException", "The security token included in the request is invalid.");
+    aws.answers("tenant:GetAccount", vec![refused, account(true, true, "HEALTHY")]);
+    let (status, view, _) = post(&aws, &submission(), None).await;
+    assert_eq!(status, 201, "{view}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_limited_to_own_identities_is_seen_to_allow_sending() {
+    let identity = format!("arn:aws:ses:eu-central-1:{ACCOUNT}:identity/invalid@invalid");
+    let denied = json_error(403, "AccessDeniedException", &denial("ses:SendEmail", &identity, NO_ALLOW));
+    let aws = FakeAws::new();
+    aws.answers("tenant:SendEmail", vec![denied.clone(), not_verified()]);
+    let (status, view, _) = post(&aws, &submission(), None).await;
+    assert_eq!(status, 201, "{view}");
+
+    let aws = FakeAws::new();
+    aws.answers("tenant:SendEmail", vec![denied]);
+    aws.answer("tenant:ListEmailIdentities", identities(&[]));
+    let (status, problem, _) = post(&aws, &submission(), None).await;
+    assert_eq!((status, outcomes(&problem["report"], "failed")), (422, vec!["sending".to_owned()]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_taken_key_is_named_to_its_tenant_and_to_nobody_who_lacks_the_secret() {
+    let aws = FakeAws::new();
+    let (_, view, _) = post(&aws, &submission(), None).await;
+    let (status, problem, _) = post(&aws, &submission(), None).await;
+    assert_eq!((status, &problem["provider_id"]), (409, &view["provider_id"]));
+
+    let mut other = submission();
+    other["tenant_id"] = json!("globex");
+    let (status, problem, _) = post(&aws, &other, None).await;
+    assert_eq!(status, 409);
+    assert!(problem.get("provider_id").is_none() && !problem.to_string().contains("acme"), "{problem}");
+
+    aws.answer("tenant:GetCallerIdentity", query_error(403, "SignatureDoesNotMatch", "does not match"));
+    let (status, problem, _) = post(&aws, &other, None).await;
+    assert_eq!((status, outcomes(&problem["report"], "failed")), (422, vec!["live".to_owned()]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reported_key_is_refused() {
+    let aws = FakeAws::new();
+    aws.put_item(
+        "providers",
+        json!({"pk": {"S": format!("key#{KEY_ID}")}, "sk": {"S": "key"}, "access_key_id": {"S": KEY_ID},
+            "status": {"S": "reported"}, "updated_at": {"S": "2026-11-23T09:00:00Z"}}),
+    );
+    let (status, problem, _) = post(&aws, &submission(), None).await;
+    assert_eq!((status, outcomes(&problem["report"], "failed")), (422, vec!["not_reported".to_owned()]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_request_again_has_the_same_answer() {
+    let aws = FakeAws::new();
+    let (status, first, response) = post(&aws, &submission(), Some("once")).await;
+    assert_eq!(status, 201);
+    assert!(!response.headers.contains_key("idempotent-replayed"));
+
+    let (status, again, response) = post(&aws, &submission(), Some("once")).await;
+    assert_eq!((status, &again), (201, &first));
+    assert_eq!(response.headers["idempotent-replayed"], "true");
+    assert_eq!(aws.count("own:TransactWriteItems"), 1);
+    assert_eq!(aws.count("tenant:GetCallerIdentity"), 1);
+
+    let mut other = submission();
+    other["name"] = json!("Another");
+    let (status, problem, _) = post(&aws, &other, Some("once")).await;
+    assert_eq!((status, &problem["type"]), (422, &json!("urn:sendingbee:problem:idempotency-key-reused")));
+
+    let mut request = create(&submission(), None);
+    request.headers.insert("idempotency-key", "a b".parse().unwrap());
+    let response = verify(&aws).handle(request).await;
+    assert_eq!((response.status_code, &json_of(&response)["field"]), (400, &json!("Idempotency-Key")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn too_many_attempts_are_turned_away_before_anybody_is_asked() {
+    let aws = FakeAws::new();
+    aws.answer("own:UpdateItem", json_error(400, "ConditionalCheckFailedException", "The conditional request failed"));
+    let (status, _, response) = post(&aws, &submission(), None).await;
+    assert_eq!(status, 429);
+    let seconds: u64 = response.headers["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((1..=3600).contains(&seconds));
+    assert!(!aws.calls().iter().any(|call| call.starts_with("tenant:")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_conflict_in_the_transaction_is_settled_by_looking() {
+    let conflict = || cancelled(&[json!({"Code": "TransactionConflict"})]);
+    // Nobody has the key: the second try stores it.
+    let aws = FakeAws::new();
+    aws.answers("own:TransactWriteItems", vec![conflict(), (200, "{}".to_owned())]);
+    assert_eq!(post(&aws, &submission(), None).await.0, 201);
+    // It stays in conflict: nothing is known to be stored.
+    let aws = FakeAws::new();
+    aws.answer("own:TransactWriteItems", conflict());
+    assert_eq!(post(&aws, &submission(), None).await.0, 503);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_cannot_be_told_fails_nothing() {
+    let aws = FakeAws::new();
+    aws.answer("own:PutEvents", json_error(500, "InternalFailure", ""));
+    let (status, view, _) = post(&aws, &submission(), None).await;
+    assert_eq!(status, 201, "{view}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_is_read_alone_and_in_a_list() {
+    let aws = FakeAws::new();
+    let (_, created, _) = post(&aws, &submission(), None).await;
+    let provider_id = created["provider_id"].as_str().unwrap();
+    let verify = verify(&aws);
+
+    let one = verify.handle(get(include_str!("../../../events/verify-get-provider.json"), provider_id)).await;
+    assert_eq!((one.status_code, json_of(&one)), (200, created.clone()));
+
+    let list = verify.handle(event(include_str!("../../../events/verify-list-providers.json"))).await;
+    let list = json_of(&list);
+    assert_eq!(list["providers"][0]["provider_id"], provider_id);
+    assert!(list["providers"][0].get("report").is_none() && list.get("next_cursor").is_none());
+
+    let other = get(include_str!("../../../events/verify-get-provider.json"), "prv_01ARZ3NDEKTSV4RRFFQ69G5FAV");
+    assert_eq!(verify.handle(other).await.status_code, 404);
+    let bad = get(include_str!("../../../events/verify-get-provider.json"), "prv_x");
+    assert_eq!(json_of(&verify.handle(bad).await)["field"], "provider_id");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mails_fate_is_told() {
+    let aws = FakeAws::new();
+    let verify = verify(&aws);
+    let provider_id = "prv_01ARZ3NDEKTSV4RRFFQ69G5FAV";
+    let request = || get(include_str!("../../../events/verify-get-mail.json"), provider_id);
+    assert_eq!(verify.handle(request()).await.status_code, 404);
+
+    let pk = shared::record::mail_pk(
+        &provider_id.to_owned().try_into().unwrap(),
+        &"order-1234-receipt".to_owned().try_into().unwrap(),
+    );
+    aws.put_item(
+        "mails",
+        json!({"pk": {"S": pk}, "provider_id": {"S": provider_id}, "mail_id": {"S": "order-1234-receipt"},
+            "state": {"S": "sent"}, "digest": {"S": "v1:0"}, "first_seen": {"S": "2026-11-23T10:00:00Z"},
+            "updated_at": {"S": "2026-11-23T10:00:01Z"}, "attempts": {"N": "1"}, "ses_message_id": {"S": "ses-1"},
+            "expires_at": {"N": "1803204000"}}),
+    );
+    let response = verify.handle(request()).await;
+    let expected = json!({"mail_id": "order-1234-receipt", "provider_id": provider_id, "state": "sent", "reason": null,
+        "ses_message_id": "ses-1", "first_seen": "2026-11-23T10:00:00Z", "updated_at": "2026-11-23T10:00:01Z",
+        "attempts": 1});
+    assert_eq!((response.status_code, json_of(&response)), (200, expected));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_is_checked_without_asking_anybody() {
+    let aws = FakeAws::new();
+    let response = verify(&aws).handle(event(include_str!("../../../events/verify-check-policy.json"))).await;
+    let report = json_of(&response);
+    assert_eq!((response.status_code, &report["verdict"]), (200, &json!("sufficient")), "{report}");
+    assert_eq!((&report["missing"], &report["findings"], &report["warnings"]), (&json!([]), &json!([]), &json!([])));
+    assert_eq!(report["subject"]["user_arn"], format!("arn:aws:iam::{ACCOUNT}:user/mailer"));
+    assert_eq!(report["subject"]["assumed"], json!(["region"]));
+    assert!(!report["notices"].as_array().unwrap().is_empty());
+    assert!(aws.calls().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_route_of_nobody_is_not_found() {
+    let mut request = event(include_str!("../../../events/verify-get-policy.json"));
+    request.route_key = Some("POST /policy".to_owned());
+    assert_eq!(verify(&FakeAws::new()).handle(request).await.status_code, 404);
+}
