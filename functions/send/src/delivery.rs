@@ -1,0 +1,334 @@
+//! One mail's way: may it go, when, claim, send, record.
+//!
+//! Where a worker can be killed, and what the next one to get the message finds:
+//!
+//! | killed | found | so |
+//! |---|---|---|
+//! | before the claim | nothing, or an unused start | it begins again |
+//! | between claim and request | a claim whose lease ends | in doubt, though nothing was sent: nobody can know |
+//! | between request and record | the same | in doubt: at most two copies, or one with `hold` |
+//! | after the record | the mail's fate | it is acknowledged |
+//! | between putting back and acknowledging | two messages | the second one to come finds the first one's row |
+//! | between event and record | no fate yet | the event is told again |
+
+mod settlement;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use shared::record::{Provider, Row, State};
+use shared::telemetry::{Event, chain};
+use shared::tenant::{Credential, SES_TIMEOUT};
+use tokio::time::sleep;
+
+use crate::Parts;
+use crate::batch::Batch;
+use crate::delay::Delay;
+use crate::digest::digest;
+use crate::fate::Fate;
+use crate::ledger::{self, Claim, Claimant, End, Ending, Written};
+use crate::letter::Letter;
+use crate::mail::Mail;
+use crate::poison;
+use crate::rate::Slot;
+use crate::refusal::{Ids, Refusal};
+use crate::snapshot::Standing;
+use crate::trouble::{Stop, Trouble};
+
+/// What has to be left of the invocation for the record, behind the longest that SES may take.
+const FOR_THE_RECORD: Duration = Duration::from_secs(2);
+
+/// How often a decision is made anew because somebody else wrote the row first.
+const MOST_DECISIONS: usize = 4;
+
+/// A claim ends this long after the invocation, so that no live worker's claim is taken over.
+const LEASE_AFTER_DEADLINE: SignedDuration = SignedDuration::from_secs(5);
+
+type Step<T> = Result<T, Stop>;
+
+/// A mail on its way.
+pub(crate) struct Delivery {
+    parts: Arc<Parts>,
+    batch: Arc<Batch>,
+    letter: Letter,
+    mail: Mail,
+    claimant: Claimant,
+}
+
+impl Delivery {
+    /// A mail of a batch, at this place in it.
+    pub(crate) fn new(parts: Arc<Parts>, batch: Arc<Batch>, letter: Letter, mail: Mail, place: usize) -> Self {
+        let claimant = Claimant {
+            provider_id: mail.provider_id.clone(),
+            mail_id: mail.mail_id.clone(),
+            digest: digest(&mail),
+            first_seen: mail.first_seen,
+            on_doubt: mail.on_doubt,
+            // The place tells two deliveries of one message in one batch apart.
+            owner: format!("{}/{place}/{}", batch.request_id, letter.message_id),
+            lease_until: batch.deadline + LEASE_AFTER_DEADLINE,
+        };
+        Self { parts, batch, letter, mail, claimant }
+    }
+
+    /// The mail.
+    pub(crate) fn mail(&self) -> &Mail {
+        &self.mail
+    }
+
+    /// Whether it is of no use any more.
+    pub(crate) fn is_expired(&self) -> bool {
+        self.mail.expiry() <= self.parts.ambient.now()
+    }
+
+    /// Goes the whole way. `slot` is the mail's start, where the batch has reserved one for it.
+    pub(crate) async fn run(self, slot: Option<Slot>) -> Result<Fate, Trouble> {
+        match self.deliver(slot).await {
+            Ok(fate) | Err(Stop::Done(fate)) => Ok(fate),
+            Err(Stop::Trouble(trouble)) => {
+                tracing::warn!(
+                    message_id = self.letter.message_id,
+                    provider_id = %self.mail.provider_id,
+                    mail_id = %self.mail.mail_id,
+                    receives = self.letter.receives,
+                    error = chain(&trouble),
+                    "comes back"
+                );
+                Err(trouble)
+            }
+        }
+    }
+
+    async fn deliver(&self, slot: Option<Slot>) -> Step<Fate> {
+        let provider = self.admit().await?;
+        // Opened before the start, because a mail that is late comes too close to the next one, and before the claim,
+        // because a claim that nothing comes of is a doubt: KMS may take its time.
+        self.open().await?;
+        self.await_start(&provider, slot).await?;
+        if !self.has_time_to_send() {
+            return self.put_back(Delay::SHORT_OF_TIME).await;
+        }
+        let row = self.claim().await?;
+        let (provider, credential) = self.look_again(&row).await?;
+        match self.parts.tenants.send_email(&credential, &self.mail.message()).await {
+            Ok(ses_message_id) => Ok(self.record_acceptance(&row, ses_message_id).await),
+            Err(failure) => self.settle(&row, &provider, &credential, &failure).await,
+        }
+    }
+
+    /// Whether it may go out at all.
+    async fn admit(&self) -> Step<Arc<Provider>> {
+        let snapshot = self.batch.view.fresh().await?;
+        let standing = match snapshot.standing(&self.mail) {
+            Standing::Torn => self.batch.view.newer(&snapshot).await?.standing(&self.mail),
+            standing => standing,
+        };
+        let own = !matches!(standing, Standing::Unknown | Standing::Foreign | Standing::Unreadable);
+        if own && self.is_expired() {
+            return Err(Stop::Done(self.end(&Ending::Expired).await?));
+        }
+        match standing {
+            Standing::Good(provider) => Ok(provider),
+            standing => Err(self.turn_away(standing).await),
+        }
+    }
+
+    /// What becomes of a mail that may not go out.
+    async fn turn_away(&self, standing: Standing) -> Stop {
+        let fate = match standing {
+            // Nothing stands in its way any more: it comes back at once.
+            Standing::Good(_) => self.put_back(Delay::SHORT_OF_TIME).await,
+            Standing::Torn => Err(Trouble::Torn.into()),
+            Standing::Unreadable => Err(Trouble::Unreadable.into()),
+            Standing::Unknown => self.refuse(&Refusal::provider_unknown()).await,
+            Standing::Foreign => self.refuse(&Refusal::tenant_mismatch()).await,
+            Standing::Halted => self.put_back(Delay::HALTED).await,
+            Standing::Suspended => self.put_back(Delay::SUSPENDED).await,
+            Standing::Stopped => self.end(&Ending::Rejected("provider_revoked".to_owned())).await,
+        };
+        fate.map_or_else(|stop| stop, Stop::Done)
+    }
+
+    /// Sleeps until the mail's start, or puts it back where there is none or it lies too late.
+    async fn await_start(&self, provider: &Provider, slot: Option<Slot>) -> Step<()> {
+        let slot = match slot {
+            Some(slot) => Some(slot),
+            None => {
+                let slots = self.parts.rates.reserve(provider, &[self.mail.recipients()], &self.parts.ambient).await?;
+                slots.first().copied()
+            }
+        };
+        let start = match slot {
+            Some(Slot::At(start)) => start,
+            Some(Slot::Later(seconds)) => return Err(Stop::Done(self.put_back(Delay::told(seconds)).await?)),
+            None => return Err(Trouble::Contended.into()),
+        };
+        let wait = Duration::try_from(start.duration_since(self.parts.ambient.now())).unwrap_or_default();
+        if self.batch.remaining(&self.parts.ambient) < wait + SES_TIMEOUT + FOR_THE_RECORD {
+            return Err(Stop::Done(self.put_back(Delay::SHORT_OF_TIME).await?));
+        }
+        if !wait.is_zero() {
+            sleep(wait).await;
+            let waited_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+            self.batch.waited_ms.fetch_max(waited_ms, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Opens the secret that a fresh read holds. A torn read, and a secret that KMS refuses to open, are read once more:
+    /// the read may have fallen between two writes.
+    async fn open(&self) -> Step<()> {
+        let mut snapshot = self.batch.view.fresh().await?;
+        let mut refused = None;
+        for _ in 0..2 {
+            match snapshot.standing(&self.mail) {
+                Standing::Good(provider) => {
+                    let sealed = snapshot.sealed(&provider).ok_or(Trouble::Torn)?;
+                    match self.parts.opened.open(&provider, sealed).await {
+                        Ok(_) => return Ok(()),
+                        Err(error) => refused = Some(error),
+                    }
+                }
+                Standing::Torn => {}
+                standing => return Err(self.turn_away(standing).await),
+            }
+            snapshot = self.batch.view.newer(&snapshot).await?;
+        }
+        Err(refused.map_or(Trouble::Torn, Trouble::Custody).into())
+    }
+
+    /// Writes the claim. Nothing is sent without one, and nobody else sends while it lives.
+    async fn claim(&self) -> Step<Row> {
+        let mut seen: Option<Box<Row>> = None;
+        for _ in 0..MOST_DECISIONS {
+            match ledger::claim(seen.as_deref(), &self.claimant, self.parts.ambient.now()) {
+                Claim::Take(row) => match self.parts.ledger.write(&row, seen.as_deref()).await? {
+                    Written::Done => return Ok(row),
+                    Written::Lost(found) => seen = found,
+                },
+                Claim::Settled => return Err(Stop::Done(Fate::Settled)),
+                Claim::Busy => return Err(Trouble::Busy.into()),
+                Claim::Conflict => return Err(Stop::Done(self.refuse(&Refusal::mail_id_conflict()).await?)),
+                Claim::Doubt(row) => {
+                    self.tell(&row).await?;
+                    match self.parts.ledger.write(&row, seen.as_deref()).await? {
+                        Written::Done => return Err(Stop::Done(Fate::InDoubt)),
+                        Written::Lost(found) => seen = found,
+                    }
+                }
+            }
+        }
+        Err(Trouble::Contended.into())
+    }
+
+    /// The last look before the request: a stop that was committed meanwhile counts. What it finds is fresh when it
+    /// returns, and nothing is waited for between that and the request. A mail that may not go after all gives its claim
+    /// back, because nothing was sent.
+    async fn look_again(&self, row: &Row) -> Step<(Arc<Provider>, Credential)> {
+        let snapshot = match self.batch.view.fresh().await {
+            Ok(snapshot) => snapshot,
+            Err(error) => {
+                self.release(row, "no_fresh_read").await?;
+                return Err(error.into());
+            }
+        };
+        let stop = match snapshot.standing(&self.mail) {
+            Standing::Good(provider) => {
+                let opened = snapshot.sealed(&provider).and_then(|sealed| self.parts.opened.opened(&provider, sealed));
+                match opened {
+                    Some(credential) if self.has_time_to_send() => return Ok((provider, credential)),
+                    Some(_) => Standing::Good(provider),
+                    // Another secret than the one opened above: it is opened when the mail comes back.
+                    None => Standing::Torn,
+                }
+            }
+            standing => standing,
+        };
+        self.release(row, "stopped").await?;
+        Err(self.turn_away(stop).await)
+    }
+
+    /// Ends a mail that was not claimed.
+    async fn end(&self, ending: &Ending) -> Step<Fate> {
+        let mut seen = self.parts.ledger.read(&self.mail.provider_id, &self.mail.mail_id).await?.map(Box::new);
+        for _ in 0..MOST_DECISIONS {
+            match ledger::end(seen.as_deref(), &self.claimant, ending, self.parts.ambient.now()) {
+                End::Write(row) => {
+                    self.tell(&row).await?;
+                    match self.parts.ledger.write(&row, seen.as_deref()).await? {
+                        Written::Done => return Ok(fate_of(row.state)),
+                        Written::Lost(found) => seen = found,
+                    }
+                }
+                End::Settled => return Ok(Fate::Settled),
+                End::Busy => return Err(Trouble::Busy.into()),
+                End::Conflict => return self.refuse(&Refusal::mail_id_conflict()).await,
+            }
+        }
+        Err(Trouble::Contended.into())
+    }
+
+    /// Gives the claim back: SES proved that it did not take the mail, or was never asked. A row that somebody else
+    /// wrote meanwhile is theirs.
+    async fn release(&self, row: &Row, reason: &str) -> Step<()> {
+        self.parts.ledger.write(&ledger::released(row, reason, self.parts.ambient.now()), Some(row)).await?;
+        Ok(())
+    }
+
+    async fn put_back(&self, delay: Delay) -> Step<Fate> {
+        self.parts.queues.put_back(&self.letter, &self.mail, delay.seconds(&self.parts.ambient)).await?;
+        Ok(Fate::PutBack)
+    }
+
+    async fn refuse(&self, refusal: &Refusal) -> Step<Fate> {
+        poison::set_aside(&self.parts, &self.letter, &self.ids(), refusal).await?;
+        Ok(Fate::Rejected)
+    }
+
+    /// Puts the event on the bus that a row's state is about.
+    async fn tell(&self, row: &Row) -> Step<()> {
+        let reason = row.reason.clone().unwrap_or_default();
+        let detail = poison::event(&self.letter, &self.ids(), reason.clone());
+        let event = match row.state {
+            State::Rejected => Event::MailRejected(detail),
+            State::InDoubt => Event::MailInDoubt(detail),
+            State::Expired => Event::MailExpired(detail),
+            State::Claimed | State::NotAccepted | State::Sent => return Ok(()),
+        };
+        self.parts.bus.put(&event, self.parts.ambient.now()).await?;
+        tracing::warn!(
+            message_id = self.letter.message_id,
+            provider_id = %self.mail.provider_id,
+            mail_id = %self.mail.mail_id,
+            reason,
+            "{}",
+            event.detail_type()
+        );
+        Ok(())
+    }
+
+    /// No send outlives the invocation: what is killed in the middle is in doubt.
+    fn has_time_to_send(&self) -> bool {
+        self.batch.remaining(&self.parts.ambient) >= SES_TIMEOUT + FOR_THE_RECORD
+    }
+
+    fn ids(&self) -> Ids {
+        Ids {
+            tenant_id: Some(self.mail.tenant_id.clone()),
+            provider_id: Some(self.mail.provider_id.clone()),
+            mail_id: Some(self.mail.mail_id.clone()),
+        }
+    }
+}
+
+fn fate_of(state: State) -> Fate {
+    match state {
+        State::Rejected => Fate::Rejected,
+        State::InDoubt => Fate::InDoubt,
+        State::Expired => Fate::Expired,
+        State::Sent => Fate::Sent,
+        State::Claimed | State::NotAccepted => Fate::Settled,
+    }
+}

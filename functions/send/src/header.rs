@@ -1,0 +1,120 @@
+//! The caller's own header fields.
+
+use shared::http::FieldError;
+
+/// Most fields of one mail (SES v2 API, `Message`, `Headers`).
+const MOST: usize = 15;
+
+/// Longest name, value, and both together, in characters (SES v2 API, `MessageHeader`).
+const LONGEST_NAME: usize = 126;
+const LONGEST_VALUE: usize = 995;
+const LONGEST: usize = 996;
+
+/// Fields that say who a mail is from and to, what it is made of and which way it came. They are SES's or have a field
+/// of their own in the mail; a second one would let a caller's data speak for the sender.
+const RESERVED: [&str; 22] = [
+    "authentication-results",
+    "bcc",
+    "cc",
+    "date",
+    "delivered-to",
+    "dkim-signature",
+    "domainkey-signature",
+    "errors-to",
+    "from",
+    "message-id",
+    "mime-version",
+    "received",
+    "received-spf",
+    "reply-to",
+    "return-path",
+    "return-receipt-to",
+    "sender",
+    "subject",
+    "thread-index",
+    "thread-topic",
+    "to",
+    "disposition-notification-to",
+];
+
+/// Families of such fields. `X-SES-` holds configuration sets, tags and the ARNs of foreign identities.
+const RESERVED_FAMILIES: [&str; 4] = ["arc-", "content-", "resent-", "x-ses-"];
+
+/// Checks all of a mail's own header fields.
+///
+/// # Errors
+/// Names `headers`, or `headers.<name>` where the name itself is good; never a value.
+pub(crate) fn check(headers: &[(String, String)]) -> Result<(), FieldError> {
+    if headers.len() > MOST {
+        return Err(FieldError::new("headers", format!("must be at most {MOST} fields")));
+    }
+    for (index, (name, value)) in headers.iter().enumerate() {
+        if !is_name(name) {
+            return Err(FieldError::new("headers", "has a name that is not letters, digits, `-` and `_`"));
+        }
+        let field = || format!("headers.{name}");
+        if is_reserved(name) {
+            return Err(FieldError::new(field(), "is set by SES or by a field of the mail; remove it"));
+        }
+        if headers.iter().take(index).any(|(other, _)| other.eq_ignore_ascii_case(name)) {
+            return Err(FieldError::new(field(), "is given twice"));
+        }
+        if !value.bytes().all(|b| (b' '..=b'~').contains(&b)) {
+            return Err(FieldError::new(field(), "must be printable ASCII on one line"));
+        }
+        if value.len() > LONGEST_VALUE || name.len() + value.len() > LONGEST {
+            return Err(FieldError::new(field(), format!("must be at most {LONGEST} characters with its name")));
+        }
+    }
+    Ok(())
+}
+
+/// Narrower than RFC 5322, which takes any printable character: a name is repeated to operators.
+fn is_name(name: &str) -> bool {
+    (1..=LONGEST_NAME).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+}
+
+fn is_reserved(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    RESERVED.contains(&name.as_str()) || RESERVED_FAMILIES.iter().any(|family| name.starts_with(family))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn field_of(headers: &[(&str, &str)]) -> Option<String> {
+        let headers: Vec<_> = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        check(&headers).err().map(|error| error.field)
+    }
+
+    #[test]
+    fn own_fields_pass() {
+        assert_eq!(field_of(&[("X-Campaign", "spring"), ("List-Unsubscribe", "<https://example.com/u?x=1>")]), None);
+        assert_eq!(field_of(&[("In-Reply-To", "<a@b.example>"), ("References", "<a@b.example>")]), None);
+    }
+
+    #[test]
+    fn reserved_fields_are_refused_in_any_case() {
+        for name in ["From", "TO", "cc", "Bcc", "subject", "Date", "Message-ID", "MIME-Version", "Content-Type"] {
+            assert_eq!(field_of(&[(name, "x")]), Some(format!("headers.{name}")), "{name}");
+        }
+        for name in ["Content-Anything", "Return-Path", "Sender", "Reply-To", "DKIM-Signature", "X-SES-Source-ARN"] {
+            assert_eq!(field_of(&[(name, "x")]), Some(format!("headers.{name}")), "{name}");
+        }
+    }
+
+    #[test]
+    fn nothing_can_be_injected() {
+        assert_eq!(field_of(&[("X-A", "a\r\nBcc: b@example.com")]).as_deref(), Some("headers.X-A"));
+        assert_eq!(field_of(&[("X-A", "a\nb")]).as_deref(), Some("headers.X-A"));
+        assert_eq!(field_of(&[("X-A", "ä")]).as_deref(), Some("headers.X-A"));
+        assert_eq!(field_of(&[("X-A\r\nBcc", "b@example.com")]).as_deref(), Some("headers"));
+        assert_eq!(field_of(&[("X-A: b", "c")]).as_deref(), Some("headers"));
+        assert_eq!(field_of(&[("", "c")]).as_deref(), Some("headers"));
+        assert_eq!(field_of(&[("X-A", "1"), ("x-a", "2")]).as_deref(), Some("headers.x-a"));
+        assert_eq!(field_of(&[("X-A", &"a".repeat(994))]).as_deref(), Some("headers.X-A"));
+        assert_eq!(field_of(&[("X-A", "a"); 16]).as_deref(), Some("headers"));
+    }
+}

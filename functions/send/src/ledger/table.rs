@@ -1,0 +1,151 @@
+//! Rows in DynamoDB.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use shared::record::{MailId, Mails, ProviderId, RecordError, Row, mail_pk};
+
+use super::epoch;
+
+/// The row is not there.
+const IF_ABSENT: &str = "attribute_not_exists(pk)";
+
+/// The row is still in the epoch that the decision was made on.
+const IF_SAME_EPOCH: &str = "#state = :was_state AND #attempts = :was_attempts AND #takeovers = :was_takeovers";
+
+/// Attributes that a row may lack; a write takes out what the new row does not have.
+const OPTIONAL: [&str; 4] = ["owner", "lease_until", "ses_message_id", "reason"];
+
+/// The ledger.
+#[derive(Clone, Debug)]
+pub(crate) struct Ledger {
+    mails: Mails,
+}
+
+/// How a write ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Written {
+    /// The row is what it was to be.
+    Done,
+    /// Somebody else was first: this is the row now.
+    Lost(Option<Box<Row>>),
+}
+
+impl Ledger {
+    /// The ledger in this table.
+    pub(crate) fn new(mails: Mails) -> Self {
+        Self { mails }
+    }
+
+    /// A mail's row, read consistently.
+    pub(crate) async fn read(&self, provider_id: &ProviderId, mail_id: &MailId) -> Result<Option<Row>, RecordError> {
+        self.mails.get(provider_id, mail_id).await
+    }
+
+    /// Writes `row` in place of `was`. Repeating it is harmless: the SDK's own retry of a write whose answer got lost
+    /// finds the row that it wrote, and that counts as done.
+    pub(crate) async fn write(&self, row: &Row, was: Option<&Row>) -> Result<Written, RecordError> {
+        let pk = mail_pk(&row.provider_id, &row.mail_id);
+        let update = Update::of(row).ok_or_else(|| RecordError::Shape { pk: pk.clone() })?;
+        let mut request = self
+            .mails
+            .client
+            .update_item()
+            .table_name(&self.mails.table)
+            .key("pk", AttributeValue::S(pk.clone()))
+            .update_expression(update.expression)
+            .set_expression_attribute_names(Some(update.names))
+            .set_expression_attribute_values(Some(update.values))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        request = match was.map(epoch) {
+            None => request.condition_expression(IF_ABSENT),
+            Some((state, attempts, takeovers)) => request
+                .condition_expression(IF_SAME_EPOCH)
+                .expression_attribute_values(
+                    ":was_state",
+                    serde_dynamo::to_attribute_value(state).unwrap_or_else(|_| null()),
+                )
+                .expression_attribute_values(":was_attempts", AttributeValue::N(attempts.to_string()))
+                .expression_attribute_values(":was_takeovers", AttributeValue::N(takeovers.to_string())),
+        };
+        let error = match request.send().await {
+            Ok(_) => return Ok(Written::Done),
+            Err(error) => error,
+        };
+        let Some(UpdateItemError::ConditionalCheckFailedException(failed)) = error.as_service_error() else {
+            return Err(RecordError::dynamodb("UpdateItem", pk)(error));
+        };
+        let found: Option<Box<Row>> = failed
+            .item()
+            .cloned()
+            .map(serde_dynamo::from_item)
+            .transpose()
+            .map_err(|_| RecordError::Shape { pk: pk.clone() })?;
+        Ok(if found.as_deref() == Some(row) { Written::Done } else { Written::Lost(found) })
+    }
+}
+
+/// An update expression that makes an item equal to a row. `#state` and the like name attributes that are reserved
+/// words or appear in the condition.
+struct Update {
+    expression: String,
+    names: HashMap<String, String>,
+    values: HashMap<String, AttributeValue>,
+}
+
+impl Update {
+    fn of(row: &Row) -> Option<Self> {
+        let attributes: HashMap<String, AttributeValue> = serde_dynamo::to_item(row).ok()?;
+        let absent: Vec<&str> = OPTIONAL.into_iter().filter(|name| !attributes.contains_key(*name)).collect();
+        let mut set: Vec<String> = attributes.keys().map(|name| format!("#{name} = :{name}")).collect();
+        set.sort();
+        let mut expression = format!("SET {}", set.join(", "));
+        if !absent.is_empty() {
+            let removed: Vec<String> = absent.iter().map(|name| format!("#{name}")).collect();
+            expression.push_str(&format!(" REMOVE {}", removed.join(", ")));
+        }
+        let names = attributes
+            .keys()
+            .map(String::as_str)
+            .chain(absent)
+            .map(|name| (format!("#{name}"), name.to_owned()))
+            .collect();
+        let values = attributes.into_iter().map(|(name, value)| (format!(":{name}"), value)).collect();
+        Some(Self { expression, names, values })
+    }
+}
+
+fn null() -> AttributeValue {
+    AttributeValue::Null(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::ledger::never_understood;
+
+    #[test]
+    fn a_write_sets_what_the_row_has_and_removes_what_it_lacks() {
+        let provider_id = ProviderId::parse("prv_01ARZ3NDEKTSV4RRFFQ69G5FAV").unwrap();
+        let mail_id = MailId::parse("m").unwrap();
+        let now = Timestamp::UNIX_EPOCH;
+        let row = never_understood(provider_id, mail_id, "invalid:to".to_owned(), now, now);
+        let update = Update::of(&row).unwrap();
+        assert_eq!(
+            update.expression,
+            "SET #attempts = :attempts, #digest = :digest, #expires_at = :expires_at, #first_seen = :first_seen, \
+             #mail_id = :mail_id, #provider_id = :provider_id, #reason = :reason, #state = :state, \
+             #takeovers = :takeovers, #updated_at = :updated_at REMOVE #owner, #lease_until, #ses_message_id"
+        );
+        for name in ["#state", "#attempts", "#takeovers"] {
+            assert!(update.names.contains_key(name), "the condition uses {name}");
+        }
+        assert_eq!(update.values[":state"], AttributeValue::S("rejected".to_owned()));
+        let item =
+            update.values.into_iter().map(|(name, value)| (name[1..].to_owned(), value)).collect::<HashMap<_, _>>();
+        assert_eq!(serde_dynamo::from_item::<_, Row>(item).unwrap(), row);
+    }
+}

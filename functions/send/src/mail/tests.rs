@@ -1,0 +1,155 @@
+//! What is a mail and what is not.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::letter::Letter;
+
+pub(crate) const SAMPLE: &str = include_str!("../../../../events/send-mail.json");
+
+pub(crate) fn time(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+pub(crate) fn sample() -> Mail {
+    sample_with(json!({}))
+}
+
+pub(crate) fn sample_with(changes: Value) -> Mail {
+    let body = changed(&changes);
+    Mail::parse(&body, time("2026-11-23T10:00:00Z")).unwrap_or_else(|refused| panic!("{:?}", refused.refusal))
+}
+
+/// The sample with some members replaced; null takes one out.
+fn changed(changes: &Value) -> String {
+    let mut body: Value = serde_json::from_str(SAMPLE).unwrap();
+    for (name, value) in changes.as_object().unwrap() {
+        if value.is_null() {
+            body.as_object_mut().unwrap().remove(name);
+        } else {
+            body[name] = value.clone();
+        }
+    }
+    body.to_string()
+}
+
+#[test]
+fn the_sample_is_a_mail() {
+    let mail = sample();
+    assert_eq!(mail.mail_id.as_str(), "order-1234-receipt");
+    assert_eq!(mail.recipients(), 2);
+    assert_eq!(mail.expiry(), time("2026-12-01T00:00:00Z"));
+    let message = mail.message();
+    assert_eq!(message.from, "Jane <jane@example.com>");
+    assert_eq!(message.headers, [("X-Campaign".to_owned(), "spring".to_owned())]);
+}
+
+#[test]
+fn a_mail_lives_at_most_thirty_days() {
+    let mail = sample_with(json!({"expires_at": null}));
+    assert_eq!(mail.expiry(), time("2026-12-23T10:00:00Z"));
+    let mail = sample_with(json!({"expires_at": "2028-01-01T00:00:00Z"}));
+    assert_eq!(mail.expiry(), time("2026-12-23T10:00:00Z"));
+}
+
+#[test]
+fn first_seen_is_when_sqs_got_the_mail_where_the_mail_does_not_say() {
+    let mail = sample_with(json!({"first_seen": null}));
+    assert_eq!(mail.first_seen, time("2026-11-23T10:00:00Z"));
+    assert!(!mail.carries_first_seen);
+    assert!(sample().carries_first_seen);
+}
+
+#[test]
+fn a_mail_that_could_not_go_back_into_the_queue_is_refused() {
+    let sized = |bytes: usize| {
+        let room = bytes - changed(&json!({"first_seen": null, "text": ""})).len();
+        changed(&json!({"first_seen": null, "text": "x".repeat(room)}))
+    };
+    let largest = sized(MOST_BYTES);
+    let sent_at = time("2026-11-23T10:00:00.123456789Z");
+    let letter = Letter { message_id: "m".to_owned(), body: largest, sent_at, receives: 1, hops: 0 };
+    assert!(Mail::parse(&letter.body, sent_at).is_ok());
+    // What is taken once is taken again.
+    assert!(Mail::parse(&letter.body_with_first_seen(sent_at), sent_at).is_ok());
+    let refused = Mail::parse(&sized(MOST_BYTES + 1), sent_at).err().map(|refused| refused.refusal.code());
+    assert_eq!(refused.as_deref(), Some("malformed:body"));
+}
+
+#[test]
+fn fifty_recipients_pass() {
+    let many: Vec<String> = (0..49).map(|n| format!("a{n}@example.org")).collect();
+    assert_eq!(sample_with(json!({"to": many})).recipients(), 50);
+}
+
+#[test]
+fn each_bad_field_is_refused_by_its_name() {
+    let many: Vec<String> = (0..50).map(|n| format!("a{n}@example.org")).collect();
+    let cases = [
+        (json!({"version": 2, "attachments": []}), "invalid:version"),
+        (json!({"version": "SECRET"}), "invalid:version"),
+        (json!({"version": null}), "invalid:version"),
+        (json!({"tenant_id": "SEC RET"}), "invalid:tenant_id"),
+        (json!({"tenant_id": null}), "invalid:tenant_id"),
+        (json!({"provider_id": "SECRET"}), "invalid:provider_id"),
+        (json!({"mail_id": "SEC\nRET"}), "invalid:mail_id"),
+        (json!({"mail_id": null}), "invalid:mail_id"),
+        (json!({"first_seen": "SECRET"}), "invalid:first_seen"),
+        (json!({"first_seen": "2026-11-23T10:06:00Z"}), "invalid:first_seen"),
+        (json!({"from": "SECRET"}), "invalid:from"),
+        (json!({"from": "a@example.com\r\nBcc: SECRET@example.com"}), "invalid:from"),
+        (json!({"from": null}), "invalid:from"),
+        (json!({"to": [], "cc": []}), "invalid:to"),
+        (json!({"to": ["a@example.org", "SECRET"]}), "invalid:to[1]"),
+        (json!({"to": "SECRET@example.org"}), "invalid:to"),
+        (json!({"to": ["a@example.org", 7]}), "invalid:to[1]"),
+        (json!({"to": many}), "invalid:to"),
+        (json!({"cc": ["SECRET"]}), "invalid:cc[0]"),
+        (json!({"bcc": ["SECRET"]}), "invalid:bcc[0]"),
+        (json!({"reply_to": ["SECRET"]}), "invalid:reply_to[0]"),
+        (json!({"subject": "SECRET\r\nBcc: a@example.com"}), "invalid:subject"),
+        (json!({"subject": null}), "invalid:subject"),
+        (json!({"text": null, "html": null}), "invalid:text"),
+        (json!({"text": "", "html": ""}), "invalid:text"),
+        (json!({"headers": {"X-A": "SECRET\n"}}), "invalid:headers.X-A"),
+        (json!({"headers": {"Bcc": "SECRET"}}), "invalid:headers.Bcc"),
+        (json!({"headers": {"X-SECRET@example.com": 7}}), "invalid:headers"),
+        (json!({"headers": ["SECRET"]}), "invalid:headers"),
+        (json!({"tags": {"a": "SEC RET"}}), "invalid:tags"),
+        (json!({"tags": {"a": "x".repeat(257)}}), "invalid:tags"),
+        (json!({"tags": {"SECRET@example.com": "a"}}), "invalid:tags"),
+        (json!({"configuration_set": "SEC RET"}), "invalid:configuration_set"),
+        (json!({"on_doubt": "SECRET"}), "invalid:on_doubt"),
+        (json!({"expires_at": "SECRET"}), "invalid:expires_at"),
+        (json!({"expires_at": "2026-11-23T10:00:00Z"}), "invalid:expires_at"),
+        (json!({"attachments": "SECRET"}), "invalid:attachments"),
+        (json!({"SECRET@example.com": 1}), "malformed:body"),
+    ];
+    for (changes, code) in cases {
+        let body = changed(&changes);
+        let Err(refused) = Mail::parse(&body, time("2026-11-23T10:00:00Z")) else { panic!("taken: {changes}") };
+        assert_eq!(refused.refusal.code(), code, "{changes}");
+        assert!(!format!("{refused:?}").contains("SECRET"), "{refused:?}");
+    }
+}
+
+#[test]
+fn garbage_is_refused_as_malformed() {
+    for body in ["", "SECRET", "[]", "{", "null", "{\"version\":1} SECRET"] {
+        let Err(refused) = Mail::parse(body, time("2026-11-23T10:00:00Z")) else { panic!("taken: {body}") };
+        let problem = refused.refusal;
+        assert!(!format!("{problem:?}").contains("SECRET"), "{problem:?}");
+        assert!(["malformed", "invalid"].contains(&problem.reason), "{body}: {problem:?}");
+    }
+}
+
+#[test]
+fn names_given_twice_are_refused() {
+    let twice = SAMPLE.replace(r#"{"X-Campaign": "spring"}"#, r#"{"X-A": "1", "X-A": "2"}"#);
+    assert_ne!(twice, SAMPLE);
+    let Err(refused) = Mail::parse(&twice, time("2026-11-23T10:00:00Z")) else { panic!("taken") };
+    assert_eq!(refused.refusal.code(), "invalid:headers.X-A");
+    let twice = SAMPLE.replacen("{", r#"{"subject": "x", "#, 1);
+    let Err(refused) = Mail::parse(&twice, time("2026-11-23T10:00:00Z")) else { panic!("taken") };
+    assert_eq!(refused.refusal.code(), "invalid:subject");
+}

@@ -1,0 +1,191 @@
+//! Addresses: taken strictly, written so that SES reads exactly one mailbox in each.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+/// An address with the name that people see, where one was given. It is about a person, so it has no `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Mailbox {
+    name: Option<String>,
+    address: String,
+}
+
+/// The longest display name, in bytes. Longer ones are no names, and SES takes 320 characters for the whole of it.
+const LONGEST_NAME: usize = 200;
+
+/// Bytes of UTF-8 in an encoded word: 60 characters of base64, and 75 for the whole word (RFC 2047, section 2).
+const ENCODED_WORD: usize = 45;
+
+impl Mailbox {
+    /// Takes `a@example.com`, `Jane Doe <a@example.com>` or `"Doe, Jane" <a@example.com>`.
+    ///
+    /// Everything that RFC 5322 allows beside these (lists, groups, comments, domain literals) is refused: two readers
+    /// might see another number of recipients in it.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        if text.chars().any(char::is_control) {
+            return None;
+        }
+        let text = text.trim();
+        let Some(before) = text.strip_suffix('>') else {
+            return is_address(text).then(|| Self { name: None, address: text.to_owned() });
+        };
+        let (name, address) = before.rsplit_once('<')?;
+        if !is_address(address) {
+            return None;
+        }
+        let name = display_name(name.trim())?;
+        Some(Self { name: (!name.is_empty()).then_some(name), address: address.to_owned() })
+    }
+
+    /// The bare address.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The name that people see.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// The mailbox as SES takes it: SES wants a name that is not ASCII as encoded words (SES v2 API, `SendEmail`,
+    /// `FromEmailAddress`), and a name with punctuation has to be quoted (RFC 5322, section 3.2.4).
+    pub(crate) fn header(&self) -> String {
+        match &self.name {
+            None => self.address.clone(),
+            Some(name) if !name.is_ascii() => format!("{} <{}>", encoded_words(name), self.address),
+            Some(name) if name.chars().all(|c| c == ' ' || is_atext(c)) => format!("{name} <{}>", self.address),
+            Some(name) => {
+                let quoted = name.replace('\\', "\\\\").replace('"', "\\\"");
+                format!("\"{quoted}\" <{}>", self.address)
+            }
+        }
+    }
+}
+
+/// The name without its quotes. Unquoted, it must not hold what separates mailboxes from each other.
+fn display_name(text: &str) -> Option<String> {
+    let name = match text.strip_prefix('"') {
+        Some(rest) => unquoted(rest.strip_suffix('"')?)?,
+        None if text.contains(['<', '>', '@', ',', ';', ':', '"', '\\', '[', ']', '(', ')']) => return None,
+        None => text.to_owned(),
+    };
+    (name.len() <= LONGEST_NAME).then_some(name)
+}
+
+/// The content of a quoted string; `None` where it ends early or in the middle of a pair.
+fn unquoted(text: &str) -> Option<String> {
+    let mut name = String::with_capacity(text.len());
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '"' => return None,
+            '\\' => name.push(chars.next()?),
+            c => name.push(c),
+        }
+    }
+    Some(name)
+}
+
+/// A dot-atom, an at sign and a domain name of at least two labels, all ASCII: SES takes no other local part and wants
+/// international domains in Punycode.
+fn is_address(text: &str) -> bool {
+    let Some((local, domain)) = text.rsplit_once('@') else { return false };
+    let local_good = local.len() <= 64 && local.split('.').all(|atom| !atom.is_empty() && atom.chars().all(is_atext));
+    let label_good = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    local_good && text.len() <= 254 && domain.contains('.') && domain.split('.').all(label_good)
+}
+
+fn is_atext(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c)
+}
+
+fn encoded_words(name: &str) -> String {
+    let mut words = vec![String::new()];
+    for c in name.chars() {
+        let full = words.last().is_none_or(|word| word.len() + c.len_utf8() > ENCODED_WORD);
+        if full {
+            words.push(String::new());
+        }
+        if let Some(word) = words.last_mut() {
+            word.push(c);
+        }
+    }
+    let words: Vec<String> = words.iter().map(|word| format!("=?UTF-8?B?{}?=", STANDARD.encode(word))).collect();
+    words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mailbox_is_written_as_ses_reads_it() {
+        let cases = [
+            ("a@example.com", "a@example.com"),
+            (" a@example.com ", "a@example.com"),
+            ("<a@example.com>", "a@example.com"),
+            ("Jane Doe <jane@example.com>", "Jane Doe <jane@example.com>"),
+            ("Jane D. Doe <jane@example.com>", "\"Jane D. Doe\" <jane@example.com>"),
+            ("\"Doe, Jane\" <jane@example.com>", "\"Doe, Jane\" <jane@example.com>"),
+            ("\"a \\\" <b@x.y>, \\\\\" <jane@example.com>", "\"a \\\" <b@x.y>, \\\\\" <jane@example.com>"),
+            ("Jörg <j@example.com>", "=?UTF-8?B?SsO2cmc=?= <j@example.com>"),
+            ("a+b.c@sub.xn--bcher-kva.example", "a+b.c@sub.xn--bcher-kva.example"),
+        ];
+        for (text, written) in cases {
+            assert_eq!(Mailbox::parse(text).map(|mailbox| mailbox.header()).as_deref(), Some(written), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_exactly_one_mailbox_is_refused() {
+        let long = format!("{}@example.com", "a".repeat(65));
+        for text in [
+            "",
+            "a",
+            "@example.com",
+            "a@",
+            "a@example",
+            "a@-example.com",
+            "a@example..com",
+            "a@[127.0.0.1]",
+            "a..b@example.com",
+            ".a@example.com",
+            "a b@example.com",
+            "jörg@example.com",
+            "a@exämple.com",
+            "a@example.com,b@example.com",
+            "a@example.com, b@example.com <c@example.com>",
+            "Team: a@example.com;",
+            "Jane <a@example.com> <b@example.com>",
+            "Jane (Sales) <a@example.com>",
+            "\"Jane\" x <a@example.com>",
+            "\"Jane\\\" <a@example.com>",
+            "Jane <a@example.com",
+            "Jane\r\nBcc: b@example.com <a@example.com>",
+            "a@example.com\r\nBcc: b@example.com",
+            &long,
+        ] {
+            assert!(Mailbox::parse(text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_long_name_becomes_words_of_at_most_75_characters() {
+        let name = "ß€😀".repeat(20);
+        let mailbox = Mailbox::parse(&format!("{name} <a@example.com>")).unwrap();
+        let header = mailbox.header();
+        let words: Vec<&str> = header.strip_suffix(" <a@example.com>").unwrap().split(' ').collect();
+        assert!(words.iter().all(|word| word.len() <= 75), "{header}");
+        let decoded: String = words
+            .iter()
+            .map(|word| word.strip_prefix("=?UTF-8?B?").unwrap().strip_suffix("?=").unwrap())
+            .map(|word| String::from_utf8(STANDARD.decode(word).unwrap()).unwrap())
+            .collect();
+        assert_eq!(decoded, name);
+    }
+}

@@ -1,0 +1,110 @@
+//! The two queues that `send` writes to: its own, and that for mail that can never be sent.
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sqs::types::MessageAttributeValue;
+use shared::runtime::{Environment, MissingVariable};
+use thiserror::Error;
+
+use crate::letter::{HOPS, Letter};
+use crate::mail::Mail;
+use crate::refusal::Refusal;
+
+/// SQS did not take a message: it stays where it is.
+#[derive(Debug, Error)]
+pub(crate) enum QueueError {
+    /// Back into the send queue.
+    #[error("put message {message_id} back ({code})")]
+    PutBack {
+        /// The message it is a copy of.
+        message_id: String,
+        /// SQS's error code.
+        code: String,
+    },
+    /// Into the dead-letter queue.
+    #[error("set message {message_id} aside ({code})")]
+    SetAside {
+        /// The message it is a copy of.
+        message_id: String,
+        /// SQS's error code.
+        code: String,
+    },
+}
+
+/// The queues.
+#[derive(Clone, Debug)]
+pub(crate) struct Queues {
+    client: Client,
+    send: String,
+    dead_letters: String,
+}
+
+impl Queues {
+    /// The queues that `SEND_QUEUE_URL` and `SEND_DEAD_LETTER_QUEUE_URL` name.
+    pub(crate) fn new(client: Client, environment: &Environment) -> Result<Self, MissingVariable> {
+        Ok(Self {
+            client,
+            send: environment.required("SEND_QUEUE_URL")?,
+            dead_letters: environment.required("SEND_DEAD_LETTER_QUEUE_URL")?,
+        })
+    }
+
+    /// Puts a copy of the mail into the send queue, to come back after so many seconds. The caller acknowledges the
+    /// original only after this; where it cannot, there are two, and the second one finds the first one's row.
+    pub(crate) async fn put_back(&self, letter: &Letter, mail: &Mail, delay_s: u32) -> Result<(), QueueError> {
+        let body =
+            if mail.carries_first_seen { letter.body.clone() } else { letter.body_with_first_seen(mail.first_seen) };
+        self.client
+            .send_message()
+            .queue_url(&self.send)
+            .message_body(body)
+            // What makes the queue fair: a tenant with much mail does not hold up the others.
+            .message_group_id(mail.provider_id.as_str())
+            .delay_seconds(i32::try_from(delay_s).unwrap_or(900))
+            .message_attributes(HOPS, number(letter.hops.saturating_add(1)))
+            .send()
+            .await
+            .map(drop)
+            .map_err(|error| QueueError::PutBack { message_id: letter.message_id.clone(), code: code(&error) })
+    }
+
+    /// Puts a copy of the message into the dead-letter queue, with what is wrong with it. Attributes that it came with
+    /// are left behind, so that there is always room for ours.
+    pub(crate) async fn set_aside(&self, letter: &Letter, refusal: &Refusal) -> Result<(), QueueError> {
+        self.client
+            .send_message()
+            .queue_url(&self.dead_letters)
+            .message_body(letter.body_to_set_aside())
+            .message_attributes("reason", text(refusal.reason))
+            .message_attributes("field", text(&refusal.field))
+            .message_attributes("problem", text(&refusal.problem))
+            .message_attributes("message_id", text(&letter.message_id))
+            .message_attributes(HOPS, number(letter.hops))
+            .send()
+            .await
+            .map(drop)
+            .map_err(|error| QueueError::SetAside { message_id: letter.message_id.clone(), code: code(&error) })
+    }
+}
+
+fn text(value: &str) -> MessageAttributeValue {
+    attribute("String", value.to_owned())
+}
+
+fn number(value: u32) -> MessageAttributeValue {
+    attribute("Number", value.to_string())
+}
+
+/// A builder that has its data type cannot fail.
+fn attribute(data_type: &str, value: String) -> MessageAttributeValue {
+    let built = MessageAttributeValue::builder().data_type(data_type).string_value(value).build();
+    match built {
+        Ok(attribute) => attribute,
+        Err(_) => unreachable!("the data type is set"),
+    }
+}
+
+/// SQS's code and not its text, which may quote the body.
+fn code<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> String {
+    error.as_service_error().and_then(|error| error.code()).unwrap_or("no answer").to_owned()
+}

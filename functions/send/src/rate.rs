@@ -1,0 +1,271 @@
+//! The pace of an account in a Region: GCRA in recipients, from SES's MaxSendRate. Pure; [`table`] does the writing.
+//!
+//! Every mail gets a start, and the next one starts when SES has been given the time for this one's recipients. There is
+//! no burst on top: SES tolerates short ones, but publishes no size. A reservation reaches at most [`HORIZON`] ahead and
+//! is only slept, never stored: a mail without one goes back to the queue with a delay, which confers nothing.
+//!
+//! The account may have other senders, so the rate adapts: a 429 halves our share of MaxSendRate, quiet gives it back
+//! step by step.
+
+mod table;
+
+use jiff::{SignedDuration, Timestamp};
+
+pub(crate) use table::{Rates, Slot};
+
+/// How far ahead a start may lie. The start and not the end: a mail to 50 recipients passes at one a second.
+pub(crate) const HORIZON: SignedDuration = SignedDuration::from_secs(5);
+
+/// The longest delay of a message in SQS (SQS API, `SendMessage`).
+pub(crate) const LONGEST_DELAY: SignedDuration = SignedDuration::from_secs(900);
+
+/// The whole of MaxSendRate, in thousandths.
+const WHOLE: i64 = 1000;
+
+/// The least share that 429s leave, in thousandths.
+const LEAST: i64 = 50;
+
+/// What each quiet period gives back, in thousandths, and how long one is.
+const STEP: i64 = 100;
+const QUIET: SignedDuration = SignedDuration::from_secs(10);
+
+/// 429s of one moment are one message from SES: the share is halved at most once in this time.
+const ONE_MOMENT: SignedDuration = SignedDuration::from_secs(1);
+
+/// The pace of an account in a Region as it is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pace {
+    /// When the next mail may start (the theoretical arrival time of GCRA), in epoch milliseconds.
+    pub(crate) tat_ms: i64,
+    /// When the mails that were put back are expected to be through, in epoch milliseconds. An estimate.
+    pub(crate) deferred_ms: i64,
+    /// Our share of MaxSendRate, in thousandths.
+    pub(crate) share: i64,
+    /// When the share last changed, in epoch milliseconds.
+    pub(crate) share_changed_ms: i64,
+}
+
+/// A reservation to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Plan {
+    /// When each mail starts, in milliseconds after the first; those that do not fit are missing at the end.
+    pub(crate) offsets_ms: Vec<i64>,
+    /// The time that they take together, in milliseconds.
+    pub(crate) total_ms: i64,
+    /// Where the first one starts, which is also the condition of the write.
+    pub(crate) first: First,
+    /// The share it was planned with, and the stored one, if the share changes with this write.
+    pub(crate) share: i64,
+    /// The stored share that the plan rests on.
+    pub(crate) was_share: Option<i64>,
+}
+
+/// Where a reservation's first mail starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum First {
+    /// Now, if nobody has reserved beyond now.
+    Now,
+    /// Where the last reservation ends, if that is not later than this, in epoch milliseconds.
+    BehindOthers {
+        /// The latest that the last mail still starts within the horizon.
+        latest_ms: i64,
+    },
+}
+
+/// Plans the starts of mails with so many recipients each, in this order. `None`: not even the first one fits.
+pub(crate) fn plan(pace: Option<&Pace>, recipients: &[u32], max_send_rate: f64, now: Timestamp) -> Option<Plan> {
+    let now_ms = now.as_millisecond();
+    let busy = pace.filter(|pace| pace.tat_ms >= now_ms);
+    let ahead_ms = busy.map_or(0, |pace| pace.tat_ms - now_ms);
+    let share = pace.map_or(WHOLE, |pace| recovered(pace, now));
+    let horizon_ms = millis(HORIZON);
+    let mut offsets_ms = Vec::with_capacity(recipients.len());
+    let mut total_ms = 0;
+    for count in recipients {
+        if ahead_ms + total_ms > horizon_ms {
+            break;
+        }
+        offsets_ms.push(total_ms);
+        total_ms += cost_ms(*count, max_send_rate, share);
+    }
+    let last_ms = *offsets_ms.last()?;
+    let first = match busy {
+        None => First::Now,
+        Some(_) => First::BehindOthers { latest_ms: now_ms + horizon_ms - last_ms },
+    };
+    Some(Plan { offsets_ms, total_ms, first, share, was_share: pace.map(|pace| pace.share) })
+}
+
+/// When mails that found no start are expected to find one, from what is ahead of them: the reservations and the mails
+/// that were put back before. In milliseconds from now; `None` where that is beyond SQS's longest delay. The second
+/// value is what the estimate grows by.
+pub(crate) fn expect(pace: &Pace, recipients: &[u32], max_send_rate: f64, now: Timestamp) -> (Vec<Option<i64>>, i64) {
+    let ahead_ms = (pace.deferred_ms.max(pace.tat_ms) - now.as_millisecond()).max(0);
+    let mut total_ms = 0;
+    let delays = recipients
+        .iter()
+        .map(|count| {
+            let delay_ms = ahead_ms + total_ms;
+            (delay_ms <= millis(LONGEST_DELAY)).then(|| {
+                total_ms += cost_ms(*count, max_send_rate, pace.share);
+                delay_ms
+            })
+        })
+        .collect();
+    (delays, total_ms)
+}
+
+/// The share after a 429; `None` where one of this moment has been heard already.
+pub(crate) fn halved(pace: &Pace, now: Timestamp) -> Option<i64> {
+    let heard = now.as_millisecond() - pace.share_changed_ms < millis(ONE_MOMENT) && pace.share < WHOLE;
+    (!heard).then(|| (pace.share / 2).max(LEAST))
+}
+
+/// The share that a quiet time has given back by now.
+fn recovered(pace: &Pace, now: Timestamp) -> i64 {
+    let quiet_periods = (now.as_millisecond() - pace.share_changed_ms).max(0) / millis(QUIET);
+    pace.share.saturating_add(quiet_periods.saturating_mul(STEP)).min(WHOLE)
+}
+
+/// The time that so many recipients take, in milliseconds, rounded up: never faster than the rate. A rate below one a
+/// second is not one that SES gives; it is read as one.
+fn cost_ms(recipients: u32, max_send_rate: f64, share: i64) -> i64 {
+    let share_of_one = f64::from(i32::try_from(share.clamp(LEAST, WHOLE)).unwrap_or(1000)) / 1000.0;
+    let rate = if max_send_rate.is_finite() { max_send_rate.max(1.0) } else { 1.0 };
+    let cost = (f64::from(recipients.max(1)) * 1000.0 / (rate * share_of_one)).ceil();
+    // Far below the limits of an i64: at most 50 recipients at a twentieth a second.
+    #[expect(clippy::cast_possible_truncation, reason = "a whole number below 2^31 by its operands")]
+    let cost = cost.min(f64::from(i32::MAX)) as i64;
+    cost.max(1)
+}
+
+fn millis(duration: SignedDuration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(ms: i64) -> Timestamp {
+        Timestamp::from_millisecond(ms).unwrap()
+    }
+
+    fn pace(tat_ms: i64, share: i64, share_changed_ms: i64) -> Pace {
+        Pace { tat_ms, deferred_ms: 0, share, share_changed_ms }
+    }
+
+    /// The table: what a plan's conditional write does to the stored pace. Answers the first start.
+    fn write(stored: &mut Option<Pace>, plan: &Plan, now: Timestamp) -> Option<i64> {
+        let now_ms = now.as_millisecond();
+        let tat_ms = stored.map(|pace| pace.tat_ms);
+        let first_ms = match (plan.first, tat_ms) {
+            (First::Now, Some(tat_ms)) if tat_ms >= now_ms => return None,
+            (First::Now, _) => now_ms,
+            (First::BehindOthers { latest_ms }, Some(tat_ms)) if tat_ms >= now_ms && tat_ms <= latest_ms => tat_ms,
+            (First::BehindOthers { .. }, _) => return None,
+        };
+        if stored.is_some_and(|pace| Some(pace.share) != plan.was_share) {
+            return None;
+        }
+        let changed = stored.is_none_or(|pace| pace.share != plan.share);
+        *stored = Some(Pace {
+            tat_ms: first_ms + plan.total_ms,
+            deferred_ms: stored.map_or(0, |pace| pace.deferred_ms),
+            share: plan.share,
+            share_changed_ms: if changed { now_ms } else { stored.map_or(now_ms, |pace| pace.share_changed_ms) },
+        });
+        Some(first_ms)
+    }
+
+    #[test]
+    fn mails_are_spaced_by_their_recipients() {
+        let plan = plan(None, &[1, 1, 5, 1], 10.0, at(0)).unwrap();
+        assert_eq!(plan.offsets_ms, [0, 100, 200, 700]);
+        assert_eq!(plan.total_ms, 800);
+        assert_eq!(plan.first, First::Now);
+    }
+
+    #[test]
+    fn a_mail_to_fifty_passes_at_one_a_second() {
+        let plan_of_one = plan(None, &[50, 1], 1.0, at(0)).unwrap();
+        assert_eq!(plan_of_one.offsets_ms, [0]);
+        assert_eq!(plan_of_one.total_ms, 50_000);
+        assert_eq!(plan(Some(&pace(50_000, WHOLE, 0)), &[1], 1.0, at(44_999)), None);
+        assert!(plan(Some(&pace(50_000, WHOLE, 0)), &[1], 1.0, at(45_000)).is_some());
+    }
+
+    #[test]
+    fn a_hundred_mails_at_fourteen_a_second_fill_the_horizon_and_no_more() {
+        let plan = plan(None, &[1; 100], 14.0, at(0)).unwrap();
+        // One every 72 ms, the first at 0, the last not later than 5 s.
+        assert_eq!(plan.offsets_ms.len(), 70);
+    }
+
+    #[test]
+    fn a_429_halves_the_share_once_a_moment_and_quiet_gives_it_back() {
+        let mut stored = pace(0, WHOLE, -100_000);
+        stored.share = halved(&stored, at(0)).unwrap();
+        assert_eq!(stored.share, 500);
+        stored.share_changed_ms = 0;
+        assert_eq!(halved(&stored, at(900)), None);
+        assert_eq!(halved(&stored, at(1_000)), Some(250));
+        for (now_ms, share) in [(9_999, 500), (10_000, 600), (35_000, 800), (50_000, WHOLE), (500_000, WHOLE)] {
+            assert_eq!(recovered(&stored, at(now_ms)), share, "{now_ms}");
+        }
+        assert_eq!(halved(&pace(0, LEAST, 0), at(5_000)), Some(LEAST));
+    }
+
+    #[test]
+    fn what_is_put_back_queues_up_behind_what_was() {
+        let mut stored = pace(5_000, WHOLE, 0);
+        let (delays, total_ms) = expect(&stored, &[1, 1], 2.0, at(0));
+        assert_eq!((delays, total_ms), (vec![Some(5_000), Some(5_500)], 1_000));
+        stored.deferred_ms = 6_000;
+        assert_eq!(expect(&stored, &[1], 2.0, at(0)).0, [Some(6_000)]);
+        stored.deferred_ms = 900_001;
+        assert_eq!(expect(&stored, &[1], 2.0, at(0)), (vec![None], 0));
+        assert_eq!(expect(&stored, &[1], 2.0, at(1)).0, [Some(900_000)]);
+    }
+
+    proptest! {
+        #[test]
+        fn over_any_window_no_more_recipients_start_than_the_rate_allows(
+            rate in prop_oneof![Just(1.0), Just(14.0), 1.0_f64..200.0],
+            calls in prop::collection::vec((0_i64..3_000, prop::collection::vec(1_u32..=50, 1..10), any::<bool>()), 1..60),
+        ) {
+            let mut stored = None;
+            let mut now_ms = 0;
+            let mut starts: Vec<(i64, u32)> = Vec::new();
+            for (wait_ms, recipients, knows) in calls {
+                now_ms += wait_ms;
+                let now = at(now_ms);
+                // A process that knows nothing plans for an idle account, fails, and is told the pace.
+                let mut known = if knows { stored } else { None };
+                for _ in 0..2 {
+                    let Some(plan) = plan(known.as_ref(), &recipients, rate, now) else { break };
+                    if let Some(first_ms) = write(&mut stored, &plan, now) {
+                        prop_assert!(first_ms >= now_ms);
+                        for (offset_ms, count) in plan.offsets_ms.iter().zip(&recipients) {
+                            prop_assert!(first_ms + offset_ms <= now_ms + millis(HORIZON));
+                            starts.push((first_ms + offset_ms, *count));
+                        }
+                        break;
+                    }
+                    known = stored;
+                }
+            }
+            for (from, (begin_ms, _)) in starts.iter().enumerate() {
+                let mut before_last = 0_u32;
+                for (start_ms, count) in &starts[from..] {
+                    // The last mail may start whatever it costs; those before it must have had their time.
+                    let window_s = f64::from(i32::try_from(start_ms - begin_ms).unwrap()) / 1000.0;
+                    prop_assert!(f64::from(before_last) <= rate * window_s + 1e-6);
+                    before_last += count;
+                }
+            }
+        }
+    }
+}
