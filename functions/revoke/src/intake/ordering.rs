@@ -1,0 +1,129 @@
+//! From a report to an order: keys pinned, sending stopped, the deletion handed on.
+
+use shared::record::{AccessKeyId, Key, Order, OrderId, RecordError, Scope, Stop};
+use shared::telemetry::chain;
+use thiserror::Error;
+
+use super::Intake;
+use super::report::Report;
+
+/// No order was written.
+#[derive(Debug, Error)]
+pub(super) enum OrderError {
+    /// There is no such provider.
+    #[error("there is no such provider")]
+    UnknownProvider,
+    /// The records could not be read or written. Nothing was done.
+    #[error("an order could not be written")]
+    Record(#[from] RecordError),
+}
+
+/// An order, and what came of it so far.
+pub(super) struct Ordered {
+    pub(super) order: Order,
+    /// Each of its keys; `None` where the stop failed, so that the key may still be in use.
+    pub(super) keys: Vec<(AccessKeyId, Option<Key>)>,
+    /// Whether its keys are on their way to being deleted, at once or by the sweep.
+    pub(super) handed_on: bool,
+}
+
+impl Ordered {
+    /// Keys that may still be in use.
+    pub(super) fn not_stopped(&self) -> Vec<&AccessKeyId> {
+        self.keys.iter().filter(|(_, key)| key.is_none()).map(|(id, _)| id).collect()
+    }
+
+    /// Whether all is done that is to be done here.
+    pub(super) fn is_complete(&self) -> bool {
+        self.handed_on && self.not_stopped().is_empty()
+    }
+}
+
+impl Intake {
+    /// Answers a report with an order: writes it, stops its keys, hands it on.
+    ///
+    /// An id that has an order already, as a replayed event has, means that order and its keys, whatever the report says:
+    /// stops that failed are made up for, and where nothing is left to do nothing is done.
+    ///
+    /// # Errors
+    /// No order was written, and nothing was done.
+    pub(super) async fn order(&self, order_id: OrderId, report: Report) -> Result<Ordered, OrderError> {
+        if let Some(order) = self.providers.order(&order_id).await? {
+            return Ok(self.carry_out(order).await);
+        }
+        let order = Order {
+            order_id,
+            access_key_ids: self.pin(&report).await?,
+            scope: report.scope,
+            reason: report.reason,
+            reported_by: report.reported_by,
+            as_of: report.as_of,
+            created_at: self.ambient.now(),
+        };
+        let order = match self.providers.place(&order).await? {
+            Some(earlier) => earlier,
+            None => order,
+        };
+        Ok(self.carry_out(order).await)
+    }
+
+    /// The keys that a report means. A key id means itself, whenever it was taken: AWS issues no id twice.
+    async fn pin(&self, report: &Report) -> Result<Vec<AccessKeyId>, OrderError> {
+        match &report.scope {
+            Scope::AccessKeyId(access_key_id) => Ok(vec![access_key_id.clone()]),
+            Scope::ProviderId(provider_id) => {
+                let provider = self.providers.provider(provider_id).await?.ok_or(OrderError::UnknownProvider)?;
+                let meant = provider.created_at <= report.as_of;
+                Ok(if meant { vec![provider.access_key_id] } else { Vec::new() })
+            }
+        }
+    }
+
+    async fn carry_out(&self, order: Order) -> Ordered {
+        let mut keys = Vec::with_capacity(order.access_key_ids.len());
+        let mut nothing_new = true;
+        for access_key_id in &order.access_key_ids {
+            let stop = self.providers.stop(access_key_id, &order.order_id, "revoke", &self.secrets, &self.ambient);
+            let key = match Box::pin(stop).await {
+                Ok((stop, key)) => {
+                    nothing_new &= matches!(stop, Stop::Unchanged | Stop::KeptOut);
+                    log(&order, &key, stop);
+                    Some(key)
+                }
+                Err(error) => {
+                    nothing_new = false;
+                    tracing::error!(
+                        order_id = %order.order_id,
+                        access_key_id = access_key_id.masked(),
+                        error = chain(&error),
+                        "a key could not be stopped"
+                    );
+                    None
+                }
+            };
+            keys.push((access_key_id.clone(), key));
+        }
+        // Keys that were this order's before are due by their rows, should their message have been lost.
+        let handed_on = nothing_new || self.hand_on(&order).await;
+        Ordered { order, keys, handed_on }
+    }
+
+    async fn hand_on(&self, order: &Order) -> bool {
+        let sent = self.queue.order(order).await;
+        if let Err(error) = &sent {
+            tracing::error!(order_id = %order.order_id, error = chain(error), "an order could not be handed on");
+        }
+        sent.is_ok()
+    }
+}
+
+fn log(order: &Order, key: &Key, stop: Stop) {
+    tracing::info!(
+        order_id = %order.order_id,
+        access_key_id = key.access_key_id.masked(),
+        provider_id = key.owner.as_ref().map(|owner| owner.provider_id.as_str()),
+        state = %key.state,
+        stop = ?stop,
+        "an order has a key"
+    );
+}

@@ -1,0 +1,181 @@
+//! What is reported: a scope, a reason, and by whom; read from a request's body or an event's detail.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
+use serde_json::Value;
+use shared::http::FieldError;
+use shared::record::{AccessKeyId, ProviderId, Scope};
+
+/// A report that can be acted on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Report {
+    pub(super) scope: Scope,
+    pub(super) reason: String,
+    pub(super) reported_by: String,
+    /// Keys taken later are not meant.
+    pub(super) as_of: Timestamp,
+}
+
+/// The body of `POST /revocations`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Body {
+    scope: Value,
+    reason: String,
+    #[serde(default)]
+    as_of: Option<Timestamp>,
+}
+
+/// The `detail` of a `Credential Breach` event.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Detail {
+    scope: Value,
+    reason: String,
+    reported_by: String,
+}
+
+/// Scopes that can be reported, and those that will be.
+const TAKEN: &str = "`access_key_id` and `provider_id` are taken";
+const KNOWN: [&str; 3] = ["tenant_id", "account_id", "all"];
+
+/// Longest texts, in characters: a sentence or two, and an ARN with its session name.
+const REASON: usize = 1_000;
+const REPORTED_BY: usize = 2_048;
+
+/// How far ahead of ours a caller's clock may be.
+const CLOCKS_APART: SignedDuration = SignedDuration::from_secs(60);
+
+impl Body {
+    /// The report of a caller.
+    ///
+    /// # Errors
+    /// The field that is wrong.
+    pub(super) fn report(self, reported_by: &str, now: Timestamp) -> Result<Report, FieldError> {
+        let as_of = self.as_of.unwrap_or(now);
+        if as_of.duration_since(now) > CLOCKS_APART {
+            return Err(FieldError::new("as_of", "must not be in the future"));
+        }
+        Ok(Report {
+            scope: scope("scope", &self.scope)?,
+            reason: text("reason", self.reason, REASON)?,
+            reported_by: text("reported_by", reported_by.to_owned(), REPORTED_BY)?,
+            as_of,
+        })
+    }
+}
+
+impl Detail {
+    /// The report of an event of `time`.
+    ///
+    /// # Errors
+    /// The field that is wrong.
+    pub(super) fn report(self, time: Timestamp) -> Result<Report, FieldError> {
+        Ok(Report {
+            scope: scope("detail.scope", &self.scope)?,
+            reason: text("detail.reason", self.reason, REASON)?,
+            reported_by: text("detail.reported_by", self.reported_by, REPORTED_BY)?,
+            as_of: end_of_second(time),
+        })
+    }
+}
+
+/// EventBridge gives an event's time in whole seconds: a key that was taken in that second may be meant.
+fn end_of_second(time: Timestamp) -> Timestamp {
+    if time.subsec_nanosecond() == 0 {
+        time.saturating_add(SignedDuration::from_millis(999)).unwrap_or(time)
+    } else {
+        time
+    }
+}
+
+fn scope(field: &str, value: &Value) -> Result<Scope, FieldError> {
+    let members = value.as_object().into_iter().flatten().collect::<Vec<_>>();
+    let [(word, value)] = members.as_slice() else {
+        return Err(FieldError::new(field, format!("must be an object with exactly one member; {TAKEN}")));
+    };
+    let field_of = |word: &str| format!("{field}.{word}");
+    let id = value.as_str().unwrap_or_default();
+    match word.as_str() {
+        "access_key_id" => AccessKeyId::from_pasted(id)
+            .map(Scope::AccessKeyId)
+            .map_err(|error| FieldError::new(field_of("access_key_id"), error.to_string())),
+        "provider_id" => ProviderId::parse(id)
+            .map(Scope::ProviderId)
+            .map_err(|error| FieldError::new(field_of("provider_id"), error.to_string())),
+        word => match KNOWN.iter().find(|known| **known == word) {
+            Some(known) => Err(FieldError::new(field, format!("`{known}` is not taken yet; {TAKEN}"))),
+            None => Err(FieldError::new(field, format!("holds no known word; {TAKEN}"))),
+        },
+    }
+}
+
+fn text(field: &str, text: String, longest: usize) -> Result<String, FieldError> {
+    let length = text.trim().chars().count();
+    if length == 0 || length > longest || text.chars().any(char::is_control) {
+        return Err(FieldError::new(field, format!("must be 1 to {longest} characters without control characters")));
+    }
+    Ok(text.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use shared::http::decode;
+
+    use super::*;
+
+    fn now() -> Timestamp {
+        "2026-11-23T10:00:00Z".parse().unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+
+    fn read(body: &Value) -> Result<Report, FieldError> {
+        decode::<Body>(body.to_string().as_bytes())?.report("arn:aws:iam::123456789012:user/ops", now())
+    }
+
+    #[test]
+    fn a_body_is_taken_or_its_field_is_named() {
+        let key = json!({"access_key_id": "AKIASP2TPHJSQH3FJRUX"});
+        let cases = [
+            (json!({"scope": key, "reason": "leaked"}), "taken"),
+            (json!({"scope": {"provider_id": "prv_01ARZ3NDEKTSV4RRFFQ69G5FAV"}, "reason": "leaked"}), "taken"),
+            (json!({"scope": key, "reason": "leaked", "as_of": "2026-11-23T09:00:00Z"}), "taken"),
+            (json!({"scope": key, "reason": "leaked", "as_of": "2026-11-23T10:01:01Z"}), "as_of"),
+            (json!({"scope": key, "reason": "leaked", "as_of": "yesterday"}), "as_of"),
+            (json!({"scope": key, "reason": " "}), "reason"),
+            (json!({"scope": key, "reason": "a\nb"}), "reason"),
+            (json!({"scope": key, "reason": "x".repeat(1_001)}), "reason"),
+            (json!({"scope": key}), "reason"),
+            (json!({"reason": "leaked"}), "scope"),
+            (json!({"scope": {}, "reason": "leaked"}), "scope"),
+            (json!({"scope": "all", "reason": "leaked"}), "scope"),
+            (json!({"scope": {"all": true}, "reason": "leaked"}), "scope"),
+            (json!({"scope": {"tenant_id": "acme"}, "reason": "leaked"}), "scope"),
+            (json!({"scope": {"account_id": "171436882533"}, "reason": "leaked"}), "scope"),
+            (json!({"scope": {"region": "eu-central-1"}, "reason": "leaked"}), "scope"),
+            (json!({"scope": {"access_key_id": "AKIASP2TPHJSQH3FJRUX", "all": true}, "reason": "leaked"}), "scope"),
+            (json!({"scope": {"access_key_id": "ASIASP2TPHJSQH3FJRUX"}, "reason": "leaked"}), "scope.access_key_id"),
+            (json!({"scope": {"access_key_id": 1}, "reason": "leaked"}), "scope.access_key_id"),
+            (json!({"scope": {"provider_id": "prv_1"}, "reason": "leaked"}), "scope.provider_id"),
+            (json!({"scope": key, "reason": "leaked", "reported_by": "me"}), "reported_by"),
+        ];
+        for (body, expected) in cases {
+            let field = read(&body).map_or_else(|error| error.field, |_| "taken".to_owned());
+            assert_eq!(field, expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_scope_that_is_not_built_yet_is_said_to_be_so() {
+        let error = read(&json!({"scope": {"all": true}, "reason": "leaked"})).unwrap_err();
+        assert_eq!(error.to_string(), "scope: `all` is not taken yet; `access_key_id` and `provider_id` are taken");
+    }
+
+    #[test]
+    fn an_event_means_keys_up_to_the_end_of_its_second() {
+        let whole = now();
+        assert_eq!(end_of_second(whole).to_string(), "2026-11-23T10:00:00.999Z");
+        let exact = end_of_second(whole);
+        assert_eq!(end_of_second(exact), exact);
+    }
+}
