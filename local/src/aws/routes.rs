@@ -1,0 +1,139 @@
+//! What people and tests may ask and set beside AWS's own API; the gateway mounts it at `/_local`.
+//!
+//! | route | does |
+//! |---|---|
+//! | `GET /outputs` | the template's Outputs as one object |
+//! | `POST /tenants` | a new account with a user (or root key), policies and verified identities |
+//! | `GET /tenants/{account_id}` | users' keys and their status, identities, limits |
+//! | `PUT /tenants/{account_id}/faults` | replaces the account's faults ([`crate::faults::Faults`] has the fields) |
+//! | `PUT /tenants/{account_id}/access-keys/{id}` | `{"status": "Active"}` or `Inactive` |
+//! | `DELETE /tenants/{account_id}/access-keys/{id}` | deletes a key as the account's administrator would |
+//! | `GET /inbox?account_id=` | mail that SES took |
+//! | `GET /events` | events that passed a bus |
+//! | `GET /requests?account_id=` | the last requests and how they were answered |
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{Path, Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post, put};
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::StandIn;
+use super::form::{FieldError, Form};
+use super::tenant::{NewTenant, TenantError};
+use crate::faults::Faults;
+
+/// The routes, relative to where they are mounted.
+pub(crate) fn local_routes(stand_in: Arc<StandIn>) -> Router {
+    Router::new()
+        .route("/outputs", get(outputs))
+        .route("/tenants", post(create_tenant))
+        .route("/tenants/{account_id}", get(describe_tenant))
+        .route("/tenants/{account_id}/faults", put(set_faults))
+        .route("/tenants/{account_id}/access-keys/{id}", put(set_key).delete(delete_key))
+        .route("/inbox", get(inbox))
+        .route("/events", get(events))
+        .route("/requests", get(requests))
+        .with_state(stand_in)
+}
+
+/// Which account a list is about; all where it is absent.
+#[derive(Deserialize)]
+struct Selection {
+    account_id: Option<String>,
+}
+
+async fn outputs(State(stand_in): State<Arc<StandIn>>) -> Response {
+    Json(stand_in.outputs()).into_response()
+}
+
+async fn create_tenant(State(stand_in): State<Arc<StandIn>>, body: Bytes) -> Result<Response, TenantError> {
+    let tenant = NewTenant::parse(json_of(&body)?)?;
+    let made = stand_in.engine.create_tenant(tenant)?;
+    Ok((StatusCode::CREATED, Json(made)).into_response())
+}
+
+async fn describe_tenant(
+    State(stand_in): State<Arc<StandIn>>,
+    Path(account_id): Path<String>,
+) -> Result<Response, TenantError> {
+    Ok(Json(stand_in.engine.describe_tenant(&account_id)?).into_response())
+}
+
+async fn set_faults(
+    State(stand_in): State<Arc<StandIn>>,
+    Path(account_id): Path<String>,
+    body: Bytes,
+) -> Result<Response, TenantError> {
+    let faults = Faults::parse(json_of(&body)?)?;
+    stand_in.engine.set_faults(&account_id, faults).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+async fn set_key(
+    State(stand_in): State<Arc<StandIn>>,
+    Path((account_id, id)): Path<(String, String)>,
+    body: Bytes,
+) -> Result<Response, TenantError> {
+    let mut form = Form::new(json_of(&body)?)?;
+    let status = form.text("status")?;
+    form.finish()?;
+    let Some(status @ ("Active" | "Inactive")) = status.as_deref() else {
+        return Err(FieldError::new("status", "must be Active or Inactive").into());
+    };
+    stand_in.engine.set_key_status(&account_id, &id, Some(status))?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+async fn delete_key(
+    State(stand_in): State<Arc<StandIn>>,
+    Path((account_id, id)): Path<(String, String)>,
+) -> Result<Response, TenantError> {
+    stand_in.engine.set_key_status(&account_id, &id, None)?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+async fn inbox(State(stand_in): State<Arc<StandIn>>, Query(selection): Query<Selection>) -> Response {
+    let mails = stand_in.engine.accounts.inbox(selection.account_id.as_deref());
+    let mails: Vec<&Value> = mails.iter().map(AsRef::as_ref).collect();
+    Json(json!({"mails": mails})).into_response()
+}
+
+async fn events(State(stand_in): State<Arc<StandIn>>) -> Response {
+    let events = stand_in.engine.buses.passed();
+    let events: Vec<&Value> = events.iter().map(AsRef::as_ref).collect();
+    Json(json!({"events": events})).into_response()
+}
+
+async fn requests(State(stand_in): State<Arc<StandIn>>, Query(selection): Query<Selection>) -> Response {
+    let requests = stand_in.engine.log.list(selection.account_id.as_deref());
+    Json(json!({"requests": requests})).into_response()
+}
+
+fn json_of(body: &[u8]) -> Result<Value, FieldError> {
+    serde_json::from_slice(body).map_err(|_| FieldError::new("", "the body must be a JSON object"))
+}
+
+impl IntoResponse for TenantError {
+    fn into_response(self) -> Response {
+        let status = self.status();
+        let mut problem = json!({
+            "title": status.canonical_reason(),
+            "status": status.as_u16(),
+        });
+        match self {
+            Self::Field(error) => {
+                let detail = format!("{} {}", error.field, error.problem);
+                problem["detail"] = json!(detail.trim_start());
+                problem["field"] = json!(error.field);
+            }
+            Self::Exists(detail) | Self::Missing(detail) => problem["detail"] = json!(detail),
+        }
+        (status, [(header::CONTENT_TYPE, "application/problem+json")], problem.to_string()).into_response()
+    }
+}

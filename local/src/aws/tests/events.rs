@@ -1,0 +1,56 @@
+//! Amazon EventBridge.
+
+use aws_sdk_eventbridge::types::PutEventsRequestEntry;
+
+use super::*;
+
+fn entry(bus: &str, source: &str, kind: &str) -> PutEventsRequestEntry {
+    PutEventsRequestEntry::builder().event_bus_name(bus).source(source).detail_type(kind).detail(r#"{"n":1}"#).build()
+}
+
+#[tokio::test]
+async fn a_matching_rule_delivers_where_the_queue_s_policy_lets_it() {
+    let world = World::start().await;
+    let bus = world.output("Bus");
+    let events = client!(aws_sdk_eventbridge, world, world.session(&world.output("Worker")));
+    let put = events.put_events().entries(entry(&bus, "mail", "Told")).send().await.unwrap();
+    assert_eq!(put.failed_entry_count(), 0);
+
+    let sqs = client!(aws_sdk_sqs, world, operator());
+    let received = sqs.receive_message().queue_url(world.output("Work")).send().await.unwrap();
+    let event: Value = serde_json::from_str(received.messages()[0].body().unwrap()).unwrap();
+    assert_eq!(event["id"], put.entries()[0].event_id().unwrap());
+    assert_eq!(event["account"], OPERATOR);
+    assert_eq!(event["detail-type"], "Told");
+    assert_eq!(event["detail"], json!({"n": 1}));
+    // The other rule matched too, but its queue has no policy that would let it in.
+    let refused = sqs.receive_message().queue_url(world.output("Closed")).send().await.unwrap();
+    assert!(refused.messages().is_empty());
+    let passed = world.stand_in.engine.buses.passed();
+    assert_eq!(passed.len(), 1);
+    assert_eq!(*passed[0], event);
+}
+
+#[tokio::test]
+async fn putting_events_is_authorized_by_bus_and_source() {
+    let world = World::start().await;
+    let bus = world.output("Bus");
+    let events = client!(aws_sdk_eventbridge, world, world.session(&world.output("Worker")));
+    for refused in [entry("default", "mail", "Told"), entry(&bus, "forged", "Told")] {
+        let (code, message) = said(events.put_events().entries(refused).send().await);
+        assert_eq!(code, "AccessDeniedException");
+        assert!(message.contains("events:PutEvents on resource: arn:aws:events:us-east-1:123456789012:"), "{message}");
+    }
+    let mixed = events.put_events().entries(entry(&bus, "mail", "Told")).entries(entry(&bus, "forged", "Told"));
+    assert_eq!(code(mixed.send().await), "AccessDeniedException");
+    assert!(world.stand_in.engine.buses.passed().is_empty());
+}
+
+#[tokio::test]
+async fn nobody_speaks_for_aws() {
+    let world = World::start().await;
+    let events = client!(aws_sdk_eventbridge, world, operator());
+    let put = events.put_events().entries(entry("default", "aws.health", "X")).send().await.unwrap();
+    assert_eq!(put.failed_entry_count(), 1);
+    assert_eq!(put.entries()[0].error_code(), Some("NotAuthorizedForSourceException"));
+}

@@ -1,0 +1,147 @@
+//! Faults of a tenant's account.
+
+use std::time::Duration;
+
+use super::sending::send;
+use super::*;
+
+#[tokio::test]
+async fn a_reset_before_leaves_nothing_and_a_reset_after_leaves_the_mail() {
+    let world = World::start().await;
+    let tenant = world.classic();
+    let ses = client!(aws_sdk_sesv2, world, tenant.credentials());
+    world.faults(&tenant, json!({"reset_before": 1})).await;
+    let error = send(&ses, "a@example.com", &["x@example.org"]).await.unwrap_err();
+    assert!(matches!(error, SdkError::DispatchFailure(_)), "{error:?}");
+    assert!(world.inbox(&tenant).is_empty());
+    world.faults(&tenant, json!({"reset_after": 1})).await;
+    let error = send(&ses, "a@example.com", &["x@example.org"]).await.unwrap_err();
+    assert!(matches!(error, SdkError::DispatchFailure(_)), "{error:?}");
+    assert_eq!(world.inbox(&tenant).len(), 1);
+    send(&ses, "a@example.com", &["x@example.org"]).await.unwrap();
+    assert_eq!(world.inbox(&tenant).len(), 2);
+}
+
+#[tokio::test]
+async fn the_send_rate_is_enforced_when_asked_for() {
+    let world = World::start().await;
+    let policy: Value = serde_json::from_str(CLASSIC).unwrap();
+    let tenant = world.tenant(json!({"policies": [policy], "identities": ["example.com"], "max_send_rate": 5}));
+    let ses = client!(aws_sdk_sesv2, world, tenant.credentials());
+    for _ in 0..10 {
+        send(&ses, "a@example.com", &["x@example.org"]).await.unwrap();
+    }
+    world.faults(&tenant, json!({"enforce_max_send_rate": true})).await;
+    let mut refused = Vec::new();
+    for _ in 0..20 {
+        if let Err(error) = send(&ses, "a@example.com", &["x@example.org"]).await {
+            assert_eq!(error.raw_response().unwrap().status().as_u16(), 429);
+            refused.push(said::<(), _>(Err(error)));
+        }
+    }
+    assert!(refused.len() >= 10, "{}", refused.len());
+    assert_eq!(refused[0], ("TooManyRequestsException".to_owned(), "Maximum sending rate exceeded.".to_owned()));
+    world.faults(&tenant, json!({"throttle_chance": 1})).await;
+    assert_eq!(code(send(&ses, "a@example.com", &["x@example.org"]).await), "TooManyRequestsException");
+    world.faults(&tenant, json!({"server_error": 1})).await;
+    assert_eq!(code(send(&ses, "a@example.com", &["x@example.org"]).await), "InternalFailure");
+    send(&ses, "a@example.com", &["x@example.org"]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_quarantined_key_can_send_but_not_delete_itself() {
+    let world = World::start().await;
+    let tenant = world.classic();
+    world.faults(&tenant, json!({"quarantine": true})).await;
+    let iam = client!(aws_sdk_iam, world, tenant.credentials());
+    let delete = || iam.delete_access_key().access_key_id(&tenant.access_key_id).send();
+    let (code, message) = said(delete().await);
+    assert_eq!(code, "AccessDenied");
+    assert!(message.ends_with("user mailer with an explicit deny in an identity-based policy"), "{message}");
+    iam.get_user().send().await.unwrap();
+    let ses = client!(aws_sdk_sesv2, world, tenant.credentials());
+    send(&ses, "a@example.com", &["x@example.org"]).await.unwrap();
+    ses.get_account().send().await.unwrap();
+    world.faults(&tenant, json!({})).await;
+    delete().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_deleted_key_is_honoured_for_a_while() {
+    let world = World::start().await;
+    let tenant = world.classic();
+    world.faults(&tenant, json!({"deleted_key_honoured_ms": 700})).await;
+    let iam = client!(aws_sdk_iam, world, tenant.credentials());
+    let sts = client!(aws_sdk_sts, world, tenant.credentials());
+    let delete = || iam.delete_access_key().access_key_id(&tenant.access_key_id).send();
+    delete().await.unwrap();
+    sts.get_caller_identity().send().await.unwrap();
+    assert_eq!(code(delete().await), "NoSuchEntity");
+    tokio::time::sleep(Duration::from_millis(750)).await;
+    assert_eq!(code(sts.get_caller_identity().send().await), "InvalidClientTokenId");
+    assert_eq!(code(delete().await), "InvalidClientTokenId");
+}
+
+#[tokio::test]
+async fn a_deactivated_key_is_refused_and_comes_back() {
+    let world = World::start().await;
+    let tenant = world.classic();
+    let sts = client!(aws_sdk_sts, world, tenant.credentials());
+    world.faults(&tenant, json!({"deactivate_key": true})).await;
+    assert_eq!(code(sts.get_caller_identity().send().await), "InvalidClientTokenId");
+    world.faults(&tenant, json!({})).await;
+    sts.get_caller_identity().send().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_paused_and_a_suspended_account_refuse_mail() {
+    let world = World::start().await;
+    let tenant = world.classic();
+    let ses = client!(aws_sdk_sesv2, world, tenant.credentials());
+    world.faults(&tenant, json!({"paused": true})).await;
+    assert_eq!(code(send(&ses, "a@example.com", &["x@example.org"]).await), "SendingPausedException");
+    assert!(!ses.get_account().send().await.unwrap().sending_enabled());
+    world.faults(&tenant, json!({"enforcement": "SHUTDOWN"})).await;
+    assert_eq!(code(send(&ses, "a@example.com", &["x@example.org"]).await), "AccountSuspendedException");
+    assert_eq!(ses.get_account().send().await.unwrap().enforcement_status(), Some("SHUTDOWN"));
+    world.faults(&tenant, json!({"enforcement": "PROBATION", "console_login": true})).await;
+    send(&ses, "a@example.com", &["x@example.org"]).await.unwrap();
+    let iam = client!(aws_sdk_iam, world, tenant.credentials());
+    assert!(iam.get_user().send().await.unwrap().user.unwrap().password_last_used().is_some());
+}
+
+#[tokio::test]
+async fn latency_and_hanging_delay_the_answer_and_hit_only_what_they_name() {
+    let world = World::start().await;
+    let tenant = world.classic();
+    let ses = client!(aws_sdk_sesv2, world, tenant.credentials());
+    world.faults(&tenant, json!({"latency_ms": 500, "hang_ms": 500})).await;
+    let start = std::time::Instant::now();
+    ses.get_account().send().await.unwrap();
+    assert!(start.elapsed() < Duration::from_millis(500), "{:?}", start.elapsed());
+    let start = std::time::Instant::now();
+    send(&ses, "a@example.com", &["x@example.org"]).await.unwrap();
+    assert!(start.elapsed() >= Duration::from_millis(1000), "{:?}", start.elapsed());
+}
+
+#[tokio::test]
+async fn refused_connections_strike_the_tenants_endpoint_alone() {
+    let world = World::start().await;
+    let tenant = world.classic();
+    let ses = aws_sdk_sesv2::Client::from_conf(
+        client!(aws_sdk_sesv2, world, tenant.credentials())
+            .config()
+            .to_builder()
+            .endpoint_url(world.stand_in.tenant_endpoint())
+            .build(),
+    );
+    send(&ses, "a@example.com", &["x@example.org"]).await.unwrap();
+    world.faults(&tenant, json!({"refuse_connections": true})).await;
+    let error = send(&ses, "a@example.com", &["x@example.org"]).await.unwrap_err();
+    let SdkError::DispatchFailure(failure) = &error else { panic!("{error:?}") };
+    assert!(failure.is_io() && format!("{error:?}").contains("ConnectionRefused"), "{error:?}");
+    client!(aws_sdk_sts, world, operator()).get_caller_identity().send().await.unwrap();
+    world.faults(&tenant, json!({})).await;
+    send(&ses, "a@example.com", &["x@example.org"]).await.unwrap();
+    assert_eq!(world.inbox(&tenant).len(), 2);
+}

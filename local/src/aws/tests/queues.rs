@@ -1,0 +1,154 @@
+//! Amazon SQS.
+
+use std::time::{Duration, Instant};
+
+use aws_sdk_sqs::types::{
+    MessageAttributeValue, MessageSystemAttributeName, MessageSystemAttributeNameForSends, MessageSystemAttributeValue,
+    QueueAttributeName, SendMessageBatchRequestEntry,
+};
+
+use super::*;
+
+#[tokio::test]
+async fn a_long_poll_ends_when_a_message_comes() {
+    let world = World::start().await;
+    let sqs = client!(aws_sdk_sqs, world, operator());
+    let url = world.output("Work");
+    let receive = tokio::spawn(sqs.receive_message().queue_url(&url).wait_time_seconds(20).send());
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let sent = Instant::now();
+    sqs.send_message().queue_url(&url).message_body("hello").send().await.unwrap();
+    let received = receive.await.unwrap().unwrap();
+    assert_eq!(received.messages()[0].body(), Some("hello"));
+    assert!(sent.elapsed() < Duration::from_millis(90), "{:?}", sent.elapsed());
+}
+
+#[tokio::test]
+async fn a_message_carries_its_attributes_group_and_trace() {
+    let world = World::start().await;
+    let sqs = client!(aws_sdk_sqs, world, operator());
+    let url = world.output("Work");
+    let text = |text: &str| MessageAttributeValue::builder().data_type("String").string_value(text).build().unwrap();
+    let trace = MessageSystemAttributeValue::builder()
+        .data_type("String")
+        .string_value("Root=1-5759e988-bd862e3fe1be46a994272793")
+        .build()
+        .unwrap();
+    sqs.send_message()
+        .queue_url(&url)
+        .message_body("hello")
+        .message_group_id("prv_1")
+        .message_attributes("reason", text("because"))
+        .message_system_attributes(MessageSystemAttributeNameForSends::AwsTraceHeader, trace)
+        .send()
+        .await
+        .unwrap();
+    let received = sqs
+        .receive_message()
+        .queue_url(&url)
+        .message_attribute_names("All")
+        .message_system_attribute_names(MessageSystemAttributeName::All)
+        .send()
+        .await
+        .unwrap();
+    let message = &received.messages()[0];
+    assert_eq!(message.message_attributes().unwrap()["reason"].string_value(), Some("because"));
+    let system = message.attributes().unwrap();
+    assert_eq!(system[&MessageSystemAttributeName::MessageGroupId], "prv_1");
+    assert_eq!(system[&MessageSystemAttributeName::ApproximateReceiveCount], "1");
+    assert!(system[&MessageSystemAttributeName::AwsTraceHeader].starts_with("Root="));
+}
+
+#[tokio::test]
+async fn a_message_keeps_the_trace_header_of_its_request_unless_it_has_one() {
+    let world = World::start().await;
+    let sqs = client!(aws_sdk_sqs, world, operator());
+    let url = world.output("Work");
+    let traced = |request: &mut aws_sdk_sqs::config::http::HttpRequest| {
+        request.headers_mut().insert("X-Amzn-Trace-Id", "Root=request");
+    };
+    let entry = |body: &str| SendMessageBatchRequestEntry::builder().id(body).message_body(body);
+    let own = MessageSystemAttributeValue::builder().data_type("String").string_value("Root=own").build().unwrap();
+    let own = entry("own").message_system_attributes(MessageSystemAttributeNameForSends::AwsTraceHeader, own);
+
+    sqs.send_message().queue_url(&url).message_body("untraced").send().await.unwrap();
+    let alone = sqs.send_message().queue_url(&url).message_body("alone");
+    alone.customize().mutate_request(traced).send().await.unwrap();
+    let batch = sqs.send_message_batch().queue_url(&url);
+    let batch = batch.entries(entry("batched").build().unwrap()).entries(own.build().unwrap());
+    let answer = batch.customize().mutate_request(traced).send().await.unwrap();
+    assert!(answer.failed().is_empty(), "{answer:?}");
+
+    let received = sqs
+        .receive_message()
+        .queue_url(&url)
+        .max_number_of_messages(10)
+        .message_system_attribute_names(MessageSystemAttributeName::All)
+        .send()
+        .await
+        .unwrap();
+    let traces: BTreeMap<&str, Option<&str>> = received
+        .messages()
+        .iter()
+        .map(|message| {
+            let trace = message.attributes().unwrap().get(&MessageSystemAttributeName::AwsTraceHeader);
+            (message.body().unwrap(), trace.map(String::as_str))
+        })
+        .collect();
+    let expected = [
+        ("untraced", None),
+        ("alone", Some("Root=request")),
+        ("batched", Some("Root=request")),
+        ("own", Some("Root=own")),
+    ];
+    assert_eq!(traces, BTreeMap::from(expected));
+}
+
+#[tokio::test]
+async fn a_message_received_too_often_goes_to_the_dead_letters() {
+    let world = World::start().await;
+    let sqs = client!(aws_sdk_sqs, world, operator());
+    let (work, dead) = (world.output("Work"), world.output("DeadLetters"));
+    sqs.send_message().queue_url(&work).message_body("poison").send().await.unwrap();
+    for attempt in 1..=2 {
+        let received = sqs.receive_message().queue_url(&work).wait_time_seconds(5).send().await.unwrap();
+        assert_eq!(received.messages().len(), 1, "attempt {attempt}");
+    }
+    let received = sqs.receive_message().queue_url(&work).wait_time_seconds(2).send().await.unwrap();
+    assert!(received.messages().is_empty());
+    let received = sqs.receive_message().queue_url(&dead).wait_time_seconds(2).send().await.unwrap();
+    assert_eq!(received.messages()[0].body(), Some("poison"));
+}
+
+#[tokio::test]
+async fn a_delayed_message_stays_hidden_for_its_delay() {
+    let world = World::start().await;
+    let sqs = client!(aws_sdk_sqs, world, operator());
+    let url = world.output("Work");
+    let sent = Instant::now();
+    sqs.send_message().queue_url(&url).message_body("later").delay_seconds(1).send().await.unwrap();
+    assert!(sqs.receive_message().queue_url(&url).send().await.unwrap().messages().is_empty());
+    let received = sqs.receive_message().queue_url(&url).wait_time_seconds(5).send().await.unwrap();
+    assert_eq!(received.messages().len(), 1);
+    assert!((950..1800).contains(&sent.elapsed().as_millis()), "{:?}", sent.elapsed());
+    let handle = received.messages()[0].receipt_handle().unwrap();
+    sqs.delete_message().queue_url(&url).receipt_handle(handle).send().await.unwrap();
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    assert!(sqs.receive_message().queue_url(&url).send().await.unwrap().messages().is_empty());
+}
+
+#[tokio::test]
+async fn a_queue_has_the_url_and_attributes_of_the_template_and_opens_for_grants_only() {
+    let world = World::start().await;
+    let url = world.output("Work");
+    assert!(url.starts_with(world.stand_in.endpoint()), "{url}");
+    let sqs = client!(aws_sdk_sqs, world, operator());
+    let attributes =
+        sqs.get_queue_attributes().queue_url(&url).attribute_names(QueueAttributeName::All).send().await.unwrap();
+    let attributes = attributes.attributes.unwrap();
+    assert_eq!(attributes[&QueueAttributeName::VisibilityTimeout], "1");
+    assert!(attributes[&QueueAttributeName::RedrivePolicy].contains("DeadLetters"));
+    let sqs = client!(aws_sdk_sqs, world, world.session(&world.output("Worker")));
+    let refused = sqs.send_message().queue_url(&url).message_body("x").send().await;
+    assert!(code(refused).contains("AccessDenied"));
+}

@@ -1,0 +1,29 @@
+//! How often a fault happens.
+
+use crate::aws::random;
+
+/// How often a fault happens: a whole number is a count, a fraction a chance.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) enum Occasion {
+    /// Never.
+    #[default]
+    Never,
+    /// The next so many times.
+    Times(u64),
+    /// Each time with this probability.
+    Chance(f64),
+}
+
+impl Occasion {
+    /// Whether it happens now; uses up one of a count.
+    pub(crate) fn strikes(&mut self) -> bool {
+        match self {
+            Self::Never | Self::Times(0) => false,
+            Self::Times(left) => {
+                *left -= 1;
+                true
+            }
+            Self::Chance(chance) => random::fraction() < *chance,
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! The faults of an account, as their JSON says.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::Occasion;
+use crate::aws::form::{FieldError, Form};
+
+/// Operations that the faults of timing and connection strike unless `on` names others.
+const DEFAULT_OPERATIONS: &[&str] = &["ses:SendEmail"];
+
+/// An account's faults; the default is none. A PUT replaces the whole set.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Faults {
+    /// `on`: operations that latency, resets, errors and hanging strike, as `service:Operation`, `service:*` or `*`.
+    /// `ses:SendEmail`, whatever the mail's content, where absent.
+    pub(crate) on: Vec<String>,
+    /// `latency_ms`: how long each request waits before it is looked at.
+    pub(crate) latency: Duration,
+    /// `hang_ms`: how long each answer waits after the work is done. Longer than the client waits: in doubt.
+    pub(crate) hang: Duration,
+    /// `reset_before`: the connection is closed before SES took the mail, though after the client wrote it. A whole
+    /// number hits the next so many requests, a fraction each with that chance.
+    pub(crate) reset_before: Occasion,
+    /// `reset_after`: SES took the mail, then the connection is closed without an answer. As `reset_before`.
+    pub(crate) reset_after: Occasion,
+    /// `server_error`: 500 InternalFailure, nothing taken. As `reset_before`.
+    pub(crate) server_error: Occasion,
+    /// `throttle_chance` (0 to 1): 429 TooManyRequestsException, of IAM and STS 400 Throttling, by chance.
+    pub(crate) throttle_chance: Occasion,
+    /// `refuse_connections`: the tenants' endpoint refuses connections, so that clients know that nothing was written.
+    /// A connection says nothing of accounts: this one strikes every tenant, until no account asks for it.
+    pub(crate) refuse_connections: bool,
+    /// `enforce_max_send_rate`: 429 above the account's `max_send_rate`, in recipients a second.
+    pub(crate) enforce_max_send_rate: bool,
+    /// `quarantine`: AWS's AWSCompromisedKeyQuarantineV3 is attached to the account's users.
+    pub(crate) quarantine: bool,
+    /// `deactivate_key`: the users' keys are inactive.
+    pub(crate) deactivate_key: bool,
+    /// `paused`: the account's sending is paused.
+    pub(crate) paused: bool,
+    /// `enforcement`: SES's review has come to `PROBATION` or `SHUTDOWN`. Sending from an account that is shut down
+    /// is refused with AccountSuspendedException.
+    pub(crate) enforcement: Option<Enforcement>,
+    /// `console_login`: GetUser answers a PasswordLastUsed.
+    pub(crate) console_login: bool,
+    /// `deleted_key_honoured_ms`: for how long a deleted or deactivated key still opens everything.
+    pub(crate) deleted_key_honoured: Duration,
+}
+
+/// What SES's review of an account has come to:
+/// <https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_GetAccount.html>.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Enforcement {
+    /// Reviewed, sending goes on.
+    Probation,
+    /// Sending is over.
+    Shutdown,
+}
+
+impl Enforcement {
+    /// GetAccount's word for it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Probation => "PROBATION",
+            Self::Shutdown => "SHUTDOWN",
+        }
+    }
+}
+
+impl Faults {
+    /// Reads the JSON of a PUT. An unknown field or a bad value is an error that names it.
+    pub(crate) fn parse(json: Value) -> Result<Self, FieldError> {
+        let mut form = Form::new(json)?;
+        let faults = Self {
+            on: form.strings("on")?.unwrap_or_default(),
+            latency: form.milliseconds("latency_ms")?,
+            hang: form.milliseconds("hang_ms")?,
+            reset_before: occasion(&mut form, "reset_before")?,
+            reset_after: occasion(&mut form, "reset_after")?,
+            server_error: occasion(&mut form, "server_error")?,
+            throttle_chance: match form.number("throttle_chance")? {
+                None => Occasion::Never,
+                Some(chance) if (0.0..=1.0).contains(&chance) => Occasion::Chance(chance),
+                Some(_) => return Err(FieldError::new("throttle_chance", "must be a number from 0 to 1")),
+            },
+            refuse_connections: form.flag("refuse_connections")?,
+            enforce_max_send_rate: form.flag("enforce_max_send_rate")?,
+            quarantine: form.flag("quarantine")?,
+            deactivate_key: form.flag("deactivate_key")?,
+            paused: form.flag("paused")?,
+            enforcement: match form.text("enforcement")?.as_deref() {
+                None => None,
+                Some("PROBATION") => Some(Enforcement::Probation),
+                Some("SHUTDOWN") => Some(Enforcement::Shutdown),
+                Some(_) => return Err(FieldError::new("enforcement", "must be PROBATION or SHUTDOWN")),
+            },
+            console_login: form.flag("console_login")?,
+            deleted_key_honoured: form.milliseconds("deleted_key_honoured_ms")?,
+        };
+        form.finish()?;
+        Ok(faults)
+    }
+
+    /// Whether timing and connection faults strike this operation.
+    pub(super) fn concerns(&self, operation: &str) -> bool {
+        if self.on.is_empty() {
+            return DEFAULT_OPERATIONS.contains(&operation);
+        }
+        self.on.iter().any(|name| match name.strip_suffix('*') {
+            Some(prefix) => operation.starts_with(prefix),
+            None => name == operation,
+        })
+    }
+}
+
+fn occasion(form: &mut Form, field: &'static str) -> Result<Occasion, FieldError> {
+    const EXPECTED: &str = "must be a whole number (how many requests) or a fraction from 0 to 1 (a chance)";
+    match form.take(field) {
+        None => Ok(Occasion::Never),
+        Some(Value::Number(number)) => match (number.as_u64(), number.as_f64()) {
+            (Some(count), _) => Ok(Occasion::Times(count)),
+            (None, Some(chance)) if (0.0..=1.0).contains(&chance) => Ok(Occasion::Chance(chance)),
+            _ => Err(FieldError::new(field, EXPECTED)),
+        },
+        Some(_) => Err(FieldError::new(field, EXPECTED)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_whole_number_is_a_count_and_a_fraction_a_chance() {
+        let faults = Faults::parse(json!({"reset_before": 1, "reset_after": 0.25})).unwrap();
+        assert_eq!(faults.reset_before, Occasion::Times(1));
+        assert_eq!(faults.reset_after, Occasion::Chance(0.25));
+    }
+
+    #[test]
+    fn a_bad_value_is_refused_by_the_name_of_its_field() {
+        for (json, field) in [
+            (json!({"latencyms": 5}), "latencyms"),
+            (json!({"latency_ms": -1}), "latency_ms"),
+            (json!({"throttle_chance": 2}), "throttle_chance"),
+            (json!({"reset_after": 1.5}), "reset_after"),
+            (json!({"quarantine": "yes"}), "quarantine"),
+            (json!({"enforcement": "HEALTHY"}), "enforcement"),
+            (json!([]), ""),
+        ] {
+            assert_eq!(Faults::parse(json.clone()).unwrap_err().field, field, "{json}");
+        }
+    }
+}

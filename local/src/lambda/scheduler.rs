@@ -1,0 +1,51 @@
+//! Schedules: functions invoked by the clock.
+
+use axum::body::Bytes;
+use serde_json::json;
+use tokio::sync::watch;
+
+use super::schedule::{Expression, until};
+use super::{Host, clock};
+use crate::template::stack::Schedule;
+
+/// Invokes `function` whenever the schedule is due, until told to stop.
+pub(super) async fn run(
+    host: Host,
+    function: String,
+    schedule: Schedule,
+    expression: Expression,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut due = clock::now();
+    loop {
+        let Some(next) = expression.next_after(due) else { return };
+        tokio::select! {
+            () = tokio::time::sleep(until(next, clock::now())) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+        // A machine that slept owes nothing for the time: the next one counts from now.
+        due = next.max(clock::now());
+        let payload = match &schedule.input {
+            Some(input) => Bytes::from(input.clone()),
+            None => event(&host, &schedule, next),
+        };
+        host.invoke_async(&function, payload);
+    }
+}
+
+/// The event (EventBridge user guide, "Events from AWS services": Scheduled Event).
+fn event(host: &Host, schedule: &Schedule, time: jiff::Timestamp) -> Bytes {
+    let stack = host.stack();
+    let event = json!({
+        "version": "0",
+        "id": clock::request_id(),
+        "detail-type": "Scheduled Event",
+        "source": "aws.events",
+        "account": stack.account_id,
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        "region": stack.region,
+        "resources": [schedule.rule_arn],
+        "detail": {},
+    });
+    Bytes::from(event.to_string())
+}

@@ -1,0 +1,101 @@
+//! `policy check`: verdict, what is missing, what is too much, what to know.
+
+use std::io::{self, Write};
+
+use policy::{Finding, Level, Report, Severity, Subject, Verdict, check};
+
+use super::paint::{Paint, Tone, printable};
+use super::read::read_documents;
+use super::{CheckArguments, REFUSED, UNREADABLE};
+
+/// Further actions named in one finding.
+const SHOWN: usize = 6;
+
+pub(super) fn run(arguments: &CheckArguments, out: &mut dyn Write) -> io::Result<u8> {
+    let Some(documents) = read_documents(&arguments.files, arguments.json, out)? else { return Ok(UNREADABLE) };
+    #[expect(clippy::disallowed_methods, reason = "the clock is taken at the program's edge")]
+    let now = jiff::Timestamp::now();
+    let subject = Subject {
+        account_id: arguments.account_id.clone(),
+        user_name: arguments.user_name.clone(),
+        user_path: arguments.user_path.clone(),
+        region: arguments.region.clone(),
+        source_ip: arguments.source_ip.clone(),
+        now: Some(now.to_string()),
+        ..Subject::default()
+    };
+    let report = check(&documents, &subject);
+    if arguments.json {
+        writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
+    } else {
+        let paint = Paint::new();
+        for (file, document) in arguments.files.iter().zip(&documents) {
+            for problem in document.warnings() {
+                let (tone, level) = match problem.level {
+                    Level::Suggestion => (Tone::Quiet, "suggestion"),
+                    Level::Warning | Level::Error => (Tone::Doubtful, "warning"),
+                };
+                let text = printable(format_args!("{}: {problem}", file.display()));
+                writeln!(out, "{} {text}", paint.paint(tone, level))?;
+            }
+        }
+        print_report(&report, paint, out)?;
+    }
+    Ok(if report.verdict.is_acceptable() { 0 } else { REFUSED })
+}
+
+fn print_report(report: &Report, paint: Paint, out: &mut dyn Write) -> io::Result<()> {
+    let (tone, meaning) = match report.verdict {
+        Verdict::Minimal => (Tone::Good, "exactly what is needed"),
+        Verdict::Sufficient => (Tone::Good, "all that is needed, and nothing that is too much"),
+        Verdict::Insufficient => (Tone::Bad, "something that is needed is missing"),
+        Verdict::Overprivileged => (Tone::Bad, "more than a key may be able to do"),
+    };
+    writeln!(out, "{}: {meaning}", paint.paint(tone, report.verdict.name()))?;
+    let assumed = if report.subject.assumed.is_empty() {
+        String::new()
+    } else {
+        format!(" (assumed: {})", report.subject.assumed.join(", "))
+    };
+    writeln!(
+        out,
+        "{}",
+        paint.paint(Tone::Quiet, &format!("for {} in {}{assumed}", report.subject.user_arn, report.subject.region))
+    )?;
+    if !report.gaps.is_empty() {
+        writeln!(out, "\n{}", paint.paint(Tone::Strong, "Missing"))?;
+        for gap in &report.gaps {
+            writeln!(out, "  {}", printable(&gap.explanation))?;
+        }
+    }
+    print_findings("Findings", &report.findings, paint, out)?;
+    print_findings("To know", &report.notices, paint, out)
+}
+
+fn print_findings(title: &str, findings: &[Finding], paint: Paint, out: &mut dyn Write) -> io::Result<()> {
+    if findings.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n{}", paint.paint(Tone::Strong, title))?;
+    for finding in findings {
+        let tone = match finding.severity {
+            Severity::Critical | Severity::High => Tone::Bad,
+            Severity::Medium => Tone::Doubtful,
+            Severity::Low => Tone::Quiet,
+        };
+        writeln!(
+            out,
+            "  {} {}",
+            paint.paint(tone, &format!("{:8}", finding.severity.name())),
+            printable(&finding.explanation)
+        )?;
+        if !finding.also.is_empty() {
+            let mut names: Vec<&str> = finding.also.iter().map(|witness| witness.action.as_str()).take(SHOWN).collect();
+            if finding.also.len() > SHOWN {
+                names.push("…");
+            }
+            writeln!(out, "           {}", paint.paint(Tone::Quiet, &format!("also {}", names.join(", "))))?;
+        }
+    }
+    Ok(())
+}

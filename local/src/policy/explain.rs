@@ -1,0 +1,57 @@
+//! `policy explain`: one request, the answer, and what each statement has to say.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use policy::{Applies, Context, ContextValue, Outcome, Request, evaluate};
+
+use super::paint::{Paint, Tone, printable};
+use super::read::read_documents;
+use super::{ExplainArguments, UNREADABLE};
+
+pub(super) fn run(arguments: &ExplainArguments, out: &mut dyn Write) -> io::Result<u8> {
+    let Some(documents) = read_documents(&arguments.files, arguments.json, out)? else { return Ok(UNREADABLE) };
+    let context = to_context(&arguments.context);
+    let decision =
+        evaluate(&documents, &Request { action: &arguments.action, resource: &arguments.resource, context: &context });
+    if arguments.json {
+        writeln!(out, "{}", serde_json::to_string_pretty(&decision)?)?;
+        return Ok(0);
+    }
+    let paint = Paint::new();
+    let (tone, word) = match decision.outcome {
+        Outcome::Allow => (Tone::Good, "allow"),
+        Outcome::ImplicitDeny => (Tone::Bad, "implicit deny"),
+        Outcome::ExplicitDeny => (Tone::Bad, "explicit deny"),
+    };
+    let by = decision.by.as_ref().map_or_else(|| "no statement allows it".to_owned(), |by| format!("decided by {by}"));
+    writeln!(out, "{}: {}", paint.paint(tone, word), printable(by))?;
+    for considered in &decision.considered {
+        let applies = match considered.applies {
+            Applies::Yes => "applies",
+            Applies::No => "does not apply",
+            Applies::Unknown => "may apply",
+        };
+        let line = format!("  {} ({}) {applies}: {}", considered.statement, considered.effect, considered.reason);
+        writeln!(
+            out,
+            "{}",
+            if considered.applies == Applies::Yes { printable(line) } else { paint.paint(Tone::Quiet, &line) }
+        )?;
+    }
+    Ok(0)
+}
+
+/// A key given once is single-valued, given more often multivalued.
+fn to_context(pairs: &[(String, String)]) -> Context {
+    let mut keys: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (key, value) in pairs {
+        keys.entry(key.to_ascii_lowercase()).or_default().push(value.clone());
+    }
+    let mut context = Context::new();
+    for (key, mut values) in keys {
+        let value = if values.len() == 1 { ContextValue::One(values.remove(0)) } else { ContextValue::Many(values) };
+        context.insert(&key, value);
+    }
+    context
+}

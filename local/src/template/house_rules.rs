@@ -1,0 +1,132 @@
+//! Rules of this project that its own template keeps, and the reviewed list of what each role may do.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use super::stack::{Queue, Stack};
+use super::yaml::Node;
+use super::{EMBEDDED, Settings, load};
+
+/// Written by hand after a look at what the function does. A change of a role is a change of this file.
+const REVIEWED: &str = include_str!("roles.txt");
+
+fn stack() -> Stack {
+    let settings = Settings {
+        stack_name: "stack".to_owned(),
+        account_id: "123456789012".to_owned(),
+        region: "us-east-1".to_owned(),
+        aws_endpoint: "http://aws".to_owned(),
+        api_endpoint: "http://api".to_owned(),
+        parameters: BTreeMap::new(),
+    };
+    load(EMBEDDED, &settings).unwrap()
+}
+
+fn dead_letter_of<'a>(stack: &'a Stack, queue: &Queue) -> Option<&'a Queue> {
+    stack.queue_by_arn(&queue.redrive.as_ref()?.dead_letter_arn)
+}
+
+#[test]
+fn every_role_may_do_exactly_what_was_reviewed() {
+    let stack = stack();
+    let mut actual = String::new();
+    for role in &stack.roles {
+        assert!(role.managed_policy_arns.is_empty(), "{}: policies are written out", role.name);
+        writeln!(actual, "{}", logical(&role.name)).unwrap();
+        for statement in role.policies.iter().flat_map(|(_, policy)| list(&policy["Statement"])) {
+            assert_eq!(statement["Effect"], "Allow", "{statement}");
+            for action in list(&statement["Action"]) {
+                let action = action.as_str().unwrap();
+                assert!(!action.contains('*'), "{}: {action} is no single action", role.name);
+                for resource in list(&statement["Resource"]) {
+                    let resource = resource.as_str().unwrap();
+                    assert_ne!(resource, "*", "{}: {action} on everything", role.name);
+                    let condition = statement.get("Condition").map(|condition| format!("  if {condition}"));
+                    let key = stack.keys.iter().find(|key| key.arn == resource);
+                    let name = key.map_or_else(|| logical(resource), |key| key.logical_id.clone());
+                    writeln!(actual, "  {action:<24} {name}{}", condition.unwrap_or_default()).unwrap();
+                }
+            }
+        }
+    }
+    assert_eq!(actual, REVIEWED, "\n{actual}");
+}
+
+#[test]
+fn every_queue_has_a_policy_a_dead_letter_queue_and_an_alarm() {
+    let stack = stack();
+    let template = Node::parse(EMBEDDED).unwrap();
+    let resources = template.get("Resources").unwrap();
+    let alarms: Vec<String> = resources
+        .entries()
+        .unwrap()
+        .iter()
+        .filter(|resource| resource.value.get("Type").and_then(Node::text).as_deref() == Some("AWS::CloudWatch::Alarm"))
+        .map(|alarm| format!("{:?}", alarm.value))
+        .collect();
+    for queue in &stack.queues {
+        let policy = queue.policy.as_ref().unwrap_or_else(|| panic!("{} has no policy", queue.logical_id));
+        assert!(policy.to_string().contains("aws:SecureTransport"), "{}", queue.logical_id);
+        let is_dead_letter = stack
+            .queues
+            .iter()
+            .any(|other| other.redrive.as_ref().is_some_and(|redrive| redrive.dead_letter_arn == queue.arn));
+        if is_dead_letter {
+            assert_eq!(queue.retention.as_secs(), 14 * 24 * 3600, "{}", queue.logical_id);
+            let named = format!("\"{}.QueueName\"", queue.logical_id);
+            assert!(alarms.iter().any(|alarm| alarm.contains(&named)), "no alarm for {}", queue.logical_id);
+        } else {
+            assert!(dead_letter_of(&stack, queue).is_some(), "{} has no dead-letter queue", queue.logical_id);
+        }
+    }
+}
+
+#[test]
+fn every_mapping_answers_for_each_message_and_leaves_it_time() {
+    let stack = stack();
+    for function in &stack.functions {
+        for mapping in &function.mappings {
+            assert!(mapping.report_batch_item_failures, "{}", function.logical_id);
+            let queue = stack.queue_by_arn(&mapping.queue_arn).unwrap();
+            assert!(
+                queue.visibility_timeout >= function.timeout * 6,
+                "{} of {}",
+                queue.logical_id,
+                function.logical_id
+            );
+        }
+    }
+}
+
+#[test]
+fn every_function_has_a_role_and_a_log_group_of_its_own() {
+    let stack = stack();
+    let roles: BTreeSet<&str> = stack.functions.iter().map(|function| function.role_arn.as_str()).collect();
+    let log_groups: BTreeSet<&str> = stack.functions.iter().map(|function| function.log_group.as_str()).collect();
+    assert_eq!((roles.len(), log_groups.len()), (stack.functions.len(), stack.functions.len()));
+}
+
+/// An ARN or name with the generated part of its resource's name cut off, so that the list reads as the template does.
+fn logical(text: &str) -> String {
+    let last = text.rsplit([':', '/']).next().unwrap_or(text);
+    let name = match text.split_once("/index/") {
+        Some((table, index)) => return format!("{}/index/{index}", logical(table)),
+        None if last == "*" => text.trim_end_matches([':', '*']).rsplit(':').next().unwrap_or(text),
+        None => last,
+    };
+    let name = name.strip_prefix("stack-").unwrap_or(name);
+    match name.rsplit_once('-') {
+        Some((name, suffix)) if suffix.len() >= 12 && !suffix.contains(char::is_lowercase) => name.to_owned(),
+        _ => name.to_owned(),
+    }
+}
+
+fn list(value: &Value) -> Vec<&Value> {
+    match value {
+        Value::Array(values) => values.iter().collect(),
+        Value::Null => Vec::new(),
+        one => vec![one],
+    }
+}

@@ -1,0 +1,209 @@
+//! Templates, from text to stack.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::stack::{Authorizer, Function, Projection, RecursiveLoop, Stack, Trigger};
+use super::{EMBEDDED, Settings, TemplateError, load};
+
+fn settings(parameters: &[(&str, &str)]) -> Settings {
+    Settings {
+        stack_name: "mail".to_owned(),
+        account_id: "123456789012".to_owned(),
+        region: "us-east-1".to_owned(),
+        aws_endpoint: "http://127.0.0.1:4566".to_owned(),
+        api_endpoint: "http://127.0.0.1:9000".to_owned(),
+        parameters: parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+    }
+}
+
+fn read(text: &str) -> Result<Stack, TemplateError> {
+    load(text, &settings(&[]))
+}
+
+fn reason(text: &str) -> String {
+    read(text).map(|_| ()).unwrap_err().to_string()
+}
+
+fn named<'a>(stack: &'a Stack, name: &str) -> &'a Function {
+    stack.functions.iter().find(|function| function.name == name).unwrap()
+}
+
+/// A queue whose name is the expression under test, and an output that shows it.
+fn value_of(expression: &str) -> Result<String, TemplateError> {
+    let text = format!(
+        "Parameters:\n  Stage: {{Type: String, Default: prod}}\nConditions:\n  IsProd: !Equals [!Ref Stage, prod]\n  \
+         IsTest: !Not [!Condition IsProd]\n  Either: !Or [!Condition IsProd, !Condition IsTest]\n  Both: !And [!Condition IsProd, \
+         !Condition IsTest]\nResources:\n  Q:\n    Type: AWS::SQS::Queue\n    Properties: {{QueueName: mails}}\nOutputs:\n  \
+         X: {{Value: {expression}}}\n"
+    );
+    Ok(read(&text)?.outputs["X"].clone())
+}
+
+#[test]
+fn the_project_s_own_template_comes_up_whole() {
+    let stack = read(EMBEDDED).unwrap();
+    assert_eq!(stack.outputs["ApiUrl"], "http://127.0.0.1:9000");
+    assert!(stack.outputs["SendQueueUrl"].starts_with("http://127.0.0.1:4566/123456789012/mail-SendQueue-"));
+    let providers = stack.tables.iter().find(|table| table.logical_id == "ProvidersTable").unwrap();
+    assert!(providers.point_in_time_recovery && providers.deletion_protection);
+    assert_eq!(providers.key.range.as_deref(), Some("sk"));
+    assert!(providers.indexes.iter().any(|index| index.projection == Projection::KeysOnly));
+    let send = named(&stack, "mail-send");
+    assert_eq!(send.binary, "send");
+    assert_eq!(send.recursive_loop, RecursiveLoop::Allow);
+    assert_eq!(send.mappings[0].maximum_concurrency, Some(50));
+    assert!(send.mappings[0].report_batch_item_failures);
+    assert_eq!(send.environment["PROVIDERS_TABLE"], providers.name);
+    assert!(send.environment.contains_key("SECRETS_TABLE"), "Globals and own variables are merged");
+    let verify = named(&stack, "mail-verify");
+    assert!(verify.routes.iter().all(|route| route.authorizer == Authorizer::AwsIam));
+    let revoke = named(&stack, "mail-revoke");
+    assert_eq!(revoke.schedules[0].expression, "rate(1 minute)");
+    assert!(matches!(&stack.rules[0].trigger, Trigger::Pattern(pattern) if pattern["account"][0] == "123456789012"));
+    assert_eq!(stack.rules[0].arn.matches("rule/mail/").count(), 1, "{}", stack.rules[0].arn);
+    for queue in &stack.queues {
+        assert!(queue.policy.is_some(), "{}", queue.logical_id);
+    }
+}
+
+#[test]
+fn physical_ids_are_the_same_at_every_start() {
+    let (one, two) = (read(EMBEDDED).unwrap(), read(EMBEDDED).unwrap());
+    let ids = |stack: &Stack| -> Vec<String> {
+        let keys = stack.keys.iter().map(|key| key.id.clone());
+        keys.chain(stack.roles.iter().map(|role| role.arn.clone())).collect()
+    };
+    assert_eq!(ids(&one), ids(&two));
+    assert_eq!(one.keys[0].id.len(), 36);
+    assert!(one.roles[0].arn.starts_with("arn:aws:iam::123456789012:role/mail-VerifyRole-"), "{}", one.roles[0].arn);
+}
+
+#[test]
+fn intrinsics_have_their_values() {
+    let table = [
+        ("!Ref Q", "http://127.0.0.1:4566/123456789012/mails"),
+        ("!GetAtt Q.Arn", "arn:aws:sqs:us-east-1:123456789012:mails"),
+        ("{Fn::GetAtt: [Q, QueueName]}", "mails"),
+        ("{Ref: AWS::AccountId}", "123456789012"),
+        ("!Sub \"${AWS::StackName}-${Q.QueueName}-${!aws:username}\"", "mail-mails-${aws:username}"),
+        ("!Sub [\"${a}/${Stage}\", {a: !Ref AWS::Region}]", "us-east-1/prod"),
+        ("{Fn::Sub: \"${Stage}\"}", "prod"),
+        ("!Join [\"-\", [a, !Ref Stage, !Ref AWS::NoValue]]", "a-prod"),
+        ("!If [IsProd, yes1, no1]", "yes1"),
+        ("!If [IsTest, yes1, no1]", "no1"),
+        ("!If [Either, yes1, no1]", "yes1"),
+        ("{Fn::If: [Both, yes1, no1]}", "no1"),
+    ];
+    for (expression, expected) in table {
+        assert_eq!(value_of(expression).as_deref(), Ok(expected), "{expression}");
+    }
+}
+
+#[test]
+fn what_cannot_be_resolved_is_an_error() {
+    for (expression, expected) in [
+        ("!Ref Nothing", "no parameter or resource Nothing"),
+        ("!GetAtt Q.Colour", "the attribute Colour of AWS::SQS::Queue is not known"),
+        ("!ImportValue x", "the intrinsic ImportValue is not known"),
+        ("{Fn::Select: [0, [a]]}", "the intrinsic Select is not known"),
+        ("!If [Nobody, a, b]", "no such condition"),
+        ("!Sub \"${Nothing}\"", "no parameter or resource Nothing"),
+        ("!Ref AWS::StackId", "AWS::StackId is not known"),
+    ] {
+        let error = value_of(expression).unwrap_err().to_string();
+        assert!(error.contains(expected), "{expression}: {error}");
+    }
+}
+
+#[test]
+fn an_unknown_property_fails_with_resource_path_and_line() {
+    let text = "Resources:\n  Q:\n    Type: AWS::SQS::Queue\n    Properties:\n      FifoQueue: true\n";
+    assert_eq!(reason(text), "line 5: Resources.Q.Properties.FifoQueue: this property is not known to local");
+    let nested = "Resources:\n  Q:\n    Type: AWS::SQS::Queue\n    Properties:\n      RedrivePolicy:\n        \
+                  deadLetterTargetArn: a\n        maxReceiveCount: 3\n        colour: red\n";
+    assert_eq!(
+        reason(nested),
+        "line 8: Resources.Q.Properties.RedrivePolicy.colour: this property is not known to local"
+    );
+}
+
+#[test]
+fn an_unknown_type_section_or_attribute_fails() {
+    assert!(reason("Resources:\n  B:\n    Type: AWS::S3::Bucket\n").contains("AWS::S3::Bucket are not known"));
+    assert!(reason("Mappings: {}\nResources: {}\n").contains("this section is not known"));
+    let attribute = "Resources:\n  Q:\n    Type: AWS::SQS::Queue\n    CreationPolicy: {}\n";
+    assert!(reason(attribute).contains("CreationPolicy is not known"));
+}
+
+#[test]
+fn an_ignored_resource_is_still_resolved() {
+    let text = "Resources:\n  A:\n    Type: AWS::CloudWatch::Alarm\n    Properties: {Anything: !Ref Nothing}\n";
+    assert!(reason(text).contains("no parameter or resource Nothing"));
+}
+
+#[test]
+fn a_circle_ends_in_an_error() {
+    let text = "Resources:\n  A:\n    Type: AWS::SQS::Queue\n    Properties: {QueueName: !GetAtt B.QueueName}\n  B:\n    \
+                Type: AWS::SQS::Queue\n    Properties: {QueueName: !GetAtt A.QueueName}\n";
+    assert!(reason(text).contains("it depends on itself"));
+}
+
+#[test]
+fn a_resource_whose_condition_fails_is_not_there() {
+    let text =
+        "Conditions:\n  Never: !Equals [a, b]\nResources:\n  A:\n    Type: AWS::SQS::Queue\n    Condition: Never\n";
+    assert!(read(text).unwrap().queues.is_empty());
+    let referred = format!("{text}Outputs:\n  X: {{Value: !Ref A}}\n");
+    assert!(reason(&referred).contains("left out by its condition"));
+}
+
+#[test]
+fn parameters_keep_to_their_bounds() {
+    let text = "Parameters:\n  N: {Type: Number, Default: 5, MinValue: 2, MaxValue: 9}\n  S: {Type: String, Default: a, AllowedValues: \
+                [a, b]}\n  P: {Type: String, Default: x1, AllowedPattern: \"x[0-9]\"}\nResources: {}\nOutputs:\n  O: {Value: \
+                !Ref N}\n";
+    assert_eq!(load(text, &settings(&[("N", "9")])).unwrap().outputs["O"], "9");
+    for (name, value, expected) in [
+        ("N", "1", "beyond MinValue 2"),
+        ("N", "10", "beyond MaxValue 9"),
+        ("N", "x", "not a number"),
+        ("S", "c", "not one of a, b"),
+        ("P", "x1x1", "does not match"),
+        ("Q", "1", "no such parameter"),
+    ] {
+        let error = load(text, &settings(&[(name, value)])).unwrap_err().to_string();
+        assert!(error.contains(expected), "{name}={value}: {error}");
+    }
+    assert!(reason("Parameters:\n  N: {Type: String}\nResources: {}\n").contains("no default"));
+}
+
+#[test]
+fn a_mapping_that_lambda_would_refuse_is_refused() {
+    let template = |queue: &str, event: &str| {
+        format!(
+            "Resources:\n  R:\n    Type: AWS::IAM::Role\n    Properties: {{AssumeRolePolicyDocument: {{}}}}\n  Q:\n    Type: \
+             AWS::SQS::Queue\n    Properties: {{{queue}}}\n  F:\n    Type: AWS::Serverless::Function\n    Properties:\n      \
+             CodeUri: target/lambda/f/\n      Runtime: provided.al2023\n      Handler: bootstrap\n      Timeout: 20\n      Role: \
+             !GetAtt R.Arn\n      Events:\n        E: {{Type: SQS, Properties: {{Queue: !GetAtt Q.Arn, {event}}}}}\n"
+        )
+    };
+    let stack = read(&template("VisibilityTimeout: 120", "BatchSize: 5")).unwrap();
+    assert_eq!(stack.functions[0].timeout, Duration::from_secs(20));
+    assert_eq!(stack.functions[0].mappings[0].batch_size, 5);
+    assert!(reason(&template("VisibilityTimeout: 10", "BatchSize: 5")).contains("shorter than the function's Timeout"));
+    assert!(reason(&template("VisibilityTimeout: 120", "BatchSize: 11")).contains("above 10"));
+    let filter = template("VisibilityTimeout: 120", "FilterCriteria: {}");
+    assert!(reason(&filter).contains("FilterCriteria: this property is not known"));
+}
+
+#[test]
+fn queue_attributes_are_as_createqueue_names_them() {
+    let stack = read(EMBEDDED).unwrap();
+    let queue = stack.queues.iter().find(|queue| queue.logical_id == "SendQueue").unwrap();
+    let attributes: BTreeMap<String, String> = queue.attributes();
+    assert_eq!(attributes["VisibilityTimeout"], "120");
+    assert_eq!(attributes["MessageRetentionPeriod"], "1209600");
+    assert!(attributes["RedrivePolicy"].contains("\"maxReceiveCount\":100"));
+    assert!(attributes["Policy"].contains("OnlyThisAccount"));
+}
