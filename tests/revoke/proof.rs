@@ -1,0 +1,112 @@
+//! What counts as a key's death, and what does not.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::time::{Instant, sleep};
+
+use super::breach::assert_receipt;
+use super::order::{
+    all_told, answers, delete_key, has_key, key_in, key_when, order, revocation, seconds, status, sweep, told,
+};
+use super::records::Records;
+use crate::support::Stack;
+
+#[tokio::test]
+async fn a_key_that_aws_still_honours_is_not_called_dead() {
+    let stack = Stack::shared().await;
+    let (tenant, _) = stack.provider("acme").await;
+    stack.faults(&tenant, &json!({ "deleted_key_honoured_ms": 4000 })).await;
+    let order_id = order(&stack, &tenant).await;
+    while has_key(&stack, &tenant).await {
+        sleep(Duration::from_millis(20)).await;
+    }
+    let deleted = Instant::now();
+    while deleted.elapsed() < Duration::from_secs(4) {
+        let shown = revocation(&stack, &order_id).await;
+        assert_eq!(shown["keys"][0]["status"], "revoking", "{shown}");
+        sleep(Duration::from_millis(250)).await;
+    }
+    assert_receipt(&key_in(&stack, &order_id, "revoked").await, "deleted");
+}
+
+#[tokio::test]
+async fn a_key_that_aws_honours_for_longer_than_it_says_is_called_dead_when_it_is() {
+    let stack = Stack::shared().await;
+    let (tenant, _) = stack.provider("acme").await;
+    stack.faults(&tenant, &json!({ "deleted_key_honoured_ms": 12_000 })).await;
+    let order_id = order(&stack, &tenant).await;
+    let key = key_in(&stack, &order_id, "revoked").await;
+    let codes = answers(&stack, &tenant, "DeleteAccessKey").await;
+    // The one that deleted it, and again where it was seen alive after that.
+    assert!(codes.iter().filter(|code| code.is_none()).count() == 1, "{codes:?}");
+    assert_receipt(&key, "deleted");
+    assert_eq!(key["receipt"]["delete_request_id"].as_str().map(str::is_empty), Some(false), "{key}");
+}
+
+#[tokio::test]
+async fn a_key_that_its_tenant_deactivated_is_refused_but_not_proved_dead_and_dies_when_it_comes_back() {
+    let stack = Stack::shared().await;
+    let records = Records::of(&stack).await;
+    let (tenant, provider_id) = stack.provider("acme").await;
+    stack.faults(&tenant, &json!({ "deactivate_key": true })).await;
+    let order_id = order(&stack, &tenant).await;
+    let event = told(&stack, "Provider Revoked", &provider_id).await;
+    assert_eq!(event["detail"]["reason"], "refused_unproven");
+
+    let key = key_in(&stack, &order_id, "revoked{refused_unproven}").await;
+    assert!(key["receipt"]["deleted_by"].is_null() && key["receipt"]["deleted_at"].is_null(), "{key}");
+    for plane in ["sts", "ses"] {
+        assert!(key["receipt"]["refused"][plane]["code"].is_string(), "{key}");
+    }
+    let pause = seconds(&key["updated_at"], &key["next_attempt_at"]);
+    assert!((3_595.0..=3_605.0).contains(&pause), "{pause}: {key}");
+    assert_eq!(revocation(&stack, &order_id).await["done"], false);
+    assert_eq!(records.lanes(&tenant).await, ["revoke"]);
+    assert_eq!(status(&stack, &provider_id).await, "revoked{refused_unproven}");
+    assert!(has_key(&stack, &tenant).await);
+
+    // Another order looks at it again at once, sees the same, and does not put off the next look.
+    let second = order(&stack, &tenant).await;
+    key_when(&stack, &second, "another look", |again| again["attempts"].as_u64() > key["attempts"].as_u64()).await;
+    let again = key_in(&stack, &second, "revoked{refused_unproven}").await;
+    assert_eq!(again["next_attempt_at"], key["next_attempt_at"], "{again}");
+    assert_eq!(all_told(&stack, "Provider Revoked", &provider_id).await.len(), 1);
+
+    // An hour later the tenant has activated it again.
+    stack.faults(&tenant, &json!({})).await;
+    records.make_due(&tenant).await;
+    sweep(&stack).await;
+    assert_receipt(&key_in(&stack, &order_id, "revoked").await, "deleted");
+    assert!(!has_key(&stack, &tenant).await);
+    assert!(records.lanes(&tenant).await.is_empty());
+    assert_eq!(status(&stack, &provider_id).await, "revoked");
+    let trail = records.trail(&provider_id).await;
+    assert_eq!(trail, ["onboarded", "revoking", "revoked", "revoking", "revoked"]);
+}
+
+#[tokio::test]
+async fn a_key_that_its_tenant_deleted_long_ago_is_refused_but_not_proved_dead() {
+    let stack = Stack::shared().await;
+    let records = Records::of(&stack).await;
+    let (tenant, provider_id) = stack.provider("acme").await;
+    delete_key(&stack, &tenant).await;
+    let order_id = order(&stack, &tenant).await;
+    let key = key_in(&stack, &order_id, "revoked{refused_unproven}").await;
+    assert!(key["receipt"]["deleted_by"].is_null(), "{key}");
+    assert_eq!(records.lanes(&tenant).await, ["revoke"]);
+    assert_eq!(status(&stack, &provider_id).await, "revoked{refused_unproven}");
+    assert_eq!(all_told(&stack, "Provider Revoked", &provider_id).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_key_that_its_tenant_deleted_just_now_says_so_itself() {
+    let stack = Stack::shared().await;
+    let records = Records::of(&stack).await;
+    let (tenant, _) = stack.provider("acme").await;
+    stack.faults(&tenant, &json!({ "deleted_key_honoured_ms": 15_000 })).await;
+    delete_key(&stack, &tenant).await;
+    let order_id = order(&stack, &tenant).await;
+    assert_receipt(&key_in(&stack, &order_id, "revoked").await, "no_such_entity");
+    assert!(records.lanes(&tenant).await.is_empty());
+}

@@ -1,0 +1,10 @@
+//! End to end: `send`.
+
+mod crash;
+mod delivery;
+mod doubt;
+mod identity;
+mod pace;
+mod refusal;
+mod rejection;
+mod stop;

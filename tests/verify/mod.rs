@@ -1,0 +1,6 @@
+//! End to end: `verify`.
+
+mod credential;
+mod onboarding;
+mod policy;
+mod reading;

@@ -1,0 +1,82 @@
+//! Reading what there is: providers, mails, policies. Never a secret.
+
+use reqwest::Method;
+use serde_json::json;
+
+use crate::support::{Stack, classic};
+
+#[tokio::test]
+async fn a_provider_is_shown_without_its_secret_and_with_a_shortened_key_id() {
+    let stack = Stack::shared().await;
+    let (tenant, provider_id) = stack.provider("acme").await;
+    let answer = stack.api(Method::GET, &format!("/providers/{provider_id}"), None).await.unwrap();
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.body["status"], "active");
+    let shown = answer.body["access_key_id"].as_str().unwrap();
+    assert_eq!(shown, format!("AKIA…{}", &tenant.access_key_id[16..]));
+    assert!(!answer.text.contains(&tenant.secret_access_key));
+    assert!(!answer.text.contains(&tenant.access_key_id), "{}", answer.text);
+}
+
+#[tokio::test]
+async fn a_tenants_providers_are_listed_in_pages() {
+    let stack = Stack::shared().await;
+    let mut made = Vec::new();
+    for _ in 0..3 {
+        made.push(stack.provider("pager").await.1);
+    }
+    stack.provider("somebody-else").await;
+    let mut listed = Vec::new();
+    let mut path = "/providers?tenant_id=pager&limit=2".to_owned();
+    loop {
+        let page = stack.api(Method::GET, &path, None).await.unwrap();
+        assert_eq!(page.status, 200, "{}", page.text);
+        let providers = page.body["providers"].as_array().unwrap();
+        assert!(providers.len() <= 2);
+        listed.extend(providers.iter().map(|provider| provider["provider_id"].as_str().unwrap().to_owned()));
+        match page.body["next_cursor"].as_str() {
+            Some(cursor) => path = format!("/providers?tenant_id=pager&limit=2&cursor={cursor}"),
+            None => break,
+        }
+    }
+    assert_eq!(listed, made);
+}
+
+#[tokio::test]
+async fn what_does_not_exist_is_not_found() {
+    let stack = Stack::shared().await;
+    let (_, provider_id) = stack.provider("acme").await;
+    for path in [
+        "/providers/prv_01ARZ3NDEKTSV4RRFFQ69G5FAV".to_owned(),
+        format!("/providers/{provider_id}/mails/none"),
+        "/nowhere".to_owned(),
+    ] {
+        let answer = stack.api(Method::GET, &path, None).await.unwrap();
+        assert_eq!(answer.status, 404, "{path}: {}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn the_policies_are_served_each_with_its_version() {
+    let stack = Stack::shared().await;
+    let answer = stack.api(Method::GET, "/policy?style=classic", None).await.unwrap();
+    assert_eq!(answer.body, classic());
+    assert!(answer.text.starts_with("{\n    \"Version\": \"2012-10-17\",\n    \"Statement\": [\n"), "{}", answer.text);
+    assert!(answer.headers.contains_key("policy-version"), "{:?}", answer.headers);
+
+    let answer = stack.api(Method::GET, "/policy?style=hardened&account_id=123456789012", None).await.unwrap();
+    assert!(answer.text.contains("123456789012") && !answer.text.contains("ACCOUNT"), "{}", answer.text);
+    for bad in ["style=hardened", "style=hardened&account_id=12", "style=none", ""] {
+        let answer = stack.api(Method::GET, &format!("/policy?{bad}"), None).await.unwrap();
+        assert_eq!(answer.status, 400, "{bad}: {}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn nobody_gets_in_without_a_signature() {
+    let stack = Stack::shared().await;
+    let url = format!("{}/providers?tenant_id=acme", stack.outputs.api_url);
+    let answer = reqwest::get(&url).await.unwrap();
+    assert_eq!(answer.status(), 403);
+    assert_eq!(answer.json::<serde_json::Value>().await.unwrap(), json!({ "message": "Forbidden" }));
+}
