@@ -1,0 +1,198 @@
+//! Prints the figures that the project aims at: `cargo lambda build --release …`, then `cargo bench -p local`.
+//!
+//! `FUNCTIONS` names the folder of the functions' binaries; `target/lambda` where it is not set. Machines are noisy:
+//! compare figures of one run with each other, not with another day's.
+
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark prints, and fails where it cannot go on")]
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use operator::Operator;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+const STARTS: usize = 21;
+const MAILS: usize = 1000;
+
+fn main() {
+    // `cargo test --benches` runs this too; it has nothing to test.
+    if !std::env::args().any(|argument| argument == "--bench") {
+        return;
+    }
+    let functions = std::env::var_os("FUNCTIONS")
+        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/lambda")), PathBuf::from);
+    for name in ["verify", "send", "revoke", "revoke-worker"] {
+        let bootstrap = functions.join(name).join("bootstrap");
+        let size = std::fs::metadata(&bootstrap).unwrap().len();
+        let mut starts: Vec<Duration> = (0..STARTS).map(|_| start_to_next(&bootstrap, name)).collect();
+        starts.sort();
+        println!(
+            "{name:<14} bootstrap {:>5.1} MB   start to first /next: median {:>5.1} ms, worst {:>5.1} ms of {STARTS}",
+            megabytes(size),
+            milliseconds(starts[STARTS / 2]),
+            milliseconds(starts[STARTS - 1]),
+        );
+    }
+    tokio::runtime::Runtime::new().unwrap().block_on(through_the_stack(&functions));
+}
+
+/// Starts a function against a Runtime API that never has an event, as Lambda's init phase does.
+fn start_to_next(bootstrap: &Path, name: &str) -> Duration {
+    let runtime_api = TcpListener::bind("127.0.0.1:0").unwrap();
+    let started = Instant::now();
+    let mut process = Command::new(bootstrap)
+        .env_clear()
+        .envs(variables(name))
+        .env("AWS_LAMBDA_RUNTIME_API", runtime_api.local_addr().unwrap().to_string())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let (mut connection, _) = runtime_api.accept().unwrap();
+    let mut request = [0_u8; 64];
+    connection.read_exact(&mut request).unwrap();
+    let took = started.elapsed();
+    assert!(request.starts_with(b"GET /2018-06-01/runtime/invocation/next"));
+    process.kill().unwrap();
+    process.wait().unwrap();
+    took
+}
+
+/// What Lambda and the template set, with the real AWS's endpoints, so that TLS is set up too.
+fn variables(name: &str) -> Vec<(&'static str, String)> {
+    let mut variables: Vec<(&str, String)> = [
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
+        ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_ACCESS_KEY_ID", "ASIAEXAMPLE"),
+        ("AWS_SECRET_ACCESS_KEY", "none"),
+        ("AWS_SESSION_TOKEN", "none"),
+    ]
+    .map(|(name, value)| (name, value.to_owned()))
+    .into();
+    for variable in [
+        "AWS_LAMBDA_FUNCTION_NAME",
+        "PROVIDERS_TABLE",
+        "SECRETS_TABLE",
+        "MAILS_TABLE",
+        "SEND_LANE_KEY",
+        "REVOKE_LANE_KEY",
+        "BUS_NAME",
+        "SEND_QUEUE_URL",
+        "SEND_DEAD_LETTER_QUEUE_URL",
+        "REVOCATION_QUEUE_URL",
+        "REVOCATION_DEAD_LETTER_QUEUE_URL",
+        "BREACH_DEAD_LETTER_QUEUE_URL",
+    ] {
+        variables.push((variable, name.to_owned()));
+    }
+    variables
+}
+
+async fn through_the_stack(functions: &Path) {
+    let (mut process, url) = stack(functions);
+    let operator = Operator::connect(&url).await.unwrap();
+    let policy = operator.api(Method::GET, "/policy?style=classic", None).await.unwrap().body;
+    let tenant = json!({ "policies": [policy], "identities": ["example.com"], "max_send_rate": 100_000 });
+    let tenant = operator.tenant(&tenant).await.unwrap();
+
+    let started = Instant::now();
+    let taken = operator.onboard("acme", &tenant).await.unwrap();
+    assert_eq!(taken.status, 201, "{}", taken.text);
+    println!("onboarding     {:.0} ms with a cold `verify`", milliseconds(started.elapsed()));
+    let provider_id = taken.body["provider_id"].as_str().unwrap();
+
+    let started = Instant::now();
+    for batch in (0..MAILS).collect::<Vec<_>>().chunks(10) {
+        let entries = batch.iter().map(|n| {
+            aws_sdk_sqs::types::SendMessageBatchRequestEntry::builder()
+                .id(n.to_string())
+                .message_group_id(provider_id)
+                .message_body(mail(provider_id, *n).to_string())
+                .build()
+                .unwrap()
+        });
+        let request = operator.sqs.send_message_batch().queue_url(&operator.outputs.send_queue_url);
+        let answer = request.set_entries(Some(entries.collect())).send().await.unwrap();
+        assert!(answer.failed().is_empty());
+    }
+    while operator.inbox(&tenant.account_id).await.unwrap().len() < MAILS {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let seconds = started.elapsed().as_secs_f64();
+    println!(
+        "mails          {MAILS} in {seconds:.1} s: {:.0}/s through the queue, the ledger and SES",
+        MAILS as f64 / seconds
+    );
+
+    let environments = operator.local(Method::GET, "/environments", None).await.unwrap().body;
+    for environment in environments["environments"].as_array().unwrap() {
+        let (resident, peak) = memory(environment["pid"].as_i64().unwrap());
+        println!(
+            "memory         {:<14} {resident:.1} MB resident, {peak:.1} MB at its peak",
+            environment["binary"].as_str().unwrap()
+        );
+    }
+
+    let started = Instant::now();
+    let scope = json!({ "scope": { "provider_id": provider_id }, "reason": "figures" });
+    let order = operator.api(Method::POST, "/revocations", Some(&scope)).await.unwrap();
+    assert_eq!(order.status, 202, "{}", order.text);
+    println!(
+        "stop           {:.0} ms until the order is answered, with a cold `revoke`",
+        milliseconds(started.elapsed())
+    );
+    while operator.events_of("Provider Revoked").await.unwrap().is_empty() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    println!(
+        "revocation     {:.1} s until the key was seen dead, 5 s of which are waited by design",
+        started.elapsed().as_secs_f64()
+    );
+    drop(process.stdin.take());
+    process.wait().unwrap();
+}
+
+fn stack(functions: &Path) -> (Child, String) {
+    let mut process = Command::new(env!("CARGO_BIN_EXE_local"))
+        .args(["serve", "--aws-port", "0", "--api-port", "0", "--until-stdin-closes", "--functions"])
+        .arg(functions)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let url = lines.find_map(|line| Some(line.strip_prefix("API")?.trim().to_owned())).unwrap();
+    std::thread::spawn(move || lines.for_each(drop));
+    (process, url)
+}
+
+fn mail(provider_id: &str, n: usize) -> Value {
+    json!({
+        "version": 1, "tenant_id": "acme", "provider_id": provider_id, "mail_id": format!("figure-{n}"),
+        "from": "Jane <jane@example.com>", "to": ["ann@example.org"], "subject": format!("Figure {n}"),
+        "text": "x".repeat(1500), "html": format!("<p>{}</p>", "x".repeat(1500)),
+    })
+}
+
+/// Resident and peak memory of a process in MB (proc(5)).
+fn memory(pid: i64) -> (f64, f64) {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let field = |name: &str| -> f64 {
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+        let kilobytes: u32 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+        f64::from(kilobytes) / 1024.0
+    };
+    (field("VmRSS:"), field("VmHWM:"))
+}
+
+fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1024.0 / 1024.0
+}
+
+fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
+}
