@@ -39,7 +39,7 @@ use super::need::{self, Need};
 use super::queue::{self, Arrivals};
 use super::refusal::{Denial, Reason, Refusal};
 use super::request_log::{Entry, RequestLog};
-use super::signature::Signed;
+use super::signature::SignedRequest;
 use super::{iam_caller, random, sending, ses_operation, trace};
 use crate::faults::Plan;
 
@@ -203,7 +203,7 @@ impl Engine {
     /// Who signed a request, if it is signed as it should be.
     pub(crate) fn authenticate(
         &self,
-        signed: &Signed<'_>,
+        signed: &SignedRequest<'_>,
         signature: &fakecloud_aws::sigv4::ParsedSigV4,
     ) -> Result<Caller, Refusal> {
         let credential = match self.credentials.find(&signature.access_key) {
@@ -240,7 +240,7 @@ impl Engine {
             let signed = call.headers.contains_key("authorization");
             return Err(if signed { Refusal::Malformed } else { Refusal::Unsigned });
         };
-        let signed = Signed {
+        let signed = SignedRequest {
             method: call.method.as_str(),
             path: &call.path,
             query: &call.query,

@@ -44,7 +44,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::http::HeaderMap;
 use fakecloud_aws::sigv4;
 use fakecloud_core::auth::SessionCredentialIssuer;
 use fakecloud_core::protocol;
@@ -56,10 +55,10 @@ pub(crate) use self::caller::Caller;
 pub(crate) use self::refusal::{Denial, Refusal};
 pub(crate) use self::routes::local_routes;
 pub(crate) use self::server::bind;
+pub(crate) use self::signature::SignedRequest;
 
 use self::engine::Engine;
 use self::need::Need;
-use self::signature::Signed;
 use crate::template::stack::Stack;
 
 /// How often items past their TTL are looked for. AWS says "within a few days":
@@ -147,14 +146,7 @@ impl StandIn {
         if signature.service != service || signature.region != self.engine.region {
             return Err(Refusal::WrongSignature);
         }
-        let signed = Signed {
-            method: request.method,
-            path: request.path,
-            query: request.query,
-            headers: request.headers,
-            body: request.body,
-        };
-        self.engine.authenticate(&signed, &signature)
+        self.engine.authenticate(request, &signature)
     }
 
     /// Whether policies let a caller do `action` (`service:Action`) on `resource` (an ARN).
@@ -176,21 +168,6 @@ impl StandIn {
     pub(crate) fn deliver_to_functions(&self, target: FunctionTarget) {
         self.engine.buses.deliver_to_functions(target);
     }
-}
-
-/// A request to one of our own endpoints, as SigV4 signs it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct SignedRequest<'a> {
-    /// The HTTP method, upper case.
-    pub(crate) method: &'a str,
-    /// The path as sent, still encoded.
-    pub(crate) path: &'a str,
-    /// The query string as sent, without its `?`.
-    pub(crate) query: &'a str,
-    /// All headers as sent.
-    pub(crate) headers: &'a HeaderMap,
-    /// The body as sent.
-    pub(crate) body: &'a [u8],
 }
 
 #[cfg(test)]

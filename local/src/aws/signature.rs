@@ -15,20 +15,21 @@ use super::refusal::Refusal;
 const DIGEST: &str = "x-amz-content-sha256";
 
 /// What SigV4 signs of a request.
-pub(crate) struct Signed<'a> {
-    /// The HTTP method.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SignedRequest<'a> {
+    /// The HTTP method, upper case.
     pub(crate) method: &'a str,
     /// The path as sent, still encoded.
     pub(crate) path: &'a str,
     /// The query string without its `?`.
     pub(crate) query: &'a str,
-    /// The headers.
+    /// All headers as sent.
     pub(crate) headers: &'a HeaderMap,
-    /// The body.
+    /// The body as sent.
     pub(crate) body: &'a [u8],
 }
 
-impl Signed<'_> {
+impl SignedRequest<'_> {
     /// Checks the signature against a credential and answers whose it is.
     pub(crate) fn verify(
         &self,
