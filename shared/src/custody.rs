@@ -4,13 +4,15 @@
 //! ours. The encryption context makes a ciphertext useless on any other record, and each function's role may use one
 //! operation on one lane.
 
+use std::fmt;
+
 use aws_sdk_kms::Client;
 use aws_sdk_kms::primitives::Blob;
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::record::{AccessKeyId, Lane, ProviderId, TenantId};
+use crate::record::{AccessKeyId, ProviderId, TenantId};
 use crate::runtime::{Environment, MissingVariable};
 use crate::tenant::SecretAccessKey;
 
@@ -21,7 +23,7 @@ pub enum CustodyError {
     #[error("KMS did not answer for the {lane} lane of {access_key_id}")]
     Unavailable {
         /// The lane.
-        lane: &'static str,
+        lane: Lane,
         /// Whose secret.
         access_key_id: String,
     },
@@ -29,7 +31,7 @@ pub enum CustodyError {
     #[error("KMS refused the {lane} lane of {access_key_id} ({code})")]
     Refused {
         /// The lane.
-        lane: &'static str,
+        lane: Lane,
         /// Whose secret.
         access_key_id: String,
         /// KMS's error code.
@@ -39,10 +41,20 @@ pub enum CustodyError {
     #[error("the {lane} lane of {access_key_id} holds no secret access key")]
     Content {
         /// The lane.
-        lane: &'static str,
+        lane: Lane,
         /// Whose secret.
         access_key_id: String,
     },
+}
+
+/// Which copy of a secret: the same one is sealed twice, under a KMS key each, so that shredding the one stops sending
+/// while the other can still revoke.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// Opened by `send` only.
+    Send,
+    /// Opened by `revoke-worker` only.
+    Revoke,
 }
 
 /// A sealed secret: KMS's ciphertext.
@@ -60,12 +72,28 @@ pub struct Holder<'a> {
     pub access_key_id: &'a AccessKeyId,
 }
 
-/// One lane: a KMS key and what it is for.
+/// A lane's KMS key.
 #[derive(Clone, Debug)]
 pub struct Custody {
     client: Client,
     key: String,
     lane: Lane,
+}
+
+impl Lane {
+    /// The lane's name in sort keys and in the encryption context.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Send => "send",
+            Self::Revoke => "revoke",
+        }
+    }
+}
+
+impl fmt::Display for Lane {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
 }
 
 impl Sealed {
@@ -112,10 +140,10 @@ impl Custody {
             .send()
             .await
             .map_err(|error| self.failed(holder, &error))?;
-        answer.ciphertext_blob.map(|blob| Sealed(blob.into_inner())).ok_or_else(|| CustodyError::Unavailable {
-            lane: self.lane.as_str(),
-            access_key_id: holder.access_key_id.masked(),
-        })
+        answer
+            .ciphertext_blob
+            .map(|blob| Sealed(blob.into_inner()))
+            .ok_or_else(|| CustodyError::Unavailable { lane: self.lane, access_key_id: holder.access_key_id.masked() })
     }
 
     /// Opens a secret for its holder.
@@ -133,9 +161,10 @@ impl Custody {
             .await
             .map_err(|error| self.failed(holder, &error))?;
         let plaintext = Zeroizing::new(answer.plaintext.map(Blob::into_inner).unwrap_or_default());
-        std::str::from_utf8(&plaintext).ok().and_then(|text| SecretAccessKey::from_pasted(text).ok()).ok_or_else(|| {
-            CustodyError::Content { lane: self.lane.as_str(), access_key_id: holder.access_key_id.masked() }
-        })
+        std::str::from_utf8(&plaintext)
+            .ok()
+            .and_then(|text| SecretAccessKey::from_pasted(text).ok())
+            .ok_or_else(|| CustodyError::Content { lane: self.lane, access_key_id: holder.access_key_id.masked() })
     }
 
     fn context(&self, holder: Holder<'_>) -> std::collections::HashMap<String, String> {
@@ -158,7 +187,7 @@ impl Custody {
     where
         E: aws_smithy_types::error::metadata::ProvideErrorMetadata,
     {
-        let lane = self.lane.as_str();
+        let lane = self.lane;
         let access_key_id = holder.access_key_id.masked();
         let code = error.as_service_error().and_then(|error| error.code());
         match code {

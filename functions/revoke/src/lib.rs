@@ -11,8 +11,8 @@ mod worker;
 use std::sync::Arc;
 
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use shared::custody::Custody;
-use shared::record::{Lane, Providers, Secrets};
+use shared::custody::{Custody, Lane};
+use shared::record::{Providers, Secrets};
 use shared::runtime::{Ambient, Connector, Environment, MissingVariable, own_config, serve};
 use shared::telemetry::{self, Bus};
 use shared::tenant::Clients;
@@ -31,15 +31,16 @@ pub async fn run() -> anyhow::Result<()> {
     let ambient = Ambient::system();
     let http = SharedHttpClient::new(Connector::new(ambient));
     let (providers, secrets) = records(&environment, &http)?;
-    let intake = Intake {
+    let sqs = aws_sdk_sqs::Client::new(&own_config(&environment, &http, "SQS")?);
+    let intake = Arc::new(Intake {
         providers,
         secrets,
-        queue: queue(&environment, &http, "REVOCATION_QUEUE_URL")?,
-        dead_letters: queue(&environment, &http, "BREACH_DEAD_LETTER_QUEUE_URL")?,
+        queue: Queue::new(sqs.clone(), environment.required("REVOCATION_QUEUE_URL")?),
+        dead_letters: Queue::new(sqs, environment.required("BREACH_DEAD_LETTER_QUEUE_URL")?),
         ambient,
-    };
+    });
     // Boxed, because the SDK's futures nest deeper than the compiler follows when it lays them out.
-    serve(|event| Box::pin(intake.handle(event))).await.map_err(anyhow::Error::from_boxed)
+    serve(move |event| Box::pin(Arc::clone(&intake).handle(event))).await.map_err(anyhow::Error::from_boxed)
 }
 
 /// Serves `revoke-worker` until Lambda ends the process.
@@ -53,14 +54,15 @@ pub async fn run_worker() -> anyhow::Result<()> {
     let http = SharedHttpClient::new(Connector::new(ambient));
     let (providers, secrets) = records(&environment, &http)?;
     let kms = aws_sdk_kms::Client::new(&own_config(&environment, &http, "KMS")?);
+    let sqs = aws_sdk_sqs::Client::new(&own_config(&environment, &http, "SQS")?);
     let eventbridge = aws_sdk_eventbridge::Client::new(&own_config(&environment, &http, "EVENTBRIDGE")?);
     let worker = Arc::new(Worker {
         providers,
         secrets,
         custody: Custody::new(kms, &environment, Lane::Revoke)?,
         tenants: Clients::new(&environment, &http),
-        queue: queue(&environment, &http, "REVOCATION_QUEUE_URL")?,
-        dead_letters: queue(&environment, &http, "REVOCATION_DEAD_LETTER_QUEUE_URL")?,
+        queue: Queue::new(sqs.clone(), environment.required("REVOCATION_QUEUE_URL")?),
+        dead_letters: Queue::new(sqs, environment.required("REVOCATION_DEAD_LETTER_QUEUE_URL")?),
         bus: Bus::new(eventbridge, &environment, "sendingbee.revoke")?,
         ambient,
     });
@@ -70,9 +72,4 @@ pub async fn run_worker() -> anyhow::Result<()> {
 fn records(environment: &Environment, http: &SharedHttpClient) -> Result<(Providers, Secrets), MissingVariable> {
     let dynamodb = aws_sdk_dynamodb::Client::new(&own_config(environment, http, "DYNAMODB")?);
     Ok((Providers::new(dynamodb.clone(), environment)?, Secrets::new(dynamodb, environment)?))
-}
-
-fn queue(environment: &Environment, http: &SharedHttpClient, variable: &str) -> Result<Queue, MissingVariable> {
-    let sqs = aws_sdk_sqs::Client::new(&own_config(environment, http, "SQS")?);
-    Ok(Queue::new(sqs, environment.required(variable)?))
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::MessageAttributeValue;
 use jiff::{SignedDuration, Timestamp};
@@ -141,15 +141,51 @@ pub(crate) fn nothing_done() -> SqsBatchResponse {
     response
 }
 
+/// Handles a batch's messages at the same time, each in a task of its own, so that neither a panic nor one that takes
+/// longer than `within` is its neighbours' matter. `take` answers whether a message is done with; the others come back.
+pub(crate) async fn each<Take, Taken>(messages: Vec<SqsMessage>, within: Duration, take: Take) -> SqsBatchResponse
+where
+    Take: Fn(SqsMessage) -> Taken,
+    Taken: Future<Output = bool> + Send + 'static,
+{
+    let tasks: Vec<_> = messages
+        .into_iter()
+        .map(|message| {
+            let message_id = message.message_id.clone().unwrap_or_default();
+            (message_id, tokio::spawn(tokio::time::timeout(within, take(message))))
+        })
+        .collect();
+    let mut response = SqsBatchResponse::default();
+    for (message_id, task) in tasks {
+        match task.await {
+            Ok(Ok(true)) => continue,
+            Ok(Ok(false)) => {}
+            Ok(Err(_)) => tracing::error!(message_id, "a message took too long"),
+            Err(_) => tracing::error!(message_id, "the handling of a message panicked"),
+        }
+        response.add_failure(message_id);
+    }
+    response
+}
+
+/// Room for the answer to a batch.
+const ANSWERING: SignedDuration = SignedDuration::from_secs(1);
+
 /// What is left of an invocation.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Deadline(Timestamp);
 
 impl Deadline {
-    /// The deadline that Lambda gives, in milliseconds of Unix time.
+    /// The deadline that Lambda gives, in milliseconds of Unix time. One that cannot be read has passed, and then nothing is
+    /// begun.
     pub(crate) fn of_millis(millis: u64) -> Self {
-        let millis = i64::try_from(millis).unwrap_or(i64::MAX);
-        Self(Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MAX))
+        let deadline = i64::try_from(millis).ok().and_then(|millis| Timestamp::from_millisecond(millis).ok());
+        Self(deadline.unwrap_or(Timestamp::UNIX_EPOCH))
+    }
+
+    /// How long a batch may be worked on at `now`, so that its answer still gets out.
+    pub(crate) fn left(self, now: Timestamp) -> Duration {
+        (self.0.duration_since(now) - ANSWERING).try_into().unwrap_or_default()
     }
 
     /// Whether work that takes at most so long can be started at `now`.
@@ -202,6 +238,35 @@ mod tests {
         let at = |millis| Timestamp::from_millisecond(millis).unwrap();
         assert!(deadline.leaves(SignedDuration::from_secs(5), at(5_000)));
         assert!(!deadline.leaves(SignedDuration::from_secs(5), at(5_001)));
+    }
+
+    #[tokio::test]
+    async fn a_message_that_hangs_or_panics_is_not_its_neighbours_matter() {
+        let messages = ["hangs", "panics", "fails", "is done"].map(|id| {
+            let mut message = SqsMessage::default();
+            message.message_id = Some(id.to_owned());
+            message
+        });
+        let take = |message: SqsMessage| async move {
+            match message.message_id.as_deref() {
+                Some("hangs") => std::future::pending().await,
+                Some("panics") => panic!("on purpose"),
+                Some("fails") => false,
+                _ => true,
+            }
+        };
+        let response = each(messages.into(), Duration::from_millis(50), take).await;
+        let back: Vec<_> =
+            response.batch_item_failures.iter().map(|failure| failure.item_identifier.as_str()).collect();
+        assert_eq!(back, ["hangs", "panics", "fails"]);
+    }
+
+    #[test]
+    fn a_batch_is_worked_on_until_its_answer_must_leave() {
+        let deadline = Deadline::of_millis(10_000);
+        let at = |millis| Timestamp::from_millisecond(millis).unwrap();
+        assert_eq!(deadline.left(at(5_000)), Duration::from_secs(4));
+        assert_eq!(deadline.left(at(9_500)), Duration::ZERO);
     }
 
     #[test]

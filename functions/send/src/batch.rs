@@ -1,7 +1,10 @@
 //! A batch: each mail is a task of its own, and the answer names the ones that have to come back.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, HashSet};
-use std::future::Future;
+use std::panic::catch_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -12,6 +15,7 @@ use shared::record::{Provider, ProviderId};
 use shared::runtime::Ambient;
 use shared::telemetry::chain;
 use tokio::sync::Mutex;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
 use crate::delivery::Delivery;
@@ -28,6 +32,13 @@ use crate::{Invocation, Parts, poison};
 /// finished ones would come back too.
 const FOR_THE_ANSWER: Duration = Duration::from_millis(500);
 
+/// The longest that starts are reserved for the batch, so that there is time left for mails that reserve their own.
+const FOR_THE_STARTS: Duration = Duration::from_secs(3);
+
+/// How often a message is received before it is given up. Half of what SQS moves it to the dead-letter queue after
+/// (`maxReceiveCount` in template.yaml), where nobody would be told why.
+const MOST_RECEIVES: u32 = 50;
+
 /// What the mails of a batch share.
 pub(crate) struct Batch {
     /// The invocation's id.
@@ -42,16 +53,25 @@ pub(crate) struct Batch {
     pub(crate) waited_ms: AtomicU64,
 }
 
-/// A message and what it is to this batch.
-enum Entry {
-    Mail(Box<Delivery>, Option<Slot>),
-    Refused(Letter, Box<Refused>),
+/// A message of the batch.
+struct Entry {
+    letter: Arc<Letter>,
+    read: Read,
+    slot: Option<Slot>,
 }
 
-/// What an entry needs to be answered for.
-struct Ticket {
-    message_id: String,
-    again: bool,
+/// What a message turned out to be.
+enum Read {
+    Mail(Box<Mail>),
+    Refused(Box<Refused>),
+    Panicked,
+}
+
+/// The starts that an account and Region needs.
+struct Wanted {
+    provider: Arc<Provider>,
+    places: Vec<usize>,
+    recipients: Vec<u32>,
 }
 
 impl Batch {
@@ -61,15 +81,53 @@ impl Batch {
     }
 }
 
+impl Entry {
+    /// Reads a message. A panic over one must not take the others along.
+    fn of_letter(letter: Letter) -> Self {
+        let read = match catch_unwind(|| Mail::parse(&letter.body, letter.sent_at)) {
+            Ok(Ok(mail)) => Read::Mail(Box::new(mail)),
+            Ok(Err(refused)) => Read::Refused(refused),
+            Err(_) => Read::Panicked,
+        };
+        Self { letter: Arc::new(letter), read, slot: None }
+    }
+
+    fn provider_id(&self) -> Option<&ProviderId> {
+        match &self.read {
+            Read::Mail(mail) => Some(&mail.provider_id),
+            Read::Refused(refused) => refused.ids.provider_id.as_ref(),
+            Read::Panicked => None,
+        }
+    }
+
+    /// Whether it has to be dealt with when the others are through: what was received before may be what killed its worker.
+    fn goes_alone(&self) -> bool {
+        self.letter.receives >= 2
+    }
+}
+
 /// Deals with a batch. Every message that is not named in the answer has a recorded fate or a copy in a queue.
 pub(crate) async fn handle(parts: &Arc<Parts>, event: SqsEvent, invocation: Invocation) -> SqsBatchResponse {
     let now = parts.ambient.now();
-    let letters: Vec<Option<Letter>> = event.records.into_iter().map(|record| Letter::of_record(record, now)).collect();
-    let receives_max = letters.iter().flatten().map(|letter| letter.receives).max().unwrap_or(0);
-    let hops_max = letters.iter().flatten().map(|letter| letter.hops).max().unwrap_or(0);
-    let read: Vec<(Letter, Result<Mail, Box<Refused>>)> =
-        letters.iter().flatten().map(|letter| (letter.clone(), Mail::parse(&letter.body, letter.sent_at))).collect();
-    let wanted = read.iter().filter_map(|(_, read)| provider_id(read)).cloned().collect();
+    let mut response = SqsBatchResponse::default();
+    let mut tally = Tally::default();
+    let mut entries = Vec::with_capacity(event.records.len());
+    for record in event.records {
+        match Letter::of_record(record, now) {
+            Some(letter) => entries.push(Entry::of_letter(letter)),
+            // A message without an id cannot be named, and the empty id fails the whole batch (Lambda developer guide,
+            // "Handling errors for an SQS event source in Lambda"): what was done about the others is found when they
+            // come back.
+            None => {
+                tracing::error!(error = %Trouble::NoId, "comes back");
+                tally.count(None);
+                response.add_failure("");
+            }
+        }
+    }
+    let receives_max = entries.iter().map(|entry| entry.letter.receives).max().unwrap_or(0);
+    let hops_max = entries.iter().map(|entry| entry.letter.hops).max().unwrap_or(0);
+    let wanted = entries.iter().filter_map(Entry::provider_id).cloned().collect();
     let batch = Arc::new(Batch {
         request_id: invocation.request_id,
         deadline: invocation.deadline,
@@ -77,31 +135,25 @@ pub(crate) async fn handle(parts: &Arc<Parts>, event: SqsEvent, invocation: Invo
         suspended: Mutex::default(),
         waited_ms: AtomicU64::new(0),
     });
-
-    let mut response = SqsBatchResponse::default();
-    let mut tally = Tally::default();
-    // A message without an id cannot be named, and the empty id fails the whole batch (Lambda developer guide, "Handling
-    // errors for an SQS event source in Lambda"): what was done about the others is found when they come back.
-    for _ in letters.iter().filter(|letter| letter.is_none()) {
-        tracing::error!(error = %Trouble::NoId, "comes back");
-        tally.count(None);
-        response.add_failure("");
+    if timeout(FOR_THE_STARTS, reserve_starts(parts, &batch, &mut entries)).await.is_err() {
+        tracing::warn!("starts not reserved for the batch in time");
     }
 
-    let (mut entries, tickets): (Vec<Entry>, Vec<Ticket>) =
-        read.into_iter().enumerate().map(|(place, (letter, read))| entry(parts, &batch, place, letter, read)).unzip();
-    reserve_starts(parts, &batch, &mut entries, &tickets).await;
-
-    // What was received before may be what killed its worker: it goes alone, when the others are through.
-    let (again, first): (Vec<_>, Vec<_>) = entries.into_iter().zip(tickets).partition(|(_, ticket)| ticket.again);
-    let tasks: Vec<_> =
-        first.into_iter().map(|(entry, ticket)| (ticket, tokio::spawn(settle(parts, &batch, entry)))).collect();
-    for (ticket, task) in tasks {
-        answer(ticket, caught(task.await), &mut tally, &mut response);
+    let mut count = |letter: &Letter, fate: Option<Fate>| {
+        tally.count(fate);
+        if fate.is_none() {
+            response.add_failure(&letter.message_id);
+        }
+    };
+    let (alone, together): (Vec<_>, Vec<_>) =
+        entries.into_iter().enumerate().partition(|(_, entry)| entry.goes_alone());
+    let tasks: Vec<_> = together.into_iter().map(|(place, entry)| spawn(parts, &batch, place, entry)).collect();
+    for (letter, task) in tasks {
+        count(&letter, conclude(parts, &batch, &letter, task).await);
     }
-    for (entry, ticket) in again {
-        let task = tokio::spawn(settle(parts, &batch, entry));
-        answer(ticket, caught(task.await), &mut tally, &mut response);
+    for (place, entry) in alone {
+        let (letter, task) = spawn(parts, &batch, place, entry);
+        count(&letter, conclude(parts, &batch, &letter, task).await);
     }
 
     let waited_ms = batch.waited_ms.load(Ordering::Relaxed);
@@ -123,101 +175,91 @@ pub(crate) async fn handle(parts: &Arc<Parts>, event: SqsEvent, invocation: Invo
     response
 }
 
-fn provider_id(read: &Result<Mail, Box<Refused>>) -> Option<&ProviderId> {
-    match read {
-        Ok(mail) => Some(&mail.provider_id),
-        Err(refused) => refused.ids.provider_id.as_ref(),
-    }
-}
-
-fn entry(
-    parts: &Arc<Parts>,
-    batch: &Arc<Batch>,
-    place: usize,
-    letter: Letter,
-    read: Result<Mail, Box<Refused>>,
-) -> (Entry, Ticket) {
-    let ticket = Ticket { message_id: letter.message_id.clone(), again: letter.receives >= 2 };
-    let entry = match read {
-        Ok(mail) => {
-            let delivery = Delivery::new(Arc::clone(parts), Arc::clone(batch), letter, mail, place);
-            Entry::Mail(Box::new(delivery), None)
-        }
-        Err(refused) => Entry::Refused(letter, refused),
-    };
-    (entry, ticket)
-}
-
-/// Reserves the starts of all mails that go out at once, in one write for each account and Region. What fails here is
-/// left to each mail by itself.
-async fn reserve_starts(parts: &Parts, batch: &Batch, entries: &mut [Entry], tickets: &[Ticket]) {
+/// Reserves the starts of all mails that go out at once, in one write for each account and Region, all at the same time.
+/// What fails here is left to each mail by itself.
+async fn reserve_starts(parts: &Arc<Parts>, batch: &Batch, entries: &mut [Entry]) {
     let Ok(snapshot) = batch.view.fresh().await else { return };
-    let mut accounts: BTreeMap<_, (Arc<Provider>, Vec<usize>)> = BTreeMap::new();
+    let now = parts.ambient.now();
+    let mut accounts: BTreeMap<_, Wanted> = BTreeMap::new();
     for (place, entry) in entries.iter().enumerate() {
-        let Entry::Mail(delivery, _) = entry else { continue };
-        if tickets[place].again || delivery.is_expired() {
+        let Read::Mail(mail) = &entry.read else { continue };
+        if entry.goes_alone() || mail.expiry() <= now {
             continue;
         }
-        if let Standing::Good(provider) = snapshot.standing(delivery.mail()) {
+        if let Standing::Good(provider) = snapshot.standing(mail) {
             let key = (provider.account_id.clone(), provider.region.as_str());
-            accounts.entry(key).or_insert_with(|| (provider, Vec::new())).1.push(place);
+            let wanted =
+                accounts.entry(key).or_insert_with(|| Wanted { provider, places: Vec::new(), recipients: Vec::new() });
+            wanted.places.push(place);
+            wanted.recipients.push(mail.recipients());
         }
     }
-    for (provider, places) in accounts.into_values() {
-        let recipients: Vec<u32> = places
-            .iter()
-            .map(|place| match &entries[*place] {
-                Entry::Mail(delivery, _) => delivery.mail().recipients(),
-                Entry::Refused(..) => 0,
-            })
-            .collect();
-        match parts.rates.reserve(&provider, &recipients, &parts.ambient).await {
-            Ok(slots) => {
-                for (place, reserved) in places.into_iter().zip(slots) {
-                    if let Entry::Mail(_, slot) = &mut entries[place] {
-                        *slot = Some(reserved);
-                    }
+    let mut reservations = JoinSet::new();
+    for Wanted { provider, places, recipients } in accounts.into_values() {
+        let parts = Arc::clone(parts);
+        reservations.spawn(async move { (places, parts.rates.reserve(&provider, &recipients, &parts.ambient).await) });
+    }
+    while let Some(reserved) = reservations.join_next().await {
+        match reserved {
+            Ok((places, Ok(slots))) => {
+                for (place, slot) in places.into_iter().zip(slots) {
+                    entries[place].slot = Some(slot);
                 }
             }
-            Err(error) => tracing::warn!(error = chain(&error), "starts not reserved for the batch"),
+            Ok((_, Err(error))) => tracing::warn!(error = chain(&error), "starts not reserved for the batch"),
+            Err(error) => tracing::error!(%error, "starts not reserved for the batch"),
         }
     }
 }
 
-/// Settles one entry, or gives it up in time for the answer.
-fn settle(
-    parts: &Arc<Parts>,
-    batch: &Arc<Batch>,
-    entry: Entry,
-) -> impl Future<Output = Result<Fate, Trouble>> + Send + 'static {
-    let (parts, batch) = (Arc::clone(parts), Arc::clone(batch));
-    async move {
-        let left = batch.remaining(&parts.ambient).saturating_sub(FOR_THE_ANSWER);
-        let settled = async {
-            match entry {
-                Entry::Mail(delivery, slot) => Box::pin(delivery.run(slot)).await,
-                Entry::Refused(letter, refused) => poison::refuse(&parts, &batch.view, &letter, &refused)
-                    .await
-                    .map(|()| Fate::Rejected)
-                    .inspect_err(|trouble| {
-                        tracing::warn!(message_id = letter.message_id, error = chain(trouble), "comes back");
-                    }),
+type Task = JoinHandle<Result<Fate, Trouble>>;
+
+/// Begins to settle an entry, in a task of its own.
+fn spawn(parts: &Arc<Parts>, batch: &Arc<Batch>, place: usize, entry: Entry) -> (Arc<Letter>, Task) {
+    let letter = Arc::clone(&entry.letter);
+    (letter, tokio::spawn(settle(Arc::clone(parts), Arc::clone(batch), place, entry)))
+}
+
+/// Settles one entry, or leaves it in time for the answer.
+async fn settle(parts: Arc<Parts>, batch: Arc<Batch>, place: usize, entry: Entry) -> Result<Fate, Trouble> {
+    let left = batch.remaining(&parts.ambient).saturating_sub(FOR_THE_ANSWER);
+    let Entry { letter, read, slot } = entry;
+    let settled = async {
+        match read {
+            Read::Mail(mail) => {
+                let delivery = Delivery::new(Arc::clone(&parts), Arc::clone(&batch), letter, *mail, place);
+                Box::pin(delivery.run(slot)).await
             }
-        };
-        timeout(left, settled).await.unwrap_or(Err(Trouble::OutOfTime))
-    }
-}
-
-fn caught(joined: Result<Result<Fate, Trouble>, tokio::task::JoinError>) -> Result<Fate, Trouble> {
-    joined.unwrap_or(Err(Trouble::Panicked))
-}
-
-fn answer(ticket: Ticket, settled: Result<Fate, Trouble>, tally: &mut Tally, response: &mut SqsBatchResponse) {
-    tally.count(settled.as_ref().ok().copied());
-    if let Err(trouble) = settled {
-        if matches!(trouble, Trouble::Panicked | Trouble::OutOfTime) {
-            tracing::error!(message_id = ticket.message_id, error = %trouble, "comes back");
+            Read::Refused(refused) => poison::refuse(&parts, &batch.view, &letter, &refused)
+                .await
+                .map(|()| Fate::Rejected)
+                .inspect_err(|trouble| {
+                    tracing::warn!(message_id = letter.message_id, error = chain(trouble), "comes back");
+                }),
+            Read::Panicked => Err(Trouble::Panicked),
         }
-        response.add_failure(ticket.message_id);
+    };
+    timeout(left, settled).await.unwrap_or(Err(Trouble::OutOfTime))
+}
+
+/// What became of a message in the end; nothing where it has to come back.
+async fn conclude(parts: &Parts, batch: &Batch, letter: &Letter, task: Task) -> Option<Fate> {
+    let trouble = match task.await.unwrap_or(Err(Trouble::Panicked)) {
+        Ok(fate) => return Some(fate),
+        Err(trouble) => trouble,
+    };
+    if matches!(trouble, Trouble::Panicked | Trouble::OutOfTime) {
+        tracing::error!(message_id = letter.message_id, error = %trouble, "comes back");
+    }
+    if letter.receives < MOST_RECEIVES || !trouble.is_of_message() {
+        return None;
+    }
+    let left = batch.remaining(&parts.ambient).saturating_sub(FOR_THE_ANSWER);
+    match timeout(left, poison::give_up(parts, &batch.view, letter)).await.unwrap_or(Err(Trouble::OutOfTime)) {
+        Ok(()) => Some(Fate::Rejected),
+        Err(trouble) => {
+            tracing::error!(message_id = letter.message_id, error = chain(&trouble), "not given up");
+            None
+        }
     }
 }

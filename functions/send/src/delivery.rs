@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use shared::record::{Provider, Row, State};
 use shared::telemetry::{Event, chain};
 use shared::tenant::{Credential, SES_TIMEOUT};
@@ -34,11 +34,15 @@ use crate::mail::Mail;
 use crate::poison;
 use crate::rate::Slot;
 use crate::refusal::{Ids, Refusal};
-use crate::snapshot::Standing;
+use crate::snapshot::{SnapshotError, Standing};
 use crate::trouble::{Stop, Trouble};
 
 /// What has to be left of the invocation for the record, behind the longest that SES may take.
 const FOR_THE_RECORD: Duration = Duration::from_secs(2);
+
+/// How late a mail may be for its start. SES counts recipients a second, so mails that were held up for longer than a
+/// part of one, and then go together, are a burst.
+const MOST_LATE: SignedDuration = SignedDuration::from_millis(300);
 
 /// How often a decision is made anew because somebody else wrote the row first.
 const MOST_DECISIONS: usize = 4;
@@ -52,14 +56,14 @@ type Step<T> = Result<T, Stop>;
 pub(crate) struct Delivery {
     parts: Arc<Parts>,
     batch: Arc<Batch>,
-    letter: Letter,
+    letter: Arc<Letter>,
     mail: Mail,
     claimant: Claimant,
 }
 
 impl Delivery {
     /// A mail of a batch, at this place in it.
-    pub(crate) fn new(parts: Arc<Parts>, batch: Arc<Batch>, letter: Letter, mail: Mail, place: usize) -> Self {
+    pub(crate) fn new(parts: Arc<Parts>, batch: Arc<Batch>, letter: Arc<Letter>, mail: Mail, place: usize) -> Self {
         let claimant = Claimant {
             provider_id: mail.provider_id.clone(),
             mail_id: mail.mail_id.clone(),
@@ -73,19 +77,26 @@ impl Delivery {
         Self { parts, batch, letter, mail, claimant }
     }
 
-    /// The mail.
-    pub(crate) fn mail(&self) -> &Mail {
-        &self.mail
-    }
-
-    /// Whether it is of no use any more.
-    pub(crate) fn is_expired(&self) -> bool {
-        self.mail.expiry() <= self.parts.ambient.now()
-    }
-
     /// Goes the whole way. `slot` is the mail's start, where the batch has reserved one for it.
     pub(crate) async fn run(self, slot: Option<Slot>) -> Result<Fate, Trouble> {
-        match self.deliver(slot).await {
+        let delivered = match self.deliver(slot).await {
+            Err(Stop::Trouble(trouble)) if trouble.is_broken() => {
+                tracing::error!(
+                    provider_id = %self.mail.provider_id,
+                    mail_id = %self.mail.mail_id,
+                    error = chain(&trouble),
+                    "put back until it is mended"
+                );
+                self.put_back(Delay::BROKEN).await
+            }
+            // Most of all where many are at work at once: not all of them have to wait for their visibility timeout.
+            Err(Stop::Trouble(Trouble::Snapshot(SnapshotError::Slow))) => {
+                tracing::warn!(provider_id = %self.mail.provider_id, mail_id = %self.mail.mail_id, "put back: slow reads");
+                self.put_back(Delay::SLOW_READS).await
+            }
+            delivered => delivered,
+        };
+        match delivered {
             Ok(fate) | Err(Stop::Done(fate)) => Ok(fate),
             Err(Stop::Trouble(trouble)) => {
                 tracing::warn!(
@@ -106,14 +117,14 @@ impl Delivery {
         // Opened before the start, because a mail that is late comes too close to the next one, and before the claim,
         // because a claim that nothing comes of is a doubt: KMS may take its time.
         self.open().await?;
-        self.await_start(&provider, slot).await?;
+        let start = self.await_start(&provider, slot).await?;
         if !self.has_time_to_send() {
             return self.put_back(Delay::SHORT_OF_TIME).await;
         }
         let row = self.claim().await?;
-        let (provider, credential) = self.look_again(&row).await?;
+        let (provider, credential) = self.look_again(&row, start).await?;
         match self.parts.tenants.send_email(&credential, &self.mail.message()).await {
-            Ok(ses_message_id) => Ok(self.record_acceptance(&row, ses_message_id).await),
+            Ok(ses_message_id) => Ok(self.record_acceptance(&row, &provider, ses_message_id).await),
             Err(failure) => self.settle(&row, &provider, &credential, &failure).await,
         }
     }
@@ -126,7 +137,7 @@ impl Delivery {
             standing => standing,
         };
         let own = !matches!(standing, Standing::Unknown | Standing::Foreign | Standing::Unreadable);
-        if own && self.is_expired() {
+        if own && self.mail.expiry() <= self.parts.ambient.now() {
             return Err(Stop::Done(self.end(&Ending::Expired).await?));
         }
         match standing {
@@ -151,30 +162,35 @@ impl Delivery {
         fate.map_or_else(|stop| stop, Stop::Done)
     }
 
-    /// Sleeps until the mail's start, or puts it back where there is none or it lies too late.
-    async fn await_start(&self, provider: &Provider, slot: Option<Slot>) -> Step<()> {
-        let slot = match slot {
-            Some(slot) => Some(slot),
-            None => {
-                let slots = self.parts.rates.reserve(provider, &[self.mail.recipients()], &self.parts.ambient).await?;
-                slots.first().copied()
+    /// Sleeps until the mail's start, or puts it back where there is none or it lies too late. A start that was missed is
+    /// lost, and the mail gets another one.
+    async fn await_start(&self, provider: &Provider, mut slot: Option<Slot>) -> Step<Timestamp> {
+        loop {
+            let start = match slot.take() {
+                Some(Slot::At(start)) => start,
+                Some(Slot::Later(delay)) => return Err(Stop::Done(self.put_back(delay).await?)),
+                // A start that is reserved and not used is lost to the account.
+                None if !self.has_time_to_send() => return Err(Stop::Done(self.put_back(Delay::SHORT_OF_TIME).await?)),
+                None => {
+                    let recipients = [self.mail.recipients()];
+                    let slots = self.parts.rates.reserve(provider, &recipients, &self.parts.ambient).await?;
+                    slot = Some(slots.first().copied().ok_or(Trouble::Contended)?);
+                    continue;
+                }
+            };
+            let wait = Duration::try_from(start.duration_since(self.parts.ambient.now())).unwrap_or_default();
+            if self.batch.remaining(&self.parts.ambient) < wait + SES_TIMEOUT + FOR_THE_RECORD {
+                return Err(Stop::Done(self.put_back(Delay::SHORT_OF_TIME).await?));
             }
-        };
-        let start = match slot {
-            Some(Slot::At(start)) => start,
-            Some(Slot::Later(seconds)) => return Err(Stop::Done(self.put_back(Delay::told(seconds)).await?)),
-            None => return Err(Trouble::Contended.into()),
-        };
-        let wait = Duration::try_from(start.duration_since(self.parts.ambient.now())).unwrap_or_default();
-        if self.batch.remaining(&self.parts.ambient) < wait + SES_TIMEOUT + FOR_THE_RECORD {
-            return Err(Stop::Done(self.put_back(Delay::SHORT_OF_TIME).await?));
+            if !wait.is_zero() {
+                sleep(wait).await;
+                let waited_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+                self.batch.waited_ms.fetch_max(waited_ms, Ordering::Relaxed);
+            }
+            if self.is_in_time(start) {
+                return Ok(start);
+            }
         }
-        if !wait.is_zero() {
-            sleep(wait).await;
-            let waited_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-            self.batch.waited_ms.fetch_max(waited_ms, Ordering::Relaxed);
-        }
-        Ok(())
     }
 
     /// Opens the secret that a fresh read holds. A torn read, and a secret that KMS refuses to open, are read once more:
@@ -226,7 +242,7 @@ impl Delivery {
     /// The last look before the request: a stop that was committed meanwhile counts. What it finds is fresh when it
     /// returns, and nothing is waited for between that and the request. A mail that may not go after all gives its claim
     /// back, because nothing was sent.
-    async fn look_again(&self, row: &Row) -> Step<(Arc<Provider>, Credential)> {
+    async fn look_again(&self, row: &Row, start: Timestamp) -> Step<(Arc<Provider>, Credential)> {
         let snapshot = match self.batch.view.fresh().await {
             Ok(snapshot) => snapshot,
             Err(error) => {
@@ -238,15 +254,16 @@ impl Delivery {
             Standing::Good(provider) => {
                 let opened = snapshot.sealed(&provider).and_then(|sealed| self.parts.opened.opened(&provider, sealed));
                 match opened {
-                    Some(credential) if self.has_time_to_send() => return Ok((provider, credential)),
-                    Some(_) => Standing::Good(provider),
-                    // Another secret than the one opened above: it is opened when the mail comes back.
-                    None => Standing::Torn,
+                    Some(credential) if self.has_time_to_send() && self.is_in_time(start) => {
+                        return Ok((provider, credential));
+                    }
+                    // Too late, or with another secret than the one opened above: it comes back at once.
+                    _ => Standing::Good(provider),
                 }
             }
             standing => standing,
         };
-        self.release(row, "stopped").await?;
+        self.release(row, if matches!(stop, Standing::Good(_)) { "late" } else { "stopped" }).await?;
         Err(self.turn_away(stop).await)
     }
 
@@ -312,6 +329,11 @@ impl Delivery {
     /// No send outlives the invocation: what is killed in the middle is in doubt.
     fn has_time_to_send(&self) -> bool {
         self.batch.remaining(&self.parts.ambient) >= SES_TIMEOUT + FOR_THE_RECORD
+    }
+
+    /// Whether the mail's start is not missed.
+    fn is_in_time(&self, start: Timestamp) -> bool {
+        self.parts.ambient.now().duration_since(start) <= MOST_LATE
     }
 
     fn ids(&self) -> Ids {

@@ -94,8 +94,7 @@ pub(crate) fn claim(row: Option<&Row>, claimant: &Claimant, now: Timestamp) -> C
     let Some(row) = row else {
         return Claim::Take(claimed(claimant, 1, 0, now));
     };
-    // Nothing was ever sent for a message that was not understood: a corrected one may have its id.
-    if row.state == State::Rejected && row.digest == NEVER_UNDERSTOOD {
+    if was_never_understood(row) {
         return Claim::Take(claimed(claimant, row.attempts + 1, 0, now));
     }
     if compare(&row.digest, &claimant.digest) == Comparison::Other {
@@ -117,6 +116,9 @@ pub(crate) fn end(row: Option<&Row>, claimant: &Claimant, ending: &Ending, now: 
     let Some(row) = row else {
         return End::Write(Box::new(ended(&claimed(claimant, 0, 0, now), ending, now)));
     };
+    if was_never_understood(row) {
+        return End::Write(Box::new(ended(&claimed(claimant, row.attempts + 1, 0, now), ending, now)));
+    }
     if compare(&row.digest, &claimant.digest) == Comparison::Other {
         return End::Conflict;
     }
@@ -211,6 +213,11 @@ fn in_doubt(row: &Row, reason: &str, now: Timestamp) -> Row {
 
 fn unowned(row: &Row, state: State, reason: Option<String>, now: Timestamp) -> Row {
     Row { state, reason, owner: None, lease_until: None, updated_at: now, expires_at: expiry(now), ..row.clone() }
+}
+
+/// Nothing was ever sent for a message that was not understood: a corrected one may have its id.
+fn was_never_understood(row: &Row) -> bool {
+    row.state == State::Rejected && row.digest == NEVER_UNDERSTOOD
 }
 
 /// A claim without a lease is nobody's.
@@ -313,6 +320,16 @@ mod tests {
         let Claim::Take(taken) = claim(Some(&row), &claimant, later()) else { panic!("not taken") };
         assert_eq!(taken.digest, "1:aa");
         assert_eq!(taken.reason, None);
+        // And one that may not go out has a fate of its own.
+        for (ending, state, reason) in [
+            (ending("provider_revoked"), State::Rejected, "provider_revoked"),
+            (Ending::Expired, State::Expired, "expired"),
+        ] {
+            let End::Write(ended) = end(Some(&row), &claimant, &ending, later()) else { panic!("not ended") };
+            assert_eq!((ended.state, ended.reason.as_deref()), (state, Some(reason)));
+            assert_eq!(ended.digest, "1:aa");
+            assert_ne!(epoch(&ended), epoch(&row));
+        }
     }
 
     #[test]

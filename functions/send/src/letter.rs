@@ -15,7 +15,6 @@ pub(crate) const FIRST_SEEN_BYTES: usize = 64;
 pub(crate) const HOPS: &str = "hops";
 
 /// A message as it came. Its body has addresses in it, so it has no `Debug`.
-#[derive(Clone)]
 pub(crate) struct Letter {
     /// SQS's id.
     pub(crate) message_id: String,
@@ -46,12 +45,13 @@ impl Letter {
     }
 
     /// The body for the next copy: with `first_seen`, which every copy has to carry. A body that has it as `null` must not
-    /// end up with two.
+    /// end up with two, so all of it is written anew. SQS takes two of the characters that JSON may hold only as escapes
+    /// (SQS API, `SendMessage`), and then they came as such.
     pub(crate) fn body_with_first_seen(&self, first_seen: Timestamp) -> String {
         match serde_json::from_str::<Map<String, Value>>(&self.body) {
             Ok(mut body) => {
                 body.insert("first_seen".to_owned(), Value::String(first_seen.to_string()));
-                Value::Object(body).to_string()
+                Value::Object(body).to_string().replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff")
             }
             Err(_) => self.body.clone(),
         }
@@ -115,6 +115,22 @@ mod tests {
             assert!(again.carries_first_seen);
             assert_eq!(again.first_seen, mail.first_seen);
             assert_eq!(crate::digest::digest(&again), crate::digest::digest(&mail));
+        }
+    }
+
+    #[test]
+    fn the_next_copy_has_only_characters_that_sqs_takes() {
+        for instead in ["", "\"first_seen\": null,"] {
+            let body = SAMPLE
+                .replace("\"first_seen\": \"2026-11-23T10:00:00Z\",", instead)
+                .replace("\"subject\": \"", "\"subject\": \"\\ufffe\\uffff\\ud83d\\ude00 ");
+            let letter = letter(body);
+            let mail = Mail::parse(&letter.body, letter.sent_at).unwrap_or_else(|refused| panic!("{refused:?}"));
+            assert!(mail.subject.starts_with("\u{fffe}\u{ffff}😀 "), "{}", mail.subject);
+            let copy = letter.body_with_first_seen(mail.first_seen);
+            assert!(!copy.contains(['\u{fffe}', '\u{ffff}']), "{copy}");
+            let again = Mail::parse(&copy, letter.sent_at).unwrap_or_else(|refused| panic!("{refused:?}"));
+            assert_eq!(again.subject, mail.subject);
         }
     }
 

@@ -82,39 +82,28 @@ struct Versioned {
     version: u32,
 }
 
+/// What a message says. A field that may be absent may be `null` as well.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Document {
     #[serde(rename = "version")]
     _version: u32,
-    tenant_id: TenantId,
-    provider_id: ProviderId,
-    mail_id: MailId,
-    #[serde(default)]
+    tenant_id: String,
+    provider_id: String,
+    mail_id: String,
     first_seen: Option<Timestamp>,
     from: String,
-    #[serde(default)]
-    to: Vec<String>,
-    #[serde(default)]
-    cc: Vec<String>,
-    #[serde(default)]
-    bcc: Vec<String>,
-    #[serde(default)]
-    reply_to: Vec<String>,
+    to: Option<Vec<String>>,
+    cc: Option<Vec<String>>,
+    bcc: Option<Vec<String>>,
+    reply_to: Option<Vec<String>>,
     subject: String,
-    #[serde(default)]
     text: Option<String>,
-    #[serde(default)]
     html: Option<String>,
-    #[serde(default)]
-    headers: Pairs,
-    #[serde(default)]
-    tags: Pairs,
-    #[serde(default)]
+    headers: Option<Pairs>,
+    tags: Option<Pairs>,
     configuration_set: Option<String>,
-    #[serde(default)]
-    on_doubt: OnDoubt,
-    #[serde(default)]
+    on_doubt: Option<OnDoubt>,
     expires_at: Option<Timestamp>,
 }
 
@@ -176,11 +165,14 @@ impl Mail {
     }
 
     fn of_document(document: Document, sent_at: Timestamp) -> Result<Self, FieldError> {
+        let tenant_id = TenantId::parse(&document.tenant_id).map_err(FieldError::of("tenant_id"))?;
+        let provider_id = ProviderId::parse(&document.provider_id).map_err(FieldError::of("provider_id"))?;
+        let mail_id = MailId::parse(&document.mail_id).map_err(FieldError::of("mail_id"))?;
         let from = Mailbox::parse(&document.from).ok_or_else(|| no_mailbox("from".to_owned()))?;
-        let to = mailboxes("to", &document.to)?;
-        let cc = mailboxes("cc", &document.cc)?;
-        let bcc = mailboxes("bcc", &document.bcc)?;
-        let reply_to = mailboxes("reply_to", &document.reply_to)?;
+        let to = mailboxes("to", document.to)?;
+        let cc = mailboxes("cc", document.cc)?;
+        let bcc = mailboxes("bcc", document.bcc)?;
+        let reply_to = mailboxes("reply_to", document.reply_to)?;
         match to.len() + cc.len() + bcc.len() {
             0 => return Err(FieldError::new("to", "is empty, and so are `cc` and `bcc`")),
             1..=MOST_RECIPIENTS => {}
@@ -192,16 +184,16 @@ impl Mail {
         if reply_to.len() > MOST_RECIPIENTS {
             return Err(FieldError::new("reply_to", format!("must be at most {MOST_RECIPIENTS} addresses")));
         }
-        if document.subject.chars().any(char::is_control) {
-            return Err(FieldError::new("subject", "must be one line without control characters"));
-        }
+        check_subject(&document.subject)?;
         let text = document.text.filter(|text| !text.is_empty());
         let html = document.html.filter(|html| !html.is_empty());
         if text.is_none() && html.is_none() {
             return Err(FieldError::new("text", "is empty, and so is `html`"));
         }
-        header::check(&document.headers.0)?;
-        check_tags(&document.tags.0)?;
+        let headers = document.headers.unwrap_or_default();
+        header::check(&headers.0)?;
+        let tags = document.tags.unwrap_or_default();
+        check_tags(&tags.0)?;
         if !document.configuration_set.as_deref().is_none_or(|name| is_word(name, 64)) {
             return Err(FieldError::new("configuration_set", "must be 1 to 64 letters, digits, `-` and `_`"));
         }
@@ -210,16 +202,13 @@ impl Mail {
         if first_seen > sent_at + CLOCK_TOLERANCE {
             return Err(FieldError::new("first_seen", "is in the future; leave it out"));
         }
-        if document.expires_at.is_some_and(|expires_at| expires_at <= first_seen) {
-            return Err(FieldError::new("expires_at", "is not after the mail was handed over"));
-        }
         Ok(Self {
-            tenant_id: document.tenant_id,
-            provider_id: document.provider_id,
-            mail_id: document.mail_id,
+            tenant_id,
+            provider_id,
+            mail_id,
             first_seen,
             carries_first_seen: document.first_seen.is_some(),
-            on_doubt: document.on_doubt,
+            on_doubt: document.on_doubt.unwrap_or_default(),
             expires_at: document.expires_at,
             from,
             to,
@@ -229,15 +218,16 @@ impl Mail {
             subject: document.subject,
             text,
             html,
-            headers: document.headers.sorted(),
-            tags: document.tags.sorted(),
+            headers: headers.sorted(),
+            tags: tags.sorted(),
             configuration_set: document.configuration_set,
         })
     }
 }
 
-fn mailboxes(field: &str, texts: &[String]) -> Result<Vec<Mailbox>, FieldError> {
+fn mailboxes(field: &str, texts: Option<Vec<String>>) -> Result<Vec<Mailbox>, FieldError> {
     texts
+        .unwrap_or_default()
         .iter()
         .enumerate()
         .map(|(index, text)| Mailbox::parse(text).ok_or_else(|| no_mailbox(format!("{field}[{index}]"))))
@@ -246,6 +236,18 @@ fn mailboxes(field: &str, texts: &[String]) -> Result<Vec<Mailbox>, FieldError> 
 
 fn no_mailbox(field: String) -> FieldError {
     FieldError::new(field, "must be one address, such as `a@example.com` or `Jane Doe <a@example.com>`")
+}
+
+/// Readers of mail decode encoded words (RFC 2047) wherever a subject has them, and what comes out may be anything. SES
+/// encodes a subject itself where it has to, so nobody needs them here.
+fn check_subject(subject: &str) -> Result<(), FieldError> {
+    if subject.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')) {
+        return Err(FieldError::new("subject", "must be one line without control characters"));
+    }
+    if subject.split_once("=?").is_some_and(|(_, rest)| rest.contains("?=")) {
+        return Err(FieldError::new("subject", "must be plain text, not encoded words (`=?…?=`)"));
+    }
+    Ok(())
 }
 
 /// SES v2 API, `MessageTag`.

@@ -48,11 +48,14 @@ impl Mailbox {
     }
 
     /// The mailbox as SES takes it: SES wants a name that is not ASCII as encoded words (SES v2 API, `SendEmail`,
-    /// `FromEmailAddress`), and a name with punctuation has to be quoted (RFC 5322, section 3.2.4).
+    /// `FromEmailAddress`), and a name with punctuation has to be quoted (RFC 5322, section 3.2.4). A name that looks like
+    /// an encoded word becomes one, so that people see it as it was handed over and not what it would decode to.
     pub(crate) fn header(&self) -> String {
         match &self.name {
             None => self.address.clone(),
-            Some(name) if !name.is_ascii() => format!("{} <{}>", encoded_words(name), self.address),
+            Some(name) if !name.is_ascii() || name.contains("=?") => {
+                format!("{} <{}>", encoded_words(name), self.address)
+            }
             Some(name) if name.chars().all(|c| c == ' ' || is_atext(c)) => format!("{name} <{}>", self.address),
             Some(name) => {
                 let quoted = name.replace('\\', "\\\\").replace('"', "\\\"");
@@ -171,6 +174,15 @@ mod tests {
             &long,
         ] {
             assert!(Mailbox::parse(text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_looks_like_an_encoded_word_arrives_as_it_is() {
+        let word = "=?utf-8?q?Jane=0D=0ABcc=3A_b=40x.example?=";
+        for text in [format!("{word} <jane@example.com>"), format!("\"{word}\" <jane@example.com>")] {
+            let header = Mailbox::parse(&text).map(|mailbox| mailbox.header()).unwrap();
+            assert_eq!(header, format!("=?UTF-8?B?{}?= <jane@example.com>", STANDARD.encode(word)), "{text}");
         }
     }
 

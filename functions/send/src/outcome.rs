@@ -17,8 +17,8 @@ pub(crate) enum Outcome {
     Later(&'static str, Delay),
     /// It is tried again, and the account's pace slows down.
     Throttled,
-    /// Our clock is off, which an operator has to know.
-    Clock,
+    /// It is tried again after this delay, and an operator has to know what is wrong.
+    Report(&'static str, Delay),
     /// It is tried again when the provider is active again, which is suspended for this reason.
     Suspend(&'static str),
     /// SES refuses the key; STS has to confirm it before the provider is suspended.
@@ -52,10 +52,12 @@ pub(crate) fn outcome(kind: &Kind, mail: &Mail) -> Outcome {
         Kind::BadRequest => Outcome::Reject("bad_request".to_owned()),
         Kind::Denied(denial) => match resource_of_mail(denial) {
             Some(arn) => Outcome::Reject(format!("permission_missing:{arn}")),
+            None if denial.may_be_quarantine() => Outcome::Suspend("quarantined"),
             None => Outcome::Suspend("permission_missing"),
         },
         Kind::KeyRefused | Kind::SignatureRefused => Outcome::Suspect,
-        Kind::Clock => Outcome::Clock,
+        Kind::Clock => Outcome::Report("AWS says that our clock is off", Delay::CLOCK),
+        Kind::Forbidden => Outcome::Report("SES does not let the caller in", Delay::FORBIDDEN),
     }
 }
 
@@ -102,6 +104,11 @@ mod tests {
         let denied = |resource: &str| {
             format!(
                 "User `arn:aws:iam::171436882533:user/u' is not authorized to perform `ses:SendEmail' on resource `{resource}'"
+            )
+        };
+        let denied_by = |policy: &str| {
+            format!(
+                "User: arn:aws:iam::171436882533:user/u is not authorized to perform: ses:SendEmail with an explicit deny in {policy}"
             )
         };
         let ses = "arn:aws:ses:eu-central-1:171436882533";
@@ -156,9 +163,22 @@ mod tests {
                 Outcome::Suspend("permission_missing"),
             ),
             ("AccessDeniedException", String::new(), 403, Outcome::Suspend("permission_missing")),
+            ("AccessDeniedException", denied_by("an identity-based policy"), 403, Outcome::Suspend("quarantined")),
+            (
+                "AccessDeniedException",
+                denied_by("a service control policy"),
+                403,
+                Outcome::Suspend("permission_missing"),
+            ),
+            ("OptInRequired", String::new(), 403, Outcome::Report("SES does not let the caller in", Delay::FORBIDDEN)),
             ("InvalidClientTokenId", String::new(), 403, Outcome::Suspect),
             ("SignatureDoesNotMatch", String::new(), 403, Outcome::Suspect),
-            ("SignatureDoesNotMatch", "Signature expired: x".to_owned(), 403, Outcome::Clock),
+            (
+                "SignatureDoesNotMatch",
+                "Signature expired: x".to_owned(),
+                403,
+                Outcome::Report("AWS says that our clock is off", Delay::CLOCK),
+            ),
             ("InternalFailure", String::new(), 500, Outcome::Doubt),
             ("", String::new(), 503, Outcome::Doubt),
         ];

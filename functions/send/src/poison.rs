@@ -31,6 +31,12 @@ pub(crate) async fn refuse(parts: &Parts, view: &View, letter: &Letter, refused:
     Ok(())
 }
 
+/// Gives up a message that was received too often.
+pub(crate) async fn give_up(parts: &Parts, view: &View, letter: &Letter) -> Result<(), Trouble> {
+    let refused = Refused { refusal: Refusal::given_up(), ids: Ids::of_body(&letter.body) };
+    refuse(parts, view, letter, &refused).await
+}
+
 /// Tells of a message that will never be sent and puts a copy of it into the dead-letter queue. No row is touched.
 pub(crate) async fn set_aside(parts: &Parts, letter: &Letter, ids: &Ids, refusal: &Refusal) -> Result<(), Trouble> {
     parts.bus.put(&Event::MailRejected(event(letter, ids, refusal.code())), parts.ambient.now()).await?;

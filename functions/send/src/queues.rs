@@ -2,6 +2,7 @@
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sqs::operation::send_message::builders::SendMessageFluentBuilder;
 use aws_sdk_sqs::types::MessageAttributeValue;
 use shared::runtime::{Environment, MissingVariable};
 use thiserror::Error;
@@ -51,57 +52,46 @@ impl Queues {
 
     /// Puts a copy of the mail into the send queue, to come back after so many seconds. The caller acknowledges the
     /// original only after this; where it cannot, there are two, and the second one finds the first one's row.
-    pub(crate) async fn put_back(&self, letter: &Letter, mail: &Mail, delay_s: u32) -> Result<(), QueueError> {
+    pub(crate) async fn put_back(&self, letter: &Letter, mail: &Mail, delay_s: i32) -> Result<(), QueueError> {
         let body =
             if mail.carries_first_seen { letter.body.clone() } else { letter.body_with_first_seen(mail.first_seen) };
-        self.client
+        let copy = self
+            .client
             .send_message()
             .queue_url(&self.send)
             .message_body(body)
             // What makes the queue fair: a tenant with much mail does not hold up the others.
             .message_group_id(mail.provider_id.as_str())
-            .delay_seconds(i32::try_from(delay_s).unwrap_or(900))
-            .message_attributes(HOPS, number(letter.hops.saturating_add(1)))
-            .send()
+            .delay_seconds(delay_s);
+        send(copy, &[(HOPS, "Number", &letter.hops.saturating_add(1).to_string())])
             .await
-            .map(drop)
-            .map_err(|error| QueueError::PutBack { message_id: letter.message_id.clone(), code: code(&error) })
+            .map_err(|code| QueueError::PutBack { message_id: letter.message_id.clone(), code })
     }
 
     /// Puts a copy of the message into the dead-letter queue, with what is wrong with it. Attributes that it came with
     /// are left behind, so that there is always room for ours.
     pub(crate) async fn set_aside(&self, letter: &Letter, refusal: &Refusal) -> Result<(), QueueError> {
-        self.client
-            .send_message()
-            .queue_url(&self.dead_letters)
-            .message_body(letter.body_to_set_aside())
-            .message_attributes("reason", text(refusal.reason))
-            .message_attributes("field", text(&refusal.field))
-            .message_attributes("problem", text(&refusal.problem))
-            .message_attributes("message_id", text(&letter.message_id))
-            .message_attributes(HOPS, number(letter.hops))
-            .send()
+        let copy = self.client.send_message().queue_url(&self.dead_letters).message_body(letter.body_to_set_aside());
+        let attributes = [
+            ("reason", "String", refusal.reason),
+            ("field", "String", &refusal.field),
+            ("problem", "String", &refusal.problem),
+            ("message_id", "String", &letter.message_id),
+            (HOPS, "Number", &letter.hops.to_string()),
+        ];
+        send(copy, &attributes)
             .await
-            .map(drop)
-            .map_err(|error| QueueError::SetAside { message_id: letter.message_id.clone(), code: code(&error) })
+            .map_err(|code| QueueError::SetAside { message_id: letter.message_id.clone(), code })
     }
 }
 
-fn text(value: &str) -> MessageAttributeValue {
-    attribute("String", value.to_owned())
-}
-
-fn number(value: u32) -> MessageAttributeValue {
-    attribute("Number", value.to_string())
-}
-
-/// A builder that has its data type cannot fail.
-fn attribute(data_type: &str, value: String) -> MessageAttributeValue {
-    let built = MessageAttributeValue::builder().data_type(data_type).string_value(value).build();
-    match built {
-        Ok(attribute) => attribute,
-        Err(_) => unreachable!("the data type is set"),
+/// Sends a message with attributes of a name, a data type and a value each. Where that fails, answers SQS's code.
+async fn send(mut message: SendMessageFluentBuilder, attributes: &[(&str, &str, &str)]) -> Result<(), String> {
+    for (name, data_type, value) in attributes {
+        let attribute = MessageAttributeValue::builder().data_type(*data_type).string_value(*value).build();
+        message = message.message_attributes(*name, attribute.map_err(|_| "not built".to_owned())?);
     }
+    message.send().await.map(drop).map_err(|error| code(&error))
 }
 
 /// SQS's code and not its text, which may quote the body.

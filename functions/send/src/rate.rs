@@ -11,13 +11,12 @@ mod table;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::delay::Delay;
+
 pub(crate) use table::{Rates, Slot};
 
 /// How far ahead a start may lie. The start and not the end: a mail to 50 recipients passes at one a second.
 pub(crate) const HORIZON: SignedDuration = SignedDuration::from_secs(5);
-
-/// The longest delay of a message in SQS (SQS API, `SendMessage`).
-pub(crate) const LONGEST_DELAY: SignedDuration = SignedDuration::from_secs(900);
 
 /// The whole of MaxSendRate, in thousandths.
 const WHOLE: i64 = 1000;
@@ -43,6 +42,8 @@ pub(crate) struct Pace {
     pub(crate) share: i64,
     /// When the share last changed, in epoch milliseconds.
     pub(crate) share_changed_ms: i64,
+    /// Until when a key of the account is under suspicion, in epoch milliseconds.
+    pub(crate) suspected_until_ms: i64,
 }
 
 /// A reservation to be written.
@@ -54,10 +55,19 @@ pub(crate) struct Plan {
     pub(crate) total_ms: i64,
     /// Where the first one starts, which is also the condition of the write.
     pub(crate) first: First,
-    /// The share it was planned with, and the stored one, if the share changes with this write.
+    /// The share it was planned with, in thousandths.
     pub(crate) share: i64,
-    /// The stored share that the plan rests on.
+    /// The stored share that the plan rests on; another one changes with this write.
     pub(crate) was_share: Option<i64>,
+}
+
+/// When mails that found no start are expected to find one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Estimate {
+    /// How long each mail stays away.
+    pub(crate) delays: Vec<Delay>,
+    /// What the stored estimate grows by, in milliseconds.
+    pub(crate) total_ms: i64,
 }
 
 /// Where a reservation's first mail starts.
@@ -96,23 +106,22 @@ pub(crate) fn plan(pace: Option<&Pace>, recipients: &[u32], max_send_rate: f64, 
     Some(Plan { offsets_ms, total_ms, first, share, was_share: pace.map(|pace| pace.share) })
 }
 
-/// When mails that found no start are expected to find one, from what is ahead of them: the reservations and the mails
-/// that were put back before. In milliseconds from now; `None` where that is beyond SQS's longest delay. The second
-/// value is what the estimate grows by.
-pub(crate) fn expect(pace: &Pace, recipients: &[u32], max_send_rate: f64, now: Timestamp) -> (Vec<Option<i64>>, i64) {
+/// Estimates when mails that found no start will find one, from what is ahead of them: the reservations and the mails that
+/// were put back before. Beyond the longest delay the order is lost anyway, so those mails are not counted.
+pub(crate) fn estimate(pace: &Pace, recipients: &[u32], max_send_rate: f64, now: Timestamp) -> Estimate {
     let ahead_ms = (pace.deferred_ms.max(pace.tat_ms) - now.as_millisecond()).max(0);
     let mut total_ms = 0;
     let delays = recipients
         .iter()
         .map(|count| {
             let delay_ms = ahead_ms + total_ms;
-            (delay_ms <= millis(LONGEST_DELAY)).then(|| {
+            if delay_ms <= Delay::LONGEST.as_millis() {
                 total_ms += cost_ms(*count, max_send_rate, pace.share);
-                delay_ms
-            })
+            }
+            Delay::of_millis(delay_ms)
         })
         .collect();
-    (delays, total_ms)
+    Estimate { delays, total_ms }
 }
 
 /// The share after a 429; `None` where one of this moment has been heard already.
@@ -154,7 +163,7 @@ mod tests {
     }
 
     fn pace(tat_ms: i64, share: i64, share_changed_ms: i64) -> Pace {
-        Pace { tat_ms, deferred_ms: 0, share, share_changed_ms }
+        Pace { tat_ms, deferred_ms: 0, share, share_changed_ms, suspected_until_ms: 0 }
     }
 
     /// The table: what a plan's conditional write does to the stored pace. Answers the first start.
@@ -176,6 +185,7 @@ mod tests {
             deferred_ms: stored.map_or(0, |pace| pace.deferred_ms),
             share: plan.share,
             share_changed_ms: if changed { now_ms } else { stored.map_or(now_ms, |pace| pace.share_changed_ms) },
+            suspected_until_ms: 0,
         });
         Some(first_ms)
     }
@@ -221,13 +231,16 @@ mod tests {
     #[test]
     fn what_is_put_back_queues_up_behind_what_was() {
         let mut stored = pace(5_000, WHOLE, 0);
-        let (delays, total_ms) = expect(&stored, &[1, 1], 2.0, at(0));
-        assert_eq!((delays, total_ms), (vec![Some(5_000), Some(5_500)], 1_000));
+        let of = |delays_ms: &[i64], total_ms| {
+            let delays = delays_ms.iter().map(|delay_ms| Delay::of_millis(*delay_ms)).collect();
+            Estimate { delays, total_ms }
+        };
+        assert_eq!(estimate(&stored, &[1, 3, 1], 2.0, at(0)), of(&[5_000, 5_500, 7_000], 2_500));
         stored.deferred_ms = 6_000;
-        assert_eq!(expect(&stored, &[1], 2.0, at(0)).0, [Some(6_000)]);
+        assert_eq!(estimate(&stored, &[1], 2.0, at(0)), of(&[6_000], 500));
         stored.deferred_ms = 900_001;
-        assert_eq!(expect(&stored, &[1], 2.0, at(0)), (vec![None], 0));
-        assert_eq!(expect(&stored, &[1], 2.0, at(1)).0, [Some(900_000)]);
+        assert_eq!(estimate(&stored, &[1], 2.0, at(0)), of(&[900_000], 0));
+        assert_eq!(estimate(&stored, &[1, 1], 2.0, at(1)), of(&[900_000, 900_000], 500));
     }
 
     proptest! {

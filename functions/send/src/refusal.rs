@@ -1,7 +1,7 @@
 //! Why a message can never be sent.
 
 use serde_json::Value;
-use shared::http::FieldError;
+use shared::http::{FieldError, is_identifier};
 use shared::record::{MailId, ProviderId, TenantId};
 
 /// What is wrong with a message, in words that may be shown: a code, the field's name, what would be right.
@@ -88,6 +88,11 @@ impl Refusal {
         }
     }
 
+    /// Whatever we did about it failed, time and again.
+    pub(crate) fn given_up() -> Self {
+        Self { reason: "given_up", field: "body".to_owned(), problem: "could not be dealt with".to_owned() }
+    }
+
     /// Code and field, as events and ledger rows have it: `invalid:to[2]`.
     pub(crate) fn code(&self) -> String {
         format!("{}:{}", self.reason, self.field)
@@ -109,21 +114,17 @@ impl Ids {
 
 /// A field's path as far as it says nothing about people: a key that a caller invented may be an address.
 fn showable(path: &str) -> String {
-    let plain = |text: &str| {
-        (1..=64).contains(&text.len())
-            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'[' || b == b']')
-    };
     // A secret access key has 40 characters, and people paste it into the wrong place.
     let header = |text: &str| {
         (1..40).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
     };
     let (head, tail) = path.split_once('.').map_or((path, None), |(head, tail)| (head, Some(tail)));
-    let name = head.split_once('[').map_or(head, |(name, _)| name);
+    let (name, index) = head.split_at(head.find('[').unwrap_or(head.len()));
+    let plain = is_identifier(name) && index.bytes().all(|b| b.is_ascii_digit() || b == b'[' || b == b']');
     match tail {
-        _ if head == "body" => head.to_owned(),
-        None if plain(head) => head.to_owned(),
         Some(tail) if name == "headers" && header(tail) => path.to_owned(),
-        _ if FIELDS.contains(&name) && plain(head) => head.to_owned(),
+        None if plain => head.to_owned(),
+        Some(_) if plain && FIELDS.contains(&name) => head.to_owned(),
         _ => "body".to_owned(),
     }
 }
@@ -138,6 +139,9 @@ mod tests {
             ("to[2]", "to[2]"),
             ("body", "body"),
             ("attachments", "attachments"),
+            ("replyTo", "replyTo"),
+            ("wJalrXUtnFEMIIK7MDENGIbPxRfiCYEXAMPLEKEY", "body"),
+            ("Jane", "body"),
             ("headers.X-Campaign", "headers.X-Campaign"),
             ("headers.a\r\nBcc: jane@example.com", "headers"),
             ("headers.wJalrXUtnFEMIIK7MDENGIbPxRfiCYEXAMPLEKEY", "headers"),

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
-use shared::custody::Sealed;
+use shared::custody::{Lane, Sealed};
 use shared::record::{
-    AccessKeyId, HALT_PK, HALT_SK, Halt, Item, Lane, Provider, ProviderId, Providers, RecordError, Secrets, StatusName,
+    AccessKeyId, HALT_PK, HALT_SK, Halt, Item, Provider, ProviderId, Providers, RecordError, Secrets, StatusName,
 };
 use thiserror::Error;
 use tokio::sync::Mutex;

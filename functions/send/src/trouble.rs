@@ -1,4 +1,9 @@
-//! Why a mail could not be dealt with now: its message comes back after the visibility timeout.
+//! Why a mail could not be dealt with now.
+//!
+//! Most troubles pass, and the message comes back after the visibility timeout. SQS moves a message that was received too
+//! often to the dead-letter queue without a word, so it must not come to that: what a person has to mend first goes back
+//! into the queue as a new message ([`Trouble::is_broken`]), and a message that nothing can be done with is given up by our
+//! own hand ([`Trouble::is_of_message`]).
 
 use shared::custody::CustodyError;
 use shared::record::RecordError;
@@ -50,6 +55,18 @@ pub(crate) enum Trouble {
     NoId,
 }
 
+impl Trouble {
+    /// Whether something of ours is not what it should be. That says nothing about the mail.
+    pub(crate) fn is_broken(&self) -> bool {
+        matches!(self, Self::Torn | Self::Unreadable | Self::Custody(_) | Self::Record(RecordError::Shape { .. }))
+    }
+
+    /// Whether it may be the message itself that is at fault, and not what we depend on.
+    pub(crate) fn is_of_message(&self) -> bool {
+        matches!(self, Self::Panicked | Self::Queue(_))
+    }
+}
+
 /// Why a delivery goes no further: because it is done, or because it cannot.
 pub(crate) enum Stop {
     /// This became of the mail.
@@ -64,5 +81,32 @@ where
 {
     fn from(error: E) -> Self {
         Self::Trouble(error.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_message_itself_is_given_up_and_only_what_is_broken_is_put_back() {
+        let shape = RecordError::Shape { pk: "mail#1".to_owned() };
+        let queue = QueueError::PutBack { message_id: "m".to_owned(), code: "InvalidMessageContents".to_owned() };
+        let throttled = RecordError::dynamodb("GetItem", "mail#1")("throttled");
+        let cases = [
+            (Trouble::Torn, (true, false)),
+            (Trouble::Unreadable, (true, false)),
+            (Trouble::Record(shape), (true, false)),
+            (Trouble::Record(throttled), (false, false)),
+            (Trouble::Snapshot(SnapshotError::Slow), (false, false)),
+            (Trouble::Queue(queue), (false, true)),
+            (Trouble::Panicked, (false, true)),
+            (Trouble::OutOfTime, (false, false)),
+            (Trouble::Busy, (false, false)),
+            (Trouble::Contended, (false, false)),
+        ];
+        for (trouble, expected) in cases {
+            assert_eq!((trouble.is_broken(), trouble.is_of_message()), expected, "{trouble}");
+        }
     }
 }

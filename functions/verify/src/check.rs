@@ -4,7 +4,7 @@
 
 pub(crate) mod excess;
 pub(crate) mod identity;
-pub(crate) mod policies;
+pub(crate) mod own_policies;
 pub(crate) mod sending;
 pub(crate) mod ses;
 pub(crate) mod user;

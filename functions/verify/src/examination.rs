@@ -3,6 +3,8 @@
 //! Sequential on purpose: a burst looks like an attack to whoever watches the tenant's account, and each step decides
 //! whether the next may be made at all.
 
+pub(crate) mod own_policies;
+
 use std::future::Future;
 
 use shared::policy::{Finding, Subject};
@@ -12,10 +14,9 @@ use shared::tenant::{AccountStatus, CallerIdentity, Clients, Credential, Failure
 use crate::budget::Budget;
 use crate::check::excess::{self, Probe};
 use crate::check::identity::{self, Caller};
-use crate::check::policies::OwnPolicies;
+use crate::check::own_policies::OwnPolicies;
 use crate::check::sending::{self, FromNobody};
 use crate::check::{ses, user};
-use crate::own_policies;
 use crate::patience::Patience;
 use crate::report::Draft;
 

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
@@ -31,6 +32,8 @@ pub(crate) struct FakeAws(Arc<Mutex<State>>);
 struct State {
     /// Replaced answers; of several, the last one stays.
     replaced: HashMap<&'static str, Vec<Answer>>,
+    /// How long operations take whose names begin so; the last one that fits counts.
+    slow: Vec<(&'static str, Duration)>,
     /// What was asked, in order.
     calls: Vec<String>,
     /// Bodies of what was asked of our own account.
@@ -60,6 +63,11 @@ impl FakeAws {
         self.state().replaced.insert(operation, answers);
     }
 
+    /// From now on, operations whose names begin so take this long.
+    pub(crate) fn slow_down(&self, operations: &'static str, by: Duration) {
+        self.state().slow.push((operations, by));
+    }
+
     /// What was asked so far.
     pub(crate) fn calls(&self) -> Vec<String> {
         self.state().calls.clone()
@@ -84,6 +92,12 @@ impl FakeAws {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap()
+    }
+
+    fn time_of(&self, operation: &str) -> Duration {
+        let state = self.state();
+        let slow = state.slow.iter().rev().find(|(prefix, _)| operation.starts_with(prefix));
+        slow.map_or(Duration::ZERO, |(_, time)| *time)
     }
 
     fn serve(&self, operation: &str, own: bool, body: &str) -> Answer {
@@ -287,6 +301,7 @@ impl HttpConnector for FakeAws {
             let body = ByteStream::new(body).collect().await.unwrap().into_bytes();
             let body = String::from_utf8(body.to_vec()).unwrap();
             let (operation, own) = operation(&request, &body);
+            tokio::time::sleep(fake.time_of(&operation)).await;
             let (status, answer) = fake.serve(&operation, own, &body);
             Ok(HttpResponse::new(status.try_into().unwrap(), SdkBody::from(answer)))
         })

@@ -35,9 +35,24 @@ impl IdempotencyKey {
     }
 }
 
+/// A caller's key and the request that it stands for.
+pub(crate) struct Once {
+    /// The key.
+    pub(crate) key: IdempotencyKey,
+    /// Tells the request from another one under the same key.
+    pub(crate) fingerprint: String,
+}
+
+impl Once {
+    /// What this key stands for: this submission of this access key.
+    pub(crate) fn of(key: IdempotencyKey, submission: &Submission, access_key_id: &AccessKeyId) -> Self {
+        Self { key, fingerprint: fingerprint(submission, access_key_id) }
+    }
+}
+
 /// Tells one request from another under the same key. The secret is no part of it: nothing derived from a secret is
 /// stored except what KMS sealed. Each field is preceded by its length, so that no two requests run together.
-pub(crate) fn fingerprint(submission: &Submission, access_key_id: &AccessKeyId) -> String {
+fn fingerprint(submission: &Submission, access_key_id: &AccessKeyId) -> String {
     let fields =
         [submission.tenant_id.as_str(), submission.name.as_str(), submission.region.as_str(), access_key_id.as_str()];
     let digest = fields
@@ -78,8 +93,7 @@ mod tests {
         let of = |tenant: &str, name: &str, secret: &str| {
             let body = serde_json::json!({"tenant_id": tenant, "name": name, "region": "us-east-1",
                 "access_key_id": id, "secret_access_key": secret});
-            let submission: Submission = serde_json::from_value(body).unwrap();
-            fingerprint(&submission, &id)
+            fingerprint(&Submission::of(&body), &id)
         };
         assert_eq!(of("a", "bc", "x"), of("a", "bc", "y"));
         assert_ne!(of("a", "bc", "x"), of("ab", "c", "x"));

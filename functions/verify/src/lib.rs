@@ -8,13 +8,8 @@ mod check;
 mod examination;
 mod idempotency;
 mod line;
-mod listing;
-mod mail_view;
 mod onboarding;
-mod own_policies;
 mod patience;
-mod policy_check;
-mod policy_document;
 mod provider_view;
 mod query;
 mod report;
@@ -28,9 +23,9 @@ mod tests;
 
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use lambda_runtime::LambdaEvent;
-use shared::custody::Custody;
+use shared::custody::{Custody, Lane};
 use shared::http::{Problem, Request, Response};
-use shared::record::{Lane, Mails, Providers, Secrets};
+use shared::record::{Mails, Providers, Secrets};
 use shared::runtime::{Ambient, Connector, Environment, MissingVariable, own_config, serve};
 use shared::telemetry::{self, Bus};
 use shared::tenant::Clients;
@@ -102,11 +97,11 @@ impl Verify {
         line.route(route);
         // Boxed: each is a deep type by itself.
         match route {
-            Route::CreateProvider => Box::pin(self.onboard(request, line)).await,
-            Route::ListProviders => Box::pin(self.list(request, line)).await,
-            Route::GetProvider { provider_id } => Box::pin(self.provider(provider_id, line)).await,
-            Route::GetMail { provider_id, mail_id } => Box::pin(self.mail(provider_id, mail_id, line)).await,
-            Route::GetPolicy => policy_document::serve(request),
+            Route::CreateProvider => Box::pin(self.create_provider(request, line)).await,
+            Route::ListProviders => Box::pin(self.list_providers(request, line)).await,
+            Route::GetProvider { provider_id } => Box::pin(self.get_provider(provider_id, line)).await,
+            Route::GetMail { provider_id, mail_id } => Box::pin(self.get_mail(provider_id, mail_id, line)).await,
+            Route::GetPolicy => route::get_policy::serve(request),
             Route::CheckPolicy => self.check_policy(request, line),
         }
     }

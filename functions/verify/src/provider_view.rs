@@ -3,13 +3,8 @@
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
-use shared::http::{FieldError, Problem, Response, respond};
 use shared::record::{Provider, ProviderId, StatusName, TenantId};
 use shared::tenant::Region;
-
-use crate::Verify;
-use crate::line::Line;
-use crate::onboarding::unavailable;
 
 /// The public face of a provider.
 #[derive(Serialize)]
@@ -66,24 +61,6 @@ impl<'a> ProviderView<'a> {
     pub(crate) fn whole(provider: &'a Provider) -> Self {
         Self { report: Some(&provider.report), ..Self::listed(provider) }
     }
-}
-
-impl Verify {
-    /// `GET /providers/{provider_id}`.
-    pub(crate) async fn provider(&self, provider_id: &str, line: &mut Line) -> Result<Response, Problem> {
-        let provider_id = parse(provider_id)?;
-        line.provider(&provider_id);
-        let provider = self.providers.provider(&provider_id).await.map_err(|error| unavailable(&error))?;
-        let provider = provider.ok_or_else(|| Problem::not_found("provider"))?;
-        line.tenant(&provider.tenant_id);
-        Ok(respond(200, &ProviderView::whole(&provider)))
-    }
-}
-
-/// A provider id out of a path.
-pub(crate) fn parse(provider_id: &str) -> Result<ProviderId, Problem> {
-    ProviderId::parse(provider_id)
-        .map_err(|invalid| Problem::bad_request(&FieldError::new("provider_id", invalid.to_string())))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use shared::policy::{Finding, HARDENED_VERSION};
 
-use crate::check::policies::OwnPolicies;
+use crate::check::own_policies::OwnPolicies;
 use crate::check::{Check, CheckName, Outcome};
 
 /// A report while checks are still being made.
@@ -116,6 +116,15 @@ impl Draft {
 }
 
 impl Report {
+    /// The report with this check in the place of the one that was made before.
+    pub(crate) fn with(mut self, check: Check) -> Self {
+        if let Some(made) = self.checks.iter_mut().find(|made| made.name == check.name) {
+            *made = check;
+        }
+        self.verdict = verdict(&self.checks);
+        self
+    }
+
     /// What follows from it.
     pub(crate) fn verdict(&self) -> Verdict {
         self.verdict
@@ -201,6 +210,15 @@ mod tests {
         assert_eq!(excess.outcome, Outcome::Unknown);
         assert_eq!(excess.evidence, "not checked because `live` failed");
         assert_eq!(close(&[]).verdict(), Verdict::Undecided);
+    }
+
+    #[test]
+    fn a_check_that_is_made_again_takes_the_place_of_the_first_and_decides() {
+        let accepted = all_but(CheckName::Sandbox, Outcome::Warning);
+        let refused = accepted.with(Check::failed(CheckName::NotReported, "", ""));
+        assert_eq!(refused.verdict(), Verdict::Refused);
+        assert_eq!(refused.failed().collect::<Vec<_>>(), ["not_reported"]);
+        assert_eq!(refused.checks.iter().map(|check| check.name).collect::<Vec<_>>(), CheckName::ALL);
     }
 
     #[test]

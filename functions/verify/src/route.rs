@@ -1,6 +1,14 @@
 //! Which of the API's routes a request is for.
 
-use shared::http::Request;
+mod check_policy;
+mod create_provider;
+mod get_mail;
+pub(crate) mod get_policy;
+mod get_provider;
+mod list_providers;
+
+use shared::http::{Problem, Request};
+use shared::record::ProviderId;
 
 /// A route of `template.yaml` that this function answers, with its path parameters as API Gateway decoded them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +66,11 @@ impl Route {
             Self::CheckPolicy => "check_policy",
         }
     }
+}
+
+/// A provider's id out of a path. What cannot be one is answered as one that does not exist.
+fn provider_id(text: &str) -> Result<ProviderId, Problem> {
+    ProviderId::parse(text).map_err(|_| Problem::not_found("provider"))
 }
 
 #[cfg(test)]

@@ -9,9 +9,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 /// The longest name of a provider, in characters: it is shown in lists.
 const NAME_MAX: usize = 100;
 
-/// The body of `POST /providers`. It has no `Debug`: people paste secrets into the wrong field.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+/// What `POST /providers` hands over. It has no `Debug`: people paste secrets into the wrong field.
 pub(crate) struct Submission {
     /// The operator's name for the tenant.
     pub(crate) tenant_id: TenantId,
@@ -25,6 +23,16 @@ pub(crate) struct Submission {
     pub(crate) secret_access_key: Pasted,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body {
+    tenant_id: String,
+    name: String,
+    region: String,
+    access_key_id: Pasted,
+    secret_access_key: Pasted,
+}
+
 /// A text as a person pasted it. Wiped when dropped, and shown by nothing.
 pub(crate) struct Pasted(Zeroizing<String>);
 
@@ -34,18 +42,36 @@ impl Submission {
     /// # Errors
     /// A 400 problem that names the field at fault and repeats no value.
     pub(crate) fn take(request: &mut Request) -> Result<Self, Problem> {
-        let submission = body::<Self>(request);
+        let body = body::<Body>(request);
         request.body.zeroize();
-        let submission = submission?;
-        let good = (1..=NAME_MAX).contains(&submission.name.chars().count())
-            && !submission.name.chars().any(char::is_control)
-            && submission.name.trim() == submission.name;
-        if good {
-            Ok(submission)
-        } else {
+        Self::of_body(body?).map_err(|error| Problem::bad_request(&error))
+    }
+
+    fn of_body(body: Body) -> Result<Self, FieldError> {
+        let good_name = (1..=NAME_MAX).contains(&body.name.chars().count())
+            && !body.name.chars().any(char::is_control)
+            && body.name.trim() == body.name;
+        if !good_name {
             let problem = format!("must be 1 to {NAME_MAX} characters, without control characters or blanks around it");
-            Err(Problem::bad_request(&FieldError::new("name", problem)))
+            return Err(FieldError::new("name", problem));
         }
+        Ok(Self {
+            tenant_id: TenantId::parse(&body.tenant_id).map_err(FieldError::of("tenant_id"))?,
+            name: body.name,
+            region: Region::parse(&body.region).map_err(FieldError::of("region"))?,
+            access_key_id: body.access_key_id,
+            secret_access_key: body.secret_access_key,
+        })
+    }
+}
+
+#[cfg(test)]
+impl Submission {
+    /// What a request with this body hands over.
+    pub(crate) fn of(body: &serde_json::Value) -> Self {
+        let mut request = Request::default();
+        request.body = Some(body.to_string());
+        Self::take(&mut request).unwrap()
     }
 }
 

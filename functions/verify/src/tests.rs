@@ -2,8 +2,10 @@
 
 mod leak;
 mod own_policies;
+mod reading;
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use aws_lambda_events::encodings::Body;
 use base64::Engine as _;
@@ -11,6 +13,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use shared::http::{Request, Response};
 use shared::runtime::{Ambient, Environment};
+use tokio::time::Instant;
 
 use crate::Verify;
 use crate::fake_aws::{
@@ -32,7 +35,7 @@ fn random() -> u64 {
 }
 
 fn verify(aws: &FakeAws) -> Verify {
-    let environment = Environment::of([
+    let environment = Environment::of(&[
         ("AWS_ACCESS_KEY_ID", "own"),
         ("AWS_SECRET_ACCESS_KEY", "own"),
         ("AWS_REGION", "eu-central-1"),
@@ -352,76 +355,45 @@ async fn a_conflict_in_the_transaction_is_settled_by_looking() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_key_that_is_reported_while_it_is_checked_is_refused_with_the_checks_that_were_made() {
+    let aws = FakeAws::new();
+    let reported = json!({"pk": {"S": format!("key#{KEY_ID}")}, "sk": {"S": "key"}, "access_key_id": {"S": KEY_ID},
+        "status": {"S": "reported"}, "updated_at": {"S": "2026-11-23T09:00:00Z"}});
+    let met = json!({"Code": "ConditionalCheckFailed", "Item": reported});
+    aws.answer("own:TransactWriteItems", cancelled(&[met]));
+    let (status, problem, _) = post(&aws, &submission(), None).await;
+    let report = &problem["report"];
+    assert_eq!((status, &report["verdict"]), (422, &json!("refused")));
+    assert_eq!(outcomes(report, "failed"), ["not_reported"]);
+    assert_eq!(outcomes(report, "unknown"), ["default_configuration_set"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_answer_is_there_before_the_function_is_stopped() {
+    let never = Duration::from_secs(3600);
+    let own = ["own:GetItem", "own:UpdateItem", "own:Encrypt", "own:TransactWriteItems", "own:PutEvents"];
+    for tenants_ms in [0, 1000, 1700, 1800, 1900, 2000, 2900] {
+        for (silent, by) in own
+            .map(|operation| (operation, never))
+            .into_iter()
+            .chain([("own:", never), ("own:", Duration::from_millis(2900))])
+        {
+            let aws = FakeAws::new();
+            aws.slow_down("tenant:", Duration::from_millis(tenants_ms));
+            aws.slow_down(silent, by);
+            let began = Instant::now();
+            let (status, problem, response) = post(&aws, &submission(), Some("once")).await;
+            let case = format!("{silent} by {by:?}, tenants' AWS by {tenants_ms} ms: {status} {problem}");
+            assert!(began.elapsed() <= Duration::from_secs(28), "{:?} {case}", began.elapsed());
+            assert!(status == 201 || status == 503 && response.headers.contains_key("retry-after"), "{case}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_event_that_cannot_be_told_fails_nothing() {
     let aws = FakeAws::new();
     aws.answer("own:PutEvents", json_error(500, "InternalFailure", ""));
     let (status, view, _) = post(&aws, &submission(), None).await;
     assert_eq!(status, 201, "{view}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_provider_is_read_alone_and_in_a_list() {
-    let aws = FakeAws::new();
-    let (_, created, _) = post(&aws, &submission(), None).await;
-    let provider_id = created["provider_id"].as_str().unwrap();
-    let verify = verify(&aws);
-
-    let one = verify.handle(get(include_str!("../../../events/verify-get-provider.json"), provider_id)).await;
-    assert_eq!((one.status_code, json_of(&one)), (200, created.clone()));
-
-    let list = verify.handle(event(include_str!("../../../events/verify-list-providers.json"))).await;
-    let list = json_of(&list);
-    assert_eq!(list["providers"][0]["provider_id"], provider_id);
-    assert!(list["providers"][0].get("report").is_none() && list.get("next_cursor").is_none());
-
-    let other = get(include_str!("../../../events/verify-get-provider.json"), "prv_01ARZ3NDEKTSV4RRFFQ69G5FAV");
-    assert_eq!(verify.handle(other).await.status_code, 404);
-    let bad = get(include_str!("../../../events/verify-get-provider.json"), "prv_x");
-    assert_eq!(json_of(&verify.handle(bad).await)["field"], "provider_id");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_mails_fate_is_told() {
-    let aws = FakeAws::new();
-    let verify = verify(&aws);
-    let provider_id = "prv_01ARZ3NDEKTSV4RRFFQ69G5FAV";
-    let request = || get(include_str!("../../../events/verify-get-mail.json"), provider_id);
-    assert_eq!(verify.handle(request()).await.status_code, 404);
-
-    let pk = shared::record::mail_pk(
-        &provider_id.to_owned().try_into().unwrap(),
-        &"order-1234-receipt".to_owned().try_into().unwrap(),
-    );
-    aws.put_item(
-        "mails",
-        json!({"pk": {"S": pk}, "provider_id": {"S": provider_id}, "mail_id": {"S": "order-1234-receipt"},
-            "state": {"S": "sent"}, "digest": {"S": "v1:0"}, "first_seen": {"S": "2026-11-23T10:00:00Z"},
-            "updated_at": {"S": "2026-11-23T10:00:01Z"}, "attempts": {"N": "1"}, "ses_message_id": {"S": "ses-1"},
-            "expires_at": {"N": "1803204000"}}),
-    );
-    let response = verify.handle(request()).await;
-    let expected = json!({"mail_id": "order-1234-receipt", "provider_id": provider_id, "state": "sent", "reason": null,
-        "ses_message_id": "ses-1", "first_seen": "2026-11-23T10:00:00Z", "updated_at": "2026-11-23T10:00:01Z",
-        "attempts": 1});
-    assert_eq!((response.status_code, json_of(&response)), (200, expected));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_policy_is_checked_without_asking_anybody() {
-    let aws = FakeAws::new();
-    let response = verify(&aws).handle(event(include_str!("../../../events/verify-check-policy.json"))).await;
-    let report = json_of(&response);
-    assert_eq!((response.status_code, &report["verdict"]), (200, &json!("sufficient")), "{report}");
-    assert_eq!((&report["missing"], &report["findings"], &report["warnings"]), (&json!([]), &json!([]), &json!([])));
-    assert_eq!(report["subject"]["user_arn"], format!("arn:aws:iam::{ACCOUNT}:user/mailer"));
-    assert_eq!(report["subject"]["assumed"], json!(["region"]));
-    assert!(!report["notices"].as_array().unwrap().is_empty());
-    assert!(aws.calls().is_empty());
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_route_of_nobody_is_not_found() {
-    let mut request = event(include_str!("../../../events/verify-get-policy.json"));
-    request.route_key = Some("POST /policy".to_owned());
-    assert_eq!(verify(&FakeAws::new()).handle(request).await.status_code, 404);
 }

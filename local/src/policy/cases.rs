@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use policy::run_cases;
 
 use super::paint::{Paint, Tone, printable};
-use super::read::read_file;
+use super::read::{read_file, tell};
 use super::{REFUSED, UNREADABLE};
 
 /// Case files are our own, so this only keeps a wrong path from filling the memory.
@@ -17,9 +17,13 @@ pub(super) fn run(files: &[PathBuf], out: &mut dyn Write) -> io::Result<u8> {
     let mut code = 0;
     for file in files {
         let name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy();
-        let Some(text) = read_file(file, MAX_FILE)? else {
-            code = UNREADABLE;
-            continue;
+        let text = match read_file(file, MAX_FILE) {
+            Ok(text) => text,
+            Err(error) => {
+                tell(format_args!("{}: {error}", file.display()))?;
+                code = UNREADABLE;
+                continue;
+            }
         };
         let outcomes = run_cases(&String::from_utf8_lossy(&text));
         let mut failed = 0;

@@ -2,31 +2,35 @@
 
 use std::io::{self, Write};
 
-use policy::{Finding, Level, Report, Severity, Subject, Verdict, check};
+use policy::{Answer, Finding, Level, Report, Severity, Subject, Verdict, check};
 
 use super::paint::{Paint, Tone, printable};
-use super::read::read_documents;
+use super::read::{read_documents, tell};
 use super::{CheckArguments, REFUSED, UNREADABLE};
 
 /// Further actions named in one finding.
 const SHOWN: usize = 6;
 
 pub(super) fn run(arguments: &CheckArguments, out: &mut dyn Write) -> io::Result<u8> {
-    let Some(documents) = read_documents(&arguments.files, arguments.json, out)? else { return Ok(UNREADABLE) };
     #[expect(clippy::disallowed_methods, reason = "the clock is taken at the program's edge")]
     let now = jiff::Timestamp::now();
     let subject = Subject {
         account_id: arguments.account_id.clone(),
         user_name: arguments.user_name.clone(),
         user_path: arguments.user_path.clone(),
-        region: arguments.region.clone(),
+        region: arguments.region.map(|region| region.as_str().to_owned()),
         source_ip: arguments.source_ip.clone(),
         now: Some(now.to_string()),
         ..Subject::default()
     };
+    if let Some((field, problem)) = subject.fault() {
+        tell(format_args!("--{} {problem}", field.replace('_', "-")))?;
+        return Ok(UNREADABLE);
+    }
+    let Some(documents) = read_documents(&arguments.files, arguments.json, out)? else { return Ok(UNREADABLE) };
     let report = check(&documents, &subject);
     if arguments.json {
-        writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
+        writeln!(out, "{}", serde_json::to_string_pretty(&Answer::new(&report, &documents))?)?;
     } else {
         let paint = Paint::new();
         for (file, document) in arguments.files.iter().zip(&documents) {
@@ -51,7 +55,7 @@ fn print_report(report: &Report, paint: Paint, out: &mut dyn Write) -> io::Resul
         Verdict::Insufficient => (Tone::Bad, "something that is needed is missing"),
         Verdict::Overprivileged => (Tone::Bad, "more than a key may be able to do"),
     };
-    writeln!(out, "{}: {meaning}", paint.paint(tone, report.verdict.name()))?;
+    writeln!(out, "{}: {meaning}", paint.paint(tone, report.verdict.as_str()))?;
     let assumed = if report.subject.assumed.is_empty() {
         String::new()
     } else {
@@ -69,6 +73,10 @@ fn print_report(report: &Report, paint: Paint, out: &mut dyn Write) -> io::Resul
         }
     }
     print_findings("Findings", &report.findings, paint, out)?;
+    if report.findings_omitted > 0 {
+        let rest = format!("and {} more; mend these and check again", report.findings_omitted);
+        writeln!(out, "  {}", paint.paint(Tone::Quiet, &rest))?;
+    }
     print_findings("To know", &report.notices, paint, out)
 }
 
@@ -86,7 +94,7 @@ fn print_findings(title: &str, findings: &[Finding], paint: Paint, out: &mut dyn
         writeln!(
             out,
             "  {} {}",
-            paint.paint(tone, &format!("{:8}", finding.severity.name())),
+            paint.paint(tone, &format!("{:8}", finding.severity.as_str())),
             printable(&finding.explanation)
         )?;
         if !finding.also.is_empty() {

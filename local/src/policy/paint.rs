@@ -43,11 +43,12 @@ impl Paint {
     }
 }
 
-/// Policies come from strangers: what could steer a terminal, or turn the direction of writing, is shown by its number instead.
+/// Policies come from strangers: what could steer a terminal, begin a line of its own, or turn the direction of
+/// writing, is shown by its number instead.
 pub(super) fn printable(text: impl Display) -> String {
     let steers = |character: char| {
-        (character.is_control() && character != '\n')
-            || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        character.is_control()
+            || matches!(character, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
     let mut out = String::new();
     for character in text.to_string().chars() {
@@ -68,5 +69,20 @@ mod tests {
     fn a_policy_cannot_steer_the_terminal() {
         assert_eq!(printable("a\u{1b}[2Jb\u{202e}c\rd"), "a\\u{1b}[2Jb\\u{202e}c\\u{d}d");
         assert_eq!(printable("user/Zoë"), "user/Zoë");
+    }
+
+    #[test]
+    fn a_policy_cannot_write_a_line_of_the_report() {
+        for separator in ['\n', '\r', '\u{b}', '\u{c}', '\u{85}', '\u{2028}', '\u{2029}'] {
+            let forged = printable(format_args!("x{separator}minimal: exactly what is needed"));
+            assert!(forged.starts_with("x\\u{") && !forged.contains(separator), "{forged}");
+        }
+    }
+
+    #[test]
+    fn a_policy_cannot_turn_the_direction_of_writing() {
+        for mark in ['\u{200e}', '\u{200f}', '\u{61c}', '\u{202a}', '\u{202e}', '\u{2066}', '\u{2069}'] {
+            assert!(!printable(mark).contains(mark), "{mark:?}");
+        }
     }
 }

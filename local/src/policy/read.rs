@@ -1,5 +1,6 @@
 //! Files and arguments.
 
+use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -9,50 +10,67 @@ use serde::Serialize;
 
 use super::paint::printable;
 
-/// A file that is no policy.
+/// What is wrong with one of the files.
 #[derive(Serialize)]
-struct Refusal<'f> {
+struct Fault {
     file: String,
-    problems: &'f [Problem],
+    /// Index of the file, counted from 0.
+    document: usize,
+    #[serde(flatten)]
+    what: What,
 }
 
-/// Reads all documents, or tells on `out` (`json`) or standard error why not.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum What {
+    Unreadable { message: String },
+    Malformed(Problem),
+}
+
+/// Reads all documents, or tells on standard error why not, and with `json` as one object on `out`.
 pub(super) fn read_documents(files: &[PathBuf], json: bool, out: &mut dyn Write) -> io::Result<Option<Vec<Document>>> {
     let mut documents = Vec::new();
-    let mut sound = true;
-    for file in files {
-        let Some(text) = read_file(file, MAX_BYTES)? else {
-            sound = false;
-            continue;
-        };
-        match Document::parse(&text) {
-            Ok(document) => documents.push(document),
+    let mut problems = Vec::new();
+    for (document, path) in files.iter().enumerate() {
+        let file = path.display().to_string();
+        match read_file(path, MAX_BYTES).map(Document::parse) {
+            Ok(Ok(read)) => documents.push(read),
+            Ok(Err(error)) => problems.extend(error.problems().iter().map(|problem| Fault {
+                file: file.clone(),
+                document,
+                what: What::Malformed(problem.clone()),
+            })),
             Err(error) => {
-                sound = false;
-                let refusal = Refusal { file: file.display().to_string(), problems: error.problems() };
-                if json {
-                    writeln!(out, "{}", serde_json::to_string_pretty(&refusal)?)?;
-                }
-                for problem in error.problems() {
-                    writeln!(io::stderr(), "{}", printable(format_args!("{}: {problem}", file.display())))?;
-                }
+                problems.push(Fault { file, document, what: What::Unreadable { message: error.to_string() } });
             }
         }
     }
-    Ok(sound.then_some(documents))
-}
-
-/// Reads a file, but not much more than `limit` bytes of it: what is longer is refused for its size by whoever reads it.
-pub(super) fn read_file(file: &Path, limit: usize) -> io::Result<Option<Vec<u8>>> {
-    let mut text = Vec::new();
-    let read = File::open(file).and_then(|open| open.take(limit as u64 + 1).read_to_end(&mut text));
-    match read {
-        Ok(_) => Ok(Some(text)),
-        Err(error) => {
-            writeln!(io::stderr(), "{}: {error}", file.display())?;
-            Ok(None)
+    if problems.is_empty() {
+        return Ok(Some(documents));
+    }
+    for Fault { file, what, .. } in &problems {
+        match what {
+            What::Unreadable { message } => tell(format_args!("{file}: {message}"))?,
+            What::Malformed(problem) => tell(format_args!("{file}: {problem}"))?,
         }
     }
+    if json {
+        writeln!(out, "{}", serde_json::to_string_pretty(&serde_json::json!({ "problems": problems }))?)?;
+    }
+    Ok(None)
+}
+
+/// Reads a file, but not much more than `limit` bytes of it: what is longer is refused for its size by whoever reads
+/// it.
+pub(super) fn read_file(file: &Path, limit: usize) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    File::open(file)?.take(limit as u64 + 1).read_to_end(&mut text)?;
+    Ok(text)
+}
+
+/// Writes a line to standard error, where no text from a file can steer the terminal.
+pub(super) fn tell(line: impl Display) -> io::Result<()> {
+    writeln!(io::stderr(), "{}", printable(line))
 }
 
 /// Splits `key=value`.

@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 
 use divan::{AllocProfiler, Bencher, black_box};
-use policy::{Document, Subject, check, classic, hardened};
+use policy::{Document, MAX_CHARACTERS, Subject, check, classic, hardened};
 
 #[global_allocator]
 static ALLOCATOR: AllocProfiler = AllocProfiler::system();
@@ -46,9 +46,15 @@ fn adversarial_wildcards(bencher: Bencher, kind: &str) {
     bencher.bench(|| read_and_check(black_box(&texts)));
 }
 
-#[divan::bench(args = ["distinct services", "everything on distinct buckets", "denies against allows"])]
+#[divan::bench(args = ["distinct services", "everything on distinct buckets", "denies against allows", "distinct roles", "letters on distinct roles"])]
 fn ten_documents_of_fifty_statements(bencher: Bencher, kind: &str) {
-    let texts: Vec<String> = (0..10).map(|document| fifty_statements(kind, document)).collect();
+    let texts: Vec<String> = (0..10).map(|document| statements(kind, document, 50)).collect();
+    bencher.bench(|| read_and_check(black_box(&texts)));
+}
+
+#[divan::bench(args = ["letters against digits", "distinct roles", "letters on distinct roles", "own names"], sample_count = 10)]
+fn forty_full_documents(bencher: Bencher, kind: &str) {
+    let texts: Vec<String> = (0..40).map(|document| full_document(kind, document)).collect();
     bencher.bench(|| read_and_check(black_box(&texts)));
 }
 
@@ -123,22 +129,47 @@ fn adversarial(kind: &str) -> String {
     }
 }
 
-fn fifty_statements(kind: &str, document: usize) -> String {
+/// As many statements as a document may hold.
+fn full_document(kind: &str, document: usize) -> String {
+    (1..)
+        .map(|count| statements(kind, document, count))
+        .take_while(|text| text.len() <= MAX_CHARACTERS)
+        .last()
+        .unwrap_or_default()
+}
+
+fn statements(kind: &str, document: usize, count: usize) -> String {
     const SERVICES: [&str; 10] = ["s3", "sns", "sqs", "kms", "ec2", "ecs", "ses", "lambda", "dynamodb", "logs"];
-    let statements: Vec<String> = (0..50)
-        .map(|number| match kind {
-            "distinct services" => statement(
-                "Allow",
-                &format!("\"{}:G*{number}\"", SERVICES[document]),
-                &format!("\"arn:aws:{}:::r{number}/*\"", SERVICES[document]),
-            ),
-            "everything on distinct buckets" => {
-                statement("Allow", "\"*\"", &format!("\"arn:aws:s3:::b{document}-{number}/*\""))
+    let statements: Vec<String> = (0..count)
+        .map(|number| {
+            let place = format!("{document}x{number}");
+            match kind {
+                "distinct services" => statement(
+                    "Allow",
+                    &format!("\"{}:G*{number}\"", SERVICES[document]),
+                    &format!("\"arn:aws:{}:::r{number}/*\"", SERVICES[document]),
+                ),
+                "everything on distinct buckets" => {
+                    statement("Allow", "\"*\"", &format!("\"arn:aws:s3:::b{place}/*\""))
+                }
+                "distinct roles" => {
+                    statement("Allow", "\"sts:AssumeRole\"", &format!("\"arn:aws:iam::*:role/{place}\""))
+                }
+                "letters on distinct roles" => {
+                    statement("Allow", "\"sts:*a\",\"sts:*e\",\"iam:*e*\",\"s3:*\"", &format!("\"arn:aws:*:{place}*\""))
+                }
+                "own names" => statement("Allow", "\"*\"", &format!("\"arn:aws:*:*:*:user/${{aws:username}}{place}\"")),
+                "letters against digits" if number % 2 == 0 => statement(
+                    "Allow",
+                    &format!("\"iam:*a{}*b\"", document % 10),
+                    &format!("\"arn:aws:iam::*:user/*{place}*\""),
+                ),
+                "letters against digits" => {
+                    statement("Deny", &format!("\"iam:*{document}\""), &format!("\"arn:aws:iam::*:user/{place}*\""))
+                }
+                _ if number % 2 == 0 => statement("Allow", "\"iam:*\"", &format!("\"arn:aws:iam::*:*/u{place}*\"")),
+                _ => statement("Deny", "\"iam:*\"", &format!("\"arn:aws:iam::*:*/u{document}x{}*\"", number - 1)),
             }
-            _ if number % 2 == 0 => {
-                statement("Allow", "\"iam:*\"", &format!("\"arn:aws:iam::*:*/u{document}x{number}*\""))
-            }
-            _ => statement("Deny", "\"iam:*\"", &format!("\"arn:aws:iam::*:*/u{document}x{}*\"", number - 1)),
         })
         .collect();
     policy_of(&statements)

@@ -2,9 +2,9 @@
 
 use crate::glob::Glob;
 
-/// A pattern of `Action` or `NotAction`. Service prefix and name are compared without case (AWS: IAM user guide, "IAM JSON policy
-/// elements: Action").
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+/// A pattern of `Action` or `NotAction`. Service prefix and name are compared without case (AWS: IAM user guide, "IAM
+/// JSON policy elements: Action").
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ActionPattern {
     raw: String,
     /// In lower case; `None` is any service.
@@ -17,8 +17,8 @@ impl ActionPattern {
     /// Reads `*`, `service:name` or `*:name`.
     ///
     /// # Errors
-    /// What is wrong and what to do. IAM's answers are recorded in moto's test vectors ("Actions/Conditions must be prefaced by a vendor",
-    /// "can contain only one colon", "Vendor s* is not valid").
+    /// What is wrong and what to do. IAM's answers are recorded in moto's test vectors ("Actions/Conditions must be
+    /// prefaced by a vendor", "can contain only one colon", "Vendor s* is not valid").
     pub(crate) fn parse(raw: &str) -> Result<Self, (String, String)> {
         let fault = |message: String, remedy: &str| Err((message, remedy.to_owned()));
         if raw == "*" {

@@ -1,5 +1,6 @@
 //! Resource patterns: `*`, ARNs with wildcards and variables, and the short ARNs that IAM completes.
 
+use crate::budget::Budget;
 use crate::context::Context;
 use crate::glob::{Glob, Token};
 use crate::problem::Level;
@@ -9,8 +10,9 @@ use crate::variable::{Filled, Piece, Template};
 /// Fields before the resource: `arn`, partition, service, region, account.
 const HEAD: usize = 5;
 
-/// A pattern of `Resource` or `NotResource`, compared with case (AWS: IAM user guide, "IAM JSON policy elements: Resource").
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+/// A pattern of `Resource` or `NotResource`, compared with case (AWS: IAM user guide, "IAM JSON policy elements:
+/// Resource").
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ResourcePattern {
     raw: String,
     template: Template,
@@ -19,7 +21,7 @@ pub(crate) struct ResourcePattern {
 }
 
 /// How far a star reaches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reach {
     /// As AWS documents it: within its segment, and beyond colons when it is the segment's last character.
     Documented,
@@ -28,7 +30,7 @@ pub(crate) enum Reach {
 }
 
 /// A resource pattern with its variables replaced.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Scope {
     /// The variables are known.
     Exact(Glob),
@@ -39,10 +41,10 @@ pub(crate) enum Scope {
 }
 
 impl Scope {
-    pub(crate) fn matches(&self, resource: &str) -> Truth {
+    pub(crate) fn matches(&self, resource: &str, budget: &Budget) -> Truth {
         match self {
-            Self::Exact(glob) => glob.matches(resource).into(),
-            Self::AtMost(glob) if glob.matches(resource) => Truth::Unknown,
+            Self::Exact(glob) => budget.matches(glob, resource).into(),
+            Self::AtMost(glob) if budget.matches(glob, resource) => Truth::Unknown,
             Self::AtMost(_) | Self::Nothing => Truth::False,
         }
     }
@@ -68,6 +70,16 @@ impl ResourcePattern {
         self.raw == "*"
     }
 
+    /// The partition, if the pattern names one.
+    pub(crate) fn partition(&self) -> Option<&str> {
+        self.raw.split(':').nth(1).filter(|partition| !partition.contains(['*', '?', '$']))
+    }
+
+    /// What it costs to make the [`Scope`], in nanoseconds.
+    pub(crate) fn effort(&self) -> usize {
+        if self.fixed.is_some() || self.is_everything() { 20 } else { 20 * self.template.size() }
+    }
+
     /// Replaces the variables and completes a short ARN with `*`, as IAM does (`arn:aws:iam` is `arn:aws:iam:*:*:*`).
     pub(crate) fn scope(&self, context: &Context, reach: Reach) -> Scope {
         if self.is_everything() {
@@ -89,7 +101,8 @@ pub(crate) fn condition_glob(pieces: &[Piece]) -> Glob {
     if pieces == [Piece::Many] { Glob::anything() } else { to_glob(pieces, Reach::Segments, false) }
 }
 
-/// The pattern of a resource type: `${Partition}` is given, other variables are stars; `colons` says whether names may hold a colon.
+/// The pattern of a resource type: `${Partition}` is given, other variables are stars; `colons` says whether names may
+/// hold a colon.
 pub(crate) fn type_glob(arn: &str, partition: &str, colons: bool) -> Glob {
     let mut tokens = Vec::new();
     let mut rest = arn;
@@ -138,8 +151,8 @@ fn to_glob(pieces: &[Piece], reach: Reach, complete: bool) -> Glob {
 const PARTITIONS: [&str; 8] =
     ["aws", "aws-cn", "aws-us-gov", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f", "aws-eusc"];
 
-/// What the resource part of an IAM ARN may start with. The message of IAM's refusal lists them (recorded in moto's test vectors); the
-/// last ones are newer (AWS: Service Authorization Reference, IAM).
+/// What the resource part of an IAM ARN may start with. The message of IAM's refusal lists them (recorded in moto's
+/// test vectors); the last ones are newer (AWS: Service Authorization Reference, IAM).
 const IAM_PATHS: [&str; 17] = [
     "user/",
     "federated-user/",
@@ -241,7 +254,8 @@ pub(crate) fn fault(raw: &str, template: &Template) -> Option<(Level, String, St
     None
 }
 
-/// Nothing, twelve digits, something with wildcards, or a name of AWS's own (`arn:aws:iam::aws:policy/…`, `arn:aws:iam::cloudfront:user/…`).
+/// Nothing, twelve digits, something with wildcards, or a name of AWS's own (`arn:aws:iam::aws:policy/…`,
+/// `arn:aws:iam::cloudfront:user/…`).
 fn names_account(account: &str) -> bool {
     account.is_empty()
         || account.contains(['*', '?'])

@@ -1,7 +1,8 @@
 //! Case files: one JSON object a line, of three kinds that are told apart by their fields.
 //!
-//! Evaluation (`policies`, `action`, `resource`, `context`, `expected`), verdict (`policy`, `verdict`, `missing`, `excess`), and raw documents
-//! (`document`, `valid`). Other fields are for readers, and of a verdict case `missing` and `excess` are only compared if they are there.
+//! Evaluation (`policies`, `action`, `resource`, `context`, `expected`), verdict (`policy`, `verdict`, `missing`,
+//! `excess`), and raw documents (`document`, `valid`). Other fields are for readers, and of a verdict case `missing`
+//! and `excess` are only compared if they are there.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -9,17 +10,16 @@ use std::fmt;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::action::{ActionPattern, split_action};
 use crate::context::Context;
 use crate::document::{Document, MAX_BYTES};
 use crate::evaluate::{Request, evaluate};
 use crate::finding::Witness;
 use crate::problem::{Level, ParseError};
 use crate::subject::Subject;
-use crate::verdict::{Report, check, is_excess};
+use crate::verdict::{check, is_excess};
 
 /// What a line of a case file says, and what became of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CaseOutcome {
     /// The case's own name.
     pub id: String,
@@ -28,7 +28,7 @@ pub struct CaseOutcome {
 }
 
 /// A case that did not come out as it should.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// What the case says.
     pub expected: String,
@@ -58,16 +58,14 @@ struct Row {
     valid: Option<bool>,
 }
 
-/// Runs all cases of a file, in order; empty lines are skipped. A line that is no case is a case that fails: one bad line must neither pass
-/// unnoticed nor hide the others.
-#[must_use]
+/// Runs all cases of a file, in order; empty lines are skipped. A line that is no case is a case that fails: one bad
+/// line must neither pass unnoticed nor hide the others.
 pub fn run_cases(text: &str) -> Vec<CaseOutcome> {
     let lines = text.trim_start_matches('\u{feff}').lines().enumerate();
     lines.filter(|(_, line)| !line.trim().is_empty()).map(|(index, line)| run_line(index + 1, line)).collect()
 }
 
 /// The user that verdict cases are about.
-#[must_use]
 pub fn fixture() -> Subject {
     let some = |text: &str| Some(text.to_owned());
     Subject {
@@ -117,14 +115,15 @@ fn run_evaluation(
     let nothing = Context::new();
     let context = context.unwrap_or(&nothing);
     let got = match policies.iter().map(|policy| read(policy)).collect::<Result<Vec<_>, _>>() {
-        Ok(documents) => evaluate(&documents, &Request { action, resource, context }).outcome.name().to_owned(),
+        Ok(documents) => evaluate(&documents, &Request { action, resource, context }).outcome.as_str().to_owned(),
         Err(error) => format!("unreadable: {error}"),
     };
     differ(expected, got)
 }
 
-/// Compares the verdict, the names of the missing actions as a set, and the witnesses of the case: each must be excess and be covered by a
-/// finding. There are countless other witnesses, so only a case with an empty list of them says that there are no more.
+/// Compares the verdict, the names of the missing actions as a set, and the witnesses of the case: each must be excess
+/// and be covered by a finding. There are countless other witnesses, so only a case with an empty list of them says
+/// that there are no more.
 fn run_verdict(
     policy: &RawValue,
     verdict: &str,
@@ -138,13 +137,14 @@ fn run_verdict(
     let subject = fixture();
     let report = check(&documents, &subject);
     let is_found = |witness: &&Witness| {
-        is_excess(&documents, &subject, &witness.action, &witness.resource) && is_covered(&report, &witness.action)
+        is_excess(&documents, &subject, &witness.action, &witness.resource)
+            && report.findings.iter().any(|finding| finding.covers(&witness.action))
     };
     let found: Option<Vec<Witness>> = excess.map(|excess| match excess {
         [] => report.excess().collect(),
         witnesses => witnesses.iter().filter(is_found).cloned().collect(),
     });
-    let got = describe(report.verdict.name(), missing.map(|_| report.missing.as_slice()), found.as_deref());
+    let got = describe(report.verdict.as_str(), missing.map(|_| report.missing.as_slice()), found.as_deref());
     differ(&describe(verdict, missing, excess), got)
 }
 
@@ -160,15 +160,6 @@ fn describe(verdict: &str, missing: Option<&[String]>, excess: Option<&[Witness]
         text += &format!(", excess {excess:?}");
     }
     text
-}
-
-/// Whether a finding blames a pattern that covers the action.
-fn is_covered(report: &Report, action: &str) -> bool {
-    let (service, name) = split_action(action);
-    report.findings.iter().filter(|finding| finding.is_excess()).any(|finding| match &finding.pattern {
-        Some(pattern) => ActionPattern::parse(pattern).is_ok_and(|pattern| pattern.matches(&service, &name)),
-        None => true,
-    })
 }
 
 /// A document is valid if IAM takes it and Access Analyzer has nothing against it; a suggestion is nothing.

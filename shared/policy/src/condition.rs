@@ -1,7 +1,7 @@
 //! Conditions: what a statement asks of the request context.
 //!
-//! AWS: IAM user guide, "IAM JSON policy elements: Condition operators", "Conditions with multiple context keys or values",
-//! "Single-valued vs. multivalued context keys".
+//! AWS: IAM user guide, "IAM JSON policy elements: Condition operators", "Conditions with multiple context keys or
+//! values", "Single-valued vs. multivalued context keys".
 
 mod binary;
 mod date;
@@ -9,14 +9,17 @@ mod network;
 mod number;
 mod operator;
 
+use std::collections::BTreeSet;
+
+pub(crate) use self::date::Instant;
 pub use self::operator::{Operator, Qualifier};
 
 use self::binary::decode_base64;
-use self::date::Instant;
 use self::network::Network;
 use self::number::Decimal;
 use self::operator::Comparison;
 use crate::arn::condition_glob;
+use crate::budget::Budget;
 use crate::context::{Context, Known};
 use crate::glob::{Glob, Token};
 use crate::problem::{Class, Level};
@@ -24,11 +27,20 @@ use crate::truth::Truth;
 use crate::variable::{Filled, Piece, Template};
 
 /// One operator applied to one key: `"StringEquals": {"aws:username": ["a", "b"]}`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Condition {
     operator: Operator,
     key: String,
     values: Vec<(String, Template)>,
+}
+
+/// Equal for conditions that ask the same: keys are compared without case, and values are a set.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Fingerprint {
+    operator: Operator,
+    key: String,
+    values: BTreeSet<String>,
+    variables: bool,
 }
 
 impl Condition {
@@ -37,13 +49,11 @@ impl Condition {
     }
 
     /// The operator with its qualifier and suffix.
-    #[must_use]
     pub const fn operator(&self) -> Operator {
         self.operator
     }
 
     /// The context key as written; keys are compared without case.
-    #[must_use]
     pub fn key(&self) -> &str {
         &self.key
     }
@@ -53,16 +63,19 @@ impl Condition {
         self.values.iter().map(|(raw, _)| raw.as_str())
     }
 
-    /// One text for all conditions that mean the same: key in lower case, values in order and once.
-    pub(crate) fn fingerprint(&self, variables: bool) -> String {
-        let mut values: Vec<&str> = self.values().collect();
-        values.sort_unstable();
-        values.dedup();
-        format!("{}\u{0}{}\u{0}{variables}\u{0}{}", self.operator, self.key.to_ascii_lowercase(), values.join("\u{0}"))
+    /// What the condition asks; `variables` is whether its document has any.
+    pub(crate) fn fingerprint(&self, variables: bool) -> Fingerprint {
+        Fingerprint {
+            operator: self.operator,
+            key: self.key.to_ascii_lowercase(),
+            values: self.values().map(str::to_owned).collect(),
+            variables,
+        }
     }
 
     /// Whether the condition holds in this context.
-    pub(crate) fn holds(&self, context: &Context) -> Truth {
+    pub(crate) fn holds(&self, context: &Context, budget: &Budget) -> Truth {
+        budget.charge(100);
         let known = context.look_up(&self.key);
         if self.operator.test.comparison == Comparison::Null {
             return self.holds_null(&known);
@@ -75,7 +88,7 @@ impl Condition {
         };
         // "A null data set, such as an empty string": the same as no values.
         let is_null = values.iter().all(String::is_empty);
-        let fits = values.iter().map(|value| self.accepts(value, context));
+        let fits = values.iter().map(|value| self.accepts(value, context, budget));
         match self.operator.qualifier {
             Some(Qualifier::ForAllValues) if is_null => Truth::True,
             Some(Qualifier::ForAnyValue) if is_null => Truth::False,
@@ -106,7 +119,8 @@ impl Condition {
         }
     }
 
-    /// `Null: true` asks that the key is absent; an empty set counts as absent ("the key exists and its value is not null").
+    /// `Null: true` asks that the key is absent; an empty set counts as absent ("the key exists and its value is not
+    /// null").
     fn holds_null(&self, known: &Known) -> Truth {
         if self.operator.is_qualified_null() {
             return self.operator.is_always_true().into();
@@ -121,26 +135,30 @@ impl Condition {
     }
 
     /// Whether one value of the request fits: one of ours, or with a negated operator none of them.
-    fn accepts(&self, value: &str, context: &Context) -> Truth {
-        let any = Truth::any(self.values.iter().map(|(raw, template)| self.compare(raw, template, value, context)));
+    fn accepts(&self, value: &str, context: &Context, budget: &Budget) -> Truth {
+        let compare = |(raw, template): &(String, Template)| {
+            budget.charge(50 + 20 * template.size());
+            self.compare(raw, template, value, context, budget)
+        };
+        let any = Truth::any(self.values.iter().map(compare));
         if self.operator.test.negated { any.not() } else { any }
     }
 
     /// Compares one value of the policy with one of the request, without the negation.
-    fn compare(&self, raw: &str, template: &Template, value: &str, context: &Context) -> Truth {
+    fn compare(&self, raw: &str, template: &Template, value: &str, context: &Context, budget: &Budget) -> Truth {
         match self.operator.test.comparison {
             Comparison::StringEquals => {
-                compare_pieces(&template.fill(context), value, |pieces, value| to_text(pieces).matches(value))
+                compare_filled(&template.fill(context), |pieces| budget.matches(&to_text(pieces), value))
             }
-            Comparison::StringEqualsIgnoreCase => compare_pieces(&template.fill(context), value, |pieces, value| {
-                to_text(&pieces.iter().flat_map(|piece| lower(*piece)).collect::<Vec<_>>())
-                    .matches(&value.chars().flat_map(char::to_lowercase).collect::<String>())
+            Comparison::StringEqualsIgnoreCase => compare_filled(&template.fill(context), |pieces| {
+                let pieces: Vec<Piece> = pieces.iter().flat_map(|piece| lower(*piece)).collect();
+                budget.matches(&to_text(&pieces), &value.chars().flat_map(char::to_lowercase).collect::<String>())
             }),
             Comparison::StringLike => {
-                compare_pieces(&template.fill(context), value, |pieces, value| to_pattern(pieces).matches(value))
+                compare_filled(&template.fill(context), |pieces| budget.matches(&to_pattern(pieces), value))
             }
             Comparison::Arn => {
-                compare_pieces(&template.fill(context), value, |pieces, value| condition_glob(pieces).matches(value))
+                compare_filled(&template.fill(context), |pieces| budget.matches(&condition_glob(pieces), value))
             }
             Comparison::Numeric(order) => {
                 compare_parsed(Decimal::parse(value), Decimal::parse(raw), |left, right| order.holds(left.cmp(right)))
@@ -197,9 +215,9 @@ fn is_bool(text: &str) -> bool {
     text.eq_ignore_ascii_case("true") || text.eq_ignore_ascii_case("false")
 }
 
-fn compare_pieces(filled: &Filled, value: &str, fits: impl Fn(&[Piece], &str) -> bool) -> Truth {
+fn compare_filled(filled: &Filled, fits: impl Fn(&[Piece]) -> bool) -> Truth {
     match filled {
-        Filled::Exact(pieces) => fits(pieces, value).into(),
+        Filled::Exact(pieces) => fits(pieces).into(),
         Filled::Loose(_) => Truth::Unknown,
         Filled::Nothing => Truth::False,
     }

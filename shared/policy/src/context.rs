@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-/// The values of context keys. Names are compared without case (AWS: IAM user guide, "IAM JSON policy elements: Condition").
+/// The values of context keys. Names are compared without case (AWS: IAM user guide, "IAM JSON policy elements:
+/// Condition").
 ///
-/// A key that is not set is absent from the request, unless the context [is partial](Context::partial): then it is unknown, and
-/// whatever depends on it is neither true nor false.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// A key that is not set is absent from the request, unless the context [is partial](Context::partial): then it is
+/// unknown, and whatever depends on it is neither true nor false.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "BTreeMap<String, ContextValue>", into = "BTreeMap<String, ContextValue>")]
 pub struct Context {
     values: BTreeMap<String, ContextValue>,
@@ -17,7 +18,7 @@ pub struct Context {
 }
 
 /// What a key holds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum ContextValue {
     /// A single-valued key.
@@ -31,7 +32,7 @@ pub enum ContextValue {
 }
 
 /// What is known of one key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Known {
     One(String),
     Many(Vec<String>),
@@ -41,26 +42,22 @@ pub(crate) enum Known {
 
 impl Context {
     /// A complete and empty context: every key is absent.
-    #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
     /// A context of which only some keys are known; the others may hold anything or be absent.
-    #[must_use]
     pub fn partial() -> Self {
         Self { partial: true, ..Self::default() }
     }
 
     /// Sets a single-valued key.
-    #[must_use]
     pub fn with(mut self, key: &str, value: impl Into<String>) -> Self {
         self.insert(key, ContextValue::One(value.into()));
         self
     }
 
     /// Says that a key is certainly not in the request. Only needed in a partial context.
-    #[must_use]
     pub fn without(mut self, key: &str) -> Self {
         self.values.remove(&key.to_ascii_lowercase());
         self.absent.insert(key.to_ascii_lowercase());

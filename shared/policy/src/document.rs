@@ -12,15 +12,15 @@ use crate::condition::Condition;
 use crate::json::{Tree, line_and_column};
 use crate::problem::{Class, ParseError, Problem};
 
-/// The most characters of an identity policy, white space not counted: a managed policy's quota (AWS: "IAM and AWS STS quotas"). A user's
-/// inline policies have 2,048 together, a group's 5,120.
+/// The most characters of an identity policy, white space not counted: a managed policy's quota (AWS: "IAM and AWS STS
+/// quotas"). A user's inline policies have 2,048 together, a group's 5,120.
 pub const MAX_CHARACTERS: usize = 6_144;
 
 /// The most bytes that are looked at at all, white space included.
 pub const MAX_BYTES: usize = 1 << 18;
 
 /// A policy document that IAM would take, or that it took once.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Document {
     version: Version,
     id: Option<String>,
@@ -29,7 +29,7 @@ pub struct Document {
 }
 
 /// The version of the policy language.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
     /// No `Version`: read as [`Version::V2008`].
     Absent,
@@ -41,14 +41,13 @@ pub enum Version {
 
 impl Version {
     /// Whether `${…}` is a variable.
-    #[must_use]
     pub const fn has_variables(self) -> bool {
         matches!(self, Self::V2012)
     }
 }
 
 /// One statement.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Statement {
     pub(crate) sid: Option<String>,
     pub(crate) effect: Effect,
@@ -60,7 +59,7 @@ pub struct Statement {
 }
 
 /// What a statement does with the requests it matches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// Allows them, unless another statement denies them.
     Allow,
@@ -69,7 +68,7 @@ pub enum Effect {
 }
 
 /// A list of patterns, or (`NotAction`, `NotResource`) everything that none of them matches.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Selection<P> {
     pub(crate) inverted: bool,
     pub(crate) patterns: Vec<P>,
@@ -79,13 +78,14 @@ impl Document {
     /// Reads a policy document of at most [`MAX_CHARACTERS`].
     ///
     /// # Errors
-    /// Every problem that makes the text unusable, with place and remedy. What IAM takes although it is surely not meant so is in
-    /// [`Document::warnings`] instead.
+    /// Every problem that makes the text unusable, with place and remedy. What IAM takes although it is surely not
+    /// meant so is in [`Document::warnings`] instead.
     pub fn parse(text: impl AsRef<[u8]>) -> Result<Self, ParseError> {
         Self::parse_with_limit(text, MAX_CHARACTERS)
     }
 
-    /// Like [`Document::parse`], with another limit: AWS's own managed policies (`ReadOnlyAccess`) are longer than a customer's may be.
+    /// Like [`Document::parse`], with another limit: AWS's own managed policies (`ReadOnlyAccess`) are longer than a
+    /// customer's may be.
     ///
     /// # Errors
     /// As [`Document::parse`]; more than [`MAX_BYTES`] are refused whatever the limit.
@@ -108,19 +108,17 @@ impl Document {
     }
 
     /// The `Version` element.
-    #[must_use]
     pub const fn version(&self) -> Version {
         self.version
     }
 
     /// The statements, at least one, in the order of the text.
-    #[must_use]
     pub fn statements(&self) -> &[Statement] {
         &self.statements
     }
 
-    /// What IAM Access Analyzer would warn of, or suggest to write otherwise: the document is usable but does not mean what it seems to.
-    #[must_use]
+    /// What IAM Access Analyzer would warn of, or suggest to write otherwise: the document is usable but does not mean
+    /// what it seems to.
     pub fn warnings(&self) -> &[Problem] {
         &self.warnings
     }
@@ -128,25 +126,21 @@ impl Document {
 
 impl Statement {
     /// The `Sid`, if there is one and it is not empty.
-    #[must_use]
     pub fn sid(&self) -> Option<&str> {
         self.sid.as_deref().filter(|sid| !sid.is_empty())
     }
 
     /// Allow or deny.
-    #[must_use]
     pub const fn effect(&self) -> Effect {
         self.effect
     }
 
     /// The line on which the statement begins, counted from 1.
-    #[must_use]
     pub const fn line(&self) -> usize {
         self.line
     }
 
     /// All conditions must hold for the statement to apply.
-    #[must_use]
     pub fn conditions(&self) -> &[Condition] {
         &self.conditions
     }
@@ -157,7 +151,6 @@ impl Statement {
     }
 
     /// Whether the statement has `NotAction`.
-    #[must_use]
     pub const fn excludes_actions(&self) -> bool {
         self.actions.inverted
     }
@@ -168,7 +161,6 @@ impl Statement {
     }
 
     /// Whether the statement has `NotResource`.
-    #[must_use]
     pub const fn excludes_resources(&self) -> bool {
         self.resources.inverted
     }

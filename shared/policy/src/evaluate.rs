@@ -1,20 +1,22 @@
 //! Does a set of policies allow a request, and which statement decides?
 //!
-//! AWS: IAM user guide, "Policy evaluation logic": an explicit deny wins, then an allow, otherwise the request is denied implicitly.
+//! AWS: IAM user guide, "Policy evaluation logic": an explicit deny wins, then an allow, otherwise the request is
+//! denied implicitly.
 
 use std::fmt;
 
 use serde::Serialize;
 
 use crate::action::split_action;
-use crate::arn::Reach;
+use crate::arn::{Reach, ResourcePattern};
+use crate::budget::Budget;
 use crate::condition::Condition;
 use crate::context::Context;
 use crate::document::{Document, Effect, Statement};
 use crate::truth::Truth;
 
 /// What somebody asks of AWS.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub struct Request<'r> {
     /// Service and action, `ses:SendEmail`, in any case.
     pub action: &'r str,
@@ -25,7 +27,7 @@ pub struct Request<'r> {
 }
 
 /// The answer, and who gave it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Decision {
     /// What AWS would answer.
     pub outcome: Outcome,
@@ -37,7 +39,7 @@ pub struct Decision {
 }
 
 /// Allowed or denied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Outcome {
     /// A statement allows it and none denies it.
@@ -50,8 +52,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// The name used in case files and by IAM's policy simulator.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Allow => "allow",
             Self::ImplicitDeny => "implicitDeny",
@@ -61,7 +62,7 @@ impl Outcome {
 }
 
 /// A statement, by its place.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct StatementRef {
     /// Index of the document, counted from 0.
     pub document: usize,
@@ -91,7 +92,7 @@ impl fmt::Display for StatementRef {
 }
 
 /// One statement's part in a decision.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Considered {
     /// Which statement.
     pub statement: StatementRef,
@@ -104,7 +105,7 @@ pub struct Considered {
 }
 
 /// Whether a statement applies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Applies {
     /// It does.
@@ -115,25 +116,18 @@ pub enum Applies {
     Unknown,
 }
 
-/// Decides a request as IAM would for a principal with these identity policies (and no boundary, session or organization policy).
+/// Decides a request as IAM would for a principal with these identity policies (and no boundary, session or
+/// organization policy).
 ///
-/// In a [partial](Context::partial) context the answer is the lower bound: an allow that cannot be proven is none, a deny that cannot be
-/// excluded counts.
-#[must_use]
+/// In a [partial](Context::partial) context the answer is the lower bound: an allow that cannot be proven is none, a
+/// deny that cannot be excluded counts.
 pub fn evaluate(documents: &[Document], request: &Request<'_>) -> Decision {
-    let (service, name) = split_action(request.action);
+    let (asked, budget) = (Asked::new(request), Budget::unlimited());
     let mut considered = Vec::new();
-    let (mut allow, mut deny) = (None, None);
     for (document, statement, text) in all_statements(documents) {
-        let (truth, reason) = explain(text, &service, &name, request);
-        let reference = StatementRef::new(document, statement, text);
-        match text.effect() {
-            Effect::Allow if truth == Truth::True => allow = allow.or_else(|| Some(reference.clone())),
-            Effect::Deny if truth != Truth::False => deny = deny.or_else(|| Some(reference.clone())),
-            _ => {}
-        }
+        let (truth, reason) = explain(text, &asked, &budget);
         considered.push(Considered {
-            statement: reference,
+            statement: StatementRef::new(document, statement, text),
             effect: if text.effect() == Effect::Allow { "Allow" } else { "Deny" },
             applies: match truth {
                 Truth::True => Applies::Yes,
@@ -143,93 +137,130 @@ pub fn evaluate(documents: &[Document], request: &Request<'_>) -> Decision {
             reason,
         });
     }
-    let (outcome, by) = match (deny, allow) {
-        (Some(deny), _) => (Outcome::ExplicitDeny, Some(deny)),
-        (None, Some(allow)) => (Outcome::Allow, Some(allow)),
-        (None, None) => (Outcome::ImplicitDeny, None),
-    };
+    let (outcome, by) = decide(documents, &asked, &budget);
+    let by = by.map(|(document, statement, text)| StatementRef::new(document, statement, text));
     Decision { outcome, by, considered }
 }
 
-/// The upper bound: whether the policies allow the request in some context that agrees with `request.context`, taking every condition
-/// of an allow as met and every condition of a deny as not met.
+/// The upper bound: whether the policies allow the request in some context that agrees with `request.context`, taking
+/// every condition of an allow as met and every condition of a deny as not met.
 ///
-/// This is what [findings](crate::Finding) are made of, and how their witnesses are confirmed.
-#[must_use]
+/// Only here does a conditional deny never count. [`check`](crate::check()) lets one count against an allow under the
+/// same conditions.
 pub fn may_allow(documents: &[Document], request: &Request<'_>) -> bool {
-    let (service, name) = split_action(request.action);
-    let applies = |statement: &Statement, at_least: Truth| {
-        let resource = || matches_resource(statement, request.resource, request.context);
-        matches_action(statement, &service, &name)
-            && matches!((resource(), at_least), (Truth::True, _) | (Truth::Unknown, Truth::Unknown))
-    };
-    let of = |effect: Effect| {
-        all_statements(documents)
-            .map(|(_, _, statement)| statement)
-            .filter(move |statement| statement.effect() == effect)
-    };
-    of(Effect::Allow).any(|statement| applies(statement, Truth::Unknown))
-        && !of(Effect::Deny).any(|statement| statement.conditions().is_empty() && applies(statement, Truth::True))
+    may_allow_within(documents, &Asked::new(request), &Budget::unlimited())
 }
 
-pub(crate) fn all_statements(documents: &[Document]) -> impl Iterator<Item = (usize, usize, &Statement)> {
+/// [`may_allow`] within a budget.
+pub(crate) fn may_allow_within(documents: &[Document], asked: &Asked<'_>, budget: &Budget) -> bool {
+    let statements = || all_statements(documents).map(|(_, _, statement)| statement);
+    statements().any(|statement| may_grant(statement, asked, budget))
+        && !statements().any(|statement| surely_refuses(statement, asked, budget))
+}
+
+/// Whether the statement allows the request, if its conditions hold.
+pub(crate) fn may_grant(statement: &Statement, asked: &Asked<'_>, budget: &Budget) -> bool {
+    statement.effect() == Effect::Allow
+        && matches_action(statement, asked, budget)
+        && matches_resource(statement, asked, budget) != Truth::False
+}
+
+/// Whether the statement denies the request whatever holds.
+pub(crate) fn surely_refuses(statement: &Statement, asked: &Asked<'_>, budget: &Budget) -> bool {
+    statement.effect() == Effect::Deny
+        && statement.conditions().is_empty()
+        && matches_action(statement, asked, budget)
+        && matches_resource(statement, asked, budget) == Truth::True
+}
+
+/// A statement and the indices of its document and of itself.
+pub(crate) type Found<'d> = (usize, usize, &'d Statement);
+
+pub(crate) fn all_statements(documents: &[Document]) -> impl Iterator<Item = Found<'_>> {
     documents.iter().enumerate().flat_map(|(document, text)| {
         text.statements().iter().enumerate().map(move |(index, statement)| (document, index, statement))
     })
 }
 
-/// Whether the lower-case action is selected by the statement's `Action` or `NotAction`.
-pub(crate) fn matches_action(statement: &Statement, service: &str, name: &str) -> bool {
-    statement.actions.patterns.iter().any(|pattern| pattern.matches(service, name)) != statement.actions.inverted
+/// A request with its action split, once for all statements.
+pub(crate) struct Asked<'r> {
+    request: &'r Request<'r>,
+    service: String,
+    name: String,
 }
 
-fn matches_resource(statement: &Statement, resource: &str, context: &Context) -> Truth {
-    let patterns = &statement.resources.patterns;
-    let any = Truth::any(patterns.iter().map(|pattern| pattern.scope(context, Reach::Documented).matches(resource)));
-    if statement.resources.inverted { any.not() } else { any }
+impl<'r> Asked<'r> {
+    pub(crate) fn new(request: &'r Request<'r>) -> Self {
+        let (service, name) = split_action(request.action);
+        Self { request, service, name }
+    }
 }
 
-/// What [`evaluate`] decides, without the reasons.
-pub(crate) fn is_allowed(documents: &[Document], request: &Request<'_>) -> bool {
-    let mut allowed = false;
-    for (_, _, statement) in all_statements(documents) {
-        match (statement.effect(), applies(statement, request)) {
-            (Effect::Allow, Truth::True) => allowed = true,
-            (Effect::Deny, Truth::True | Truth::Unknown) => return false,
+/// What [`evaluate`] decides, and the statement that decides it.
+pub(crate) fn decide<'d>(
+    documents: &'d [Document],
+    asked: &Asked<'_>,
+    budget: &Budget,
+) -> (Outcome, Option<Found<'d>>) {
+    let mut allow = None;
+    for found in all_statements(documents) {
+        match (found.2.effect(), applies(found.2, asked, budget)) {
+            (Effect::Deny, Truth::True | Truth::Unknown) => return (Outcome::ExplicitDeny, Some(found)),
+            (Effect::Allow, Truth::True) => allow = allow.or(Some(found)),
             _ => {}
         }
     }
-    allowed
+    (if allow.is_some() { Outcome::Allow } else { Outcome::ImplicitDeny }, allow)
 }
 
 /// Whether the statement applies to the request.
-pub(crate) fn applies(statement: &Statement, request: &Request<'_>) -> Truth {
-    let (service, name) = split_action(request.action);
-    if !matches_action(statement, &service, &name) {
+pub(crate) fn applies(statement: &Statement, asked: &Asked<'_>, budget: &Budget) -> Truth {
+    if !matches_action(statement, asked, budget) {
         return Truth::False;
     }
-    let resource = matches_resource(statement, request.resource, request.context);
+    let resource = matches_resource(statement, asked, budget);
     statement.conditions().iter().fold(resource, |truth, condition| {
-        if truth == Truth::False { truth } else { truth.and(condition.holds(request.context)) }
+        if truth == Truth::False { truth } else { truth.and(condition.holds(asked.request.context, budget)) }
     })
 }
 
+/// Whether the action is selected by the statement's `Action` or `NotAction`.
+fn matches_action(statement: &Statement, asked: &Asked<'_>, budget: &Budget) -> bool {
+    let patterns = &statement.actions.patterns;
+    budget.charge(10 + 20 * patterns.len());
+    !budget.is_spent()
+        && patterns.iter().any(|pattern| pattern.matches(&asked.service, &asked.name)) != statement.actions.inverted
+}
+
+fn matches_resource(statement: &Statement, asked: &Asked<'_>, budget: &Budget) -> Truth {
+    let matches = |pattern: &ResourcePattern| {
+        budget.charge(pattern.effort());
+        if budget.is_spent() {
+            return Truth::Unknown;
+        }
+        pattern.scope(asked.request.context, Reach::Documented).matches(asked.request.resource, budget)
+    };
+    let any = Truth::any(statement.resources.patterns.iter().map(matches));
+    if statement.resources.inverted { any.not() } else { any }
+}
+
 /// Whether the statement applies, and the sentence that says why.
-fn explain(statement: &Statement, service: &str, name: &str, request: &Request<'_>) -> (Truth, String) {
+pub(crate) fn explain(statement: &Statement, asked: &Asked<'_>, budget: &Budget) -> (Truth, String) {
+    let Request { action, resource: on, context } = asked.request;
     let misses = |inverted, name: &str, what: &str| {
         if inverted { format!("its Not{name} excepts {what}") } else { format!("its {name} does not cover {what}") }
     };
-    if !matches_action(statement, service, name) {
-        return (Truth::False, misses(statement.actions.inverted, "Action", request.action));
+    if !matches_action(statement, asked, budget) {
+        return (Truth::False, misses(statement.actions.inverted, "Action", action));
     }
-    let resource = matches_resource(statement, request.resource, request.context);
+    let resource = matches_resource(statement, asked, budget);
     if resource == Truth::False {
-        return (Truth::False, misses(statement.resources.inverted, "Resource", request.resource));
+        return (Truth::False, misses(statement.resources.inverted, "Resource", on));
     }
     let mut truth = resource;
     let mut open: Option<&Condition> = None;
     for condition in statement.conditions() {
-        let holds = condition.holds(request.context);
+        let holds = condition.holds(context, budget);
         if holds == Truth::False {
             return (
                 Truth::False,

@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::action::{ActionPattern, split_action};
 use crate::evaluate::StatementRef;
 use crate::severity::{Severity, rate};
 
 /// One thing that a key can do and should not, or that a person should know.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// What kind of finding it is.
     pub kind: FindingKind,
@@ -35,7 +36,7 @@ pub struct Finding {
 }
 
 /// An action on a resource.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Witness {
     /// `iam:CreateAccessKey`.
     pub action: String,
@@ -43,8 +44,9 @@ pub struct Witness {
     pub resource: String,
 }
 
-/// Kinds of findings. [`FindingKind::Excess`] and [`FindingKind::Undecided`] make a key over-privileged; the others do not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+/// Kinds of findings. [`FindingKind::Excess`] and [`FindingKind::Undecided`] make a key over-privileged; the others do
+/// not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FindingKind {
     /// Allowed, and outside of what a key may do.
@@ -58,7 +60,7 @@ pub enum FindingKind {
 }
 
 /// How a finding came about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
     /// Policies were read and evaluated.
@@ -69,9 +71,8 @@ pub enum Source {
 
 impl Finding {
     /// What a probe has shown: AWS allowed `action` although it should not have.
-    #[must_use]
     pub fn observed(action: &str, resource: Option<&str>) -> Self {
-        let (service, name) = crate::action::split_action(action);
+        let (service, name) = split_action(action);
         let known = crate::catalogue::CATALOGUE.find(&service, &name);
         Self {
             kind: FindingKind::Excess,
@@ -91,9 +92,18 @@ impl Finding {
     }
 
     /// Whether it makes the key over-privileged.
-    #[must_use]
     pub const fn is_excess(&self) -> bool {
         matches!(self.kind, FindingKind::Excess | FindingKind::Undecided)
+    }
+
+    /// Whether it says of this action that it is too much, on whatever resource.
+    pub fn covers(&self, action: &str) -> bool {
+        let (service, name) = split_action(action);
+        self.is_excess()
+            && match &self.pattern {
+                Some(pattern) => ActionPattern::parse(pattern).is_ok_and(|pattern| pattern.matches(&service, &name)),
+                None => self.source == Source::Static || self.action.eq_ignore_ascii_case(action),
+            }
     }
 
     /// All actions on resources that the finding names.

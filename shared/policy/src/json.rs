@@ -1,5 +1,6 @@
-//! A JSON reader that keeps what policies need and `serde_json` drops: where every value stands, keys that come twice, and
-//! the text of numbers. It holds its own stack, so the depth of the input never becomes the depth of the program's stack.
+//! A JSON reader that keeps what policies need and `serde_json` drops: where every value stands, keys that come twice,
+//! and the text of numbers. It holds its own stack, so the depth of the input never becomes the depth of the program's
+//! stack.
 
 mod scalar;
 
@@ -7,10 +8,12 @@ use std::ops::Range;
 
 use crate::problem::{Class, Level, Problem};
 
-/// Values nest this deep at most. A policy needs six levels (document, statements, statement, condition, operator, values).
+/// Values nest this deep at most. A policy needs six levels (document, statements, statement, condition, operator,
+/// values).
 const DEPTH: usize = 32;
 
-/// A text read as JSON: a flat list of nodes that refer to each other by index, so that dropping it does not recurse either.
+/// A text read as JSON: a flat list of nodes that refer to each other by index, so that dropping it does not recurse
+/// either.
 #[derive(Debug)]
 pub(crate) struct Tree<'t> {
     text: &'t str,
@@ -68,7 +71,7 @@ impl<'t> Tree<'t> {
     /// Reads the whole text.
     ///
     /// # Errors
-    /// The first problem: bad syntax, a key that comes twice, or nesting that no policy has.
+    /// The first problem: bad syntax, or nesting that no policy has. A key that comes twice is kept for the reader to refuse.
     pub(crate) fn read(text: &'t str) -> Result<Self, Problem> {
         let mut reader = Reader { text, bytes: text.as_bytes(), at: 0, nodes: Vec::new() };
         let root = reader.read_document()?;

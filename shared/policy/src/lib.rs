@@ -1,7 +1,9 @@
 #![doc = include_str!("../README.md")]
 
 mod action;
+mod answer;
 mod arn;
+mod budget;
 mod case;
 mod catalogue;
 mod condition;
@@ -21,8 +23,8 @@ mod truth;
 mod variable;
 mod verdict;
 
+pub use answer::{Answer, MAX_PROBLEMS, Placed};
 pub use case::{CaseOutcome, Failure, fixture, run_cases};
-pub use catalogue::{CatalogueSource, catalogue_source};
 pub use condition::{Condition, Operator, Qualifier};
 pub use context::{Context, ContextValue};
 pub use document::{Document, Effect, MAX_BYTES, MAX_CHARACTERS, Statement, Version};
@@ -32,4 +34,4 @@ pub use problem::{Class, Level, ParseError, Problem};
 pub use reference::{CLASSIC_VERSION, HARDENED_VERSION, Style, classic, hardened};
 pub use severity::Severity;
 pub use subject::{CheckedSubject, Subject};
-pub use verdict::{Gap, Report, Verdict, check, excess_over, is_excess};
+pub use verdict::{Gap, MAX_FINDINGS, Report, Verdict, check, excess_over, is_excess};

@@ -1,9 +1,10 @@
 //! What is inside of what a key may do and a person should still know, mostly inside `ses:*`.
 
+use crate::budget::Budget;
 use crate::catalogue::CATALOGUE;
 use crate::context::ContextValue;
 use crate::document::{Document, Effect};
-use crate::evaluate::{Request, all_statements, applies, may_allow};
+use crate::evaluate::{Asked, Request, all_statements, applies, may_allow_within};
 use crate::finding::{Finding, FindingKind, Source, Witness};
 use crate::inclusion::Scene;
 use crate::severity::Severity;
@@ -87,21 +88,22 @@ const TOPICS: [Topic; 8] = [
     },
 ];
 
-/// The notices, gravest first.
-pub(crate) fn notices(documents: &[Document], scene: &Scene) -> Vec<Finding> {
+/// The notices, gravest first; those that cannot be made within the budget are left out.
+pub(crate) fn notices(documents: &[Document], scene: &Scene, budget: &Budget) -> Vec<Finding> {
     let mut notices: Vec<Finding> =
-        TOPICS.iter().filter_map(|topic| notice_of_topic(documents, scene, topic)).collect();
-    notices.extend(notice_of_breadth(documents, scene));
-    notices.extend(notice_of_sessions(documents, scene));
+        TOPICS.iter().filter_map(|topic| notice_of_topic(documents, scene, topic, budget)).collect();
+    notices.extend(notice_of_breadth(documents, scene, budget));
+    notices.extend(notice_of_sessions(documents, scene, budget));
     notices.sort_by_key(|notice| std::cmp::Reverse(notice.severity));
     notices
 }
 
-fn notice_of_topic(documents: &[Document], scene: &Scene, topic: &Topic) -> Option<Finding> {
+fn notice_of_topic(documents: &[Document], scene: &Scene, topic: &Topic, budget: &Budget) -> Option<Finding> {
     let mut allowed = topic.actions.iter().filter_map(|action| {
         let resource = example_of(action, scene);
-        may_allow(documents, &Request { action, resource: &resource, context: &scene.context })
-            .then(|| Witness { action: (*action).to_owned(), resource })
+        let request = Request { action, resource: &resource, context: &scene.context };
+        let allowed = may_allow_within(documents, &Asked::new(&request), budget) && !budget.is_spent();
+        allowed.then(|| Witness { action: (*action).to_owned(), resource })
     });
     let first = allowed.next()?;
     let also = allowed.collect();
@@ -110,11 +112,12 @@ fn notice_of_topic(documents: &[Document], scene: &Scene, topic: &Topic) -> Opti
 }
 
 /// The classic policy's `user/*`: the key can delete the keys of every user.
-fn notice_of_breadth(documents: &[Document], scene: &Scene) -> Option<Finding> {
+fn notice_of_breadth(documents: &[Document], scene: &Scene, budget: &Budget) -> Option<Finding> {
     let other = format!("arn:{}:iam::{}:user/other", scene.partition, scene.account);
-    let allowed =
-        may_allow(documents, &Request { action: "iam:DeleteAccessKey", resource: &other, context: &scene.context });
-    let explanation = "Whoever has the key can delete the access keys of other users of the account. Limit the resource to arn:aws:iam::*:user/${aws:username}.";
+    let request = Request { action: "iam:DeleteAccessKey", resource: &other, context: &scene.context };
+    let allowed = may_allow_within(documents, &Asked::new(&request), budget) && !budget.is_spent();
+    let explanation = "Whoever has the key can delete the access keys of other users of the account. Limit the resource to \
+                       arn:aws:iam::*:user/${aws:username}.";
     allowed.then(|| {
         notice(
             Severity::Medium,
@@ -125,17 +128,22 @@ fn notice_of_breadth(documents: &[Document], scene: &Scene) -> Option<Finding> {
     })
 }
 
-/// `sts:GetSessionToken` needs no permission, and its credentials work for up to 36 hours, also after the key is deleted (AWS: STS API reference).
-/// Only a deny of everything when `aws:TokenIssueTime` is present stops them, or a deny of the call itself.
-fn notice_of_sessions(documents: &[Document], scene: &Scene) -> Option<Finding> {
+/// `sts:GetSessionToken` needs no permission, and its credentials work for up to 36 hours, also after the key is
+/// deleted (AWS: STS API reference). Only a deny of everything when `aws:TokenIssueTime` is present stops them, or a
+/// deny of the call itself.
+fn notice_of_sessions(documents: &[Document], scene: &Scene, budget: &Budget) -> Option<Finding> {
     let resource = example_of("ses:SendEmail", scene);
     let mut session = scene.context.clone();
     // Any time will do: what matters is that the key is there.
     session.insert("aws:TokenIssueTime", ContextValue::One("2026-01-01T00:00:00Z".to_owned()));
-    let sends = Request { action: "ses:SendEmail", resource: &resource, context: &session };
+    let in_session = Request { action: "ses:SendEmail", resource: &resource, context: &session };
+    let sends = Request { context: &scene.context, ..in_session.clone() };
     let mints = Request { action: "sts:GetSessionToken", resource: "*", context: &scene.context };
-    let sends_at_all = may_allow(documents, &Request { context: &scene.context, ..sends.clone() });
-    if !sends_at_all || is_surely_refused(documents, &sends) || is_surely_denied(documents, &mints) {
+    let (in_session, sends, mints) = (Asked::new(&in_session), Asked::new(&sends), Asked::new(&mints));
+    let outlives = may_allow_within(documents, &sends, budget)
+        && !is_surely_refused(documents, &in_session, budget)
+        && !is_surely_denied(documents, &mints, budget);
+    if !outlives || budget.is_spent() {
         return None;
     }
     let explanation = "Whoever has the key can make sessions from it that go on sending for up to 36 hours after the key is deleted. \
@@ -144,14 +152,15 @@ fn notice_of_sessions(documents: &[Document], scene: &Scene) -> Option<Finding> 
     Some(notice(Severity::Medium, witness, Vec::new(), explanation.to_owned()))
 }
 
-fn is_surely_denied(documents: &[Document], request: &Request<'_>) -> bool {
+fn is_surely_denied(documents: &[Document], asked: &Asked<'_>, budget: &Budget) -> bool {
     all_statements(documents)
-        .any(|(_, _, statement)| statement.effect() == Effect::Deny && applies(statement, request) == Truth::True)
+        .any(|(_, _, statement)| statement.effect() == Effect::Deny && applies(statement, asked, budget) == Truth::True)
 }
 
-fn is_surely_refused(documents: &[Document], request: &Request<'_>) -> bool {
+fn is_surely_refused(documents: &[Document], asked: &Asked<'_>, budget: &Budget) -> bool {
     let mut allows = all_statements(documents).filter(|(_, _, statement)| statement.effect() == Effect::Allow);
-    is_surely_denied(documents, request) || allows.all(|(_, _, statement)| applies(statement, request) == Truth::False)
+    is_surely_denied(documents, asked, budget)
+        || allows.all(|(_, _, statement)| applies(statement, asked, budget) == Truth::False)
 }
 
 fn example_of(action: &str, scene: &Scene) -> String {

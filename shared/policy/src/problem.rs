@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 /// Why a text is not a policy that IAM takes. Holds every problem found, in the order of the text.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}{}", .problems[0], more(.problems.len() - 1))]
 pub struct ParseError {
     problems: Vec<Problem>,
@@ -20,14 +20,13 @@ impl ParseError {
     }
 
     /// All problems, at least one, the one to repair first in front.
-    #[must_use]
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }
 }
 
 /// One thing wrong in a document.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Problem {
     /// What kind of mistake it is.
     pub class: Class,
@@ -71,7 +70,7 @@ impl fmt::Display for Problem {
 }
 
 /// How bad a problem is, in the words of IAM Access Analyzer's policy checks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Level {
     /// It means what AWS documents, though that is hardly what was meant.
@@ -82,8 +81,9 @@ pub enum Level {
     Error,
 }
 
-/// The kinds of mistakes. The names follow the checks in AWS's "IAM policy validation check reference" where one exists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// The kinds of mistakes. The names follow the checks in AWS's "IAM policy validation check reference" where one
+/// exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Class {
     /// Not JSON, or not UTF-8.
@@ -137,8 +137,7 @@ pub enum Class {
 
 impl Class {
     /// The name used in reports and case files.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::JsonSyntax => "json-syntax",
             Self::DataType => "data-type",

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::catalogue::AccessLevel;
 
 /// Severity of a finding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Reads names and settings, or may mean something one day.
@@ -20,8 +20,7 @@ pub enum Severity {
 
 impl Severity {
     /// The name used in reports.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Low => "low",
             Self::Medium => "medium",
@@ -31,8 +30,8 @@ impl Severity {
     }
 }
 
-/// IAM actions that write policies or credentials: one step from everything. `CreateAccessKey` is among them because the key may delete keys: it can
-/// make room for a new one even with a user who has two (pathfinding.cloud, iam-003).
+/// IAM actions that write policies or credentials: one step from everything. `CreateAccessKey` is among them because
+/// the key may delete keys: it can make room for a new one even with a user who has two (pathfinding.cloud, iam-003).
 const CRITICAL_IAM: [&str; 18] = [
     "attachgrouppolicy",
     "attachrolepolicy",
@@ -102,8 +101,8 @@ const HIGH_ELSEWHERE: [&str; 31] = [
     "codecommit:gitpull",
 ];
 
-/// The severity of one action that is allowed and should not be. Service and name in lower case; `level` is absent for actions that are not
-/// listed, whose name then has to do.
+/// The severity of one action that is allowed and should not be. Service and name in lower case; `level` is absent for
+/// actions that are not listed, whose name then has to do.
 pub(crate) fn rate(service: &str, name: &str, level: Option<AccessLevel>) -> Severity {
     if service == "iam" {
         return rate_iam(name, level);

@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::condition::Instant;
 use crate::context::Context;
 use crate::document::Document;
 use crate::inclusion::Scene;
 use crate::reference::is_account_id;
 
-/// The user that the policies are attached to. What is not given is taken from the policies where they leave no choice, and otherwise made up:
-/// [`Report::subject`](crate::Report) says what the check was made for.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+/// The user that the policies are attached to. What is not given is taken from the policies where they leave no choice,
+/// and otherwise made up: [`Report::subject`](crate::Report) says what the check was made for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Subject {
     /// Twelve digits.
@@ -28,12 +29,12 @@ pub struct Subject {
     pub identity: Option<String>,
     /// The address that requests come from, if it is always the same.
     pub source_ip: Option<String>,
-    /// The time of the check, RFC 3339. If absent, no condition on the time can be proven.
+    /// The time of the check, RFC 3339. If absent or no time, no condition on the time can be proven.
     pub now: Option<String>,
 }
 
 /// A subject with everything filled in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CheckedSubject {
     /// Twelve digits.
     pub account_id: String,
@@ -61,6 +62,23 @@ const SOME_CONFIGURATION_SET: &str = "sendingbee-events";
 const SOME_IDENTITY: &str = "example.com";
 
 impl Subject {
+    /// The first field of user and account that AWS would not take, and what it must be (AWS: IAM API reference,
+    /// `CreateUser`).
+    pub fn fault(&self) -> Option<(&'static str, &'static str)> {
+        let bad = |field: &Option<String>, fits: fn(&str) -> bool| field.as_deref().is_some_and(|text| !fits(text));
+        if bad(&self.account_id, is_account_id) {
+            return Some(("account_id", "must be 12 digits"));
+        }
+        if bad(&self.user_name, is_user_name) {
+            return Some(("user_name", "must be 1 to 64 letters, digits or _+=,.@- without the path"));
+        }
+        if bad(&self.user_path, is_user_path) {
+            let must = "must begin and end with a slash, with visible ASCII characters between, 512 at most";
+            return Some(("user_path", must));
+        }
+        None
+    }
+
     pub(crate) fn resolve(&self, documents: &[Document]) -> CheckedSubject {
         let mut assumed = Vec::new();
         let mut or = |given: &Option<String>, name: &'static str, otherwise: &dyn Fn() -> String| {
@@ -110,7 +128,8 @@ impl Subject {
         }
     }
 
-    /// What is known of every request that a long-term key of this user signs: AWS: IAM user guide, "AWS global condition context keys".
+    /// What is known of every request that a long-term key of this user signs: AWS: IAM user guide, "AWS global
+    /// condition context keys".
     fn known_context(&self, account: &str, user_name: &str, user_arn: &str) -> Context {
         let mut context = Context::partial()
             .with("aws:username", user_name)
@@ -145,15 +164,33 @@ impl Subject {
                 .without("aws:SourceVpce")
                 .without("aws:VpcSourceIp");
         }
-        if let Some(now) = &self.now {
-            context = context.with("aws:CurrentTime", now).with("aws:EpochTime", now);
+        if let Some((now, instant)) = self.now.as_deref().and_then(|now| Some((now, Instant::parse(now)?))) {
+            // Digits, so that both numeric and date operators read it (AWS: "AWS global condition context keys",
+            // aws:EpochTime).
+            context = context.with("aws:CurrentTime", now).with("aws:EpochTime", instant.whole_seconds().to_string());
         }
         context
     }
 }
 
+fn is_user_name(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte))
+}
+
+fn is_user_path(text: &str) -> bool {
+    text.len() <= 512
+        && text.starts_with('/')
+        && text.ends_with('/')
+        && text.bytes().all(|byte| (b'!'..=b'\x7f').contains(&byte))
+}
+
 /// Names tried for something that was not given.
 const MAX_NAMES: usize = 20;
+
+/// The longest name that is tried, in bytes. Names of users and configuration sets have 64 at most (AWS: IAM and SES
+/// API references), before which a path may stand.
+const MAX_NAME: usize = 256;
 
 /// The partition follows the region (AWS: the SDKs' partition table).
 fn partition_of(region: &str) -> &'static str {
@@ -192,7 +229,8 @@ impl Mentioned {
                 mentioned.accounts.insert(account.to_owned());
             }
             // A name that begins as the policy wants it, with the wildcards filled in.
-            let name = |kind: &str| path.strip_prefix(kind).filter(|name| !name.is_empty() && !name.contains("${"));
+            let usable = |name: &&str| (1..=MAX_NAME).contains(&name.len()) && !name.contains("${");
+            let name = |kind: &str| path.strip_prefix(kind).filter(usable);
             let plain = |name: &&str| !name.contains(['*', '?']);
             if service == "iam" {
                 mentioned.users.extend(name("user/").filter(plain).map(str::to_owned));

@@ -1,7 +1,7 @@
 //! Three-valued truth: what cannot be known is neither true nor false.
 
 /// True, false, or not known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Truth {
     False,
     Unknown,

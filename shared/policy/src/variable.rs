@@ -5,19 +5,19 @@
 use crate::context::{Context, Known};
 
 /// A string of a policy in which variables may stand.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Template {
     parts: Vec<Part>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Part {
     Piece(Piece),
     Variable { key: String, default: Option<String> },
 }
 
 /// A step of a string whose variables are replaced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Piece {
     /// A character of the policy's own text.
     Text(char),
@@ -28,7 +28,7 @@ pub(crate) enum Piece {
 }
 
 /// A template with its variables replaced.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Filled {
     /// All variables have a value.
     Exact(Vec<Piece>),
@@ -38,8 +38,11 @@ pub(crate) enum Filled {
     Nothing,
 }
 
+/// What is reckoned with for a variable's value: names and ARNs of users are shorter.
+const MAX_VALUE: usize = 200;
+
 /// Why a template cannot be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum VariableFault {
     Unclosed,
     Empty,
@@ -90,6 +93,11 @@ impl Template {
     /// Reads a string of a document without `Version` or with 2008-10-17: there are no variables, `${` is text.
     pub(crate) fn parse_plain(text: &str) -> Self {
         Self { parts: text.chars().map(Part::plain).collect() }
+    }
+
+    /// How long it may become when it is filled.
+    pub(crate) fn size(&self) -> usize {
+        self.parts.iter().map(|part| if matches!(part, Part::Piece(_)) { 1 } else { MAX_VALUE }).sum()
     }
 
     /// Replaces the variables by what the context holds.

@@ -4,18 +4,19 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
+use crate::budget::Budget;
 use crate::context::Context;
 use crate::document::Document;
-use crate::evaluate::{Request, StatementRef, evaluate, is_allowed, may_allow};
+use crate::evaluate::{Asked, Outcome, Request, StatementRef, decide, explain as explain_application, may_allow};
 use crate::finding::{Finding, FindingKind, Source, Witness, meaning};
-use crate::inclusion::{Excess, ExcessKind, Scene, compare};
+use crate::inclusion::{Compared, Excess, ExcessKind, Scene, compare};
 use crate::notice::notices;
 use crate::reference::{IAM_ACTIONS, SES_ACTIONS, ceiling, floor};
 use crate::severity::Severity;
 use crate::subject::{CheckedSubject, Subject};
 
 /// The answer to "may we take this key?".
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// Exactly what is needed.
@@ -30,8 +31,7 @@ pub enum Verdict {
 
 impl Verdict {
     /// The name used in reports and case files.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Minimal => "minimal",
             Self::Sufficient => "sufficient",
@@ -41,14 +41,13 @@ impl Verdict {
     }
 
     /// Whether a key with this verdict can be taken.
-    #[must_use]
     pub const fn is_acceptable(self) -> bool {
         matches!(self, Self::Minimal | Self::Sufficient)
     }
 }
 
 /// All that a check has to say.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Report {
     /// The answer.
     pub verdict: Verdict,
@@ -56,8 +55,10 @@ pub struct Report {
     pub missing: Vec<String>,
     /// Why each of them is missing.
     pub gaps: Vec<Gap>,
-    /// What is too much or may become so, the gravest first.
+    /// What is too much or may become so, the gravest first; at most [`MAX_FINDINGS`].
     pub findings: Vec<Finding>,
+    /// How many more patterns or findings there are than `findings` lists.
+    pub findings_omitted: usize,
     /// What is allowed to be there and still worth knowing, the gravest first.
     pub notices: Vec<Finding>,
     /// For whom the check was made.
@@ -65,7 +66,7 @@ pub struct Report {
 }
 
 /// A needed permission that is missing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Gap {
     /// The needed action.
     pub action: String,
@@ -85,52 +86,67 @@ impl Report {
     }
 }
 
-/// Checks the identity policies of a user against what a key needs (at least) and what the classic policy allows (at most).
+/// The most findings of one check. A person takes the gravest patterns off and asks again.
+pub const MAX_FINDINGS: usize = 200;
+
+/// Steps of one check, about a nanosecond each in a release build.
+const STEPS: u64 = 24_000_000;
+
+/// Steps for what is missing and for notices, of these.
+const STEPS_FOR_REQUESTS: u64 = 8_000_000;
+
+/// 8-byte words that a comparison may hold: 8 MiB.
+const WORDS: u64 = 1 << 20;
+
+/// Checks the identity policies of a user against what a key needs (at least) and what the classic policy allows (at
+/// most).
 ///
-/// What is needed counts only if it is allowed for certain; what is too much counts if it may be allowed under any condition. Time and memory are
-/// bounded whatever the documents hold: what cannot be decided within the bounds is a finding of kind [`FindingKind::Undecided`].
-#[must_use]
+/// What is needed counts only if it is allowed for certain; what is too much counts if it may be allowed under any
+/// condition. Time and memory are bounded whatever the documents hold: beyond the bounds, what is needed is missing,
+/// and what is allowed is a finding of kind [`FindingKind::Undecided`].
 pub fn check(documents: &[Document], subject: &Subject) -> Report {
     let subject = subject.resolve(documents);
     let scene = &subject.scene;
-    let gaps = gaps(documents, &subject);
+    let budget = Budget::new(STEPS, WORDS);
+    let (gaps, notices) =
+        budget.part(STEPS_FOR_REQUESTS, |part| (gaps(documents, &subject, part), notices(documents, scene, part)));
     let mut missing: Vec<String> = gaps.iter().map(|gap| gap.action.clone()).collect();
     missing.dedup();
-    let excess = compare(documents, &ceiling(&scene.partition), scene, false);
-    let findings = to_findings(documents, &excess, scene);
+    let excess = compare(documents, ceiling(), scene, false, &budget);
+    let (findings, findings_omitted) = to_findings(documents, &excess);
     let verdict = if findings.iter().any(Finding::is_excess) {
         Verdict::Overprivileged
     } else if !missing.is_empty() {
         Verdict::Insufficient
     } else if findings.is_empty()
-        && compare(documents, &floor(&scene.partition, &subject.user_name), scene, true).is_empty()
+        && compare(documents, &floor(&scene.partition, &subject.user_name), scene, true, &budget).found.is_empty()
     {
         Verdict::Minimal
     } else {
         Verdict::Sufficient
     };
-    Report { verdict, missing, gaps, findings, notices: notices(documents, scene), subject }
+    Report { verdict, missing, gaps, findings, findings_omitted, notices, subject }
 }
 
-/// What `candidate` allows and `reference` does not, for any two sets of policies. Empty means that `candidate` is included in `reference`, up to
-/// [latent](FindingKind::Latent) findings, which are returned as well.
-#[must_use]
+/// What `candidate` allows and `reference` does not, for any two sets of policies: the gravest [`MAX_FINDINGS`]. Empty
+/// means that `candidate` is included in `reference`, up to [latent](FindingKind::Latent) findings, which are returned
+/// as well.
 pub fn excess_over(candidate: &[Document], reference: &[Document], subject: &Subject) -> Vec<Finding> {
     let subject = subject.resolve(candidate);
-    to_findings(candidate, &compare(candidate, reference, &subject.scene, false), &subject.scene)
+    let excess = compare(candidate, reference, &subject.scene, false, &Budget::new(STEPS, WORDS));
+    to_findings(candidate, &excess).0
 }
 
 /// Whether one action on one resource is too much: allowed under some condition, and outside of the classic policy.
-#[must_use]
 pub fn is_excess(documents: &[Document], subject: &Subject, action: &str, resource: &str) -> bool {
     let subject = subject.resolve(documents);
     let request = Request { action, resource, context: &subject.scene.context };
-    may_allow(documents, &request) && !may_allow(&ceiling(&subject.scene.partition), &request)
+    may_allow(documents, &request) && !may_allow(ceiling(), &request)
 }
 
 /// Each needed action with the resources it must be allowed on: SES checks a mail's identity and its configuration set
 /// (AWS: Service Authorization Reference, SES v2; the messages of AWS's refusals name either ARN).
-fn gaps(documents: &[Document], subject: &CheckedSubject) -> Vec<Gap> {
+fn gaps(documents: &[Document], subject: &CheckedSubject, budget: &Budget) -> Vec<Gap> {
     let scene = &subject.scene;
     let arn = |kind: &str, name: &str| {
         format!("arn:{}:ses:{}:{}:{kind}/{name}", scene.partition, scene.region, scene.account)
@@ -139,11 +155,9 @@ fn gaps(documents: &[Document], subject: &CheckedSubject) -> Vec<Gap> {
     let identities: Vec<String> = subject.identities.iter().map(|name| arn("identity", name)).collect();
     // One configuration set must do for all actions; the first is shown if none does.
     let set_actions = [SES_ACTIONS[1], SES_ACTIONS[2], SES_ACTIONS[4], SES_ACTIONS[5]];
-    let allowed = |action: &str, resource: &str| {
-        is_allowed(documents, &Request { action, resource, context: &with_region(scene, action) })
-    };
+    let missing = |action: &str, resource: &str| gap(documents, scene, action, resource, budget);
     let usable = |resources: &[String], actions: &[&str]| {
-        resources.iter().find(|resource| actions.iter().all(|action| allowed(action, resource))).cloned()
+        resources.iter().find(|resource| actions.iter().all(|action| missing(action, resource).is_none())).cloned()
     };
     let set = usable(&sets, &set_actions).unwrap_or_else(|| sets[0].clone());
     let identity = usable(&identities, &set_actions[..2]).unwrap_or_else(|| identities[0].clone());
@@ -156,30 +170,31 @@ fn gaps(documents: &[Document], subject: &CheckedSubject) -> Vec<Gap> {
             "iam:GetUser" | "iam:DeleteAccessKey" => vec![&subject.user_arn],
             _ => vec!["*"],
         };
-        gaps.extend(resources.into_iter().filter_map(|resource| gap(documents, scene, action, resource)));
+        gaps.extend(resources.into_iter().filter_map(|resource| missing(action, resource)));
     }
     gaps
 }
 
-fn gap(documents: &[Document], scene: &Scene, action: &str, resource: &str) -> Option<Gap> {
+/// Why the action is not allowed for certain; `None` if it is.
+fn gap(documents: &[Document], scene: &Scene, action: &str, resource: &str, budget: &Budget) -> Option<Gap> {
     let context = with_region(scene, action);
     let request = Request { action, resource, context: &context };
-    if is_allowed(documents, &request) {
-        return None;
-    }
-    let decision = evaluate(documents, &request);
-    let reason_of = |reference: &StatementRef| {
-        decision
-            .considered
-            .iter()
-            .find(|considered| considered.statement == *reference)
-            .map_or("", |considered| considered.reason.as_str())
+    let asked = Asked::new(&request);
+    let decision = decide(documents, &asked, budget);
+    let (denied_by, explanation) = match decision {
+        _ if budget.is_spent() => {
+            (None, format!("The policies are too intricate to decide whether {action} on {resource} is allowed."))
+        }
+        (Outcome::Allow, _) => return None,
+        (Outcome::ExplicitDeny, Some((document, index, statement))) => {
+            let by = StatementRef::new(document, index, statement);
+            let (_, reason) = explain_application(statement, &asked, budget);
+            let explanation = format!("{action} on {resource} is denied by {by}: {reason}.");
+            (Some(by), explanation)
+        }
+        _ => (None, format!("No statement allows {action} on {resource} for certain.")),
     };
-    let explanation = match &decision.by {
-        Some(deny) => format!("{action} on {resource} is denied by {deny}: {}.", reason_of(deny)),
-        None => format!("No statement allows {action} on {resource} for certain."),
-    };
-    Some(Gap { action: action.to_owned(), resource: resource.to_owned(), denied_by: decision.by, explanation })
+    Some(Gap { action: action.to_owned(), resource: resource.to_owned(), denied_by, explanation })
 }
 
 /// IAM answers in one region of its partition, SES where the mail is sent.
@@ -194,15 +209,15 @@ fn with_region(scene: &Scene, action: &str) -> Context {
     scene.context.clone().with("aws:RequestedRegion", region)
 }
 
-/// One finding for each pattern and severity, with its actions as witnesses.
-fn to_findings(documents: &[Document], excess: &[Excess], scene: &Scene) -> Vec<Finding> {
+/// One finding for each pattern and severity, with its actions as witnesses, and how many are left off.
+fn to_findings(documents: &[Document], excess: &Compared) -> (Vec<Finding>, usize) {
     let mut findings: Vec<Finding> = Vec::new();
     let mut places: HashMap<_, usize> = HashMap::new();
-    for excess in excess {
-        let severity = severity(documents, excess, scene);
+    for excess in &excess.found {
+        let severity = severity(excess);
         let kind = match excess.kind {
             ExcessKind::Latent => FindingKind::Latent,
-            ExcessKind::Undecided => FindingKind::Undecided,
+            ExcessKind::Undecided | ExcessKind::Unfinished => FindingKind::Undecided,
             _ => FindingKind::Excess,
         };
         // A sweeping pattern is one finding, whatever it allows; of others each severity is.
@@ -236,8 +251,10 @@ fn to_findings(documents: &[Document], excess: &[Excess], scene: &Scene) -> Vec<
             also: Vec::new(),
         });
     }
-    findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
-    findings
+    findings.sort_by_key(|finding| std::cmp::Reverse((finding.severity, finding.is_excess())));
+    let omitted = excess.omitted + findings.len().saturating_sub(MAX_FINDINGS);
+    findings.truncate(MAX_FINDINGS);
+    (findings, omitted)
 }
 
 /// `*`, `*:*` and `service:*`.
@@ -245,29 +262,16 @@ fn is_sweeping(pattern: &str) -> bool {
     pattern == "*" || pattern.ends_with(":*")
 }
 
-/// The severity of the action, raised by the pattern's breadth and lowered where only the own user is concerned.
-fn severity(documents: &[Document], excess: &Excess, scene: &Scene) -> Severity {
+/// The severity of the action, raised by the pattern's breadth.
+fn severity(excess: &Excess) -> Severity {
     if matches!(excess.kind, ExcessKind::Latent | ExcessKind::UnknownService | ExcessKind::NoSuchAction) {
         return Severity::Low;
     }
     match excess.pattern.as_deref() {
-        Some("*" | "*:*") => return Severity::Critical,
-        Some(pattern) if is_sweeping(pattern) => return excess.severity.max(Severity::High),
-        _ => {}
+        Some("*" | "*:*") => Severity::Critical,
+        Some(pattern) if is_sweeping(pattern) => excess.severity.max(Severity::High),
+        _ => excess.severity,
     }
-    let lower = excess.action.to_ascii_lowercase();
-    let allows = |resource: String| {
-        may_allow(documents, &Request { action: &excess.action, resource: &resource, context: &scene.context })
-    };
-    let iam = |path: &str| format!("arn:{}:iam::{}:{path}", scene.partition, scene.account);
-    if lower == "sts:assumerole" && !(allows(iam("role/one")) && allows(iam("role/other"))) {
-        return Severity::High;
-    }
-    let own = excess.resource.as_deref() == Some(&iam(&format!("user/{}", scene.user_with_path)));
-    if lower.starts_with("iam:get") && excess.severity == Severity::Medium && own && !allows(iam("user/other")) {
-        return Severity::Low;
-    }
-    excess.severity
 }
 
 fn explain(excess: &Excess, statement: &StatementRef) -> String {
@@ -299,5 +303,10 @@ fn explain(excess: &Excess, statement: &StatementRef) -> String {
         ExcessKind::Undecided => format!(
             "{place} is too intricate to decide what it allows{by}, so it counts as too much. Write it with fewer wildcards."
         ),
+        ExcessKind::Unfinished => {
+            "The policies are too many or too intricate to decide all that they allow, so they count as too much. Write fewer statements, with \
+             fewer wildcards."
+                .to_owned()
+        }
     }
 }

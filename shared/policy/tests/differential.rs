@@ -1,4 +1,5 @@
-//! The same cases put to an independent evaluator, iam-rs (MIT): where it answers otherwise is listed here, each with the reason why we do not follow.
+//! The same cases put to an independent evaluator, iam-rs (MIT): where it answers otherwise is listed here, each with
+//! the reason why we do not follow.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeMap;

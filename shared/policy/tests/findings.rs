@@ -110,10 +110,38 @@ fn what_is_not_given_is_taken_from_the_policy_and_said() {
 }
 
 #[test]
-fn another_partition_has_its_own_ceiling() {
+fn the_classic_policy_is_the_ceiling_in_every_partition() {
     let text = classic().replace("arn:aws:", "arn:aws-cn:");
     let subject = Subject { region: Some("cn-north-1".to_owned()), ..fixture() };
     assert_eq!(check(&[Document::parse(text).unwrap()], &subject).verdict, Verdict::Sufficient);
+}
+
+#[test]
+fn an_allow_in_another_partition_is_looked_at_there() {
+    assert_eq!(check_with(&allow("iam:GetUser", "arn:aws-cn:iam::*:user/*")).verdict, Verdict::Sufficient);
+    let report = check_with(&allow("iam:CreateAccessKey", "arn:aws-cn:iam::*:user/*"));
+    let witness: Vec<String> = report.excess().map(|witness| witness.resource).collect();
+    assert_eq!(witness, ["arn:aws-cn:iam::123456789012:user/x"]);
+}
+
+#[test]
+fn how_grave_a_finding_is_depends_on_its_own_statement() {
+    let roles = ["one", "other"].map(|role| allow("sts:AssumeRole", &format!("arn:aws:iam::123456789012:role/{role}")));
+    let report = check_with(&[roles.join(","), allow("sts:AssumeRole", "*")].join(","));
+    let severities: Vec<Severity> = report.findings.iter().map(|finding| finding.severity).collect();
+    assert_eq!(severities, [Severity::Critical, Severity::High, Severity::High]);
+}
+
+#[test]
+fn a_finding_covers_what_its_pattern_matches() {
+    let report = check_with(&allow("iam:Get*Policy", "*"));
+    let covers = |action: &str| report.findings.iter().any(|finding| finding.covers(action));
+    assert!(covers("iam:GetUserPolicy") && covers("IAM:getrolepolicy"));
+    assert!(!covers("iam:GetUser") && !covers("iam:ListUserPolicies"));
+    let observed = Finding::observed("iam:ListUsers", None);
+    assert!(observed.covers("iam:listusers") && !observed.covers("iam:ListRoles"));
+    let text = r#"{"Effect":"Allow","NotAction":"iam:*","Resource":"*"}"#;
+    assert!(check_with(text).findings.iter().any(|finding| finding.covers("s3:GetObject")));
 }
 
 #[test]

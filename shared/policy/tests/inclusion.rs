@@ -43,6 +43,7 @@ fn an_exception_is_not_what_it_excepts() {
     assert!(is_included(&[&all_but], &[&all_but]));
     assert!(!is_included(&[&all_but], &[&s3("Allow", "Resource", TEAM, "")]));
     assert!(!is_included(&[&s3("Allow", "Resource", TEAM, "")], &[&all_but]));
+    assert!(is_included(&[&s3("Allow", "NotResource", "\"*\"", "")], &[&s3("Allow", "Resource", FILES, "")]));
     let guarded = s3("Deny", "NotResource", TEAM, "");
     let everything = s3("Allow", "Resource", "\"*\"", "");
     assert!(is_included(&[&everything, &guarded], &[&everything]));
@@ -59,6 +60,18 @@ fn a_condition_is_only_the_same_as_itself() {
     assert!(!is_included(&[&secure], &[&tagged]));
     assert!(!is_included(&[&secure], &[&s3("Allow", "Resource", TEAM, SECURE)]));
     assert!(!is_included(&[&s3("Allow", "Resource", TEAM, "")], &[&s3("Allow", "Resource", TEAM, SECURE)]));
+}
+
+#[test]
+fn values_of_a_condition_are_a_set_and_no_text() {
+    let tagged = |values: &str| {
+        s3("Allow", "Resource", FILES, &format!("\"StringEquals\":{{\"aws:PrincipalTag/x\":[{values}]}}"))
+    };
+    assert!(is_included(&[&tagged("\"a\",\"b\"")], &[&tagged("\"b\",\"a\",\"b\"")]));
+    for other in ["\"ab\"", "\"a\\u0000b\"", "\"a,b\"", "\"a\\n\",\"b\""] {
+        assert!(!is_included(&[&tagged("\"a\",\"b\"")], &[&tagged(other)]), "{other}");
+        assert!(!is_included(&[&tagged(other)], &[&tagged("\"a\",\"b\"")]), "{other}");
+    }
 }
 
 #[test]

@@ -189,7 +189,8 @@ proptest! {
         }
     }
 
-    /// The verdict may not miss anything either: whatever the evaluator finds to be too much by trying makes a key over-privileged.
+    /// The verdict may not miss anything either: whatever the evaluator finds to be too much by trying makes a key
+    /// over-privileged.
     #[test]
     fn what_is_found_to_be_too_much_by_trying_is_in_the_verdict(statements in statements()) {
         let subject = Subject { account_id: Some("123456789012".to_owned()), user_name: Some("mailer".to_owned()), ..Subject::default() };

@@ -1,5 +1,7 @@
 //! Strict JSON: unknown fields are errors, and an error names the field, never the value.
 
+use std::fmt::Display;
+
 use aws_lambda_events::encodings::Body;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -28,6 +30,11 @@ impl FieldError {
     /// An error of this field.
     pub fn new(field: impl Into<String>, problem: impl Into<String>) -> Self {
         Self { field: field.into(), problem: problem.into() }
+    }
+
+    /// Makes what a type of ours says of a text an error of the field that held it. What it says must not hold the text.
+    pub fn of<E: Display>(field: impl Into<String>) -> impl FnOnce(E) -> Self {
+        move |error| Self::new(field, error.to_string())
     }
 }
 
@@ -108,17 +115,8 @@ fn field_error(path: &[&Segment], error: &serde_json::Error) -> FieldError {
     if let Some(name) = named(&text, "duplicate field `") {
         return FieldError::new(shown(&within(path, name)), "is given twice");
     }
-    let here: Vec<_> = path.iter().map(|segment| part(segment)).collect();
-    // Texts of our own types start with this mark and hold no value.
-    if let Some((_, ours)) = text.split_once(OURS) {
-        let ours = ours.rsplit_once(" at line ").map_or(ours, |(ours, _)| ours);
-        return FieldError::new(shown(&here), ours);
-    }
-    FieldError::new(shown(&here), "has the wrong type or form")
+    FieldError::new(shown(&path.iter().map(|segment| part(segment)).collect::<Vec<_>>()), "has the wrong type or form")
 }
-
-/// Starts the texts of errors that our own `Deserialize` implementations give; what follows may be shown.
-pub(crate) const OURS: &str = "\u{1}";
 
 /// A part of a path: a name, or an index in brackets.
 enum Part<'a> {
@@ -166,16 +164,15 @@ fn named<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
     text.strip_prefix(prefix)?.split_once('`').map(|(name, _)| name)
 }
 
-/// Whether an unknown name is one that a caller can have meant: 1 to 40 of `a-z`, `0-9` and `_`. Others are not repeated,
-/// because people paste secrets into the wrong place.
+/// Whether an unknown name is one that a caller can have meant: a lowercase letter and up to 38 letters, digits and `_`.
+/// Others are not repeated, because people paste secrets into the wrong place, and a secret access key has 40 characters.
 pub fn is_identifier(name: &str) -> bool {
-    (1..=40).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+    name.starts_with(|first: char| first.is_ascii_lowercase()) && is_name(name) && !name.contains('-')
 }
 
-/// Whether a key can be a name. A secret access key has 40 characters.
+/// Whether a key can be a name, such as that of a header.
 fn is_name(name: &str) -> bool {
-    is_identifier(name)
-        || (1..40).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+    (1..40).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 }
 
 #[cfg(test)]
@@ -209,6 +206,7 @@ mod tests {
             (r#"{"name":"a","inner":{"count":300}}"#, "inner.count: has the wrong type or form"),
             (r#"{"name":"a","inner":{"count":1,"x":"SECRET"}}"#, "inner.x: is not a known field; remove it"),
             (r#"{"name":"a","inner":{"count":1,"a b":1}}"#, "inner: has an unknown field; remove it"),
+            (r#"{"name":"a","replyTo":"SECRET"}"#, "replyTo: is not a known field; remove it"),
             (r#"{"name":"a","SECRET":1}"#, "body: has an unknown field; remove it"),
             (r#"{"name":"a","wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLESECRET":1}"#, "body: has an unknown field; remove it"),
             (r#"{"name":"a","a`SECRET":1}"#, "body: has an unknown field; remove it"),
@@ -223,6 +221,23 @@ mod tests {
             let error = decode::<Outer>(json.as_bytes()).unwrap_err().to_string();
             assert_eq!(error, expected, "{json}");
         }
+    }
+
+    #[test]
+    fn a_value_that_serde_quotes_is_not_repeated_whatever_is_in_it() {
+        #[derive(Debug, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        enum Choice {
+            One,
+        }
+
+        for value in ["SECRET", "\\u0001SECRET", "\\u0001\\u0001SECRET", "`SECRET", "missing field `SECRET"] {
+            let json = format!(r#"{{"choice":"{value}"}}"#);
+            let error = decode::<std::collections::BTreeMap<String, Choice>>(json.as_bytes()).unwrap_err();
+            assert_eq!(error.to_string(), "choice: has the wrong type or form", "{json}");
+        }
+        let chosen = decode::<std::collections::BTreeMap<String, Choice>>(br#"{"choice":"one"}"#);
+        assert!(matches!(chosen.unwrap()["choice"], Choice::One));
     }
 
     #[test]

@@ -4,6 +4,5 @@ mod json;
 mod problem;
 
 pub use aws_lambda_events::apigw::{ApiGatewayV2httpRequest as Request, ApiGatewayV2httpResponse as Response};
-pub(crate) use json::OURS;
 pub use json::{FieldError, body, decode, is_identifier, respond};
 pub use problem::Problem;

@@ -8,6 +8,9 @@ use serde_json::{Map, Value};
 use super::json::answer;
 use super::{FieldError, Response};
 
+/// When our own services are worth another try, in seconds.
+const RETRY_OWN_S: u64 = 5;
+
 /// What went wrong, as RFC 9457 puts it: `type` is `about:blank` where the status says it all.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Problem {
@@ -40,8 +43,8 @@ impl Problem {
     }
 
     /// 503: something that we need did not answer.
-    pub fn unavailable(retry_after_s: u64) -> Self {
-        Self::new(503, "Something that we depend on did not answer. Try again later.").retry_after(retry_after_s)
+    pub fn unavailable() -> Self {
+        Self::new(503, "Something that we depend on did not answer. Try again later.").retry_after(RETRY_OWN_S)
     }
 
     /// Tells the problem type, `urn:sendingbee:problem:<kind>`, for callers that branch on it.

@@ -1,26 +1,21 @@
 //! Counters of onboarding attempts: `verify` must not serve as a checker of stolen keys.
 
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
 use super::item::string;
+use super::write::made;
 use super::{AccessKeyId, Providers, RecordError, TenantId};
 
-/// How many attempts a window takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Attempts {
-    /// Attempts of one tenant with one key id.
-    pub per_key: u32,
-    /// Attempts of one tenant with any key id.
-    pub per_tenant: u32,
-    /// Length of the window in seconds.
-    pub window_s: i64,
-}
+/// Attempts of one tenant with one key id that a window takes: enough to correct a secret that was copied badly, and too
+/// few to search with.
+const PER_KEY: u32 = 10;
 
-/// Ten tries an hour are enough to correct a secret that was copied badly, and too few to search with. A tenant that
-/// hands over more than 300 keys in an hour is having them checked.
-pub const ONBOARDING_ATTEMPTS: Attempts = Attempts { per_key: 10, per_tenant: 300, window_s: 3600 };
+/// Attempts of one tenant with any key id. One that hands over more keys than this in an hour is having them checked.
+const PER_TENANT: u32 = 300;
+
+/// Length of a window in seconds.
+const WINDOW_S: i64 = 3600;
 
 impl Providers {
     /// Counts an attempt. Answers the seconds until the next one is taken, where this one is one too many.
@@ -31,15 +26,12 @@ impl Providers {
         &self,
         tenant_id: &TenantId,
         access_key_id: &AccessKeyId,
-        limits: Attempts,
         now: Timestamp,
     ) -> Result<Option<u64>, RecordError> {
-        let window = now.as_second() / limits.window_s;
-        let ends = (window + 1) * limits.window_s;
-        let counters = [
-            (format!("attempts#{tenant_id}#{access_key_id}"), limits.per_key),
-            (format!("attempts#{tenant_id}"), limits.per_tenant),
-        ];
+        let window = now.as_second() / WINDOW_S;
+        let ends = (window + 1) * WINDOW_S;
+        let counters =
+            [(format!("attempts#{tenant_id}#{access_key_id}"), PER_KEY), (format!("attempts#{tenant_id}"), PER_TENANT)];
         for (pk, limit) in counters {
             let answer = self
                 .client
@@ -51,20 +43,11 @@ impl Providers {
                 .condition_expression("attribute_not_exists(attempts) OR attempts < :limit")
                 .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
                 .expression_attribute_values(":limit", AttributeValue::N(limit.to_string()))
-                .expression_attribute_values(":expiry", AttributeValue::N((ends + limits.window_s).to_string()))
+                .expression_attribute_values(":expiry", AttributeValue::N((ends + WINDOW_S).to_string()))
                 .send()
                 .await;
-            match answer {
-                Ok(_) => {}
-                Err(error)
-                    if matches!(
-                        error.as_service_error(),
-                        Some(UpdateItemError::ConditionalCheckFailedException(_))
-                    ) =>
-                {
-                    return Ok(Some(u64::try_from(ends - now.as_second()).unwrap_or(1).max(1)));
-                }
-                Err(error) => return Err(RecordError::dynamodb("UpdateItem", pk)(error)),
+            if !made(answer, "UpdateItem", pk)? {
+                return Ok(Some(u64::try_from(ends - now.as_second()).unwrap_or(1).max(1)));
             }
         }
         Ok(None)

@@ -8,7 +8,6 @@ use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use ulid::Ulid;
 
-use crate::http::OURS;
 use crate::runtime::{Ambient, ulid_at};
 
 /// The text is not an id of this kind; the message says what would be.
@@ -107,10 +106,10 @@ macro_rules! id {
         }
 
         impl TryFrom<String> for $name {
-            type Error = String;
+            type Error = InvalidId;
 
-            fn try_from(text: String) -> Result<Self, String> {
-                Self::parse(&text).map_err(|error| format!("{OURS}{error}"))
+            fn try_from(text: String) -> Result<Self, InvalidId> {
+                Self::parse(&text)
             }
         }
 

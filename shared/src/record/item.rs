@@ -4,9 +4,14 @@ use std::collections::HashMap;
 use std::error::Error;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
+
+use crate::http::Problem;
+use crate::telemetry::chain;
+use crate::tenant::AccessKeyId;
 
 /// An item as DynamoDB has it.
 pub type Item = HashMap<String, AttributeValue>;
@@ -15,7 +20,7 @@ pub type Item = HashMap<String, AttributeValue>;
 #[derive(Debug, Error)]
 pub enum RecordError {
     /// DynamoDB refused or did not answer in three attempts.
-    #[error("{operation} {pk}")]
+    #[error("{operation} {}", shown(pk))]
     Dynamodb {
         /// The operation, such as `GetItem`.
         operation: &'static str,
@@ -26,7 +31,7 @@ pub enum RecordError {
         source: Box<dyn Error + Send + Sync>,
     },
     /// An item is not what this version writes.
-    #[error("item {pk} cannot be read")]
+    #[error("item {} cannot be read", shown(pk))]
     Shape {
         /// The item's partition key.
         pk: String,
@@ -44,9 +49,28 @@ impl RecordError {
     }
 }
 
+impl From<RecordError> for Problem {
+    /// 503 without a word about the inside, which is logged here instead.
+    fn from(error: RecordError) -> Self {
+        tracing::error!(error = chain(&error), "records are out of reach");
+        Self::unavailable()
+    }
+}
+
+/// A partition key with the access key id in it, if there is one, as people see it.
+fn shown(pk: &str) -> String {
+    let masked = |part: &str| AccessKeyId::from_pasted(part).map_or_else(|_| part.to_owned(), |id| id.masked());
+    pk.split('#').map(masked).collect::<Vec<_>>().join("#")
+}
+
 /// A string attribute.
 pub(crate) fn string(value: impl Into<String>) -> AttributeValue {
     AttributeValue::S(value.into())
+}
+
+/// A time as an attribute.
+pub(super) fn timestamp(time: Timestamp) -> AttributeValue {
+    string(time.to_string())
 }
 
 /// A record as an item under its key.
@@ -60,4 +84,21 @@ pub(crate) fn to_item<T: Serialize>(pk: &str, sk: &str, record: &T) -> Result<It
 /// A record out of an item; attributes that the record does not have (keys, index attributes) are passed over.
 pub(crate) fn from_item<T: DeserializeOwned>(pk: &str, item: Item) -> Result<T, RecordError> {
     serde_dynamo::from_item(item).map_err(|_| RecordError::Shape { pk: pk.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_names_its_item_and_no_whole_access_key_id() {
+        let cases = [
+            ("key#AKIASP2TPHJSQH3FJRUX", "item key#AKIA…JRUX cannot be read"),
+            ("attempts#acme#AKIASP2TPHJSQH3FJRUX", "item attempts#acme#AKIA…JRUX cannot be read"),
+            ("provider#prv_01ARZ3NDEKTSV4RRFFQ69G5FAV", "item provider#prv_01ARZ3NDEKTSV4RRFFQ69G5FAV cannot be read"),
+        ];
+        for (pk, expected) in cases {
+            assert_eq!(RecordError::Shape { pk: pk.to_owned() }.to_string(), expected);
+        }
+    }
 }

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{AccessKeyId, OrderId, ProviderId, Status, TenantId};
+use super::item::{from_item, to_item};
+use super::{AccessKeyId, Item, KeyState, OrderId, ProviderId, RecordError, TenantId, sweep};
 use crate::tenant::Region;
 
 /// Where a key can be seen alive or dead. Only refusals on a plane where it was seen alive say anything: in a Region
@@ -29,7 +30,7 @@ pub struct Key {
     pub owner: Option<Owner>,
     /// Its state.
     #[serde(flatten)]
-    pub state: Status,
+    pub state: KeyState,
     /// When its state last changed.
     pub updated_at: Timestamp,
     /// Orders that want it revoked.
@@ -47,9 +48,6 @@ pub struct Key {
     /// When the sweep shall try again; absent = nothing left to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_attempt_at: Option<Timestamp>,
-    /// Present exactly while `next_attempt_at` is: the partition of the sparse index `sweep`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sweep: Option<String>,
     /// The state that operators have not been told of yet.
     #[serde(default)]
     pub untold: bool,
@@ -75,19 +73,31 @@ pub struct Receipt {
     /// seen alive just before, and removed by whatever tells what became of the call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delete_sent_at: Option<Timestamp>,
-    /// When our DeleteAccessKey was answered with 200, or with NoSuchEntity for the key's own id; by `write_ahead`, when
-    /// it was sent.
+    /// When our DeleteAccessKey was first answered with 200, or with NoSuchEntity for the key's own id; by `write_ahead`,
+    /// when it was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleted_at: Option<Timestamp>,
-    /// How: `deleted` (200), `no_such_entity`, or `write_ahead`: alive, then our call whose answer was lost, then refused.
+    /// How.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub deleted_by: Option<String>,
+    pub deleted_by: Option<Proof>,
     /// AWS's request id of that answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delete_request_id: Option<String>,
     /// The last refusal on each plane.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub refused: BTreeMap<Plane, Refusal>,
+}
+
+/// What stands for a key's deletion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Proof {
+    /// Our DeleteAccessKey was answered with 200.
+    Deleted,
+    /// It was answered with NoSuchEntity for the key's own id.
+    NoSuchEntity,
+    /// The key was alive, then our call left whose answer was lost, then the key was refused.
+    WriteAhead,
 }
 
 /// A refusal of the key on one plane.
@@ -102,6 +112,17 @@ pub struct Refusal {
     pub request_id: Option<String>,
 }
 
+impl Proof {
+    /// The proof as it is stored and shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Deleted => "deleted",
+            Self::NoSuchEntity => "no_such_entity",
+            Self::WriteAhead => "write_ahead",
+        }
+    }
+}
+
 impl Key {
     /// Partition key of a key item.
     pub fn pk(access_key_id: &AccessKeyId) -> String {
@@ -111,6 +132,23 @@ impl Key {
     /// Sort key of a key item.
     pub const SK: &'static str = "key";
 
-    /// Partition of the sparse index that the sweep reads.
-    pub const SWEEP: &'static str = "due";
+    /// The key as an item, which the sweep finds from its next attempt on.
+    ///
+    /// # Errors
+    /// [`RecordError::Shape`], if it cannot be written as an item.
+    pub fn item(&self) -> Result<Item, RecordError> {
+        let mut item = to_item(&Self::pk(&self.access_key_id), Self::SK, self)?;
+        if let Some(next_attempt_at) = self.next_attempt_at {
+            sweep::mark(&mut item, next_attempt_at);
+        }
+        Ok(item)
+    }
+
+    /// The key of an item.
+    ///
+    /// # Errors
+    /// [`RecordError::Shape`], if the item is no key item.
+    pub fn of_item(item: Item) -> Result<Self, RecordError> {
+        from_item("key", item)
+    }
 }

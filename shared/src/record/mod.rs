@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | Providers | [`Providers`] | [`Provider`], [`Key`], [`Order`], the halt item, audit trail, idempotency, attempts |
 //! | Secrets | [`Secrets`] | sealed secrets, one item a lane |
-//! | Mails | [`Mails`] | the ledger's rows ([`Row`]), and the rate items of `send` |
+//! | Mails | [`Mails`] | the ledger's rows ([`Row`]), and the rate items and refused keys of `send` |
 //!
 //! Reads that decide something are strongly consistent; the indexes only list. Writes that change a state are
 //! conditional, so that every step can be tried again.
@@ -15,6 +15,7 @@ mod halt;
 mod id;
 mod item;
 mod key;
+mod key_state;
 mod mail;
 mod onboarding;
 mod order;
@@ -23,21 +24,23 @@ mod provider;
 mod secret;
 mod status;
 mod stop;
+mod sweep;
 mod table;
+mod write;
 
 pub use crate::tenant::AccessKeyId;
-pub use attempts::{Attempts, ONBOARDING_ATTEMPTS};
 pub use audit::AuditEvent;
 pub use halt::{HALT_PK, HALT_SK, Halt};
 pub use id::{InvalidId, MailId, OrderId, ProviderId, TenantId};
 pub use item::{Item, RecordError};
-pub use key::{Key, Owner, Plane, Receipt, Refusal};
+pub use key::{Key, Owner, Plane, Proof, Receipt, Refusal};
+pub use key_state::{Hindrance, KeyState};
 pub use mail::{Mails, Row, State, mail_pk, rate_pk};
 pub use onboarding::{Idempotency, Onboarded, Onboarding};
 pub use order::{Order, Scope};
-pub use progress::{Due, DuePage};
 pub use provider::{Page, Provider};
-pub use secret::{Lane, Secrets};
+pub use secret::Secrets;
 pub use status::{Status, StatusName};
 pub use stop::Stop;
-pub use table::{Providers, cancelled_by_condition, timestamp};
+pub use sweep::{Due, DuePage, Subject};
+pub use table::Providers;

@@ -4,9 +4,9 @@ use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
 use serde::{Deserialize, Serialize};
 
 use super::item::to_item;
-use super::table::cancelled_by_condition;
-use super::{AuditEvent, Key, Lane, Provider, ProviderId, Providers, RecordError, Secrets, TenantId};
-use crate::custody::Sealed;
+use super::write::{KEY_ITEM, Transaction, contended};
+use super::{AuditEvent, Key, Provider, ProviderId, Providers, RecordError, Secrets, TenantId};
+use crate::custody::{Lane, Sealed};
 use crate::runtime::Ambient;
 
 /// What is stored when a key is taken.
@@ -86,21 +86,20 @@ impl Providers {
             let pk = idempotency_pk(&provider.tenant_id, key);
             writes.push(self.put_if_absent(to_item(&pk, IDEMPOTENCY_SK, idempotency)?)?);
         }
-        let answer = self.client.transact_write_items().set_transact_items(Some(writes)).send().await;
-        let error = match answer {
-            Ok(_) => return Ok(Onboarded::Stored),
-            Err(error) => error,
+        let unmet = match self.transact(&pk, writes).await? {
+            Transaction::Made => return Ok(Onboarded::Stored),
+            Transaction::Unmet(unmet) => unmet,
+            Transaction::Contended => Vec::new(),
         };
-        match cancelled_by_condition(&error).and_then(|failed| failed.into_iter().next()) {
+        match unmet.into_iter().next() {
             Some((KEY_ITEM, Some(item))) => Ok(Onboarded::KeyExists(Box::new(Key::of_item(item)?))),
             Some((IDEMPOTENCY_ITEM, _)) => Ok(Onboarded::IdempotencyKeyExists),
-            _ => Err(RecordError::dynamodb("TransactWriteItems", pk)(error)),
+            _ => Err(contended(pk)),
         }
     }
 }
 
-/// Places of the conditional puts in the transaction.
-const KEY_ITEM: usize = 0;
+/// Place of the idempotency item in the transaction.
 const IDEMPOTENCY_ITEM: usize = 5;
 
 const IDEMPOTENCY_SK: &str = "idempotency";

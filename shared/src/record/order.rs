@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{AccessKeyId, OrderId, ProviderId};
+use super::item::to_item;
+use super::{AccessKeyId, Item, OrderId, ProviderId, RecordError};
 
 /// What a breach report is about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,8 +25,11 @@ pub struct Order {
     pub scope: Scope,
     /// Why, in the reporter's words.
     pub reason: String,
-    /// Who reported it.
+    /// Who reported it, as the report says; whoever signed it, where it does not say.
     pub reported_by: String,
+    /// The ARN that signed the report, which is proved. Absent on what came by the bus, where nobody signs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_by: Option<String>,
     /// The moment reported about: keys taken later are not meant.
     pub as_of: Timestamp,
     /// When we wrote it.
@@ -42,4 +46,12 @@ impl Order {
 
     /// Sort key of an order.
     pub const SK: &'static str = "order";
+
+    /// The order as an item.
+    ///
+    /// # Errors
+    /// [`RecordError::Shape`], if it cannot be written as an item.
+    pub fn item(&self) -> Result<Item, RecordError> {
+        to_item(&Self::pk(&self.order_id), Self::SK, self)
+    }
 }

@@ -4,11 +4,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{AccessKeyId, ProviderId, Status, TenantId};
+use super::item::{from_item, to_item};
+use super::{AccessKeyId, Item, ProviderId, RecordError, Status, TenantId};
 use crate::tenant::Region;
-
-/// Sort key of the provider's own item; its audit trail lies beside it.
-pub(super) const SK: &str = "provider";
 
 /// A tenant's delivery provider. It holds no secret.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -61,6 +59,22 @@ impl Provider {
         format!("provider#{provider_id}")
     }
 
-    /// Sort key of the provider's own item.
-    pub const SK: &'static str = SK;
+    /// Sort key of the provider's own item; its audit trail lies beside it.
+    pub const SK: &'static str = "provider";
+
+    /// The provider as an item.
+    ///
+    /// # Errors
+    /// [`RecordError::Shape`], if it cannot be written as an item.
+    pub fn item(&self) -> Result<Item, RecordError> {
+        to_item(&Self::pk(&self.provider_id), Self::SK, self)
+    }
+
+    /// The provider of an item.
+    ///
+    /// # Errors
+    /// [`RecordError::Shape`], if the item is no provider.
+    pub fn of_item(item: Item) -> Result<Self, RecordError> {
+        from_item("provider", item)
+    }
 }

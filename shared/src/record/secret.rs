@@ -2,34 +2,12 @@
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::primitives::Blob;
-use aws_sdk_dynamodb::types::AttributeValue;
-use serde::{Deserialize, Serialize};
+use aws_sdk_dynamodb::types::{AttributeValue, Delete, TransactWriteItem};
 
 use super::item::string;
 use super::{AccessKeyId, Item, RecordError};
-use crate::custody::Sealed;
+use crate::custody::{Lane, Sealed};
 use crate::runtime::{Environment, MissingVariable};
-
-/// Which copy of a secret: the same one is sealed twice, under a KMS key each, so that shredding the one stops sending
-/// while the other can still revoke.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Lane {
-    /// Opened by `send` only.
-    Send,
-    /// Opened by `revoke-worker` only.
-    Revoke,
-}
-
-impl Lane {
-    /// The lane's name in sort keys and in the encryption context.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Send => "send",
-            Self::Revoke => "revoke",
-        }
-    }
-}
 
 /// The Secrets table.
 #[derive(Clone, Debug)]
@@ -70,6 +48,16 @@ impl Secrets {
         Some(Sealed::new(ciphertext.as_ref().to_vec()))
     }
 
+    /// A transaction's Delete of a sealed secret, whether it is there or not.
+    pub(super) fn shred(&self, access_key_id: &AccessKeyId, lane: Lane) -> Result<TransactWriteItem, RecordError> {
+        let delete = Delete::builder()
+            .table_name(&self.table)
+            .set_key(Some(Self::key(access_key_id, lane)))
+            .build()
+            .map_err(RecordError::dynamodb("build Delete", format!("{access_key_id}#{lane}")))?;
+        Ok(TransactWriteItem::builder().delete(delete).build())
+    }
+
     /// A sealed secret, read consistently.
     ///
     /// # Errors
@@ -83,7 +71,7 @@ impl Secrets {
             .consistent_read(true)
             .send()
             .await
-            .map_err(RecordError::dynamodb("GetItem", format!("{access_key_id}/{}", lane.as_str())))?;
+            .map_err(RecordError::dynamodb("GetItem", format!("{access_key_id}#{lane}")))?;
         Ok(answer.item.as_ref().and_then(Self::sealed))
     }
 }

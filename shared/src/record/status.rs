@@ -1,4 +1,4 @@
-//! The status of a provider, and the state of its key.
+//! The status of a provider, and of its key.
 
 use std::fmt;
 
@@ -24,7 +24,7 @@ pub enum StatusName {
     Lost,
 }
 
-/// A status with its reason.
+/// A status with its reason, as it is stored and shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
     /// The status.
@@ -46,11 +46,6 @@ impl StatusName {
             Self::RevocationBlocked => "revocation_blocked",
             Self::Lost => "lost",
         }
-    }
-
-    /// Whether an order has stopped it already. There is no way back from here.
-    pub fn is_stopped(self) -> bool {
-        !matches!(self, Self::Active | Self::Suspended)
     }
 }
 

@@ -1,15 +1,15 @@
 //! Orders and stops: what is committed about a breached key before anybody outside is asked anything.
 
-use aws_sdk_dynamodb::error::ProvideErrorMetadata as _;
-use aws_sdk_dynamodb::types::{Delete, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
 use jiff::{SignedDuration, Timestamp};
 
-use super::item::string;
-use super::table::{IF_ABSENT, cancelled_by_condition, timestamp};
+use super::item::{string, timestamp};
+use super::write::{IF_ABSENT, KEY_ITEM, Transaction, back_off, contended, made};
 use super::{
-    AccessKeyId, AuditEvent, Key, Lane, Order, OrderId, Owner, Provider, Providers, Receipt, RecordError, Secrets,
-    Status, StatusName,
+    AccessKeyId, AuditEvent, Item, Key, KeyState, Order, OrderId, Owner, Providers, Receipt, RecordError, Secrets,
+    Status, StatusName, sweep,
 };
+use crate::custody::Lane;
 use crate::runtime::Ambient;
 
 /// What stopping a key came to.
@@ -25,43 +25,34 @@ pub enum Stop {
     KeptOut,
 }
 
-/// After this time the sweep takes a stopped key up, should the message about it be lost with its sender.
-const HANDED_ON_WITHIN: SignedDuration = SignedDuration::from_secs(60);
+/// After this time the sweep takes up an order and its stopped keys, whatever became of whoever wrote them.
+const TAKEN_UP_AFTER: SignedDuration = SignedDuration::from_secs(60);
 
 /// Reads and writes of one stop before it gives up: each round means that another writer came first.
 const ROUNDS: u32 = 5;
 
 /// To `revoking` the only condition is that nobody has stopped it already.
+const NOT_STOPPED: [StatusName; 2] = [StatusName::Active, StatusName::Suspended];
 const IF_NOT_STOPPED: &str = "#status IN (:active, :suspended)";
 
-/// The provider may send with another key by now: that one is not meant.
-const IF_NOT_STOPPED_WITH_KEY: &str = "#status IN (:active, :suspended) AND access_key_id = :access_key_id";
-
 const IF_NOT_NOTED: &str = "attribute_exists(pk) AND NOT contains(orders, :order_id)";
-
-/// Place of the key item in the transaction.
-const KEY_ITEM: usize = 0;
 
 impl Providers {
     /// Writes an order, if its id is free. Otherwise the order that has it comes back, and nothing is written.
     ///
+    /// It is due to be carried out again in a minute, by the sweep: whoever writes it may die before the stop, and a key
+    /// may have been taken while it was carried out.
+    ///
     /// # Errors
     /// DynamoDB did not answer, or the item that has the id cannot be read.
     pub async fn place(&self, order: &Order) -> Result<Option<Order>, RecordError> {
+        let mut item = order.item()?;
+        sweep::mark(&mut item, taken_up_after(order.created_at));
         let pk = Order::pk(&order.order_id);
-        let answer = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(order.item()?))
-            .condition_expression(IF_ABSENT)
-            .send()
-            .await;
-        match answer {
-            Ok(_) => Ok(None),
-            Err(error) if error.code() == Some(CONDITION_FAILED) => self.order(&order.order_id).await,
-            Err(error) => Err(RecordError::dynamodb("PutItem", pk)(error)),
+        if self.create(pk.clone(), item).await? {
+            return Ok(None);
         }
+        self.order(&order.order_id).await?.map(Some).ok_or_else(|| contended(pk))
     }
 
     /// Stops a key for an order, in one transaction: key item and provider to `revoking`, the send lane shredded, an
@@ -86,12 +77,12 @@ impl Providers {
             match self.key(access_key_id).await? {
                 None => {
                     let tombstone = tombstone(access_key_id, order_id, now);
-                    if self.keep_out(&tombstone).await? {
+                    if self.create(Key::pk(access_key_id), tombstone.item()?).await? {
                         return Ok((Stop::KeptOut, tombstone));
                     }
                 }
                 Some(key) if key.orders.contains(order_id) => return Ok((Stop::Unchanged, key)),
-                Some(mut key) if key.state.status.is_stopped() => {
+                Some(mut key) if key.state.is_stopped() => {
                     if self.note(access_key_id, order_id).await? {
                         key.orders.insert(order_id.clone());
                         return Ok((Stop::Noted, key));
@@ -106,28 +97,24 @@ impl Providers {
                     };
                     let owner = key.owner.clone().filter(|_| with_provider);
                     let writes = self.stop_writes(&key, owner.as_ref(), order_id, &audit, secrets, ambient)?;
-                    match self.client.transact_write_items().set_transact_items(Some(writes)).send().await {
-                        Ok(_) => {
-                            key.state = Status::plain(StatusName::Revoking);
+                    match self.transact(&Key::pk(access_key_id), writes).await? {
+                        Transaction::Made => {
+                            key.state = KeyState::Revoking(None);
                             key.updated_at = now;
                             key.orders.insert(order_id.clone());
                             return Ok((Stop::Stopped, key));
                         }
-                        Err(error) => match cancelled_by_condition(&error) {
-                            // The key dies whatever the provider's record says.
-                            Some(failed) if failed.iter().all(|(index, _)| *index != KEY_ITEM) => with_provider = false,
-                            Some(_) => {}
-                            None if is_conflict(&error) => {}
-                            None => {
-                                return Err(RecordError::dynamodb("TransactWriteItems", Key::pk(access_key_id))(error));
-                            }
-                        },
+                        // The key dies whatever the provider's record says.
+                        Transaction::Unmet(items) if items.iter().all(|(place, _)| *place != KEY_ITEM) => {
+                            with_provider = false;
+                        }
+                        Transaction::Unmet(_) | Transaction::Contended => {}
                     }
                 }
             }
-            tokio::time::sleep(std::time::Duration::from_millis(20 + ambient.below(40 << round))).await;
+            back_off(round, ambient).await;
         }
-        Err(RecordError::dynamodb("TransactWriteItems", Key::pk(access_key_id))("other writers came first every time"))
+        Err(contended(Key::pk(access_key_id)))
     }
 
     fn stop_writes(
@@ -154,63 +141,29 @@ impl Providers {
             .expression_attribute_values(":suspended", string(StatusName::Suspended.as_str()))
             .expression_attribute_values(":revoking", string(StatusName::Revoking.as_str()))
             .expression_attribute_values(":now", timestamp(audit.at))
-            .expression_attribute_values(
-                ":next",
-                timestamp(audit.at.saturating_add(HANDED_ON_WITHIN).unwrap_or(audit.at)),
-            )
-            .expression_attribute_values(":sweep", string(Key::SWEEP))
+            .expression_attribute_values(":next", timestamp(taken_up_after(audit.at)))
+            .expression_attribute_values(":sweep", string(sweep::PARTITION))
             .expression_attribute_values(":none", list(None))
             .expression_attribute_values(":order", list(Some(order_id)))
             .build()
             .map_err(RecordError::dynamodb("build Update", &pk))?;
-        let shred = Delete::builder()
-            .table_name(&secrets.table)
-            .set_key(Some(Secrets::key(&key.access_key_id, Lane::Send)))
-            .build()
-            .map_err(RecordError::dynamodb("build Delete", &pk))?;
-        let mut writes = vec![
-            TransactWriteItem::builder().update(stop_key).build(),
-            TransactWriteItem::builder().delete(shred).build(),
-        ];
+        let mut writes =
+            vec![TransactWriteItem::builder().update(stop_key).build(), secrets.shred(&key.access_key_id, Lane::Send)?];
         if let Some(owner) = &key.owner {
             writes.push(self.put(audit.item(&owner.provider_id, ambient)?)?);
         }
         if let Some(owner) = owner {
-            let pk = Provider::pk(&owner.provider_id);
-            let stop_provider = Update::builder()
-                .table_name(&self.table)
-                .key("pk", string(&pk))
-                .key("sk", string(Provider::SK))
-                .update_expression("SET #status = :revoking, updated_at = :now REMOVE reason")
-                .condition_expression(IF_NOT_STOPPED_WITH_KEY)
-                .expression_attribute_names("#status", "status")
-                .expression_attribute_values(":active", string(StatusName::Active.as_str()))
-                .expression_attribute_values(":suspended", string(StatusName::Suspended.as_str()))
-                .expression_attribute_values(":revoking", string(StatusName::Revoking.as_str()))
-                .expression_attribute_values(":access_key_id", string(key.access_key_id.as_str()))
-                .expression_attribute_values(":now", timestamp(audit.at))
-                .build()
-                .map_err(RecordError::dynamodb("build Update", &pk))?;
-            writes.push(TransactWriteItem::builder().update(stop_provider).build());
+            let provider = (&owner.provider_id, &key.access_key_id);
+            let revoking = Status::plain(StatusName::Revoking);
+            writes.push(self.provider_status(provider, &NOT_STOPPED, &revoking, audit.at)?);
         }
         Ok(writes)
     }
 
-    /// Writes a tombstone, unless the key item appeared meanwhile.
-    async fn keep_out(&self, tombstone: &Key) -> Result<bool, RecordError> {
-        let answer = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(tombstone.item()?))
-            .condition_expression(IF_ABSENT)
-            .send()
-            .await;
-        match answer {
-            Ok(_) => Ok(true),
-            Err(error) if may_try_again(error.code()) => Ok(false),
-            Err(error) => Err(RecordError::dynamodb("PutItem", Key::pk(&tombstone.access_key_id))(error)),
-        }
+    /// Writes an item, unless there is one already; answers whether.
+    async fn create(&self, pk: String, item: Item) -> Result<bool, RecordError> {
+        let put = self.client.put_item().table_name(&self.table).set_item(Some(item)).condition_expression(IF_ABSENT);
+        made(put.send().await, "PutItem", pk)
     }
 
     /// Notes an order on a stopped key and touches nothing else, so it is in no worker's way.
@@ -229,55 +182,29 @@ impl Providers {
             .expression_attribute_values(":order", list(Some(order_id)))
             .send()
             .await;
-        match answer {
-            Ok(_) => Ok(true),
-            Err(error) if may_try_again(error.code()) => Ok(false),
-            Err(error) => Err(RecordError::dynamodb("UpdateItem", pk)(error)),
-        }
+        made(answer, "UpdateItem", pk)
     }
 }
 
-/// DynamoDB's code for a condition that did not hold.
-pub(super) const CONDITION_FAILED: &str = "ConditionalCheckFailedException";
-
-/// Whether a single write met another writer: its condition failed, or the item is in somebody's transaction.
-pub(super) fn may_try_again(code: Option<&str>) -> bool {
-    matches!(code, Some(CONDITION_FAILED | "TransactionConflictException"))
-}
-
-/// Whether a transaction met another one. The SDK does not try again by itself.
-pub(super) fn is_conflict<R>(
-    error: &aws_smithy_runtime_api::client::result::SdkError<
-        aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError,
-        R,
-    >,
-) -> bool {
-    use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError as Error;
-    match error.as_service_error() {
-        Some(Error::TransactionCanceledException(cancelled)) => {
-            cancelled.cancellation_reasons().iter().any(|reason| reason.code() == Some("TransactionConflict"))
-        }
-        Some(Error::TransactionInProgressException(_)) => true,
-        _ => false,
-    }
+fn taken_up_after(now: Timestamp) -> Timestamp {
+    now.saturating_add(TAKEN_UP_AFTER).unwrap_or(now)
 }
 
 fn tombstone(access_key_id: &AccessKeyId, order_id: &OrderId, now: Timestamp) -> Key {
     Key {
         access_key_id: access_key_id.clone(),
         owner: None,
-        state: Status::plain(StatusName::Reported),
+        state: KeyState::Reported,
         updated_at: now,
         orders: [order_id.clone()].into(),
         seen_alive: Default::default(),
         receipt: Receipt::default(),
         attempts: 0,
         next_attempt_at: None,
-        sweep: None,
         untold: false,
     }
 }
 
-fn list(order_id: Option<&OrderId>) -> aws_sdk_dynamodb::types::AttributeValue {
-    aws_sdk_dynamodb::types::AttributeValue::L(order_id.map(|id| string(id.as_str())).into_iter().collect())
+fn list(order_id: Option<&OrderId>) -> AttributeValue {
+    AttributeValue::L(order_id.map(|id| string(id.as_str())).into_iter().collect())
 }

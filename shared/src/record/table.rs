@@ -1,21 +1,15 @@
 //! The Providers table.
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
-use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 
-use super::item::{from_item, string, to_item};
+use super::item::{from_item, string};
+use super::write::{Transaction, contended};
 use super::{
-    AccessKeyId, AuditEvent, Item, Key, Order, OrderId, Page, Provider, ProviderId, RecordError, StatusName, TenantId,
+    AccessKeyId, AuditEvent, Item, Key, Order, OrderId, Page, Provider, ProviderId, RecordError, Status, StatusName,
+    TenantId,
 };
 use crate::runtime::{Ambient, Environment, MissingVariable};
-
-/// A put that creates and never replaces.
-pub(super) const IF_ABSENT: &str = "attribute_not_exists(pk)";
-
-/// A change of status by `send`: only an active provider is suspended, so a stop that came first stays.
-const IF_ACTIVE_WITH_KEY: &str = "#status = :active AND access_key_id = :access_key_id";
 
 /// The Providers table.
 #[derive(Clone, Debug)]
@@ -113,65 +107,19 @@ impl Providers {
         ambient: &Ambient,
     ) -> Result<bool, RecordError> {
         let now = ambient.now();
+        let to = Status::because(StatusName::Suspended, reason);
+        let audit = AuditEvent { event: "suspended", at: now, by: "send".to_owned(), reason: to.reason.clone() };
+        let writes = vec![
+            // Only an active provider is suspended, so a stop that came first stays.
+            self.provider_status((provider_id, access_key_id), &[StatusName::Active], &to, now)?,
+            self.put(audit.item(provider_id, ambient)?)?,
+        ];
         let pk = Provider::pk(provider_id);
-        let audit = AuditEvent { event: "suspended", at: now, by: "send".to_owned(), reason: Some(reason.to_owned()) };
-        let update = Update::builder()
-            .table_name(&self.table)
-            .key("pk", string(&pk))
-            .key("sk", string(Provider::SK))
-            .update_expression("SET #status = :suspended, reason = :reason, updated_at = :now")
-            .condition_expression(IF_ACTIVE_WITH_KEY)
-            .expression_attribute_names("#status", "status")
-            .expression_attribute_values(":active", string(StatusName::Active.as_str()))
-            .expression_attribute_values(":access_key_id", string(access_key_id.as_str()))
-            .expression_attribute_values(":suspended", string(StatusName::Suspended.as_str()))
-            .expression_attribute_values(":reason", string(reason))
-            .expression_attribute_values(":now", string(now.to_string()))
-            .build()
-            .map_err(RecordError::dynamodb("build Update", &pk))?;
-        let trail = self.put(audit.item(provider_id, ambient)?)?;
-        let answer = self
-            .client
-            .transact_write_items()
-            .transact_items(TransactWriteItem::builder().update(update).build())
-            .transact_items(trail)
-            .send()
-            .await;
-        match answer {
-            Ok(_) => Ok(true),
-            Err(error) if cancelled_by_condition(&error).is_some() => Ok(false),
-            Err(error) => Err(RecordError::dynamodb("TransactWriteItems", &pk)(error)),
+        match self.transact(&pk, writes).await? {
+            Transaction::Made => Ok(true),
+            Transaction::Unmet(_) => Ok(false),
+            Transaction::Contended => Err(contended(pk)),
         }
-    }
-
-    /// A transaction's Put of an item into this table, without a condition.
-    ///
-    /// # Errors
-    /// [`RecordError`] that cannot happen: the builder has what it needs.
-    pub fn put(&self, item: Item) -> Result<TransactWriteItem, RecordError> {
-        self.put_if(item, None)
-    }
-
-    /// A transaction's Put of an item that is not there yet; the item that stands in its way comes back.
-    ///
-    /// # Errors
-    /// As [`Providers::put`].
-    pub fn put_if_absent(&self, item: Item) -> Result<TransactWriteItem, RecordError> {
-        self.put_if(item, Some(IF_ABSENT))
-    }
-
-    fn put_if(&self, item: Item, condition: Option<&str>) -> Result<TransactWriteItem, RecordError> {
-        let pk = item.get("pk").and_then(|pk| pk.as_s().ok()).cloned().unwrap_or_default();
-        let put = Put::builder()
-            .table_name(&self.table)
-            .set_item(Some(item))
-            .set_condition_expression(condition.map(str::to_owned))
-            .return_values_on_condition_check_failure(
-                aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld,
-            )
-            .build()
-            .map_err(RecordError::dynamodb("build Put", pk))?;
-        Ok(TransactWriteItem::builder().put(put).build())
     }
 
     pub(super) async fn get<T: DeserializeOwned>(&self, pk: &str, sk: &str) -> Result<Option<T>, RecordError> {
@@ -188,77 +136,4 @@ impl Providers {
             .map(|item| from_item(pk, item))
             .transpose()
     }
-}
-
-impl Key {
-    /// The key as an item.
-    ///
-    /// # Errors
-    /// [`RecordError::Shape`], if it cannot be written as an item.
-    pub fn item(&self) -> Result<Item, RecordError> {
-        to_item(&Self::pk(&self.access_key_id), Self::SK, self)
-    }
-
-    /// The key of an item.
-    ///
-    /// # Errors
-    /// [`RecordError::Shape`], if the item is no key item.
-    pub fn of_item(item: Item) -> Result<Self, RecordError> {
-        from_item("key", item)
-    }
-}
-
-impl Provider {
-    /// The provider as an item.
-    ///
-    /// # Errors
-    /// [`RecordError::Shape`], if it cannot be written as an item.
-    pub fn item(&self) -> Result<Item, RecordError> {
-        to_item(&Self::pk(&self.provider_id), Self::SK, self)
-    }
-
-    /// The provider of an item.
-    ///
-    /// # Errors
-    /// [`RecordError::Shape`], if the item is no provider.
-    pub fn of_item(item: Item) -> Result<Self, RecordError> {
-        from_item("provider", item)
-    }
-}
-
-impl Order {
-    /// The order as an item.
-    ///
-    /// # Errors
-    /// [`RecordError::Shape`], if it cannot be written as an item.
-    pub fn item(&self) -> Result<Item, RecordError> {
-        to_item(&Self::pk(&self.order_id), Self::SK, self)
-    }
-}
-
-/// A time as an attribute.
-pub fn timestamp(time: Timestamp) -> AttributeValue {
-    string(time.to_string())
-}
-
-/// Which items' conditions cancelled a transaction, with the items that stood in their way; `None` where something else
-/// did, such as a conflict or an outage.
-pub fn cancelled_by_condition<R>(
-    error: &aws_smithy_runtime_api::client::result::SdkError<
-        aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError,
-        R,
-    >,
-) -> Option<Vec<(usize, Option<Item>)>> {
-    use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError::TransactionCanceledException;
-    let Some(TransactionCanceledException(cancelled)) = error.as_service_error() else {
-        return None;
-    };
-    let failed: Vec<_> = cancelled
-        .cancellation_reasons()
-        .iter()
-        .enumerate()
-        .filter(|(_, reason)| reason.code() == Some("ConditionalCheckFailed"))
-        .map(|(index, reason)| (index, reason.item().cloned()))
-        .collect();
-    (!failed.is_empty()).then_some(failed)
 }

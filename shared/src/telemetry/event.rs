@@ -1,6 +1,7 @@
 //! Events on our bus for what an operator must know.
 
 use aws_sdk_eventbridge::Client;
+use aws_sdk_eventbridge::error::ProvideErrorMetadata as _;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -11,10 +12,12 @@ use crate::runtime::{Environment, MissingVariable};
 
 /// An event could not be put on the bus.
 #[derive(Debug, Error)]
-#[error("put event {detail_type} of provider {provider_id}")]
+#[error("put event {detail_type} of provider {provider_id} ({code})")]
 pub struct PutEventFailed {
     detail_type: &'static str,
     provider_id: String,
+    /// EventBridge's error code, which tells a missing permission from a moment's trouble.
+    code: String,
 }
 
 /// What happened, as the event's `detail`. Ids and reasons only: every field here is public.
@@ -123,7 +126,7 @@ pub struct Bus {
 }
 
 impl Bus {
-    /// The bus that `BUS_NAME` names. `source` is `sendingbee.` and the function's name; its role may use no other.
+    /// The bus that `BUS_NAME` names. `source`, such as `sendingbee.send`, is the one that the function's role may use.
     ///
     /// # Errors
     /// The variable is missing.
@@ -136,16 +139,23 @@ impl Bus {
     /// # Errors
     /// EventBridge refused it or could not be reached in three attempts.
     pub async fn put(&self, event: &Event, now: Timestamp) -> Result<(), PutEventFailed> {
-        let failed = || PutEventFailed { detail_type: event.detail_type(), provider_id: event.provider_id() };
+        let failed = |code: Option<&str>| PutEventFailed {
+            detail_type: event.detail_type(),
+            provider_id: event.provider_id(),
+            code: code.unwrap_or("no answer").to_owned(),
+        };
         let entry = PutEventsRequestEntry::builder()
             .event_bus_name(&self.name)
             .source(self.source)
             .detail_type(event.detail_type())
             .time(aws_smithy_types::DateTime::from_millis(now.as_millisecond()))
-            .detail(serde_json::to_string(event).map_err(|_| failed())?)
+            .detail(serde_json::to_string(event).map_err(|_| failed(Some("not built")))?)
             .build();
-        let answer = self.client.put_events().entries(entry).send().await.map_err(|_| failed())?;
+        let answer = self.client.put_events().entries(entry).send().await.map_err(|error| failed(error.code()))?;
         // PutEvents answers 200 for an entry that it did not take.
-        if answer.failed_entry_count() == 0 { Ok(()) } else { Err(failed()) }
+        match answer.failed_entry_count() {
+            0 => Ok(()),
+            _ => Err(failed(answer.entries().first().and_then(|entry| entry.error_code()))),
+        }
     }
 }

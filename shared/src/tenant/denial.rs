@@ -45,9 +45,10 @@ impl Denial {
         }
     }
 
-    /// Whether a Deny statement said it, so that no further Allow would help.
-    pub fn is_explicit(&self) -> bool {
-        self.by != DeniedBy::NoAllow
+    /// Whether a policy said it that AWS may have attached to the user, as it does to quarantine a key that it found in
+    /// public. It cannot have done so with an organisation's policy or a permissions boundary.
+    pub fn may_be_quarantine(&self) -> bool {
+        matches!(self.by, DeniedBy::IdentityPolicy | DeniedBy::OtherPolicy)
     }
 }
 

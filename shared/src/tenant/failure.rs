@@ -1,8 +1,8 @@
 //! How IAM, STS, SES and DynamoDB say no, and what it means.
 //!
 //! The SDKs model few of these errors, so the code and the text decide, either alone being enough: services word the
-//! same refusal differently, and stand-ins and later versions differ again. Codes are matched whole, texts by prefix or
-//! part, and tails are tolerated.
+//! same refusal differently, and stand-ins and later versions differ again. Codes are matched whole, texts by part, and
+//! tails are tolerated.
 
 use std::fmt;
 
@@ -58,6 +58,8 @@ pub enum Kind {
     MailFromNotVerified,
     /// The service refused the request as malformed, or with another 4xx that is not in the table.
     BadRequest,
+    /// The service did not let the caller in (401, 403), and why is not in the table: the key may be good all the same.
+    Forbidden,
     /// No answer, and the request was never written: the service cannot have acted on it.
     NotWritten,
     /// No answer that says what happened: a timeout, a reset after writing, a 5xx. The service may have acted.
@@ -105,7 +107,7 @@ impl Failure {
 
     /// Whether nothing can be concluded from it, neither about the key nor about its permissions.
     pub fn is_unknown(&self) -> bool {
-        matches!(self.kind, Kind::Throttled | Kind::Clock | Kind::NotWritten | Kind::Unknown)
+        matches!(self.kind, Kind::Throttled | Kind::Clock | Kind::Forbidden | Kind::NotWritten | Kind::Unknown)
     }
 }
 
@@ -127,17 +129,13 @@ impl Kind {
         let code = code.split_once(':').map_or(code, |(code, _)| code);
         let says = |part: &str| text.contains(part);
         match code {
-            // A daily quota comes under several codes, so its text goes first.
+            // One code stands for several of these, so their texts go first.
             _ if says("Daily message quota exceeded") => Self::DailyQuota,
+            _ if says("Signature expired") || says("Signature not yet current") => Self::Clock,
+            _ if says("Email address is not verified") => Self::NotVerified(identities(text)),
             "InvalidClientTokenId" | "UnrecognizedClientException" => Self::KeyRefused,
             "RequestExpired" | "RequestTimeTooSkewed" => Self::Clock,
-            "SignatureDoesNotMatch" | "InvalidSignatureException" => {
-                if says("Signature expired") || says("Signature not yet current") {
-                    Self::Clock
-                } else {
-                    Self::SignatureRefused
-                }
-            }
+            "SignatureDoesNotMatch" | "InvalidSignatureException" => Self::SignatureRefused,
             "AccessDenied" | "AccessDeniedException" => Self::Denied(Denial::parse(text)),
             "NoSuchEntity" | "NoSuchEntityException" | "NotFoundException" => Self::NotFound,
             "Throttling"
@@ -147,7 +145,7 @@ impl Kind {
             | "RequestThrottled"
             | "TooManyRequestsException"
             | "SlowDown" => Self::Throttled,
-            "LimitExceededException" if says("quota") => Self::DailyQuota,
+            "LimitExceededException" => Self::DailyQuota,
             "SendingPausedException" | "AccountSendingPausedException" | "ConfigurationSetSendingPausedException" => {
                 Self::SendingPaused
             }
@@ -158,9 +156,12 @@ impl Kind {
             }
             "MessageRejected" | "MessageRejectedException" => Self::MessageRejected,
             "BadRequestException" | "ValidationError" | "ValidationException" => Self::BadRequest,
+            "IncompleteSignature" => Self::Forbidden,
             _ if says("The security token included in the request is invalid") => Self::KeyRefused,
+            _ if says("The request signature we calculated does not match") => Self::SignatureRefused,
             _ if says("is not authorized to perform") => Self::Denied(Denial::parse(text)),
             _ if says("Maximum sending rate exceeded") || status == 429 => Self::Throttled,
+            _ if matches!(status, 401 | 403) => Self::Forbidden,
             _ if (400..500).contains(&status) && status != 408 => Self::BadRequest,
             _ => Self::Unknown,
         }
@@ -182,6 +183,7 @@ impl Kind {
             Self::MessageRejected => "message_rejected",
             Self::MailFromNotVerified => "mail_from_not_verified",
             Self::BadRequest => "bad_request",
+            Self::Forbidden => "forbidden",
             Self::NotWritten => "not_written",
             Self::Unknown => "unknown",
         }
@@ -228,7 +230,15 @@ mod tests {
                 403,
                 "signature_refused",
             ),
+            (
+                "SomethingNew",
+                "The request signature we calculated does not match the signature",
+                403,
+                "signature_refused",
+            ),
             ("SignatureDoesNotMatch", "Signature expired: 20261123T000000Z is now earlier than", 403, "clock"),
+            ("InvalidSignatureException", "Signature not yet current: 20261123T000000Z is still later", 403, "clock"),
+            ("SomethingNew", "Signature expired: 20261123T000000Z is now earlier than", 403, "clock"),
             ("RequestExpired", "Request has expired.", 400, "clock"),
             ("AccessDenied", implicit, 403, "denied"),
             ("AccessDeniedException", implicit, 403, "denied"),
@@ -242,6 +252,7 @@ mod tests {
             ("ThrottlingException", "Maximum sending rate exceeded.", 400, "throttled"),
             ("Other", "", 429, "throttled"),
             ("LimitExceededException", "Daily message quota exceeded.", 400, "daily_quota"),
+            ("LimitExceededException", "", 400, "daily_quota"),
             ("ThrottlingException", "Daily message quota exceeded.", 400, "daily_quota"),
             ("SendingPausedException", "Sending is paused", 400, "sending_paused"),
             ("AccountSendingPausedException", "", 400, "sending_paused"),
@@ -252,10 +263,18 @@ mod tests {
                 400,
                 "not_verified",
             ),
+            ("MessageRejected", "The sender is not verified", 400, "not_verified"),
+            ("BadRequestException", "Email address is not verified. The following identities", 400, "not_verified"),
             ("MessageRejected", "Message contains a virus", 400, "message_rejected"),
             ("MailFromDomainNotVerifiedException", "", 400, "mail_from_not_verified"),
             ("BadRequestException", "Invalid parameter", 400, "bad_request"),
             ("SomethingNew", "", 418, "bad_request"),
+            ("", "", 400, "bad_request"),
+            ("", "", 401, "forbidden"),
+            ("", "", 403, "forbidden"),
+            ("OptInRequired", "The AWS Access Key Id needs a subscription for the service", 403, "forbidden"),
+            ("MissingAuthenticationToken", "Missing Authentication Token", 403, "forbidden"),
+            ("IncompleteSignature", "The request signature does not conform to AWS standards.", 400, "forbidden"),
             ("InternalFailure", "", 500, "unknown"),
             ("ServiceUnavailable", "", 503, "unknown"),
             ("", "", 408, "unknown"),

@@ -5,8 +5,6 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::http::OURS;
-
 /// The text names no Region with SES.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("is not an AWS Region with Amazon SES that is known here, such as eu-central-1")]
@@ -70,7 +68,7 @@ impl Region {
 
     /// The Region of the partition that holds IAM's control plane. It cannot be disabled, so STS there knows every key
     /// of the partition; in a Region that an account has not enabled, a live key is refused as unknown.
-    pub fn home(self) -> Self {
+    pub(crate) fn home(self) -> Self {
         if self.0.starts_with("us-gov-") { Self("us-gov-west-1") } else { Self("us-east-1") }
     }
 }
@@ -96,6 +94,6 @@ impl Serialize for Region {
 impl<'de> Deserialize<'de> for Region {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = String::deserialize(deserializer)?;
-        Self::parse(&name).map_err(|unknown| serde::de::Error::custom(format!("{OURS}{unknown}")))
+        Self::parse(&name).map_err(serde::de::Error::custom)
     }
 }

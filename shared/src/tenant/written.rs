@@ -93,7 +93,7 @@ mod tests {
     }
 
     async fn send_to_url(url: &str) -> Result<String, Failure> {
-        let environment = Environment::of([("TENANT_AWS_ENDPOINT_URL", url)]);
+        let environment = Environment::of(&[("TENANT_AWS_ENDPOINT_URL", url)]);
         let clients = Clients::new(&environment, &SharedHttpClient::new(Connector::new(Ambient::system())));
         let credential = Credential {
             access_key_id: AccessKeyId::from_pasted("AKIASP2TPHJSQH3FJRUX").unwrap(),

@@ -54,7 +54,7 @@ impl Breach {
         }
         Ok(Self {
             order_id: OrderId::of_event(&envelope.id, envelope.time),
-            report: envelope.detail.report(envelope.time)?,
+            report: envelope.detail.report(&envelope.source, envelope.time)?,
         })
     }
 }
@@ -87,6 +87,12 @@ mod tests {
         assert_eq!(breach, Breach::read(&sample()).unwrap());
         let other = with("/id", json!("another-event"));
         assert_ne!(breach.order_id, Breach::read(&other).unwrap().order_id);
+    }
+
+    #[test]
+    fn an_event_without_a_reporter_is_reported_by_its_source() {
+        let breach = Breach::read(&with("/detail/reported_by", Value::Null)).unwrap();
+        assert_eq!((breach.report.reported_by.as_str(), breach.report.signed_by), (SOURCE, None));
     }
 
     #[test]

@@ -10,6 +10,8 @@ mod report;
 mod routes;
 mod sweep;
 
+use std::sync::Arc;
+
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsMessage};
 use lambda_runtime::LambdaEvent;
 use serde::Serialize;
@@ -21,7 +23,7 @@ use shared::telemetry::chain;
 
 use self::breach::Breach;
 use self::ordering::OrderError;
-use crate::queue::{Deadline, Queue, nothing_done, records};
+use crate::queue::{Deadline, Queue, each, nothing_done, records};
 
 /// What a cold start builds once.
 pub(crate) struct Intake {
@@ -71,7 +73,7 @@ impl Source {
 
 impl Intake {
     /// Handles an invocation of any source.
-    pub(crate) async fn handle(&self, event: LambdaEvent<Value>) -> Answer {
+    pub(crate) async fn handle(self: Arc<Self>, event: LambdaEvent<Value>) -> Answer {
         let deadline = Deadline::of_millis(event.context.deadline);
         match Source::of(&event.payload) {
             Source::Http => Answer::Http(Box::new(match serde_json::from_value(event.payload) {
@@ -82,7 +84,13 @@ impl Intake {
                 }
             })),
             Source::Queue => Answer::Batch(match records(event.payload) {
-                Some(batch) => self.reports(&batch.records).await,
+                Some(batch) => {
+                    each(batch.records, deadline.left(self.ambient.now()), |message| {
+                        let intake = Arc::clone(&self);
+                        async move { intake.report(&message).await }
+                    })
+                    .await
+                }
                 None => {
                     tracing::error!("an event that is no SQS batch was not taken");
                     nothing_done()
@@ -97,17 +105,6 @@ impl Intake {
                 Answer::Nothing
             }
         }
-    }
-
-    /// Handles a batch of breach reports; answers which must come back. Each stands for itself.
-    async fn reports(&self, messages: &[SqsMessage]) -> SqsBatchResponse {
-        let mut response = SqsBatchResponse::default();
-        for message in messages {
-            if !self.report(message).await {
-                response.add_failure(message.message_id.clone().unwrap_or_default());
-            }
-        }
-        response
     }
 
     /// Handles a breach report; answers whether it is done with. A replay finds its order, and what is left of it to do.

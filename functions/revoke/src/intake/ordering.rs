@@ -23,7 +23,7 @@ pub(super) struct Ordered {
     pub(super) order: Order,
     /// Each of its keys; `None` where the stop failed, so that the key may still be in use.
     pub(super) keys: Vec<(AccessKeyId, Option<Key>)>,
-    /// Whether its keys are on their way to being deleted, at once or by the sweep.
+    /// Whether its keys are on their way to being deleted, or past it.
     pub(super) handed_on: bool,
 }
 
@@ -43,7 +43,7 @@ impl Intake {
     /// Answers a report with an order: writes it, stops its keys, hands it on.
     ///
     /// An id that has an order already, as a replayed event has, means that order and its keys, whatever the report says:
-    /// stops that failed are made up for, and where nothing is left to do nothing is done.
+    /// what is left to do of it is done. The sweep does the same in a minute, should this process die before the end.
     ///
     /// # Errors
     /// No order was written, and nothing was done.
@@ -51,14 +51,16 @@ impl Intake {
         if let Some(order) = self.providers.order(&order_id).await? {
             return Ok(self.carry_out(order).await);
         }
+        let created_at = self.ambient.now();
         let order = Order {
             order_id,
             access_key_ids: self.pin(&report).await?,
             scope: report.scope,
             reason: report.reason,
             reported_by: report.reported_by,
-            as_of: report.as_of,
-            created_at: self.ambient.now(),
+            signed_by: report.signed_by,
+            as_of: report.as_of.unwrap_or(created_at),
+            created_at,
         };
         let order = match self.providers.place(&order).await? {
             Some(earlier) => earlier,
@@ -67,31 +69,30 @@ impl Intake {
         Ok(self.carry_out(order).await)
     }
 
-    /// The keys that a report means. A key id means itself, whenever it was taken: AWS issues no id twice.
+    /// The keys that a report means. A key id means itself, whenever it was taken: AWS issues no id twice. A report that
+    /// is about no certain time means what there is: the clock that dated a provider may be ahead of ours.
     async fn pin(&self, report: &Report) -> Result<Vec<AccessKeyId>, OrderError> {
         match &report.scope {
             Scope::AccessKeyId(access_key_id) => Ok(vec![access_key_id.clone()]),
             Scope::ProviderId(provider_id) => {
                 let provider = self.providers.provider(provider_id).await?.ok_or(OrderError::UnknownProvider)?;
-                let meant = provider.created_at <= report.as_of;
+                let meant = report.as_of.is_none_or(|as_of| provider.created_at <= as_of);
                 Ok(if meant { vec![provider.access_key_id] } else { Vec::new() })
             }
         }
     }
 
-    async fn carry_out(&self, order: Order) -> Ordered {
+    /// Stops an order's keys and hands it on. Repeating it makes up for what failed or was never begun.
+    pub(super) async fn carry_out(&self, order: Order) -> Ordered {
         let mut keys = Vec::with_capacity(order.access_key_ids.len());
-        let mut nothing_new = true;
         for access_key_id in &order.access_key_ids {
             let stop = self.providers.stop(access_key_id, &order.order_id, "revoke", &self.secrets, &self.ambient);
             let key = match Box::pin(stop).await {
                 Ok((stop, key)) => {
-                    nothing_new &= matches!(stop, Stop::Unchanged | Stop::KeptOut);
                     log(&order, &key, stop);
                     Some(key)
                 }
                 Err(error) => {
-                    nothing_new = false;
                     tracing::error!(
                         order_id = %order.order_id,
                         access_key_id = access_key_id.masked(),
@@ -103,8 +104,9 @@ impl Intake {
             };
             keys.push((access_key_id.clone(), key));
         }
-        // Keys that were this order's before are due by their rows, should their message have been lost.
-        let handed_on = nothing_new || self.hand_on(&order).await;
+        // Whether an earlier message about it left is not known, and another one does no harm.
+        let is_over = keys.iter().all(|(_, key)| key.as_ref().is_some_and(|key| key.state.is_over()));
+        let handed_on = is_over || self.hand_on(&order).await;
         Ordered { order, keys, handed_on }
     }
 

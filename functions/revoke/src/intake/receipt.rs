@@ -2,72 +2,127 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value, json};
-use shared::record::{AccessKeyId, Key, Order};
+use jiff::Timestamp;
+use serde::Serialize;
+use shared::record::{AccessKeyId, Key, Order, OrderId, Plane, ProviderId, Receipt, Scope, TenantId};
 
-/// An order as it is shown. `keys` are its keys as they are now; `None` where a key item is missing. All counts are
-/// computed from them.
+/// An order as it is shown.
 ///
 /// Access key ids are shown whole: a receipt is for comparing with the tenant's IAM console and CloudTrail, and an id is no
 /// secret.
-pub(super) fn receipt(order: &Order, keys: &[(AccessKeyId, Option<Key>)]) -> Value {
-    let mut counts = BTreeMap::<&str, usize>::new();
-    for (_, key) in keys {
-        *counts.entry(key.as_ref().map_or("not_stopped", status)).or_default() += 1;
-    }
-    let done = keys.iter().all(|(_, key)| key.as_ref().is_some_and(is_done));
-    let mut shown = Map::new();
-    if let Ok(Value::Object(order)) = serde_json::to_value(order) {
-        shown = order;
-    }
-    shown.remove("access_key_ids");
-    shown.insert("done".to_owned(), done.into());
-    shown.insert("counts".to_owned(), json!(counts));
-    shown.insert("keys".to_owned(), keys.iter().map(|(id, key)| shown_key(id, key.as_ref())).collect());
-    Value::Object(shown)
+#[derive(Debug, Serialize)]
+pub(super) struct RevocationView<'a> {
+    order_id: &'a OrderId,
+    scope: &'a Scope,
+    reason: &'a str,
+    reported_by: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signed_by: Option<&'a str>,
+    as_of: Timestamp,
+    created_at: Timestamp,
+    /// Whether nothing is left to do about any key.
+    done: bool,
+    /// How many keys have which status.
+    counts: BTreeMap<&'static str, usize>,
+    keys: Vec<KeyView<'a>>,
 }
 
-/// The state in one word, with a stop that is not committed told apart.
-fn status(key: &Key) -> &'static str {
-    if key.state.status.is_stopped() { key.state.status.as_str() } else { "not_stopped" }
+/// One of its keys.
+#[derive(Debug, Serialize)]
+struct KeyView<'a> {
+    access_key_id: &'a AccessKeyId,
+    status: &'static str,
+    #[serde(flatten)]
+    progress: Option<ProgressView<'a>>,
 }
 
-/// Whether nothing is left to do: dead on proof, or kept out before anybody handed it over.
-fn is_done(key: &Key) -> bool {
-    use shared::record::StatusName::{Reported, Revoked};
-    matches!(key.state.status, Reported) || (key.state.status == Revoked && key.state.reason.is_none())
+/// What a key item says.
+#[derive(Debug, Serialize)]
+struct ProgressView<'a> {
+    updated_at: Timestamp,
+    attempts: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_attempt_at: Option<Timestamp>,
+    #[serde(flatten)]
+    proof: Option<ProofView<'a>>,
 }
 
-fn shown_key(access_key_id: &AccessKeyId, key: Option<&Key>) -> Value {
-    let Some(key) = key else {
-        return json!({ "access_key_id": access_key_id, "status": "not_stopped" });
-    };
-    let mut shown = json!({
-        "access_key_id": access_key_id,
-        "status": status(key),
-        "updated_at": key.updated_at,
-        "attempts": key.attempts,
-    });
-    let mut add = |name: &str, value: Value| {
-        if !value.is_null() {
-            shown[name] = value;
+/// Whose key it is, and what is known of its life and death.
+#[derive(Debug, Serialize)]
+struct ProofView<'a> {
+    provider_id: &'a ProviderId,
+    tenant_id: &'a TenantId,
+    account_id: &'a str,
+    receipt: &'a Receipt,
+    last_seen_alive: &'a BTreeMap<Plane, Timestamp>,
+}
+
+/// The status of a key whose stop is not committed, whatever its item says.
+const NOT_STOPPED: &str = "not_stopped";
+
+impl<'a> RevocationView<'a> {
+    /// An order with its keys as they are now; `None` where a key item is missing. All counts are computed from them.
+    pub(super) fn of(order: &'a Order, keys: &'a [(AccessKeyId, Option<Key>)]) -> Self {
+        let mut counts = BTreeMap::new();
+        let views: Vec<_> = keys.iter().map(|(id, key)| KeyView::of(id, key.as_ref())).collect();
+        for view in &views {
+            *counts.entry(view.status).or_default() += 1;
         }
-    };
-    add("reason", json!(key.state.reason));
-    add("next_attempt_at", json!(key.next_attempt_at));
-    if let Some(owner) = &key.owner {
-        add("provider_id", json!(owner.provider_id));
-        add("tenant_id", json!(owner.tenant_id));
-        add("account_id", json!(owner.account_id));
-        add("receipt", json!(key.receipt));
-        add("last_seen_alive", json!(key.seen_alive));
+        Self {
+            order_id: &order.order_id,
+            scope: &order.scope,
+            reason: &order.reason,
+            reported_by: &order.reported_by,
+            signed_by: order.signed_by.as_deref(),
+            as_of: order.as_of,
+            created_at: order.created_at,
+            done: keys.iter().all(|(_, key)| key.as_ref().is_some_and(|key| key.state.is_over())),
+            counts,
+            keys: views,
+        }
     }
-    shown
+}
+
+impl<'a> KeyView<'a> {
+    fn of(access_key_id: &'a AccessKeyId, key: Option<&'a Key>) -> Self {
+        let status = match key {
+            Some(key) if key.state.is_stopped() => key.state.name().as_str(),
+            _ => NOT_STOPPED,
+        };
+        Self { access_key_id, status, progress: key.map(ProgressView::of) }
+    }
+}
+
+impl<'a> ProgressView<'a> {
+    fn of(key: &'a Key) -> Self {
+        let proof = key.owner.as_ref().map(|owner| ProofView {
+            provider_id: &owner.provider_id,
+            tenant_id: &owner.tenant_id,
+            account_id: &owner.account_id,
+            receipt: &key.receipt,
+            last_seen_alive: &key.seen_alive,
+        });
+        Self {
+            updated_at: key.updated_at,
+            attempts: key.attempts,
+            reason: key.state.reason(),
+            next_attempt_at: key.next_attempt_at,
+            proof,
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
+
+    fn shown(order: &Order, keys: &[(AccessKeyId, Option<Key>)]) -> Value {
+        serde_json::to_value(RevocationView::of(order, keys)).unwrap()
+    }
 
     #[test]
     fn a_receipt_counts_its_keys_and_shows_what_proves_their_death() {
@@ -103,12 +158,12 @@ mod tests {
             (None, "not_stopped", false),
         ];
         for (key, status, done) in cases {
-            let shown = receipt(&order, &[(id.clone(), key)]);
+            let shown = shown(&order, &[(id.clone(), key)]);
             assert_eq!(shown["counts"], json!({ status: 1 }));
             assert_eq!(shown["keys"][0]["status"], status);
             assert_eq!(shown["done"], done, "{status}");
         }
-        let shown = receipt(&order, &[(id.clone(), Some(key("revoked", None)))]);
+        let shown = shown(&order, &[(id.clone(), Some(key("revoked", None)))]);
         assert_eq!(shown["keys"][0]["receipt"]["delete_request_id"], "request-1");
         assert_eq!(shown["scope"], json!({"access_key_id": "AKIASP2TPHJSQH3FJRUX"}));
     }

@@ -12,8 +12,10 @@ pub(super) struct Report {
     pub(super) scope: Scope,
     pub(super) reason: String,
     pub(super) reported_by: String,
-    /// Keys taken later are not meant.
-    pub(super) as_of: Timestamp,
+    /// Who signed it, where somebody did.
+    pub(super) signed_by: Option<String>,
+    /// Keys taken later are not meant. Absent: all that there are.
+    pub(super) as_of: Option<Timestamp>,
 }
 
 /// The body of `POST /revocations`.
@@ -22,7 +24,7 @@ pub(super) struct Report {
 pub(super) struct Body {
     scope: Value,
     reason: String,
-    #[serde(default)]
+    reported_by: Option<String>,
     as_of: Option<Timestamp>,
 }
 
@@ -32,7 +34,7 @@ pub(super) struct Body {
 pub(super) struct Detail {
     scope: Value,
     reason: String,
-    reported_by: String,
+    reported_by: Option<String>,
 }
 
 /// Scopes that can be reported, and those that will be.
@@ -47,35 +49,36 @@ const REPORTED_BY: usize = 2_048;
 const CLOCKS_APART: SignedDuration = SignedDuration::from_secs(60);
 
 impl Body {
-    /// The report of a caller.
+    /// The report that `signer` signed.
     ///
     /// # Errors
     /// The field that is wrong.
-    pub(super) fn report(self, reported_by: &str, now: Timestamp) -> Result<Report, FieldError> {
-        let as_of = self.as_of.unwrap_or(now);
-        if as_of.duration_since(now) > CLOCKS_APART {
+    pub(super) fn report(self, signer: &str, now: Timestamp) -> Result<Report, FieldError> {
+        if self.as_of.is_some_and(|as_of| as_of.duration_since(now) > CLOCKS_APART) {
             return Err(FieldError::new("as_of", "must not be in the future"));
         }
         Ok(Report {
             scope: scope("scope", &self.scope)?,
             reason: text("reason", self.reason, REASON)?,
-            reported_by: text("reported_by", reported_by.to_owned(), REPORTED_BY)?,
-            as_of,
+            reported_by: reported_by("reported_by", self.reported_by, signer)?,
+            signed_by: Some(signer.to_owned()),
+            as_of: self.as_of,
         })
     }
 }
 
 impl Detail {
-    /// The report of an event of `time`.
+    /// The report of an event of `source` and `time`.
     ///
     /// # Errors
     /// The field that is wrong.
-    pub(super) fn report(self, time: Timestamp) -> Result<Report, FieldError> {
+    pub(super) fn report(self, source: &str, time: Timestamp) -> Result<Report, FieldError> {
         Ok(Report {
             scope: scope("detail.scope", &self.scope)?,
             reason: text("detail.reason", self.reason, REASON)?,
-            reported_by: text("detail.reported_by", self.reported_by, REPORTED_BY)?,
-            as_of: end_of_second(time),
+            reported_by: reported_by("detail.reported_by", self.reported_by, source)?,
+            signed_by: None,
+            as_of: Some(end_of_second(time)),
         })
     }
 }
@@ -108,6 +111,11 @@ fn scope(field: &str, value: &Value) -> Result<Scope, FieldError> {
             None => Err(FieldError::new(field, format!("holds no known word; {TAKEN}"))),
         },
     }
+}
+
+/// Who reports it: as the report says, or else whoever it came from. A breach is not refused for want of a name.
+fn reported_by(field: &str, said: Option<String>, from: &str) -> Result<String, FieldError> {
+    said.map_or_else(|| Ok(from.to_owned()), |said| text(field, said, REPORTED_BY))
 }
 
 fn text(field: &str, text: String, longest: usize) -> Result<String, FieldError> {
@@ -157,11 +165,24 @@ mod tests {
             (json!({"scope": {"access_key_id": "ASIASP2TPHJSQH3FJRUX"}, "reason": "leaked"}), "scope.access_key_id"),
             (json!({"scope": {"access_key_id": 1}, "reason": "leaked"}), "scope.access_key_id"),
             (json!({"scope": {"provider_id": "prv_1"}, "reason": "leaked"}), "scope.provider_id"),
-            (json!({"scope": key, "reason": "leaked", "reported_by": "me"}), "reported_by"),
+            (json!({"scope": key, "reason": "leaked", "reported_by": "me"}), "taken"),
+            (json!({"scope": key, "reason": "leaked", "reported_by": ""}), "reported_by"),
+            (json!({"scope": key, "reason": "leaked", "by": "me"}), "by"),
         ];
         for (body, expected) in cases {
             let field = read(&body).map_or_else(|error| error.field, |_| "taken".to_owned());
             assert_eq!(field, expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn the_signer_is_kept_beside_whoever_is_said_to_report() {
+        let signer = "arn:aws:iam::123456789012:user/ops";
+        let mut body = json!({"scope": {"access_key_id": "AKIASP2TPHJSQH3FJRUX"}, "reason": "leaked"});
+        for (said, reported_by) in [(Value::Null, signer), (json!("security desk"), "security desk")] {
+            body["reported_by"] = said;
+            let report = read(&body).unwrap();
+            assert_eq!((report.reported_by.as_str(), report.signed_by.as_deref()), (reported_by, Some(signer)));
         }
     }
 

@@ -3,12 +3,12 @@
 use http::HeaderValue;
 use http::header::LOCATION;
 use shared::http::{FieldError, Problem, Request, Response, body, respond};
-use shared::record::{OrderId, ProviderId, Scope};
+use shared::record::{OrderId, ProviderId, RecordError, Scope};
 use shared::telemetry::chain;
 
 use super::Intake;
 use super::ordering::{OrderError, Ordered};
-use super::receipt::receipt;
+use super::receipt::RevocationView;
 use super::report::{Body, Report};
 
 /// Seconds after which a caller may try again what failed on our side.
@@ -34,7 +34,7 @@ impl Intake {
             OrderError::UnknownProvider => {
                 Problem::bad_request(&FieldError::new("scope.provider_id", "names no provider"))
             }
-            OrderError::Record(error) => nothing_done(&error),
+            OrderError::Record(error) => not_ordered(&error),
         })?;
         accepted(&ordered)
     }
@@ -47,11 +47,12 @@ impl Intake {
             scope: Scope::ProviderId(provider_id),
             reason: "off-boarding".to_owned(),
             reported_by: caller.to_owned(),
-            as_of: self.ambient.now(),
+            signed_by: Some(caller.to_owned()),
+            as_of: None,
         };
         let ordered = self.order(OrderId::new(&self.ambient), report).await.map_err(|error| match error {
             OrderError::UnknownProvider => Problem::not_found("provider"),
-            OrderError::Record(error) => nothing_done(&error),
+            OrderError::Record(error) => not_ordered(&error),
         })?;
         accepted(&ordered)
     }
@@ -59,22 +60,13 @@ impl Intake {
     async fn show(&self, request: &Request) -> Result<Response, Problem> {
         let order_id =
             parameter(request, "order_id", OrderId::parse).ok_or_else(|| Problem::not_found("revocation"))?;
-        let unavailable = |error| {
-            tracing::error!(order_id = %order_id, error = chain(&error), "an order could not be read");
-            Problem::unavailable(RETRY_AFTER_S)
-        };
-        let order = self
-            .providers
-            .order(&order_id)
-            .await
-            .map_err(unavailable)?
-            .ok_or_else(|| Problem::not_found("revocation"))?;
+        let order = self.providers.order(&order_id).await?.ok_or_else(|| Problem::not_found("revocation"))?;
         let mut keys = Vec::with_capacity(order.access_key_ids.len());
         for access_key_id in &order.access_key_ids {
-            let key = self.providers.key(access_key_id).await.map_err(unavailable)?;
+            let key = self.providers.key(access_key_id).await?;
             keys.push((access_key_id.clone(), key));
         }
-        Ok(respond(200, &receipt(&order, &keys)))
+        Ok(respond(200, &RevocationView::of(&order, &keys)))
     }
 }
 
@@ -93,14 +85,14 @@ fn parameter<T, E>(request: &Request, name: &str, parse: impl Fn(&str) -> Result
     parse(request.path_parameters.get(name)?).ok()
 }
 
-fn nothing_done(error: &shared::record::RecordError) -> Problem {
+fn not_ordered(error: &RecordError) -> Problem {
     tracing::error!(error = chain(error), "an order could not be written");
     Problem::new(503, "No order was written and nothing was stopped. Try again at once.").retry_after(RETRY_AFTER_S)
 }
 
 /// 202, if the stop is committed and the order is on its way; otherwise what was done and what was not.
 fn accepted(ordered: &Ordered) -> Result<Response, Problem> {
-    let shown = receipt(&ordered.order, &ordered.keys);
+    let shown = RevocationView::of(&ordered.order, &ordered.keys);
     if ordered.is_complete() {
         let mut response = respond(202, &shown);
         if let Ok(location) = HeaderValue::from_str(&format!("/revocations/{}", ordered.order.order_id)) {
@@ -119,8 +111,8 @@ fn accepted(ordered: &Ordered) -> Result<Response, Problem> {
              still be in use until its worker has stopped them. Look at the revocation, or try again at once."
         }
         (false, false) => {
-            "The order is written, but the keys in `not_stopped` could not be stopped and may still be in use. Try again \
-             at once."
+            "The order is written, but the keys in `not_stopped` could not be stopped and may still be in use. The sweep \
+             tries again within minutes; try again at once."
         }
     };
     Err(Problem::new(503, detail)

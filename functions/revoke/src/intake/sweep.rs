@@ -1,23 +1,43 @@
-//! The sweep: keys whose next attempt is due go to the worker again.
+//! The sweep: keys whose next attempt is due go to the worker again, and orders are carried out once more.
 //!
-//! Rows hold what is still to be done, messages only bring it about. So whatever became of a message or its worker, a key
-//! comes back within minutes, and a pause of hours needs no message at all.
+//! Rows hold what is still to be done, messages only bring it about. So whatever became of a message, of a worker or of
+//! whoever wrote an order, it is taken up within minutes, and a pause of hours needs no message at all.
+
+use std::time::Duration;
 
 use jiff::SignedDuration;
+use shared::record::{Due, OrderId, RecordError, Subject};
 use shared::telemetry::chain;
+use thiserror::Error;
+use tokio::time::error::Elapsed;
+use tokio::time::timeout;
 
 use super::Intake;
-use crate::queue::Deadline;
+use crate::queue::{Deadline, NotQueued};
 
 /// A key that was handed on is not handed on again for so long. The worker sets the time anew with its first record; this
 /// is for a queue that nobody reads, which must not fill with copies.
-const NOT_AGAIN_FOR: SignedDuration = SignedDuration::from_mins(5);
+const KEY_AGAIN_AFTER: SignedDuration = SignedDuration::from_mins(5);
 
-/// One key takes at most this long: a message and a write, three tries each.
-const ONE_KEY: SignedDuration = SignedDuration::from_secs(18);
+/// An order is carried out again after so long, while keys of it are not stopped or it is not handed on.
+const ORDER_AGAIN_AFTER: SignedDuration = SignedDuration::from_mins(1);
+
+/// The longest that one of them may take: a message and a write, three tries each.
+const ONE: Duration = Duration::from_secs(18);
+
+/// What is due was not taken up, and stays due.
+#[derive(Debug, Error)]
+enum NotTakenUp {
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    #[error(transparent)]
+    Queue(#[from] NotQueued),
+    #[error("it took too long")]
+    TooLong(#[from] Elapsed),
+}
 
 impl Intake {
-    /// Hands on every key that is due, longest due first, as far as the time allows; the next sweep takes the others.
+    /// Takes up everything that is due, longest due first, as far as the time allows; the next sweep takes the rest.
     pub(super) async fn sweep(&self, deadline: Deadline) {
         let started = self.ambient.now();
         let (mut handed_on, mut failed) = (0_u32, 0_u32);
@@ -30,30 +50,17 @@ impl Intake {
                     break;
                 }
             };
-            for due in &page.keys {
-                let now = self.ambient.now();
-                if !deadline.leaves(ONE_KEY, now) {
+            for due in &page.due {
+                if deadline.left(self.ambient.now()) < ONE {
                     tracing::warn!("the sweep ran out of time; the next one goes on");
                     break 'pages;
                 }
-                // Sent before it is postponed: dying in between costs a copy, the other order would cost minutes.
-                if let Err(error) = self.queue.due(&due.access_key_id).await {
-                    failed += 1;
-                    tracing::error!(
-                        access_key_id = due.access_key_id.masked(),
-                        error = chain(&error),
-                        "a key that is due was not handed on"
-                    );
-                    continue;
-                }
-                handed_on += 1;
-                let until = now.saturating_add(NOT_AGAIN_FOR).unwrap_or(now);
-                if let Err(error) = self.providers.postpone(due, until).await {
-                    tracing::error!(
-                        access_key_id = due.access_key_id.masked(),
-                        error = chain(&error),
-                        "a key that was handed on stays due"
-                    );
+                match timeout(ONE, self.take_up(due)).await.map_err(NotTakenUp::from).flatten() {
+                    Ok(()) => handed_on += 1,
+                    Err(error) => {
+                        failed += 1;
+                        tracing::error!(subject = %due.subject, error = chain(&error), "what is due was not taken up");
+                    }
                 }
             }
             start = page.next;
@@ -64,5 +71,28 @@ impl Intake {
         if handed_on > 0 || failed > 0 {
             tracing::info!(handed_on, failed, "swept");
         }
+    }
+
+    /// Takes up one thing. It is done before it is put off: dying in between costs a repetition, the other order would
+    /// cost minutes.
+    async fn take_up(&self, due: &Due) -> Result<(), NotTakenUp> {
+        let again_after = match &due.subject {
+            Subject::Key(access_key_id) => {
+                self.queue.due(access_key_id).await?;
+                Some(KEY_AGAIN_AFTER)
+            }
+            Subject::Order(order_id) => self.repeat(order_id).await?,
+        };
+        let now = self.ambient.now();
+        let next = again_after.map(|pause| now.saturating_add(pause).unwrap_or(now));
+        Ok(self.providers.taken_up(due, next).await?)
+    }
+
+    /// Carries an order out again; answers after what time once more, if at all. Its keys are pinned, so it means no key
+    /// that came later.
+    async fn repeat(&self, order_id: &OrderId) -> Result<Option<SignedDuration>, RecordError> {
+        let Some(order) = self.providers.order(order_id).await? else { return Ok(None) };
+        let ordered = Box::pin(self.carry_out(order)).await;
+        Ok((!ordered.is_complete()).then_some(ORDER_AGAIN_AFTER))
     }
 }

@@ -20,7 +20,7 @@ use shared::runtime::Ambient;
 use shared::telemetry::{Bus, chain};
 use shared::tenant::Clients;
 
-use crate::queue::{Deadline, Queue, Work, nothing_done, records};
+use crate::queue::{Deadline, Queue, Work, each, nothing_done, records};
 
 /// What a cold start builds once.
 pub(crate) struct Worker {
@@ -38,35 +38,18 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// Handles a batch; answers which messages must come back. Messages are handled at the same time, each in a task of
-    /// its own, so that a panic fails one message and not its neighbours.
+    /// Handles a batch; answers which messages must come back.
     pub(crate) async fn handle(self: Arc<Self>, event: LambdaEvent<Value>) -> SqsBatchResponse {
         let deadline = Deadline::of_millis(event.context.deadline);
         let Some(batch) = records(event.payload) else {
             tracing::error!("an event that is no SQS batch was not taken");
             return nothing_done();
         };
-        let tasks: Vec<_> = batch
-            .records
-            .into_iter()
-            .map(|message| {
-                let message_id = message.message_id.clone().unwrap_or_default();
-                let worker = Arc::clone(&self);
-                (message_id, tokio::spawn(async move { worker.take(&message, deadline).await }))
-            })
-            .collect();
-        let mut response = SqsBatchResponse::default();
-        for (message_id, task) in tasks {
-            match task.await {
-                Ok(true) => {}
-                Ok(false) => response.add_failure(message_id),
-                Err(_) => {
-                    tracing::error!(message_id, "a revocation step panicked");
-                    response.add_failure(message_id);
-                }
-            }
-        }
-        response
+        each(batch.records, deadline.left(self.ambient.now()), |message| {
+            let worker = Arc::clone(&self);
+            async move { worker.take(&message, deadline).await }
+        })
+        .await
     }
 
     /// Handles a message; answers whether it is done with.

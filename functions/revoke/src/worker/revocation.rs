@@ -5,10 +5,10 @@ use std::future::Future;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use shared::custody::{CustodyError, Holder};
-use shared::record::{AccessKeyId, Key, Lane, Owner, Plane, RecordError, StatusName};
+use shared::custody::{CustodyError, Holder, Lane};
+use shared::record::{AccessKeyId, Key, KeyState, Owner, Plane, Proof, RecordError};
 use shared::telemetry::{Event, KeyEvent, chain};
-use shared::tenant::{Credential, Denial, Failure, Kind};
+use shared::tenant::{Credential, Failure, Kind};
 
 use super::Worker;
 use super::step::{
@@ -107,11 +107,10 @@ impl Worker {
 
     async fn delete_own(&self, credential: &Credential) -> Deletion {
         let answer = limited(self.tenants.delete_own_access_key(credential)).await;
-        // AWS's quarantine denies the deletion explicitly and leaves SES alone, so that a thief can still send (AWS
-        // managed policy AWSCompromisedKeyQuarantineV3).
+        // AWS's quarantine denies the deletion and leaves SES alone, so that a thief can still send (AWS managed policy
+        // AWSCompromisedKeyQuarantineV3).
         if let Err(Failure { kind: Kind::Denied(denial), .. }) = &answer {
-            let quarantined =
-                Denial::is_explicit(denial) && limited(self.tenants.get_account(credential)).await.is_ok();
+            let quarantined = denial.may_be_quarantine() && limited(self.tenants.get_account(credential)).await.is_ok();
             return Deletion::Denied { quarantined };
         }
         Deletion::of(&answer)
@@ -223,7 +222,7 @@ impl Worker {
                 orders,
                 from = %before.state,
                 to = %after.state,
-                deleted_by = after.receipt.deleted_by,
+                deleted_by = after.receipt.deleted_by.map(Proof::as_str),
                 request_id = after.receipt.delete_request_id,
                 revoking_for_ms = waited_ms(before, after.updated_at),
                 "a key changed its state"
@@ -259,13 +258,13 @@ fn event(key: &Key, owner: &Owner) -> Option<Event> {
         provider_id: owner.provider_id.clone(),
         account_id: owner.account_id.clone(),
         access_key_id: key.access_key_id.clone(),
-        state: key.state.status.as_str().to_owned(),
-        reason: key.state.reason.clone(),
+        state: key.state.name().as_str().to_owned(),
+        reason: key.state.reason().map(str::to_owned),
         orders: key.orders.iter().cloned().collect(),
     };
-    match key.state.status {
-        StatusName::Revoked => Some(Event::ProviderRevoked(detail)),
-        StatusName::RevocationBlocked => Some(Event::RevocationBlocked(detail)),
+    match key.state {
+        KeyState::Revoked | KeyState::RefusedUnproven => Some(Event::ProviderRevoked(detail)),
+        KeyState::RevocationBlocked(_) => Some(Event::RevocationBlocked(detail)),
         _ => None,
     }
 }

@@ -15,7 +15,7 @@ mod pause;
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use shared::record::{Key, Plane, Refusal, Status, StatusName};
+use shared::record::{Hindrance, Key, KeyState, Plane, Proof, Refusal};
 
 use self::pause::{LONGEST, later, pause};
 
@@ -37,19 +37,6 @@ const HURRIED_FOR: SignedDuration = SignedDuration::from_mins(2);
 
 /// A wrong signature is believed when it has lasted so long: a stranger who calls with the same id can cause one.
 const WRONG_SECRET_AFTER: SignedDuration = SignedDuration::from_secs(60);
-
-/// Reasons, as they are stored and shown.
-pub(super) const REFUSED_UNPROVEN: &str = "refused_unproven";
-const QUARANTINED: &str = "quarantined";
-const DELETE_DENIED: &str = "delete_denied";
-const SECRET_REJECTED: &str = "secret_rejected";
-const SECRET_MISSING: &str = "secret_missing";
-const SECRET_UNREADABLE: &str = "secret_unreadable";
-
-/// How a deletion is proved, as it is stored and shown.
-pub(super) const BY_DELETED: &str = "deleted";
-pub(super) const BY_NO_SUCH_ENTITY: &str = "no_such_entity";
-pub(super) const BY_WRITE_AHEAD: &str = "write_ahead";
 
 /// What is to be done about a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,27 +109,23 @@ pub(super) enum NoSecret {
 
 /// What to do next about a key.
 pub(super) fn next(key: &Key, now: Timestamp) -> Step {
-    let undecided = match key.state.status {
-        StatusName::Revoking | StatusName::RevocationBlocked => true,
-        StatusName::Revoked => key.state.reason.is_some(),
-        StatusName::Active | StatusName::Suspended | StatusName::Reported | StatusName::Lost => false,
-    };
     if key.owner.is_none() {
         return Step::Nothing;
     }
     if key.untold {
         return Step::Tell;
     }
-    if !undecided {
-        return Step::Nothing;
+    match key.state {
+        KeyState::Revoking(_) | KeyState::RevocationBlocked(_) | KeyState::RefusedUnproven => {}
+        KeyState::Active | KeyState::Reported | KeyState::Revoked | KeyState::Lost => return Step::Nothing,
     }
     let receipt = &key.receipt;
     let hope = match (receipt.delete_sent_at, receipt.deleted_at) {
         (Some(sent), _) => Some(sent),
-        // Let in after the proof: AWS is slow, or wrong. Deleting again is harmless and settles which.
-        (None, Some(deleted)) if key.seen_alive.values().any(|seen| *seen > deleted) => None,
-        (None, Some(deleted)) => Some(deleted),
-        (None, None) => receipt.refused.values().map(|refusal| refusal.at).max(),
+        (None, Some(deleted)) if key.seen_alive.values().all(|seen| *seen <= deleted) => Some(deleted),
+        // Not deleted yet, or let in after that: AWS is slow, or wrong. Deleting again is harmless and settles which, until
+        // the key is refused.
+        (None, _) => receipt.refused.values().map(|refusal| refusal.at).max(),
     };
     match hope.map(|hope| later(hope, HONOURED_FOR)) {
         Some(until) if now < until => Step::Wait(until),
@@ -169,14 +152,10 @@ pub(super) fn deleted(
     answer: &Deletion,
     now: Timestamp,
 ) -> Option<(Key, Then)> {
-    let proof = match answer {
-        Deletion::Deleted { request_id } => Some((BY_DELETED, request_id)),
-        Deletion::NoSuchEntity { request_id } => Some((BY_NO_SUCH_ENTITY, request_id)),
-        _ => None,
-    };
     // Proof is worth recording whatever happened meanwhile, unless it comes after the end.
-    let ended = next(key, now) == Step::Nothing || is(key, StatusName::Revoked, None);
-    if ended || (proof.is_none() && key.receipt.delete_sent_at != ahead) {
+    let is_proof = matches!(answer, Deletion::Deleted { .. } | Deletion::NoSuchEntity { .. });
+    let ended = next(key, now) == Step::Nothing || key.state == KeyState::Revoked;
+    if ended || (!is_proof && key.receipt.delete_sent_at != ahead) {
         return None;
     }
     let mut after = stepped(key, now);
@@ -194,30 +173,20 @@ pub(super) fn deleted(
     if *answer != Deletion::Unanswered {
         after.receipt.delete_sent_at = None;
     }
-    if let Some((by, request_id)) = proof {
-        let receipt = &mut after.receipt;
-        if receipt.deleted_by.as_deref() != Some(BY_DELETED) {
-            receipt.deleted_by = Some(by.to_owned());
-            receipt.delete_request_id = request_id.clone();
-        }
-        receipt.deleted_at = Some(now);
-        receipt.refused.clear();
-        enter(&mut after, Status::plain(StatusName::Revoking), now);
-        return Some((after, Then::Soon));
-    }
-    match answer {
+    Some(match answer {
+        Deletion::Deleted { request_id } => proved(after, Proof::Deleted, request_id.as_deref(), now),
+        Deletion::NoSuchEntity { request_id } => proved(after, Proof::NoSuchEntity, request_id.as_deref(), now),
         Deletion::Denied { quarantined } => {
             after.receipt.refused.clear();
-            let reason = if *quarantined { QUARANTINED } else { DELETE_DENIED };
-            Some(block(after, reason, now))
+            block(after, if *quarantined { Hindrance::Quarantined } else { Hindrance::DeleteDenied }, now)
         }
-        Deletion::WrongSecret => Some(wrong_secret(after, now)),
-        Deletion::Unanswered => Some((after, Then::Soon)),
+        Deletion::WrongSecret => wrong_secret(after, now),
+        // It was written ahead: the next step looks whether it took effect.
+        Deletion::Unanswered if after.receipt.delete_sent_at.is_some() => (after, Then::Soon),
         // Refused twice: the next step looks whether it is refused everywhere.
-        Deletion::Refused if !after.receipt.refused.is_empty() => Some((after, Then::Soon)),
-        Deletion::Refused | Deletion::NotActed => Some(again(after, now)),
-        Deletion::Deleted { .. } | Deletion::NoSuchEntity { .. } => None,
-    }
+        Deletion::Refused if !after.receipt.refused.is_empty() => (after, Then::Soon),
+        Deletion::Refused | Deletion::NotActed | Deletion::Unanswered => again(after, now),
+    })
 }
 
 /// What a look at the planes, at `at`, makes of the key.
@@ -240,8 +209,8 @@ pub(super) fn probed(key: &Key, sights: &BTreeMap<Plane, Sight>, at: Timestamp, 
         if after.receipt.delete_sent_at.is_some_and(|sent| at >= later(sent, HONOURED_FOR)) {
             after.receipt.delete_sent_at = None;
         }
-        if after.state.status == StatusName::Revoked {
-            enter(&mut after, Status::plain(StatusName::Revoking), now);
+        if after.state == KeyState::RefusedUnproven {
+            enter(&mut after, KeyState::Revoking(None), now);
         }
         return if is_hurried(&after, now) { (after, Then::Now) } else { rest(after, now) };
     }
@@ -252,21 +221,21 @@ pub(super) fn probed(key: &Key, sights: &BTreeMap<Plane, Sight>, at: Timestamp, 
     if !refused_everywhere {
         return again(after, now);
     }
-    match proof(key, at) {
-        Proof::Answered => {
+    match grounds(key, at) {
+        Grounds::TooEarly => (after, Then::Soon),
+        Grounds::Answered => {
             after.receipt.delete_sent_at = None;
-            end(after, Status::plain(StatusName::Revoked), now)
+            end(after, KeyState::Revoked, now)
         }
-        Proof::WrittenAhead(sent) => {
+        Grounds::WrittenAhead(sent) => {
             after.receipt.delete_sent_at = None;
             after.receipt.deleted_at = Some(sent);
-            after.receipt.deleted_by = Some(BY_WRITE_AHEAD.to_owned());
-            end(after, Status::plain(StatusName::Revoked), now)
+            after.receipt.deleted_by = Some(Proof::WriteAhead);
+            end(after, KeyState::Revoked, now)
         }
-        Proof::TooEarly => (after, Then::Soon),
-        Proof::None => {
+        Grounds::None => {
             after.receipt.delete_sent_at = None;
-            end(after, Status::because(StatusName::Revoked, REFUSED_UNPROVEN), now)
+            end(after, KeyState::RefusedUnproven, now)
         }
     }
 }
@@ -277,16 +246,16 @@ pub(super) fn no_secret(key: &Key, why: NoSecret, now: Timestamp) -> (Key, Then)
     match why {
         NoSecret::Unavailable => again(after, now),
         // Refused when last seen, and nothing to look again with.
-        NoSecret::Missing if key.state.status == StatusName::Revoked => rest_until(after, None),
-        NoSecret::Missing => block(after, SECRET_MISSING, now),
-        NoSecret::Unreadable if key.state.status == StatusName::Revoked => rest(after, now),
-        NoSecret::Unreadable => block(after, SECRET_UNREADABLE, now),
+        NoSecret::Missing if key.state == KeyState::RefusedUnproven => rest_until(after, None),
+        NoSecret::Missing => block(after, Hindrance::SecretMissing, now),
+        NoSecret::Unreadable if key.state == KeyState::RefusedUnproven => rest(after, now),
+        NoSecret::Unreadable => block(after, Hindrance::SecretUnreadable, now),
     }
 }
 
 /// Whether a key's next step comes by message for now, and not only by the sweep.
 pub(super) fn is_hurried(key: &Key, now: Timestamp) -> bool {
-    key.state.status == StatusName::Revoking && now < later(key.updated_at, HURRIED_FOR)
+    matches!(key.state, KeyState::Revoking(_)) && now < later(key.updated_at, HURRIED_FOR)
 }
 
 /// Operators have been told.
@@ -303,29 +272,29 @@ pub(super) fn planes(key: &Key) -> Vec<Plane> {
 }
 
 /// What stands for a deletion when the key is refused everywhere at `at`.
-enum Proof {
+enum Grounds {
     Answered,
     WrittenAhead(Timestamp),
     TooEarly,
     None,
 }
 
-fn proof(key: &Key, at: Timestamp) -> Proof {
+fn grounds(key: &Key, at: Timestamp) -> Grounds {
     let too_early = |since: Timestamp| at < later(since, HONOURED_FOR);
     let receipt = &key.receipt;
     match (receipt.deleted_at, receipt.delete_sent_at) {
-        (Some(deleted), _) if too_early(deleted) => Proof::TooEarly,
-        (Some(_), _) => Proof::Answered,
-        (None, Some(sent)) if too_early(sent) => Proof::TooEarly,
+        (Some(deleted), _) if too_early(deleted) => Grounds::TooEarly,
+        (Some(_), _) => Grounds::Answered,
+        (None, Some(sent)) if too_early(sent) => Grounds::TooEarly,
         (None, Some(sent)) => {
             let alive_just_before = key
                 .seen_alive
                 .get(&Plane::Sts)
                 .is_some_and(|seen| *seen <= sent && sent.duration_since(*seen) <= ALIVE_JUST_BEFORE);
             let counts = alive_just_before && at <= later(sent, WRITE_AHEAD_COUNTS_FOR);
-            if counts { Proof::WrittenAhead(sent) } else { Proof::None }
+            if counts { Grounds::WrittenAhead(sent) } else { Grounds::None }
         }
-        (None, None) => Proof::None,
+        (None, None) => Grounds::None,
     }
 }
 
@@ -333,31 +302,38 @@ fn proof(key: &Key, at: Timestamp) -> Proof {
 fn stepped(key: &Key, now: Timestamp) -> Key {
     let mut after = key.clone();
     after.attempts = after.attempts.saturating_add(1);
-    attempt_at(&mut after, Some(later(now, TAKEN_UP_AFTER)));
+    after.next_attempt_at = Some(later(now, TAKEN_UP_AFTER));
     after
 }
 
-fn block(mut after: Key, reason: &str, now: Timestamp) -> (Key, Then) {
-    if is(&after, StatusName::RevocationBlocked, Some(reason)) {
-        return rest(after, now);
+/// There is proof that the key was deleted. What proved it first stays in the receipt: NoSuchEntity after that says only
+/// that the key is still let in.
+fn proved(mut after: Key, by: Proof, request_id: Option<&str>, now: Timestamp) -> (Key, Then) {
+    after.receipt.refused.clear();
+    enter(&mut after, KeyState::Revoking(None), now);
+    if after.receipt.deleted_by.is_some() && by == Proof::NoSuchEntity {
+        return again(after, now);
     }
-    enter(&mut after, Status::because(StatusName::RevocationBlocked, reason), now);
-    after.untold = true;
-    (after, Then::Now)
+    after.receipt.deleted_at = Some(now);
+    after.receipt.deleted_by = Some(by);
+    after.receipt.delete_request_id = request_id.map(str::to_owned);
+    (after, Then::Soon)
+}
+
+fn block(after: Key, hindrance: Hindrance, now: Timestamp) -> (Key, Then) {
+    end(after, KeyState::RevocationBlocked(hindrance), now)
 }
 
 fn wrong_secret(mut after: Key, now: Timestamp) -> (Key, Then) {
-    if is(&after, StatusName::Revoking, Some(SECRET_REJECTED)) {
-        if now >= later(after.updated_at, WRONG_SECRET_AFTER) {
-            return block(after, SECRET_REJECTED, now);
+    const DOUBTED: KeyState = KeyState::Revoking(Some(Hindrance::SecretRejected));
+    match after.state {
+        DOUBTED if now >= later(after.updated_at, WRONG_SECRET_AFTER) => block(after, Hindrance::SecretRejected, now),
+        KeyState::Revoking(_) => {
+            enter(&mut after, DOUBTED, now);
+            (after, Then::Soon)
         }
-        return (after, Then::Soon);
+        _ => rest(after, now),
     }
-    if after.state.status == StatusName::Revoking {
-        enter(&mut after, Status::because(StatusName::Revoking, SECRET_REJECTED), now);
-        return (after, Then::Soon);
-    }
-    rest(after, now)
 }
 
 /// Nothing was learned: soon again at first, then at growing pauses.
@@ -365,7 +341,7 @@ fn again(after: Key, now: Timestamp) -> (Key, Then) {
     if is_hurried(&after, now) {
         return (after, Then::Soon);
     }
-    if after.state.status == StatusName::Revoked {
+    if after.state == KeyState::RefusedUnproven {
         let until = later(now, LONGEST);
         return rest_until(after, Some(until));
     }
@@ -373,7 +349,7 @@ fn again(after: Key, now: Timestamp) -> (Key, Then) {
 }
 
 /// An end was reached, at least for now. It is told once, when it is reached.
-fn end(mut after: Key, state: Status, now: Timestamp) -> (Key, Then) {
+fn end(mut after: Key, state: KeyState, now: Timestamp) -> (Key, Then) {
     if after.state == state {
         return rest(after, now);
     }
@@ -390,25 +366,16 @@ fn rest(after: Key, now: Timestamp) -> (Key, Then) {
 fn rest_until(mut after: Key, until: Option<Timestamp>) -> (Key, Then) {
     // What is not told yet stays due.
     if !after.untold {
-        attempt_at(&mut after, until);
+        after.next_attempt_at = until;
     }
     (after, Then::Rest)
 }
 
-fn enter(after: &mut Key, state: Status, now: Timestamp) {
+fn enter(after: &mut Key, state: KeyState, now: Timestamp) {
     if after.state != state {
         after.state = state;
         after.updated_at = now;
     }
-}
-
-fn attempt_at(after: &mut Key, at: Option<Timestamp>) {
-    after.next_attempt_at = at;
-    after.sweep = at.map(|_| Key::SWEEP.to_owned());
-}
-
-fn is(key: &Key, status: StatusName, reason: Option<&str>) -> bool {
-    key.state.status == status && key.state.reason.as_deref() == reason
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::fate::Fate;
 use crate::ledger::{self, Written};
 use crate::outcome::{Outcome, outcome};
 use crate::snapshot::Standing;
-use crate::suspicion::Verdict;
+use crate::suspicion::{LONGEST_GAP, Verdict};
 use crate::trouble::Trouble;
 
 /// What recording leaves of the invocation for the answer to Lambda: an accepted mail has to be acknowledged.
@@ -28,7 +28,7 @@ const MOST_RECORDS: u32 = 3;
 impl Delivery {
     /// After acceptance the message is always acknowledged: sent again it would be a second copy. Where the record
     /// cannot be written, the log has the ids.
-    pub(super) async fn record_acceptance(&self, row: &Row, ses_message_id: String) -> Fate {
+    pub(super) async fn record_acceptance(&self, row: &Row, provider: &Provider, ses_message_id: String) -> Fate {
         let ids = Some(ses_message_id.clone()).filter(|id| !id.is_empty());
         let sent = ledger::accepted(row, ids, self.parts.ambient.now());
         let recorded = async {
@@ -54,7 +54,20 @@ impl Delivery {
                 "sent and not recorded"
             );
         }
+        self.acquit(provider).await;
         Fate::Sent
+    }
+
+    /// SES accepted the key, so what was held against it proves nothing. Whether something is, the account's pace tells,
+    /// which every mail asks for its start.
+    async fn acquit(&self, provider: &Provider) {
+        if !self.parts.rates.is_suspected(provider, self.parts.ambient.now()) {
+            return;
+        }
+        let left = self.batch.remaining(&self.parts.ambient).saturating_sub(FOR_THE_ANSWER);
+        if let Ok(Err(error)) = timeout(left, self.parts.suspicions.clear(&provider.access_key_id)).await {
+            tracing::warn!(provider_id = %provider.provider_id, error = chain(&error), "suspicion not cleared");
+        }
     }
 
     /// SES did not say that it took it.
@@ -80,10 +93,10 @@ impl Delivery {
                 }
                 self.put_back(Delay::THROTTLED).await
             }
-            Outcome::Clock => {
-                tracing::error!(%failure, "AWS says that our clock is off");
+            Outcome::Report(what, delay) => {
+                tracing::error!(provider_id = %provider.provider_id, %failure, "{what}");
                 self.release(row, failure.kind.as_str()).await?;
-                self.put_back(Delay::CLOCK).await
+                self.put_back(delay).await
             }
             Outcome::Suspend(reason) => {
                 self.release(row, reason).await?;
@@ -92,7 +105,7 @@ impl Delivery {
             }
             Outcome::Suspect => {
                 self.release(row, failure.kind.as_str()).await?;
-                if self.is_refused_for_good(provider, credential).await? {
+                if self.is_refused_for_good(provider, credential, failure).await? {
                     self.suspend(provider, "key_rejected").await?;
                     self.put_back(Delay::SUSPENDED).await
                 } else {
@@ -158,16 +171,19 @@ impl Delivery {
     }
 
     /// Asks STS about a key that SES refused. Anything but STS's own refusal, for long enough, leaves it as it is.
-    async fn is_refused_for_good(&self, provider: &Provider, credential: &Credential) -> Step<bool> {
+    async fn is_refused_for_good(&self, provider: &Provider, credential: &Credential, failure: &Failure) -> Step<bool> {
         let left = self.batch.remaining(&self.parts.ambient).saturating_sub(FOR_THE_RECORD);
         let asked = timeout(left.min(STS_TIMEOUT), self.parts.tenants.get_caller_identity(credential)).await;
         let now = self.parts.ambient.now();
         match asked {
             Ok(Ok(_)) => {
-                self.parts.suspicions.clear(&provider.access_key_id, now).await?;
+                // Such as in a Region that the account has switched off: it lasts until somebody acts.
+                tracing::warn!(provider_id = %provider.provider_id, %failure, "SES refuses a key that STS accepts");
+                self.parts.suspicions.clear(&provider.access_key_id).await?;
                 Ok(false)
             }
             Ok(Err(Failure { kind: Kind::KeyRefused | Kind::SignatureRefused, .. })) => {
+                self.parts.rates.suspect(provider, now + LONGEST_GAP).await?;
                 Ok(self.parts.suspicions.note(&provider.access_key_id, now).await? == Verdict::Confirmed)
             }
             Ok(Err(_)) | Err(_) => Ok(false),

@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::digest::digest;
 use crate::letter::Letter;
 
-pub(crate) const SAMPLE: &str = include_str!("../../../../events/send-mail.json");
+pub(crate) const SAMPLE: &str = include_str!("sample.json");
 
 pub(crate) fn time(text: &str) -> Timestamp {
     text.parse().unwrap()
@@ -108,6 +109,9 @@ fn each_bad_field_is_refused_by_its_name() {
         (json!({"bcc": ["SECRET"]}), "invalid:bcc[0]"),
         (json!({"reply_to": ["SECRET"]}), "invalid:reply_to[0]"),
         (json!({"subject": "SECRET\r\nBcc: a@example.com"}), "invalid:subject"),
+        (json!({"subject": "SECRET\u{2028}x"}), "invalid:subject"),
+        (json!({"subject": "SECRET\u{2029}x"}), "invalid:subject"),
+        (json!({"subject": "=?utf-8?q?SECRET=0D=0ABcc=3A_b=40x.example?="}), "invalid:subject"),
         (json!({"subject": null}), "invalid:subject"),
         (json!({"text": null, "html": null}), "invalid:text"),
         (json!({"text": "", "html": ""}), "invalid:text"),
@@ -120,8 +124,10 @@ fn each_bad_field_is_refused_by_its_name() {
         (json!({"tags": {"SECRET@example.com": "a"}}), "invalid:tags"),
         (json!({"configuration_set": "SEC RET"}), "invalid:configuration_set"),
         (json!({"on_doubt": "SECRET"}), "invalid:on_doubt"),
+        (json!({"on_doubt": "\u{1}SECRET"}), "invalid:on_doubt"),
+        (json!({"on_doubt": "\u{1}\u{1}SECRET"}), "invalid:on_doubt"),
+        (json!({"replyTo": "SECRET"}), "invalid:replyTo"),
         (json!({"expires_at": "SECRET"}), "invalid:expires_at"),
-        (json!({"expires_at": "2026-11-23T10:00:00Z"}), "invalid:expires_at"),
         (json!({"attachments": "SECRET"}), "invalid:attachments"),
         (json!({"SECRET@example.com": 1}), "malformed:body"),
     ];
@@ -130,6 +136,36 @@ fn each_bad_field_is_refused_by_its_name() {
         let Err(refused) = Mail::parse(&body, time("2026-11-23T10:00:00Z")) else { panic!("taken: {changes}") };
         assert_eq!(refused.refusal.code(), code, "{changes}");
         assert!(!format!("{refused:?}").contains("SECRET"), "{refused:?}");
+        assert!(!refused.refusal.problem.chars().any(char::is_control), "{refused:?}");
+    }
+}
+
+#[test]
+fn a_mail_whose_time_is_over_is_a_mail_all_the_same() {
+    for expires_at in ["2026-11-23T10:00:00Z", "2026-01-01T00:00:00Z"] {
+        for first_seen in [json!("2026-11-23T10:00:00Z"), Value::Null] {
+            let mail = sample_with(json!({"first_seen": first_seen, "expires_at": expires_at}));
+            assert_eq!(mail.expiry(), time(expires_at));
+        }
+    }
+}
+
+#[test]
+fn a_field_that_may_be_absent_may_be_null() {
+    let optional = ["first_seen", "cc", "bcc", "reply_to", "html", "headers", "tags", "configuration_set", "on_doubt"];
+    let mut body: Value = serde_json::from_str(SAMPLE).unwrap();
+    for name in optional {
+        body[name] = Value::Null;
+    }
+    let nulls = Mail::parse(&body.to_string(), time("2026-11-23T10:00:00Z")).map_err(|refused| refused.refusal);
+    let absent = sample_with(optional.iter().map(|name| ((*name).to_owned(), Value::Null)).collect());
+    assert!(nulls.is_ok_and(|nulls| digest(&nulls) == digest(&absent)));
+}
+
+#[test]
+fn a_subject_may_look_a_little_like_an_encoded_word() {
+    for subject in ["what =? that", "?= and =?", "", "Grüße 😀"] {
+        assert_eq!(sample_with(json!({"subject": subject})).subject, subject);
     }
 }
 

@@ -10,7 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 use shared::record::{Item, Mails, Provider, RecordError, rate_pk};
 use shared::runtime::Ambient;
 
-use super::{First, LONGEST_DELAY, Pace, Plan, expect, halved, plan};
+use super::{Estimate, First, Pace, Plan, estimate, halved, plan};
+use crate::delay::Delay;
 
 /// Nobody has reserved beyond now.
 const IF_IDLE: &str = "(attribute_not_exists(#tat) OR #tat < :now)";
@@ -43,8 +44,8 @@ const MOST_KNOWN: usize = 1024;
 pub(crate) enum Slot {
     /// It may start then.
     At(Timestamp),
-    /// There is no start for it within the horizon: it goes back to the queue for so many seconds.
-    Later(u32),
+    /// There is no start for it within the horizon: it goes back to the queue for so long.
+    Later(Delay),
 }
 
 /// The rate items.
@@ -90,11 +91,11 @@ impl Rates {
             self.remember(&pk, pace);
             let rest = &recipients[slots.len()..];
             if !rest.is_empty() {
-                slots.extend(self.put_off(&pk, &pace, rest, provider.max_send_rate, ambient).await);
+                slots.extend(self.put_off(&pk, &pace, rest, provider.max_send_rate, ambient.now()).await);
             }
         }
         // Without a pace every plan failed against an item that was not there: come back in a moment.
-        slots.resize(recipients.len(), Slot::Later(1));
+        slots.resize(recipients.len(), Slot::Later(Delay::SHORT_OF_TIME));
         Ok(slots)
     }
 
@@ -127,6 +128,26 @@ impl Rates {
             }
         }
         Ok(())
+    }
+
+    /// Marks the account while a key of it is under suspicion, for all processes: each sees it when it reserves a start.
+    pub(crate) async fn suspect(&self, provider: &Provider, until: Timestamp) -> Result<(), RecordError> {
+        let pk = rate_pk(&provider.account_id, provider.region.as_str());
+        let request = self
+            .item(&pk)
+            .update_expression("SET #suspected_until = :until")
+            .expression_attribute_names("#suspected_until", "suspected_until")
+            .expression_attribute_values(":until", number(until.as_millisecond()));
+        if let (Some(pace), _) = ask(request, &pk).await? {
+            self.remember(&pk, pace);
+        }
+        Ok(())
+    }
+
+    /// Whether a key of the account was under suspicion when this process reserved a start last.
+    pub(crate) fn is_suspected(&self, provider: &Provider, now: Timestamp) -> bool {
+        let pk = rate_pk(&provider.account_id, provider.region.as_str());
+        self.known(&pk).is_some_and(|pace| pace.suspected_until_ms > now.as_millisecond())
     }
 
     async fn write(&self, pk: &str, plan: &Plan, now: Timestamp) -> Result<(Option<Pace>, bool), RecordError> {
@@ -167,10 +188,9 @@ impl Rates {
         pace: &Pace,
         recipients: &[u32],
         max_send_rate: f64,
-        ambient: &Ambient,
+        now: Timestamp,
     ) -> Vec<Slot> {
-        let now = ambient.now();
-        let (delays, total_ms) = expect(pace, recipients, max_send_rate, now);
+        let Estimate { delays, total_ms } = estimate(pace, recipients, max_send_rate, now);
         if total_ms > 0 {
             let (set, condition) = if pace.deferred_ms >= pace.tat_ms {
                 ("SET #deferred = #deferred + :total", IF_DEFERRED_BEYOND)
@@ -178,17 +198,11 @@ impl Rates {
                 ("SET #deferred = :tat_and_total", IF_NOT_DEFERRED_BEYOND)
             };
             let mut request = self
-                .mails
-                .client
-                .update_item()
-                .table_name(&self.mails.table)
-                .key("pk", AttributeValue::S(pk.to_owned()))
+                .item(pk)
                 .update_expression(set)
                 .condition_expression(condition)
                 .expression_attribute_names("#deferred", "deferred")
-                .expression_attribute_values(":tat", number(pace.tat_ms))
-                .return_values(ReturnValue::AllNew)
-                .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+                .expression_attribute_values(":tat", number(pace.tat_ms));
             request = if pace.deferred_ms >= pace.tat_ms {
                 request.expression_attribute_values(":total", number(total_ms))
             } else {
@@ -200,23 +214,28 @@ impl Rates {
                 Err(error) => tracing::warn!(error = shared::telemetry::chain(&error), "estimate not written"),
             }
         }
-        delays.into_iter().map(|delay_ms| Slot::Later(delay_s(delay_ms, ambient))).collect()
+        delays.into_iter().map(Slot::Later).collect()
     }
 
-    /// An update of a rate item with what all of them use.
-    fn update(&self, pk: &str, now: Timestamp) -> UpdateItemFluentBuilder {
+    /// An update of a rate item that answers the pace, whether it went through or not.
+    fn item(&self, pk: &str) -> UpdateItemFluentBuilder {
         self.mails
             .client
             .update_item()
             .table_name(&self.mails.table)
             .key("pk", AttributeValue::S(pk.to_owned()))
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+    }
+
+    /// An update with what all changes of the pace use.
+    fn update(&self, pk: &str, now: Timestamp) -> UpdateItemFluentBuilder {
+        self.item(pk)
             .expression_attribute_names("#tat", "tat")
             .expression_attribute_names("#share", "share")
             .expression_attribute_names("#expires_at", "expires_at")
             .expression_attribute_values(":now", number(now.as_millisecond()))
             .expression_attribute_values(":expiry", number((now + ITEM_LIFE).as_second()))
-            .return_values(ReturnValue::AllNew)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
     }
 
     fn known(&self, pk: &str) -> Option<Pace> {
@@ -250,6 +269,7 @@ fn pace(item: &Item) -> Option<Pace> {
         deferred_ms: value("deferred").unwrap_or(0),
         share: value("share")?,
         share_changed_ms: value("share_changed")?,
+        suspected_until_ms: value("suspected_until").unwrap_or(0),
     })
 }
 
@@ -261,34 +281,9 @@ fn start(ms: i64, now: Timestamp) -> Timestamp {
     Timestamp::from_millisecond(ms).unwrap_or(now)
 }
 
-/// Rounded down, because a mail that is a little early waits for its start, and one that is late leaves the rate unused.
-/// The jitter keeps the mails of one batch from coming back as one. Beyond the longest delay the order is lost anyway:
-/// they come back spread over its second half.
-fn delay_s(delay_ms: Option<i64>, ambient: &Ambient) -> u32 {
-    let longest_s = u64::try_from(LONGEST_DELAY.as_secs()).unwrap_or(900);
-    let seconds = match delay_ms.and_then(|delay_ms| u64::try_from(delay_ms).ok()) {
-        Some(delay_ms) => (delay_ms / 1000).max(1) + ambient.below(delay_ms / 10_000 + 2),
-        None => longest_s / 2 + ambient.below(longest_s / 2),
-    };
-    u32::try_from(seconds.min(longest_s)).unwrap_or(900)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn ambient() -> Ambient {
-        Ambient::new(|| Timestamp::UNIX_EPOCH, || 7)
-    }
-
-    #[test]
-    fn delays_are_ones_that_sqs_takes() {
-        for (delay_ms, expected) in
-            [(Some(0), 2), (Some(5_000), 6), (Some(60_000), 67), (Some(900_000), 900), (None, 457)]
-        {
-            assert_eq!(delay_s(delay_ms, &ambient()), expected, "{delay_ms:?}");
-        }
-    }
 
     #[test]
     fn an_item_without_a_pace_is_none() {

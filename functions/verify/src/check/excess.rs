@@ -3,7 +3,7 @@
 use shared::policy::Finding;
 use shared::tenant::{Failure, Kind};
 
-use super::policies::OwnPolicies;
+use super::own_policies::OwnPolicies;
 use super::{Check, CheckName, TRY_AGAIN, evidence};
 
 /// Something that the key must not be allowed, and that is harmless to try. Few, because a burst of denials is what
@@ -84,7 +84,7 @@ mod tests {
     use super::super::Outcome::{Failed, Passed, Unknown};
     use super::super::failures::{EXPLICIT, NO_ALLOW, answered, denied, silent, throttled};
     use super::*;
-    use crate::own_policies::Read;
+    use crate::examination::own_policies::Read;
 
     fn no() -> Result<(), Failure> {
         Err(denied("iam:ListUsers", "*", NO_ALLOW))

@@ -145,9 +145,8 @@ mod tests {
     use super::*;
 
     fn submission(id: &str, secret: &str) -> Submission {
-        serde_json::from_value(serde_json::json!({"tenant_id": "acme", "name": "x", "region": "eu-central-1",
+        Submission::of(&serde_json::json!({"tenant_id": "acme", "name": "x", "region": "eu-central-1",
             "access_key_id": id, "secret_access_key": secret}))
-        .unwrap()
     }
 
     #[test]

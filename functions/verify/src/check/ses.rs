@@ -30,7 +30,9 @@ pub(crate) fn ses_region(answer: &Result<AccountStatus, Failure>, region: &str) 
             ),
         ),
         Kind::Denied(denial) => Check::failed(name, seen, permission_remedy(GET_ACCOUNT, "*", denial.by)),
-        Kind::BadRequest if failure.code.as_deref().is_some_and(|code| NOT_SUBSCRIBED.contains(&code)) => {
+        Kind::BadRequest | Kind::Forbidden
+            if failure.code.as_deref().is_some_and(|code| NOT_SUBSCRIBED.contains(&code)) =>
+        {
             Check::failed(name, seen, "Finish signing up for AWS: the account has no access to Amazon SES yet.")
         }
         _ => Check::unknown(name, seen, TRY_AGAIN),

@@ -1,7 +1,7 @@
 //! What a key can do with its own user, and with others'.
 
 use shared::policy::{Finding, FindingKind, Severity};
-use shared::tenant::{AccountStatus, DeniedBy, Failure, Kind, User};
+use shared::tenant::{AccountStatus, Failure, Kind, User};
 
 use super::{Check, CheckName, TRY_AGAIN, evidence, permission_remedy};
 
@@ -62,19 +62,19 @@ pub(crate) fn quarantine(probe: &Result<(), Failure>, account: &Result<AccountSt
         Err(failure) => failure,
     };
     match &failure.kind {
-        Kind::Denied(denial) => match (denial.by, account) {
-            (DeniedBy::IdentityPolicy | DeniedBy::OtherPolicy, Ok(_)) => Check::failed(
+        Kind::Denied(denial) if denial.may_be_quarantine() => match account {
+            Ok(_) => Check::failed(
                 name,
                 format!("{}; ses:GetAccount: answered", evidence(DELETE, failure)),
                 "This is what AWS does to a user whose key it found in public (policy AWSCompromisedKeyQuarantine). Delete the key in IAM now, look in CloudTrail for what was done with it, and hand over a key of a new user. If it was a Deny statement of your own, take it out.",
             ),
-            (DeniedBy::IdentityPolicy | DeniedBy::OtherPolicy, Err(_)) => Check::unknown(
+            Err(_) => Check::unknown(
                 name,
                 format!("{}; ses:GetAccount: not answered", evidence(DELETE, failure)),
                 "Take out the Deny statement that covers iam:DeleteAccessKey. If AWS attached it, delete the key.",
             ),
-            _ => Check::passed(name, format!("{}, which is no quarantine", evidence(DELETE, failure))),
         },
+        Kind::Denied(_) => Check::passed(name, format!("{}, which is no quarantine", evidence(DELETE, failure))),
         Kind::NotFound => Check::passed(name, evidence(DELETE, failure)),
         _ => Check::unknown(name, evidence(DELETE, failure), TRY_AGAIN),
     }
@@ -92,7 +92,7 @@ pub(crate) fn breadth(probe: &Result<(), Failure>) -> (Check, Option<Finding>) {
                 Kind::NotFound => Check::warning(
                     name,
                     seen,
-                    "The policy covers all users (`user/*`). Replace it with the hardened one: GET /policy?style=hardened&account_id=…",
+                    "The policy covers all users (`user/*`). Replace it with the hardened one: GET /policy?account_id=…&style=hardened",
                 ),
                 _ => Check::unknown(name, seen, TRY_AGAIN),
             }
@@ -158,6 +158,7 @@ mod tests {
             (delete("with an explicit deny"), Ok(account()), Failed, Failed),
             (delete(EXPLICIT), no_account(), Failed, Unknown),
             (delete(ORGANIZATION), Ok(account()), Failed, Passed),
+            (delete("with an explicit deny in a permissions boundary"), Ok(account()), Failed, Passed),
             (Err(throttled()), Ok(account()), Unknown, Unknown),
             (Err(key_refused()), Ok(account()), Unknown, Unknown),
             (Err(silent()), no_account(), Unknown, Unknown),

@@ -1,18 +1,24 @@
 //! Points in time: the W3C profile of ISO 8601, or seconds since 1970.
 //!
-//! AWS: IAM user guide, "Date condition operators". Reduced precision (`2026-11`, `2026-11-23`, `2026-11-23T10:00Z`) is allowed, but
-//! digits alone are seconds, also `2026`; a time without offset is UTC. The odd cases (`01T`, a lower-case `t`, `+23`) follow IAM's own answers, recorded in moto's test vectors.
+//! AWS: IAM user guide, "Date condition operators". Reduced precision (`2026-11`, `2026-11-23`, `2026-11-23T10:00Z`) is
+//! allowed, but digits alone are seconds, also `2026`; a time without offset is UTC. The odd cases (`01T`, a lower-case
+//! `t`, `+23`) follow IAM's own answers, recorded in moto's test vectors.
 
 /// Nanoseconds since 1970-01-01T00:00:00Z.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Instant(i128);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Instant(i128);
 
 const SECOND: i128 = 1_000_000_000;
 
 impl Instant {
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let text = text.to_ascii_lowercase();
         if text.contains(['t', '-']) { parse_iso(&text) } else { parse_epoch(&text) }
+    }
+
+    /// Seconds since 1970, without their fraction.
+    pub(crate) const fn whole_seconds(self) -> i128 {
+        self.0.div_euclid(SECOND)
     }
 }
 
@@ -88,7 +94,8 @@ fn digits(text: &str, length: std::ops::RangeInclusive<usize>) -> Option<u64> {
     (length.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().ok())?
 }
 
-/// Days since 1970-01-01 in the proleptic Gregorian calendar (Howard Hinnant, "chrono-compatible low-level date algorithms").
+/// Days since 1970-01-01 in the proleptic Gregorian calendar (Howard Hinnant, "chrono-compatible low-level date
+/// algorithms").
 const fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let era = year.div_euclid(400);

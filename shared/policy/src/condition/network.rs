@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 /// A network; an address alone is a network of one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Network {
     address: IpAddr,
     prefix: u32,

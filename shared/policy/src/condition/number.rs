@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 /// An integer or decimal number of any length, as AWS allows in `Numeric…` conditions.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Decimal {
     negative: bool,
     /// Digits before the point without leading zeros.

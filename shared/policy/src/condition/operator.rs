@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::fmt;
 
 /// A condition operator, such as `ForAnyValue:StringLikeIfExists`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Operator {
     pub(crate) qualifier: Option<Qualifier>,
     pub(crate) test: Test,
@@ -12,7 +12,7 @@ pub struct Operator {
 }
 
 /// How the values of a multivalued key are taken together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Qualifier {
     /// Every value of the request must fit; true if there is none.
     ForAllValues,
@@ -21,7 +21,7 @@ pub enum Qualifier {
 }
 
 /// An entry of the table of operators.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Test {
     pub(crate) name: &'static str,
     pub(crate) comparison: Comparison,
@@ -29,7 +29,7 @@ pub(crate) struct Test {
 }
 
 /// What is compared, and how.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Comparison {
     StringEquals,
     StringEqualsIgnoreCase,
@@ -45,7 +45,7 @@ pub(crate) enum Comparison {
 }
 
 /// Which orders of request value and policy value fit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Order {
     Equal,
     Less,

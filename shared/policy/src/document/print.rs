@@ -6,8 +6,8 @@ use super::{Document, Effect, Selection, Statement, Version};
 use crate::condition::Condition;
 
 impl Document {
-    /// The document as compact JSON, elements in AWS's order, lists always as lists. Reading it again gives the same document.
-    #[must_use]
+    /// The document as compact JSON, elements in AWS's order, lists always as lists. Reading it again gives the same
+    /// document.
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }

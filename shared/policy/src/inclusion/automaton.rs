@@ -1,13 +1,14 @@
-//! The joint subset construction: reads all patterns at once and visits every set of patterns that some text matches, shortest text first.
+//! The joint subset construction: reads all patterns at once and visits every set of patterns that some text matches,
+//! shortest text first.
 //!
-//! Each pattern is a nondeterministic automaton with one state per token; a joint state is the set of all their states as a row of bits, so a
-//! step for one character is a handful of operations per 64 tokens.
+//! Each pattern is a nondeterministic automaton with one state per token; a joint state is the set of all their states
+//! as a row of bits, so a step for one character is a handful of operations per 64 tokens.
 
 use std::collections::{HashSet, VecDeque};
 use std::ops::{ControlFlow, Range};
 
-use super::budget::{Budget, Exhausted};
-use crate::glob::Glob;
+use crate::budget::{Budget, Exhausted};
+use crate::glob::{Glob, Token};
 
 /// Patterns read together.
 pub(super) struct Automaton {
@@ -22,7 +23,7 @@ pub(super) struct Automaton {
 }
 
 /// What is done at each state; it pays for its own work and may end the search.
-pub(super) type Visitor<'v> = dyn FnMut(&Visit<'_>, &mut Budget) -> Result<ControlFlow<()>, Exhausted> + 'v;
+pub(super) type Visitor<'v> = dyn FnMut(&Visit<'_>, &Budget) -> Result<ControlFlow<()>, Exhausted> + 'v;
 
 /// A text at which the set of matching patterns is asked for.
 pub(super) struct Visit<'v> {
@@ -57,7 +58,10 @@ impl Visit<'_> {
 }
 
 impl Automaton {
-    pub(super) fn new(globs: &[&Glob], preferred: &str) -> Self {
+    /// # Errors
+    /// More patterns and letters than the budget suffices for.
+    pub(super) fn new(globs: &[&Glob], preferred: &str, budget: &Budget) -> Result<Self, Exhausted> {
+        budget.spend(globs.iter().map(|glob| 20 + 30 * glob.tokens().len()).sum())?;
         let mut spans = Vec::with_capacity(globs.len());
         let mut end = 0;
         for glob in globs {
@@ -66,6 +70,8 @@ impl Automaton {
         }
         let words = end.div_ceil(64);
         let letters = alphabet(globs, preferred);
+        budget.spend(2 * letters.len() * end)?;
+        budget.keep(letters.len() * words)?;
         let row = || vec![0_u64; words].into_boxed_slice();
         let (mut repeats, mut start) = (row(), row());
         let mut takes: Vec<Box<[u64]>> = letters.iter().map(|_| row()).collect();
@@ -81,16 +87,17 @@ impl Automaton {
             }
         }
         pass_stars(&mut start, &repeats);
-        Self { words, spans, letters, takes, repeats, start }
+        Ok(Self { words, spans, letters, takes, repeats, start })
     }
 
     /// Visits each reachable state once, in the order of the length of its text, until `visit` breaks.
     ///
-    /// A state is left out, with all that follows from it, once every pattern of one of the groups in `needed` has become impossible.
+    /// A state is left out, with all that follows from it, once every pattern of one of the groups in `needed` has
+    /// become impossible.
     pub(super) fn explore(
         &self,
         needed: &[&[usize]],
-        budget: &mut Budget,
+        budget: &Budget,
         visit: &mut Visitor<'_>,
     ) -> Result<(), Exhausted> {
         let alive = |state: &[u64]| {
@@ -105,7 +112,8 @@ impl Automaton {
                 return Ok(());
             }
             for (letter, takes) in self.letters.iter().zip(&self.takes) {
-                // Measured: a step over few words costs about 50 ns, most of it for the look-up, and 10 ns for each further word.
+                // Measured: a step over few words costs about 50 ns, most of it for the look-up, and 10 ns for each
+                // further word.
                 budget.spend(50 + 10 * self.words)?;
                 self.step(&state, takes, &mut next);
                 if alive(&next) && !known.contains(&*next) {
@@ -132,7 +140,8 @@ impl Automaton {
     }
 }
 
-/// A star may match nothing: whoever stands before it stands behind it too. No two stars are neighbours, so once is enough.
+/// A star may match nothing: whoever stands before it stands behind it too. No two stars are neighbours, so once is
+/// enough.
 fn pass_stars(state: &mut [u64], repeats: &[u64]) {
     let mut carry = 0;
     for (word, repeats) in state.iter_mut().zip(repeats) {
@@ -142,12 +151,13 @@ fn pass_stars(state: &mut [u64], repeats: &[u64]) {
     }
 }
 
-/// The letters that patterns name, the colon, and one that stands for all others: the first of `preferred` that no pattern names.
+/// The letters that patterns name, the colon, and one that stands for all others: the first of `preferred` that no
+/// pattern names.
 fn alphabet(globs: &[&Glob], preferred: &str) -> Vec<char> {
     let mut letters: Vec<char> = globs
         .iter()
         .flat_map(|glob| glob.tokens())
-        .filter_map(|token| if let crate::glob::Token::Literal(letter) = token { Some(*letter) } else { None })
+        .filter_map(|token| if let Token::Literal(letter) = token { Some(*letter) } else { None })
         .chain([':'])
         .collect();
     letters.sort_unstable();
@@ -193,12 +203,13 @@ mod tests {
         let globs: Vec<Glob> = patterns.iter().map(|pattern| Glob::parse(pattern)).collect();
         let globs: Vec<&Glob> = globs.iter().collect();
         let mut sets = HashMap::new();
-        let mut visit = |visit: &Visit<'_>, _: &mut Budget| {
+        let mut visit = |visit: &Visit<'_>, _: &Budget| {
             let set: Vec<bool> = (0..patterns.len()).map(|pattern| visit.accepts(pattern)).collect();
             sets.entry(set).or_insert_with(|| visit.text());
             Ok(ControlFlow::Continue(()))
         };
-        Automaton::new(&globs, "x").explore(&[], &mut Budget::new(64 * budget, budget), &mut visit).ok()?;
+        let budget = Budget::new(64 * budget, budget);
+        Automaton::new(&globs, "x", &budget).ok()?.explore(&[], &budget, &mut visit).ok()?;
         Some(sets)
     }
 

@@ -1,12 +1,13 @@
-//! One question: given the statements that cover an action, is there a resource that the candidate's statement allows and the reference does not?
+//! One question: given the statements that cover an action, is there a resource that the candidate's statement allows
+//! and the reference does not?
 
 use std::ops::ControlFlow;
 
 use super::Scene;
 use super::automaton::{Automaton, Visit};
-use super::budget::{Budget, Exhausted};
 use super::rule::{Rule, Rules, Target, Term, follows};
 use crate::arn::type_glob;
+use crate::budget::{Budget, Exhausted};
 use crate::catalogue::Universe;
 use crate::glob::{Glob, Token};
 
@@ -14,7 +15,7 @@ use crate::glob::{Glob, Token};
 const MAX_ARN: usize = 2_048;
 
 /// The answer for one statement and one group of actions.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
     /// No such resource.
     Included,
@@ -37,7 +38,7 @@ pub(super) struct Selected {
     /// The same under conditions.
     settled_conditionally: Vec<(usize, usize)>,
     /// Number of resource patterns of these statements.
-    size: usize,
+    pub(super) size: usize,
 }
 
 impl Selected {
@@ -110,7 +111,7 @@ impl<'q, 'd> Question<'q, 'd> {
         universe: &[usize],
         kinds: Option<&Universe>,
         scene: &Scene,
-        budget: &mut Budget,
+        budget: &Budget,
     ) -> Answer {
         self.try_decide(universe, kinds, scene, budget).unwrap_or(Answer::Undecided)
     }
@@ -120,23 +121,19 @@ impl<'q, 'd> Question<'q, 'd> {
         universe: &[usize],
         kinds: Option<&Universe>,
         scene: &Scene,
-        budget: &mut Budget,
+        budget: &Budget,
     ) -> Result<Answer, Exhausted> {
         if self.is_plainly_included(universe, budget)? {
             return Ok(Answer::Included);
         }
         let samples = kinds.map(|kinds| samples(kinds, scene)).unwrap_or_default();
         for resource in samples.into_iter().chain(self.instances(universe, scene)) {
-            budget.spend(100 + 20 * (self.targets.len() + universe.len()))?;
-            let matches = |glob: usize| self.rules.globs[glob].matches(&resource);
-            if resource.len() > MAX_ARN
-                || !universe.iter().any(|glob| matches(*glob))
-                || self.own.terms(self.colons, &matches).is_empty()
-            {
+            budget.spend(200 + 5 * resource.len())?;
+            let matches = |glob: usize| budget.matches(&self.rules.globs[glob], &resource);
+            if resource.len() > MAX_ARN || !universe.iter().any(|glob| matches(*glob)) {
                 continue;
             }
-            budget.spend(50 * self.selected.size)?;
-            if let Some(conditional) = self.exceeds(&matches) {
+            if let Some(conditional) = self.exceeds(&matches, budget)? {
                 return Ok(Answer::Exceeds { resource, conditional });
             }
         }
@@ -144,13 +141,17 @@ impl<'q, 'd> Question<'q, 'd> {
     }
 
     /// Proofs that need no search.
-    fn is_plainly_included(&self, universe: &[usize], budget: &mut Budget) -> Result<bool, Exhausted> {
+    fn is_plainly_included(&self, universe: &[usize], budget: &Budget) -> Result<bool, Exhausted> {
         if self.selected.denied {
             return Ok(true);
         }
         let globs = &self.rules.globs;
         let selects = !self.own.statement.excludes_resources();
-        budget.spend(20 * (1 + self.targets.len()) * universe.len())?;
+        budget.spend(20 * (1 + self.targets.len()) * (1 + universe.len()))?;
+        let everything = |target: &Target| target.certain.is_some_and(|certain| globs[certain].is_anything());
+        if !selects && self.targets.iter().any(everything) {
+            return Ok(true);
+        }
         if selects
             && self
                 .targets
@@ -164,7 +165,7 @@ impl<'q, 'd> Question<'q, 'd> {
             return Ok(true);
         }
         budget.spend(
-            30 * (selected.settled.len() + selected.settled_conditionally.len())
+            40 * (selected.settled.len() + selected.settled_conditionally.len())
                 * (universe.len() + self.targets.len()),
         )?;
         let conditional = selected
@@ -178,22 +179,27 @@ impl<'q, 'd> Question<'q, 'd> {
             || universe.iter().all(|glob| covered(*glob)))
     }
 
-    /// Whether the candidate's statement allows a resource that the reference does not, and if so whether it hangs on anything unknown.
-    fn exceeds(&self, matches: &dyn Fn(usize) -> bool) -> Option<bool> {
+    /// Whether the candidate's statement allows a resource that the reference does not, and if so whether it hangs on
+    /// anything unknown.
+    fn exceeds(&self, matches: &dyn Fn(usize) -> bool, budget: &Budget) -> Result<Option<bool>, Exhausted> {
         let allows = self.own.terms(self.colons, matches);
+        budget.check()?;
         if allows.is_empty() {
-            return None;
+            return Ok(None);
         }
+        budget.spend(20 * self.selected.size)?;
         let terms = |rules: &[usize]| {
             rules.iter().flat_map(|rule| self.rules.rules[*rule].terms(self.colons, matches)).collect::<Vec<Term>>()
         };
         let denies = terms(&self.selected.candidate_denies);
+        budget.spend(10 * allows.len() * (1 + denies.len()))?;
         let alive: Vec<Term> =
             allows.into_iter().filter(|allow| !denies.iter().any(|deny| follows(deny, allow))).collect();
         if alive.is_empty() {
-            return None;
+            return Ok(None);
         }
         let (granted, refused) = (terms(&self.selected.reference_allows), terms(&self.selected.reference_denies));
+        budget.spend(10 * alive.len() * (1 + granted.len() + refused.len() * (1 + denies.len())))?;
         let included = |allow: &Term| {
             granted.iter().any(|grant| follows(grant, allow))
                 && refused.iter().all(|refusal| {
@@ -201,27 +207,25 @@ impl<'q, 'd> Question<'q, 'd> {
                     denies.iter().any(|deny| follows(deny, &both))
                 })
         };
-        alive.iter().find(|allow| !included(allow)).map(|allow| !allow.is_empty())
+        Ok(alive.iter().find(|allow| !included(allow)).map(|allow| !allow.is_empty()))
     }
 
-    /// Concrete resources of the statement's own patterns.
-    fn instances(&self, universe: &[usize], scene: &Scene) -> Vec<String> {
+    /// Concrete resources of the statement's own patterns, and of all kinds.
+    fn instances(&self, universe: &[usize], scene: &Scene) -> impl Iterator<Item = String> {
         let own = self.targets.iter().filter(|_| !self.own.statement.excludes_resources()).map(|target| target.most);
-        let shared: Vec<usize> = own.chain(universe.iter().copied()).collect();
-        let mut found = Vec::new();
-        for glob in shared {
-            for (region, name) in [(scene.region.as_str(), "x"), ("", "x"), ("", "")] {
-                let resource = instance(&self.rules.globs[glob], region, &scene.account, name);
-                if !found.contains(&resource) {
-                    found.push(resource);
-                }
-            }
-        }
-        found
+        own.chain(universe.iter().copied()).flat_map(|glob| {
+            let glob = &self.rules.globs[glob];
+            let mut found = [(scene.region.as_str(), "x"), ("", "x"), ("", "")]
+                .map(|(region, name)| instance(glob, region, &scene.account, name))
+                .to_vec();
+            found.dedup();
+            found
+        })
     }
 
     /// The exact answer: reads all patterns together and decides each set of them that a resource can match.
-    fn search(&self, universe: &[usize], scene: &Scene, budget: &mut Budget) -> Result<Answer, Exhausted> {
+    fn search(&self, universe: &[usize], scene: &Scene, budget: &Budget) -> Result<Answer, Exhausted> {
+        budget.spend(50 * (self.selected.size + self.targets.len()))?;
         let mut numbers: Vec<usize> = universe.to_vec();
         let rules = self.selected.all().map(|rule| &self.rules.rules[rule]).chain([self.own]);
         let targets = rules
@@ -231,7 +235,6 @@ impl<'q, 'd> Question<'q, 'd> {
         numbers.sort_unstable();
         numbers.dedup();
         let globs: Vec<&Glob> = numbers.iter().map(|number| &self.rules.globs[*number]).collect();
-        budget.spend(globs.iter().map(|glob| 20 + 60 * glob.tokens().len()).sum())?;
         let places = |wanted: &mut dyn Iterator<Item = usize>| {
             wanted.filter_map(|number| numbers.binary_search(&number).ok()).collect::<Vec<_>>()
         };
@@ -242,18 +245,18 @@ impl<'q, 'd> Question<'q, 'd> {
 
         let mut answer = Answer::Included;
         let preferred = format!("xyz{}", scene.account);
-        let mut visit = |visit: &Visit<'_>, budget: &mut Budget| {
+        let mut visit = |visit: &Visit<'_>, budget: &Budget| {
             if universe.iter().any(|place| visit.accepts(*place)) {
                 budget.spend(20 * (self.selected.size + self.targets.len()))?;
                 let matches = |glob: usize| numbers.binary_search(&glob).is_ok_and(|place| visit.accepts(place));
-                if let Some(conditional) = self.exceeds(&matches) {
+                if let Some(conditional) = self.exceeds(&matches, budget)? {
                     answer = Answer::Exceeds { resource: visit.text(), conditional };
                     return Ok(ControlFlow::Break(()));
                 }
             }
             Ok(ControlFlow::Continue(()))
         };
-        Automaton::new(&globs, &preferred).explore(&needed, budget, &mut visit)?;
+        Automaton::new(&globs, &preferred, budget)?.explore(&needed, budget, &mut visit)?;
         Ok(answer)
     }
 }

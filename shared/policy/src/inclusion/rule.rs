@@ -1,9 +1,10 @@
 //! Statements made ready for comparison: patterns numbered, conditions and doubtful matches turned into opaque atoms.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::action::ActionPattern;
 use crate::arn::{Reach, Scope};
+use crate::condition::Fingerprint;
 use crate::context::Context;
 use crate::document::{Document, Effect, Statement};
 use crate::evaluate::all_statements;
@@ -24,6 +25,8 @@ pub(super) struct Rules<'d> {
     pub(super) globs: Vec<Glob>,
     /// Distinct action patterns.
     pub(super) actions: Vec<&'d ActionPattern>,
+    /// Number of rules and of their action patterns together.
+    pub(super) size: usize,
     glob_numbers: HashMap<Glob, usize>,
     atoms: HashMap<Opaque, Atom>,
 }
@@ -32,7 +35,7 @@ pub(super) struct Rules<'d> {
 #[derive(PartialEq, Eq, Hash)]
 enum Opaque {
     /// All conditions of a statement.
-    Conditions(Vec<String>),
+    Conditions(BTreeSet<Fingerprint>),
     /// Whether a pattern's stars reach over colons.
     Reach(Glob),
     /// What an unknown variable of a pattern holds.
@@ -47,14 +50,39 @@ pub(super) struct Rule<'d> {
     pub(super) index: usize,
     pub(super) statement: &'d Statement,
     pub(super) allows: bool,
-    /// Numbers of its action patterns.
+    /// Numbers of its action patterns, in the statement's order.
     pub(super) patterns: Vec<usize>,
+    /// The partitions that its resources name.
+    pub(super) partitions: BTreeSet<&'d str>,
     condition: Option<Atom>,
     pub(super) targets: Vec<Target>,
 }
 
+/// A rule that can cover actions of a service.
+pub(super) struct Relevant {
+    pub(super) rule: usize,
+    /// Those of its action patterns that can match one.
+    pub(super) patterns: Vec<usize>,
+    /// Whether they are those that the rule does not cover.
+    inverted: bool,
+}
+
+impl Relevant {
+    /// Whether the rule covers an action that just these patterns match.
+    pub(super) fn covers(&self, matched: impl Fn(usize) -> bool) -> bool {
+        self.patterns.iter().any(|pattern| matched(*pattern)) != self.inverted
+    }
+}
+
+/// What it costs to make a rule of a statement, in nanoseconds.
+pub(super) fn effort(statement: &Statement) -> usize {
+    let resources: usize = statement.resources.patterns.iter().map(|pattern| 300 + 5 * pattern.effort()).sum();
+    let conditions: usize = statement.conditions().iter().map(|condition| 300 + 100 * condition.values().count()).sum();
+    100 + 100 * statement.actions.patterns.len() + resources + conditions
+}
+
 /// A resource pattern as two languages: what it covers for certain, and what it covers at most.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Target {
     pub(super) certain: Option<usize>,
     pub(super) most: usize,
@@ -62,7 +90,8 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// Resources whose names hold no colon have five colons, as many as every pattern asks for: no star can take one, so there is no doubt.
+    /// Resources whose names hold no colon have five colons, as many as every pattern asks for: no star can take one,
+    /// so there is no doubt.
     pub(super) const fn without_colons(self) -> Self {
         match self.certain {
             Some(certain) => Self { most: certain, ..self },
@@ -77,6 +106,7 @@ impl<'d> Rules<'d> {
             rules: Vec::new(),
             globs: Vec::new(),
             actions: Vec::new(),
+            size: 0,
             glob_numbers: HashMap::new(),
             atoms: HashMap::new(),
         };
@@ -85,7 +115,7 @@ impl<'d> Rules<'d> {
             .map(|found| (true, found))
             .chain(all_statements(reference).map(|found| (false, found)));
         for (candidate, (document, index, statement)) in both {
-            let patterns = statement
+            let patterns: Vec<usize> = statement
                 .actions
                 .patterns
                 .iter()
@@ -99,13 +129,46 @@ impl<'d> Rules<'d> {
             let condition = rules.condition(statement);
             let targets =
                 statement.resources.patterns.iter().filter_map(|pattern| rules.target(pattern, context)).collect();
+            let partitions = statement.resources.patterns.iter().filter_map(|pattern| pattern.partition()).collect();
             let allows = statement.effect() == Effect::Allow;
-            rules.rules.push(Rule { candidate, document, index, statement, allows, patterns, condition, targets });
+            rules.size += 1 + patterns.len();
+            rules.rules.push(Rule {
+                candidate,
+                document,
+                index,
+                statement,
+                allows,
+                patterns,
+                partitions,
+                condition,
+                targets,
+            });
         }
         rules
     }
 
-    /// Whether each allow of the candidate is one of the reference's, and each deny of the reference one of the candidate's.
+    /// The numbers of some rules.
+    pub(super) fn numbers(&self, wanted: impl Fn(&Rule<'d>) -> bool) -> Vec<usize> {
+        self.rules.iter().enumerate().filter(|(_, rule)| wanted(rule)).map(|(number, _)| number).collect()
+    }
+
+    /// The rules that can cover an action of the service.
+    pub(super) fn relevant(&self, service: &str) -> Vec<Relevant> {
+        let of_service = |pattern: &usize| self.actions[*pattern].service().is_none_or(|own| own == service);
+        let all = self.rules.iter().enumerate().map(|(number, rule)| {
+            let patterns = rule.patterns.iter().copied().filter(of_service).collect();
+            Relevant { rule: number, patterns, inverted: rule.statement.excludes_actions() }
+        });
+        all.filter(|relevant| relevant.inverted || !relevant.patterns.is_empty()).collect()
+    }
+
+    /// Whether the rule is an allow of the candidate.
+    pub(super) fn is_in_question(&self, rule: usize) -> bool {
+        self.rules[rule].candidate && self.rules[rule].allows
+    }
+
+    /// Whether each allow of the candidate is one of the reference's, and each deny of the reference one of the
+    /// candidate's.
     pub(super) fn is_plainly_included(&self) -> bool {
         let (own, others): (Vec<&Rule<'_>>, Vec<&Rule<'_>>) = self.rules.iter().partition(|rule| rule.candidate);
         // Two versions of a policy, or one and itself; with many statements the look would cost more than it saves.
@@ -119,10 +182,8 @@ impl<'d> Rules<'d> {
         if statement.conditions().is_empty() {
             return None;
         }
-        let mut parts: Vec<String> =
-            statement.conditions().iter().map(|condition| condition.fingerprint(statement.variables)).collect();
-        parts.sort_unstable();
-        Some(self.atom(Opaque::Conditions(parts)))
+        let all = statement.conditions().iter().map(|condition| condition.fingerprint(statement.variables)).collect();
+        Some(self.atom(Opaque::Conditions(all)))
     }
 
     fn target(&mut self, pattern: &crate::arn::ResourcePattern, context: &Context) -> Option<Target> {
@@ -134,7 +195,8 @@ impl<'d> Rules<'d> {
             Scope::AtMost(most) => (None, most),
             Scope::Nothing => return None,
         };
-        // An exact pattern is known by its tokens, whatever variables they came from; one with an unknown variable by its text.
+        // An exact pattern is known by its tokens, whatever variables they came from; one with an unknown variable by
+        // its text.
         let doubt =
             if certain.is_some() { Opaque::Reach(most.clone()) } else { Opaque::Variable(pattern.raw().to_owned()) };
         Some(Target { certain, most: self.glob(most), doubt: self.atom(doubt) })
@@ -155,9 +217,15 @@ impl<'d> Rules<'d> {
 }
 
 impl Rule<'_> {
+    /// A pattern of the rule as this statement writes it; another may write it in another case.
+    pub(super) fn spelling(&self, pattern: usize) -> Option<&str> {
+        let place = self.patterns.iter().position(|own| *own == pattern)?;
+        Some(self.statement.actions.patterns[place].raw())
+    }
+
     /// Whether the statement applies to every resource, always.
     pub(super) fn is_total(&self, globs: &[Glob]) -> bool {
-        let everything = |target: &Target| target.certain.is_some_and(|certain| globs[certain] == Glob::anything());
+        let everything = |target: &Target| target.certain.is_some_and(|certain| globs[certain].is_anything());
         self.condition.is_none()
             && if self.statement.excludes_resources() {
                 self.targets.is_empty()

@@ -1,7 +1,7 @@
 //! How long a key rests until the sweep takes it up again.
 
 use jiff::{SignedDuration, Timestamp};
-use shared::record::{Key, StatusName};
+use shared::record::{Key, KeyState};
 
 /// Pauses of a key that should be dead but is not yet, or of which nothing can be learned.
 const REVOKING_PAUSE: [SignedDuration; 2] = [SignedDuration::from_secs(60), SignedDuration::from_mins(15)];
@@ -19,13 +19,13 @@ pub(super) const LONGEST: SignedDuration = REVOKING_PAUSE[1];
 /// When the key is due again. Waiting as long as it has waited so far doubles the pause without a counter.
 pub(super) fn pause(key: &Key, now: Timestamp) -> Option<Timestamp> {
     let waited = now.duration_since(key.updated_at);
-    match key.state.status {
-        StatusName::Revoking => Some(later(now, waited.clamp(REVOKING_PAUSE[0], REVOKING_PAUSE[1]))),
-        StatusName::RevocationBlocked => Some(later(now, waited.clamp(BLOCKED_PAUSE[0], BLOCKED_PAUSE[1]))),
-        StatusName::Revoked if key.state.reason.is_some() => {
+    match key.state {
+        KeyState::Revoking(_) => Some(later(now, waited.clamp(REVOKING_PAUSE[0], REVOKING_PAUSE[1]))),
+        KeyState::RevocationBlocked(_) => Some(later(now, waited.clamp(BLOCKED_PAUSE[0], BLOCKED_PAUSE[1]))),
+        KeyState::RefusedUnproven => {
             UNPROVEN_LOOKS.into_iter().map(|look| later(key.updated_at, look)).find(|look| *look > now)
         }
-        _ => None,
+        KeyState::Active | KeyState::Reported | KeyState::Revoked | KeyState::Lost => None,
     }
 }
 

@@ -3,7 +3,6 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::json;
-use shared::record::StatusName::{RevocationBlocked, Revoked, Revoking};
 
 use super::*;
 
@@ -23,7 +22,6 @@ fn stopped() -> Key {
         "updated_at": at(0),
         "seen_alive": { "sts": at(-100), "ses": at(-100) },
         "next_attempt_at": at(60),
-        "sweep": "due",
     }))
     .unwrap()
 }
@@ -64,16 +62,16 @@ fn a_key_that_deletes_itself_and_is_refused_is_revoked_told_and_done() {
     assert!(key.next_attempt_at.is_some(), "what is untold stays due");
     assert_eq!(next(&key, at(6)), Step::Tell);
     let (key, then) = told(&key, at(6));
-    assert_eq!((then, key.untold, key.next_attempt_at, key.sweep.as_deref()), (Then::Rest, false, None, None));
+    assert_eq!((then, key.untold, key.next_attempt_at), (Then::Rest, false, None));
     assert_eq!(next(&key, at(7)), Step::Nothing);
-    assert_eq!(key.receipt.deleted_by.as_deref(), Some(BY_DELETED));
+    assert_eq!(key.receipt.deleted_by, Some(Proof::Deleted));
 }
 
 #[test]
 fn each_answer_to_a_deletion_leads_where_it_should() {
     let cases = [
-        (Deletion::Deleted { request_id: request() }, "revoking", Then::Soon, Some(BY_DELETED), false),
-        (Deletion::NoSuchEntity { request_id: request() }, "revoking", Then::Soon, Some(BY_NO_SUCH_ENTITY), false),
+        (Deletion::Deleted { request_id: request() }, "revoking", Then::Soon, Some(Proof::Deleted), false),
+        (Deletion::NoSuchEntity { request_id: request() }, "revoking", Then::Soon, Some(Proof::NoSuchEntity), false),
         (Deletion::Denied { quarantined: true }, "revocation_blocked{quarantined}", Then::Now, None, false),
         (Deletion::Denied { quarantined: false }, "revocation_blocked{delete_denied}", Then::Now, None, false),
         (Deletion::WrongSecret, "revoking{secret_rejected}", Then::Soon, None, false),
@@ -84,9 +82,9 @@ fn each_answer_to_a_deletion_leads_where_it_should() {
     for (answer, expected, then_expected, by, open) in cases {
         let (key, then) = delete(&stopped(), &answer);
         assert_eq!((state(&key).as_str(), then), (expected, then_expected), "{answer:?}");
-        assert_eq!(key.receipt.deleted_by.as_deref(), by, "{answer:?}");
+        assert_eq!(key.receipt.deleted_by, by, "{answer:?}");
         assert_eq!(key.receipt.delete_sent_at.is_some(), open, "{answer:?}");
-        assert_eq!(key.untold, key.state.status == RevocationBlocked, "{answer:?}");
+        assert_eq!(key.untold, matches!(key.state, KeyState::RevocationBlocked(_)), "{answer:?}");
     }
 }
 
@@ -96,7 +94,7 @@ fn a_worker_killed_after_its_deletion_leaves_enough_to_end_revoked() {
     assert_eq!(next(&ahead, at(2)), Step::Wait(at(6)));
     let (key, _) = probed(&ahead, &both(refused(), refused()), at(6), at(6));
     assert_eq!(state(&key), "revoked");
-    assert_eq!(key.receipt.deleted_by.as_deref(), Some(BY_WRITE_AHEAD));
+    assert_eq!(key.receipt.deleted_by, Some(Proof::WriteAhead));
     assert_eq!((key.receipt.deleted_at, key.receipt.delete_sent_at), (Some(at(1)), None));
 }
 
@@ -132,6 +130,36 @@ fn a_refusal_in_the_first_seconds_after_a_deletion_ends_nothing() {
 }
 
 #[test]
+fn a_key_that_one_plane_honours_for_longer_is_looked_at_again_and_ends_revoked() {
+    let (key, _) = delete(&stopped(), &Deletion::Deleted { request_id: request() });
+    let (key, then) = probed(&key, &both(refused(), Sight::Alive), at(6), at(6));
+    assert_eq!((state(&key).as_str(), then), ("revoking", Then::Now));
+    assert_eq!(next(&key, at(6)), Step::Delete);
+    let (key, then) = deleted(&key, None, (&refused(), at(6)), &Deletion::Refused, at(6)).unwrap();
+    assert_eq!((then, next(&key, at(6))), (Then::Soon, Step::Wait(at(11))));
+    assert_eq!(next(&key, at(11)), Step::Probe);
+    let (key, _) = probed(&key, &both(refused(), refused()), at(11), at(11));
+    assert_eq!((state(&key).as_str(), key.receipt.delete_request_id), ("revoked", request()));
+}
+
+#[test]
+fn a_key_that_is_honoured_for_long_keeps_its_first_proof_and_is_asked_at_growing_pauses() {
+    let (mut key, _) = delete(&stopped(), &Deletion::Deleted { request_id: request() });
+    let gone = Deletion::NoSuchEntity { request_id: None };
+    for (second, expected) in [(6, Then::Soon), (119, Then::Soon), (120, Then::Rest), (4_000, Then::Rest)] {
+        (key, _) = probed(&key, &both(Sight::Alive, Sight::Alive), at(second), at(second));
+        assert_eq!(next(&key, at(second)), Step::Delete, "{second}");
+        let ahead = write_ahead(&key, at(second), at(second));
+        let then;
+        (key, then) = deleted(&ahead, Some(at(second)), (&Sight::Alive, at(second)), &gone, at(second)).unwrap();
+        assert_eq!(then, expected, "{second}");
+        let receipt = &key.receipt;
+        let proof = (receipt.deleted_at, receipt.deleted_by, receipt.delete_request_id.clone());
+        assert_eq!(proof, (Some(at(1)), Some(Proof::Deleted), request()), "{second}");
+    }
+}
+
+#[test]
 fn refusals_alone_prove_nothing_and_the_key_is_looked_at_again() {
     let key = stopped();
     let (key, then) = deleted(&key, None, (&refused(), at(1)), &Deletion::Refused, at(1)).unwrap();
@@ -147,7 +175,7 @@ fn refusals_alone_prove_nothing_and_the_key_is_looked_at_again() {
         (key, _) = probed(&key, &both(refused(), refused()), due, due);
         assert!(!key.untold, "told once");
     }
-    assert_eq!((key.next_attempt_at, key.sweep), (None, None));
+    assert_eq!(key.next_attempt_at, None);
 }
 
 #[test]
@@ -172,7 +200,7 @@ fn only_planes_that_saw_the_key_alive_decide() {
     let (key, _) = delete(&stopped(), &Deletion::Deleted { request_id: None });
     for other in [Sight::Alive, Sight::Unknown, Sight::WrongSecret] {
         let (key, _) = probed(&key, &both(refused(), other.clone()), at(6), at(6));
-        assert_eq!(key.state.status, Revoking, "{other:?}");
+        assert!(matches!(key.state, KeyState::Revoking(_)), "{other:?}");
     }
 }
 
@@ -219,6 +247,22 @@ fn a_wrong_signature_is_believed_when_it_lasts() {
 }
 
 #[test]
+fn an_outage_is_waited_out_by_the_sweep() {
+    let mut key = stopped();
+    let mut now = at(1);
+    let mut pauses = Vec::new();
+    for _ in 0..6 {
+        assert_eq!(next(&key, now), Step::Delete);
+        let (after, then) = deleted(&key, None, (&Sight::Unknown, now), &Deletion::Unanswered, now).unwrap();
+        let due = if then == Then::Soon { later(now, HONOURED_FOR) } else { after.next_attempt_at.unwrap() };
+        pauses.push(due.duration_since(now).as_secs());
+        // The outage goes on beyond the time in which there is hurry.
+        (key, now) = (after, later(due, SignedDuration::from_secs(60)));
+    }
+    assert_eq!(pauses, [5, 5, 131, 322, 704, 900]);
+}
+
+#[test]
 fn without_a_secret_nothing_can_be_proved() {
     let cases = [
         (NoSecret::Missing, "revocation_blocked{secret_missing}", Then::Now),
@@ -241,7 +285,7 @@ fn a_late_answer_adds_proof_and_nothing_else() {
     assert_eq!(late(&Deletion::Denied { quarantined: false }), None);
     assert_eq!(late(&Deletion::Refused), None);
     let (proved, _) = late(&Deletion::Deleted { request_id: request() }).unwrap();
-    assert_eq!(proved.receipt.deleted_by.as_deref(), Some(BY_DELETED));
+    assert_eq!(proved.receipt.deleted_by, Some(Proof::Deleted));
     // After the end there is nothing to add.
     let (ended, _) = probed(&ahead, &both(refused(), refused()), at(6), at(6));
     let gone = Deletion::Deleted { request_id: None };
@@ -250,10 +294,10 @@ fn a_late_answer_adds_proof_and_nothing_else() {
 
 #[test]
 fn a_key_that_was_never_stopped_is_left_alone() {
-    for status in [StatusName::Active, StatusName::Suspended, StatusName::Reported, StatusName::Lost] {
+    for state in [KeyState::Active, KeyState::Reported, KeyState::Lost] {
         let mut key = stopped();
-        key.state = Status::plain(status);
-        assert_eq!(next(&key, at(1)), Step::Nothing, "{status:?}");
+        key.state = state;
+        assert_eq!(next(&key, at(1)), Step::Nothing, "{state}");
     }
     let mut tombstone = stopped();
     tombstone.owner = None;
@@ -294,27 +338,37 @@ enum Fault {
 /// AWS, as far as a key goes.
 struct Aws {
     now: i64,
+    lags: Lags,
     deleted_at: Option<i64>,
     deactivated_at: Option<i64>,
     denied: bool,
 }
 
+/// For how many seconds each service still honours a key after its deletion.
+#[derive(Clone, Copy, Debug)]
+struct Lags {
+    sts: i64,
+    ses: i64,
+    iam: i64,
+}
+
 impl Aws {
-    /// AWS still honours a key this long after its deletion.
-    const LAG: i64 = 4;
-
-    fn new() -> Self {
-        Self { now: 1, deleted_at: None, deactivated_at: None, denied: false }
+    fn new(lags: Lags) -> Self {
+        Self { now: 1, lags, deleted_at: None, deactivated_at: None, denied: false }
     }
 
-    fn lets_in(&self) -> bool {
-        self.deactivated_at.is_none() && self.deleted_at.is_none_or(|deleted| self.now < deleted + Self::LAG)
+    fn lets_in(&self, lag: i64) -> bool {
+        self.deactivated_at.is_none() && self.deleted_at.is_none_or(|deleted| self.now < deleted + lag)
     }
 
-    fn sight(&self, fault: Fault) -> Sight {
+    fn sight(&self, plane: Plane, fault: Fault) -> Sight {
+        let lag = match plane {
+            Plane::Sts => self.lags.sts,
+            Plane::Ses => self.lags.ses,
+        };
         match fault {
             Fault::Throttled | Fault::LostBefore => Sight::Unknown,
-            _ if self.lets_in() => Sight::Alive,
+            _ if self.lets_in(lag) => Sight::Alive,
             _ => refused(),
         }
     }
@@ -327,7 +381,7 @@ impl Aws {
             return Deletion::Unanswered;
         }
         let answer = match self.deleted_at {
-            _ if !self.lets_in() => Deletion::Refused,
+            _ if !self.lets_in(self.lags.iam) => Deletion::Refused,
             _ if self.denied => Deletion::Denied { quarantined: true },
             Some(_) => Deletion::NoSuchEntity { request_id: None },
             None => {
@@ -350,7 +404,7 @@ fn deliver(key: &mut Key, aws: &mut Aws, killed: Killed, fault: Fault) {
             }
         }
         Step::Probe => {
-            let sights = planes(key).into_iter().map(|plane| (plane, aws.sight(fault))).collect();
+            let sights = planes(key).into_iter().map(|plane| (plane, aws.sight(plane, fault))).collect();
             if killed == Killed::No {
                 *key = probed(key, &sights, at(aws.now), at(aws.now)).0;
             }
@@ -358,7 +412,7 @@ fn deliver(key: &mut Key, aws: &mut Aws, killed: Killed, fault: Fault) {
         Step::Delete => {
             let seen_at = at(aws.now);
             // The fault hits the deletion; the look before it goes through unless it is throttled as well.
-            let sight = aws.sight(if fault == Fault::Throttled { fault } else { Fault::None });
+            let sight = aws.sight(Plane::Sts, if fault == Fault::Throttled { fault } else { Fault::None });
             if killed == Killed::BeforeWriteAhead {
                 return;
             }
@@ -378,6 +432,11 @@ fn deliver(key: &mut Key, aws: &mut Aws, killed: Killed, fault: Fault) {
             }
         }
     }
+}
+
+/// Lags of up to `longest` seconds, each service's its own.
+fn lags(longest: i64) -> impl Strategy<Value = Lags> {
+    (0..=longest, 0..=longest, 0..=longest).prop_map(|(sts, ses, iam)| Lags { sts, ses, iam })
 }
 
 fn happening() -> impl Strategy<Value = Happening> {
@@ -406,9 +465,9 @@ fn happening() -> impl Strategy<Value = Happening> {
 /// What must hold after every record.
 fn check(before: &Key, key: &Key, aws: &Aws) {
     assert!(key.attempts >= before.attempts);
-    assert_eq!(key.sweep.is_some(), key.next_attempt_at.is_some());
-    if key.state != Status::plain(Revoked) {
-        assert!(key.state.status == Revoked || key.next_attempt_at.is_some(), "nobody would come back to it: {key:?}");
+    if key.state != KeyState::Revoked {
+        let is_awaited = key.state == KeyState::RefusedUnproven || key.next_attempt_at.is_some();
+        assert!(is_awaited, "nobody would come back to it: {key:?}");
         return;
     }
     if before.state == key.state {
@@ -419,10 +478,10 @@ fn check(before: &Key, key: &Key, aws: &Aws) {
         let refusal = &key.receipt.refused[plane];
         assert!(refusal.at.duration_since(proved_at) >= HONOURED_FOR, "refused too early: {key:?}");
     }
-    assert!(!aws.lets_in());
+    assert!(!aws.lets_in(aws.lags.sts) && !aws.lets_in(aws.lags.ses), "revoked while it is let in: {key:?}");
     if aws.deleted_at.is_none() {
         // The one residual: a call that was written ahead took no effect, and the tenant deactivated the key right then.
-        assert_eq!(key.receipt.deleted_by.as_deref(), Some(BY_WRITE_AHEAD), "revoked while it exists: {key:?}");
+        assert_eq!(key.receipt.deleted_by, Some(Proof::WriteAhead), "revoked while it exists: {key:?}");
         let deactivated_at = at(aws.deactivated_at.unwrap());
         assert!(deactivated_at >= proved_at && deactivated_at <= later(proved_at, WRITE_AHEAD_COUNTS_FOR), "{key:?}");
     }
@@ -431,9 +490,9 @@ fn check(before: &Key, key: &Key, aws: &Aws) {
 proptest! {
     /// Whatever happens and in whatever order, `revoked` is said of keys that are gone and were seen refused.
     #[test]
-    fn revoked_needs_a_deletion_and_refusals(happenings in vec(happening(), 0..60)) {
+    fn revoked_needs_a_deletion_and_refusals(happenings in vec(happening(), 0..60), lags in lags(9)) {
         let mut key = stopped();
-        let mut aws = Aws::new();
+        let mut aws = Aws::new(lags);
         for happening in happenings {
             let before = key.clone();
             match happening {
@@ -451,15 +510,19 @@ proptest! {
         }
         // From wherever that led, a few good steps and some time reach an end that was told.
         for _ in 0..12 {
-            aws.now += Aws::LAG;
+            aws.now += 4;
             let before = key.clone();
             deliver(&mut key, &mut aws, Killed::No, Fault::None);
             check(&before, &key, &aws);
         }
         let blocked = aws.denied && aws.deleted_at.is_none() && aws.deactivated_at.is_none();
-        if key.state != Status::plain(Revoked) {
-            let expected = if blocked { RevocationBlocked } else { Revoked };
-            prop_assert_eq!(key.state.status, expected, "{:?}", key);
+        match key.state {
+            KeyState::Revoked => {}
+            KeyState::RefusedUnproven => prop_assert!(!blocked, "{:?}", key),
+            state => {
+                prop_assert_eq!(state, KeyState::RevocationBlocked(Hindrance::Quarantined), "{:?}", key);
+                prop_assert!(blocked, "{:?}", key);
+            }
         }
         prop_assert!(!key.untold);
     }
@@ -471,9 +534,11 @@ proptest! {
         fault in prop_oneof![Just(Fault::None), Just(Fault::LostAfter)],
         good in 0..4_usize,
         visibility in 0..200_i64,
+        // As AWS documents it.
+        lags in lags(4),
     ) {
         let mut key = stopped();
-        let mut aws = Aws::new();
+        let mut aws = Aws::new(lags);
         for _ in 0..good {
             deliver(&mut key, &mut aws, Killed::No, Fault::None);
         }
@@ -484,6 +549,6 @@ proptest! {
             deliver(&mut key, &mut aws, Killed::No, Fault::None);
             check(&before, &key, &aws);
         }
-        prop_assert_eq!(key.state, Status::plain(Revoked));
+        prop_assert_eq!(key.state, KeyState::Revoked);
     }
 }

@@ -17,7 +17,8 @@ impl Reader<'_> {
                 conditions.push(None);
                 continue;
             };
-            // IAM takes an operator without keys, whatever its name, and it asks for nothing (recorded in moto's test vectors).
+            // IAM takes an operator without keys, whatever its name, and it asks for nothing (recorded in moto's test
+            // vectors).
             if keys.is_empty() {
                 continue;
             }

@@ -1,4 +1,4 @@
-//! A tenant's providers, by pages.
+//! `GET /providers?cursor=&limit=&tenant_id=`: a tenant's providers, by pages.
 
 use serde::Serialize;
 use shared::http::{Problem, Request, Response, respond};
@@ -6,7 +6,6 @@ use shared::record::{ProviderId, TenantId};
 
 use crate::Verify;
 use crate::line::Line;
-use crate::onboarding::unavailable;
 use crate::provider_view::ProviderView;
 use crate::query::Query;
 
@@ -34,12 +33,11 @@ struct Wanted {
 }
 
 impl Verify {
-    /// `GET /providers?tenant_id=&limit=&cursor=`. From an index: a provider taken a moment ago may be missing.
-    pub(crate) async fn list(&self, request: &Request, line: &mut Line) -> Result<Response, Problem> {
+    /// Answers a page. From an index: a provider taken a moment ago may be missing.
+    pub(crate) async fn list_providers(&self, request: &Request, line: &mut Line) -> Result<Response, Problem> {
         let wanted = Wanted::of(request)?;
         line.tenant(&wanted.tenant_id);
-        let page = self.providers.list(&wanted.tenant_id, wanted.cursor.as_ref(), wanted.limit).await;
-        let page = page.map_err(|error| unavailable(&error))?;
+        let page = self.providers.list(&wanted.tenant_id, wanted.cursor.as_ref(), wanted.limit).await?;
         let providers = page.providers.iter().map(ProviderView::listed).collect();
         Ok(respond(200, &Listing { providers, next_cursor: page.next }))
     }
@@ -74,7 +72,7 @@ mod tests {
 
     fn wanted(parameters: serde_json::Value) -> Result<Wanted, String> {
         let mut event: serde_json::Value =
-            serde_json::from_str(include_str!("../../../events/verify-list-providers.json")).unwrap();
+            serde_json::from_str(include_str!("../../../../events/verify-list-providers.json")).unwrap();
         event["queryStringParameters"] = parameters;
         let request: Request = serde_json::from_value(event).unwrap();
         Wanted::of(&request).map_err(|problem| {

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use shared::tenant::{Failure, Kind, Listed};
 
+use super::Examination;
 use crate::check::evidence;
 use crate::check::identity::Caller;
-use crate::examination::Examination;
 
 /// The most documents. A user whose policies are more has far too many for a key that sends mail.
 const MAX_DOCUMENTS: usize = 40;
@@ -157,11 +157,14 @@ impl Reader<'_> {
             self.read.unread.push(what.to_owned());
             return None;
         }
-        let reason = match () {
-            () if self.read.documents.len() >= MAX_DOCUMENTS => Some("there are more policies than are read"),
-            () if self.denied.len() >= MAX_DENIALS => Some("too much was denied"),
-            () if self.examination.budget.elapsed() >= self.ends => Some("reading took too long"),
-            () => None,
+        let reason = if self.read.documents.len() >= MAX_DOCUMENTS {
+            Some("there are more policies than are read")
+        } else if self.denied.len() >= MAX_DENIALS {
+            Some("too much was denied")
+        } else if self.examination.budget.elapsed() >= self.ends {
+            Some("reading took too long")
+        } else {
+            None
         };
         if let Some(reason) = reason {
             self.stop(what, reason);

@@ -4,11 +4,9 @@
 //! never adds to it, so the verdict on what is too much can only be too strict for that; what is needed was seen by calls.
 
 use serde::Serialize;
-use shared::policy::{
-    Document, Finding, FindingKind, MAX_BYTES, Source, StatementRef, Subject, Verdict, check, is_excess,
-};
+use shared::policy::{Document, Finding, FindingKind, MAX_BYTES, Source, StatementRef, Subject, Verdict, check};
 
-use crate::own_policies::Read;
+use crate::examination::own_policies::Read;
 
 /// The part of a report that is about the policies that were read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -26,6 +24,8 @@ pub(crate) struct OwnPolicies {
     missing: Option<Vec<String>>,
     /// What is within bounds and still worth knowing.
     notices: Vec<Finding>,
+    /// How many more findings there are than the report lists.
+    findings_omitted: usize,
 }
 
 impl OwnPolicies {
@@ -44,18 +44,18 @@ impl OwnPolicies {
                 }
                 Err(error) => {
                     let problem = &error.problems()[0];
-                    unread.push(format!("{name}: not understood ({}, line {})", problem.class.name(), problem.line));
+                    unread.push(format!("{name}: not understood ({}, line {})", problem.class.as_str(), problem.line));
                 }
             }
         }
         let report = check(&parsed, subject);
         let mut findings = report.findings;
-        findings.extend(
-            allowed
-                .iter()
-                .filter(|(action, resource)| !is_excess(&parsed, subject, action, resource))
-                .map(|(action, resource)| Finding::observed(action, Some(resource))),
-        );
+        let observed: Vec<_> = allowed
+            .iter()
+            .filter(|(action, _)| !findings.iter().any(|finding| finding.covers(action)))
+            .map(|(action, resource)| Finding::observed(action, Some(resource)))
+            .collect();
+        findings.extend(observed);
         let complete = unread.is_empty();
         let own_policies = Self {
             verdict: if findings.iter().any(Finding::is_excess) { Verdict::Overprivileged } else { report.verdict },
@@ -64,6 +64,7 @@ impl OwnPolicies {
             unread,
             missing: complete.then_some(report.missing),
             notices: report.notices,
+            findings_omitted: report.findings_omitted,
         };
         (own_policies, findings)
     }
@@ -78,12 +79,12 @@ impl OwnPolicies {
         let excess: Vec<_> = findings.iter().filter(|finding| finding.is_excess()).collect();
         let mut listed: Vec<_> = excess.iter().take(LISTED).map(|finding| self.place(finding)).collect();
         if excess.len() > LISTED {
-            listed.push(format!("and {} more", excess.len() - LISTED));
+            listed.push(format!("and {} more", excess.len() - LISTED + self.findings_omitted));
         }
         let mut evidence = format!(
             "iam:ListUserPolicies: answered; policies read: {}, {}: {}",
             self.documents.len(),
-            self.verdict.name(),
+            self.verdict.as_str(),
             listed.join(", ")
         );
         if !self.complete {
@@ -165,6 +166,21 @@ mod tests {
             let observed = findings.iter().filter(|finding| finding.source == Source::Observed).count();
             assert_eq!(observed, if explained { 0 } else { 2 }, "{documents:?} {findings:?}");
         }
+    }
+
+    /// A deny under the same condition as the allow takes everything away on paper. A call that got through all the same
+    /// shows that the condition did not hold for the deny, whatever the policies say.
+    #[test]
+    fn a_call_that_the_policies_deny_and_aws_allowed_is_a_finding() {
+        let statement = |effect: &str| {
+            json!({"Effect": effect, "Action": "iam:*UserPolic*", "Resource": "*",
+                   "Condition": {"StringEquals": {"aws:PrincipalTag/team": "mail"}}})
+        };
+        let text = json!({"Version": "2012-10-17", "Statement": [statement("Allow"), statement("Deny")]}).to_string();
+        let (_, findings) = OwnPolicies::judge(read(&[shared::policy::classic(), &text], &[]), &subject());
+        let observed: Vec<_> = findings.iter().map(|finding| (finding.action.as_str(), finding.source)).collect();
+        let expected = ["iam:ListUserPolicies", "iam:GetUserPolicy"].map(|action| (action, Source::Observed));
+        assert_eq!(observed, expected);
     }
 
     #[test]

@@ -1,14 +1,13 @@
-//! A mail's fate as callers see it.
+//! `GET /providers/{provider_id}/mails/{mail_id}`: a mail's fate as callers see it.
 
 use jiff::Timestamp;
 use serde::Serialize;
-use shared::http::{FieldError, Problem, Response, respond};
+use shared::http::{Problem, Response, respond};
 use shared::record::{MailId, ProviderId, Row, State};
 
+use super::provider_id;
 use crate::Verify;
 use crate::line::Line;
-use crate::onboarding::unavailable;
-use crate::provider_view::parse;
 
 /// The public face of a ledger row.
 #[derive(Serialize)]
@@ -39,13 +38,12 @@ impl<'a> From<&'a Row> for MailView<'a> {
 }
 
 impl Verify {
-    /// `GET /providers/{provider_id}/mails/{mail_id}`. A mail that `send` has not seen yet is not there either.
-    pub(crate) async fn mail(&self, provider_id: &str, mail_id: &str, line: &mut Line) -> Result<Response, Problem> {
-        let provider_id = parse(provider_id)?;
+    /// Answers a mail's fate. A mail that `send` has not seen yet is not there either.
+    pub(crate) async fn get_mail(&self, provider: &str, mail_id: &str, line: &mut Line) -> Result<Response, Problem> {
+        let provider_id = provider_id(provider)?;
         line.provider(&provider_id);
-        let mail_id = MailId::parse(mail_id)
-            .map_err(|invalid| Problem::bad_request(&FieldError::new("mail_id", invalid.to_string())))?;
-        let row = self.mails.get(&provider_id, &mail_id).await.map_err(|error| unavailable(&error))?;
+        let mail_id = MailId::parse(mail_id).map_err(|_| Problem::not_found("mail"))?;
+        let row = self.mails.get(&provider_id, &mail_id).await?;
         let row = row.ok_or_else(|| Problem::not_found("mail"))?;
         Ok(respond(200, &MailView::from(&row)))
     }

@@ -1,4 +1,4 @@
-//! The policies that tenants attach to their users, served as they are pasted into IAM.
+//! `GET /policy?account_id=&style=`: the policies that tenants attach to their users, as they are pasted into IAM.
 
 use aws_lambda_events::encodings::Body;
 use http::header::{CONTENT_TYPE, ETAG};
@@ -11,7 +11,7 @@ use crate::query::Query;
 /// The version of the document in the body. A provider's report names the one that was current when it was made.
 const POLICY_VERSION: HeaderName = HeaderName::from_static("policy-version");
 
-/// `GET /policy?style=classic|hardened&account_id=`: the document itself as the body, byte for byte, so that it can be
+/// Answers the document itself as the body, byte for byte, so that it can be
 /// piped into `aws iam put-user-policy`; its version in `Policy-Version` and `ETag`.
 pub(crate) fn serve(request: &Request) -> Result<Response, Problem> {
     let query = Query::of(request, &["style", "account_id"])?;
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     fn get(parameters: Value) -> Result<(String, String), u16> {
-        let mut event: Value = serde_json::from_str(include_str!("../../../events/verify-get-policy.json")).unwrap();
+        let mut event: Value = serde_json::from_str(include_str!("../../../../events/verify-get-policy.json")).unwrap();
         event["queryStringParameters"] = parameters;
         let request: Request = serde_json::from_value(event).unwrap();
         let response = serve(&request).map_err(|problem| problem.status())?;

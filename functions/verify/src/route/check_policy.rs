@@ -1,9 +1,9 @@
 //! `POST /policy/check`: what policies allow, before anybody creates a key. It asks nobody and stores nothing.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use shared::http::{FieldError, Problem, Request, Response, body, respond};
-use shared::policy::{self, Document, ParseError, Report, Subject, check};
+use shared::policy::{Answer, Document, MAX_PROBLEMS, ParseError, Placed, Subject, check};
 use shared::tenant::Region;
 
 use crate::Verify;
@@ -12,12 +12,9 @@ use crate::line::Line;
 /// The largest body in bytes, as it is transported: more than every policy that IAM's quotas allow a user.
 const MAX_BODY: usize = 1 << 20;
 
-/// The most documents. By default a user has at most 10 managed policies and 10 groups with 10 each, besides the inline
-/// ones (AWS: "IAM and AWS STS quotas").
-const MAX_DOCUMENTS: usize = 150;
-
-/// Problems in one answer; a person repairs the first few and asks again.
-const MAX_PROBLEMS: usize = 100;
+/// The most documents, as many as are read of a key's own user. A user has at most 20 managed policies and 2,048
+/// characters of inline ones (AWS: "IAM and AWS STS quotas"); the rest is for those of its groups.
+const MAX_DOCUMENTS: usize = 40;
 
 /// The body.
 #[derive(Deserialize)]
@@ -32,37 +29,15 @@ struct Wanted {
     region: Option<Region>,
 }
 
-/// The answer.
-#[derive(Serialize)]
-struct Answer<'a> {
-    #[serde(flatten)]
-    report: &'a Report,
-    /// What IAM takes although it is surely not meant so.
-    warnings: Vec<Placed<'a>>,
-}
-
-/// A problem of one of several documents. Line and column count from the document's own beginning.
-#[derive(Serialize)]
-struct Placed<'a> {
-    document: usize,
-    #[serde(flatten)]
-    problem: &'a policy::Problem,
-}
-
 impl Verify {
     /// Says what these policies allow together.
     pub(crate) fn check_policy(&self, request: &Request, line: &mut Line) -> Result<Response, Problem> {
         let wanted = Wanted::of(request)?;
         let documents = wanted.documents().inspect_err(|_| line.outcome("unreadable"))?;
-        let report = check(&documents, &wanted.subject(self.ambient.now().to_string()));
-        line.outcome(report.verdict.name());
-        let warnings = documents
-            .iter()
-            .enumerate()
-            .flat_map(|(document, read)| read.warnings().iter().map(move |problem| Placed { document, problem }))
-            .take(MAX_PROBLEMS)
-            .collect();
-        Ok(respond(200, &Answer { report: &report, warnings }))
+        let subject = Subject { now: Some(self.ambient.now().to_string()), ..wanted.subject() };
+        let report = check(&documents, &subject);
+        line.outcome(report.verdict.as_str());
+        Ok(respond(200, &Answer::new(&report, &documents)))
     }
 }
 
@@ -72,24 +47,13 @@ impl Wanted {
             return Err(Problem::new(413, format!("`body` is larger than {MAX_BODY} bytes.")).with("field", &"body"));
         }
         let wanted: Self = body(request)?;
-        let faults = [
-            ("policies", !(1..=MAX_DOCUMENTS).contains(&wanted.policies.len()), "must be 1 to 150 policy documents"),
-            ("account_id", wanted.account_id.as_deref().is_some_and(|id| !is_account_id(id)), "must be 12 digits"),
-            (
-                "user_name",
-                wanted.user_name.as_deref().is_some_and(|name| !is_user_name(name)),
-                "must be 1 to 64 letters, digits or _+=,.@- without the path",
-            ),
-            (
-                "user_path",
-                wanted.user_path.as_deref().is_some_and(|path| !is_user_path(path)),
-                "must begin and end with a slash, with visible ASCII characters between, 512 at most",
-            ),
-        ];
-        match faults.into_iter().find(|(_, is_bad, _)| *is_bad) {
-            Some((field, _, problem)) => Err(Problem::bad_request(&FieldError::new(field, problem))),
-            None => Ok(wanted),
+        if !(1..=MAX_DOCUMENTS).contains(&wanted.policies.len()) {
+            return Err(Problem::bad_request(&FieldError::new("policies", "must be 1 to 40 policy documents")));
         }
+        if let Some((field, problem)) = wanted.subject().fault() {
+            return Err(Problem::bad_request(&FieldError::new(field, problem)));
+        }
+        Ok(wanted)
     }
 
     /// All documents, or the problems of all that are none.
@@ -121,13 +85,12 @@ impl Wanted {
         .with("problems", &problems))
     }
 
-    fn subject(&self, now: String) -> Subject {
+    fn subject(&self) -> Subject {
         Subject {
             account_id: self.account_id.clone(),
             user_name: self.user_name.clone(),
             user_path: self.user_path.clone(),
             region: self.region.map(|region| region.as_str().to_owned()),
-            now: Some(now),
             ..Subject::default()
         }
     }
@@ -147,33 +110,17 @@ fn read(index: usize, raw: &str) -> Result<Result<Document, ParseError>, Problem
     Ok(Document::parse(text))
 }
 
-fn is_account_id(text: &str) -> bool {
-    text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
-}
-
-/// AWS: IAM API reference, `CreateUser`, `UserName`.
-fn is_user_name(text: &str) -> bool {
-    (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(&b))
-}
-
-/// AWS: IAM API reference, `CreateUser`, `Path`.
-fn is_user_path(text: &str) -> bool {
-    text.len() <= 512
-        && text.starts_with('/')
-        && text.ends_with('/')
-        && text.bytes().all(|b| (b'!'..=b'\x7f').contains(&b))
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
+    use shared::policy;
 
     use super::*;
 
     const BAD: &str = "{\n  \"Version\": \"2012-10-17\",\n  \"Statement\": [\n    {\"effect\": \"Allow\", \"Effect\": \"Allow\", \"Action\": \"ses:*\", \"Resource\": \"*\"}\n  ]\n}";
 
     fn request(body: &str) -> Request {
-        let event = include_str!("../../../events/verify-check-policy.json");
+        let event = include_str!("../../../../events/verify-check-policy.json");
         let mut request: Request = serde_json::from_str(event).unwrap();
         request.body = Some(body.to_owned());
         request
@@ -264,7 +211,10 @@ mod tests {
         );
         assert!(problem["detail"].as_str().unwrap().starts_with("4 of 5 documents"), "{problem}");
 
-        let (_, problem) = refused(&json!({"policies": vec![json!({}); MAX_DOCUMENTS]}).to_string());
+        let (_, problem) = refused(
+            &json!({"policies": vec![json!({"Version": "2012-10-17", "Statement": [1, 2, 3]}); MAX_DOCUMENTS]})
+                .to_string(),
+        );
         assert_eq!(problem["problems"].as_array().unwrap().len(), MAX_PROBLEMS);
     }
 }
