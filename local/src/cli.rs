@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::policy::PolicyCommand;
 
 /// The whole stack on one machine: the functions of template.yaml, and a stand-in for AWS that enforces signatures,
-/// policies and roles. Nothing leaves this machine, and nothing is kept when it ends.
+/// policies and roles. Nothing leaves this machine unless --tenant-aws says so, and nothing is kept when it ends.
 #[derive(Parser)]
 #[command(name = "local", version, args_conflicts_with_subcommands = true)]
 pub(crate) struct Cli {
@@ -77,8 +77,8 @@ pub(crate) struct StackArguments {
     /// A parameter of the template, such as SendMaximumConcurrency=5; may be given more than once
     #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
     pub(crate) parameters: Vec<(String, String)>,
-    /// Most execution environments of one function
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    /// Most execution environments of one function, each a process of some 35 MB
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) max_environments: u32,
     /// Also append the functions' log lines to DIR/FUNCTION.log
     #[arg(long, value_name = "DIR")]

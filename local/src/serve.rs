@@ -45,7 +45,7 @@ const GRACE: Duration = Duration::from_secs(5);
 pub(crate) async fn run(arguments: ServeArguments, started: Instant) -> Result<()> {
     log(arguments.stack.verbose);
     let running = Running::start(&arguments.stack, arguments.aws_port, arguments.api_port).await?;
-    say(&running.welcome(started));
+    say(&running.welcome(started, &arguments.stack.tenant_aws));
     let stdin_ends = async {
         if !arguments.until_stdin_closes {
             return std::future::pending().await;
@@ -115,8 +115,6 @@ impl Running {
             max_environments: arguments.max_environments,
             logs: Arc::new(logs),
         })?;
-        let target = host.clone();
-        stand_in.deliver_to_functions(Arc::new(move |arn, payload| target.deliver(arn, payload)));
         host.start_sources();
         let routes = aws::local_routes(Arc::clone(&stand_in)).merge(host_routes(host.clone()));
         let gateway =
@@ -125,11 +123,16 @@ impl Running {
         Ok(Self { stack, stand_in, host, api_url, gateway })
     }
 
-    fn welcome(&self, started: Instant) -> String {
+    fn welcome(&self, started: Instant, tenant_aws: &TenantAws) -> String {
         let Self { stack, stand_in, api_url, .. } = self;
         let queue = stack.outputs.get("SendQueueUrl").map_or("", String::as_str);
+        let leaves = match tenant_aws {
+            TenantAws::StandIn => "Nothing leaves this machine".to_owned(),
+            TenantAws::Real => "Calls with tenants' keys go to Amazon".to_owned(),
+            TenantAws::Url(url) => format!("Calls with tenants' keys go to {url}"),
+        };
         format!(
-            "SendingBee's keeper of keys is up after {:.1} s. Nothing leaves this machine; nothing is kept after Ctrl-C.\n\n\
+            "SendingBee's keeper of keys is up after {:.1} s. {leaves}; nothing is kept after Ctrl-C.\n\n\
              API      {api_url}\n\
              AWS      {}   (operator's key: test / test, region {REGION})\n\
              Outputs  {api_url}/_local/outputs\n\n\

@@ -66,12 +66,27 @@ impl Account {
 pub(crate) struct Accounts(Mutex<HashMap<String, Account>>);
 
 impl Accounts {
-    /// Sets an account's limits.
-    pub(crate) fn set_limits(&self, account_id: &str, limits: Limits) {
+    /// Sets of an account's limits what is given, and answers all of them. A move into the sandbox or out of it brings the limits
+    /// that go with it.
+    pub(crate) fn change_limits(&self, account_id: &str, sandbox: Option<bool>, max_send_rate: Option<f64>) -> Limits {
         self.with(account_id, |account| {
-            account.limits = limits;
-            account.rate = SendRate::new(limits.max_send_rate, Instant::now());
-        });
+            let mut limits = match sandbox {
+                Some(sandbox) if sandbox != account.limits.sandbox => {
+                    if sandbox {
+                        Limits::SANDBOX
+                    } else {
+                        Limits::PRODUCTION
+                    }
+                }
+                _ => account.limits,
+            };
+            limits.max_send_rate = max_send_rate.unwrap_or(limits.max_send_rate);
+            if limits != account.limits {
+                account.limits = limits;
+                account.rate = SendRate::new(limits.max_send_rate, Instant::now());
+            }
+            limits
+        })
     }
 
     /// An account's limits.

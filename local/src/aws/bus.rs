@@ -1,10 +1,10 @@
-//! EventBridge: events to buses, and from there by rules to queues and functions.
+//! EventBridge: events to buses, and from there by rules to queues.
 //!
 //! PutEvents and the delivery are our own, so that a queue's policy is asked with the rule as `aws:SourceArn`, an
-//! event may cross accounts, and every event that passed can be shown. Buses, rules and targets are kept by the
+//! event may cross accounts, and every event that passed one of ours can be shown. Buses, rules and targets are kept by the
 //! embedded service.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use chrono::{SecondsFormat, Utc};
 use fakecloud_core::delivery::SqsDelivery;
@@ -24,16 +24,12 @@ use super::random;
 /// Events kept for `GET /_local/events`.
 const KEPT: usize = 10_000;
 
-/// What a rule hands to a function: the function's ARN and the payload.
-pub(crate) type FunctionTarget = Arc<dyn Fn(&str, String) + Send + Sync>;
-
 /// The buses of all accounts.
 pub(crate) struct Buses {
     state: SharedEventBridgeState,
     queues: SqsDeliveryImpl,
     authority: Arc<Authority>,
     arrivals: Arrivals,
-    functions: OnceLock<FunctionTarget>,
     passed: Mutex<Vec<Arc<Value>>>,
 }
 
@@ -45,21 +41,7 @@ impl Buses {
         authority: Arc<Authority>,
         arrivals: Arrivals,
     ) -> Self {
-        Self {
-            state,
-            queues: SqsDeliveryImpl::new(sqs),
-            authority,
-            arrivals,
-            functions: OnceLock::new(),
-            passed: Mutex::new(Vec::new()),
-        }
-    }
-
-    /// Where rules deliver that target a function. The first call counts.
-    pub(crate) fn deliver_to_functions(&self, target: FunctionTarget) {
-        if self.functions.set(target).is_err() {
-            tracing::warn!("functions are targets of rules already");
-        }
+        Self { state, queues: SqsDeliveryImpl::new(sqs), authority, arrivals, passed: Mutex::new(Vec::new()) }
     }
 
     /// Answers PutEvents. Entries fail one by one, as on AWS.
@@ -97,14 +79,22 @@ impl Buses {
         json!({"FailedEntryCount": failed, "Entries": results})
     }
 
-    /// Puts an event on a bus (name or ARN; a name is one of the event's account) and delivers it by the bus's rules.
-    pub(crate) fn publish(&self, bus: &str, event: Value) {
+    /// The events that passed the operator's buses, oldest first.
+    pub(crate) fn passed(&self) -> Vec<Arc<Value>> {
+        self.passed.lock().clone()
+    }
+
+    /// Puts an event on a bus (name or ARN; a name is one of the event's account) and delivers it by the bus's rules. What is put on
+    /// a bus that is not there is gone without a word: <https://github.com/aws/aws-sdk/issues/186>.
+    fn publish(&self, bus: &str, event: Value) {
         let account = account_of(bus).unwrap_or_else(|| event["account"].as_str().unwrap_or_default().to_owned());
         let name = bus.rsplit('/').next().unwrap_or(bus);
-        let targets: Vec<(String, EventTarget)> = {
+        let (targets, ours): (Vec<(String, EventTarget)>, bool) = {
             let accounts = self.state.read();
-            let rules = accounts.get(&account).into_iter().flat_map(|state| state.rules.values());
-            rules
+            let Some(state) = accounts.get(&account).filter(|state| state.buses.contains_key(name)) else { return };
+            let targets = state
+                .rules
+                .values()
                 .filter(|rule| rule.event_bus_name == name && rule.state == "ENABLED")
                 .filter(|rule| {
                     let pattern = rule.event_pattern.as_deref().map(serde_json::from_str::<Value>);
@@ -113,55 +103,35 @@ impl Buses {
                     })
                 })
                 .flat_map(|rule| rule.targets.iter().map(|target| (rule.arn.clone(), target.clone())))
-                .collect()
+                .collect();
+            (targets, account == accounts.default_account_id())
         };
-        {
+        let payload = event.to_string();
+        if ours {
             let mut passed = self.passed.lock();
             if passed.len() == KEPT {
                 passed.remove(0);
             }
-            passed.push(Arc::new(event.clone()));
+            passed.push(Arc::new(event));
         }
         for (rule_arn, target) in targets {
-            self.deliver(&rule_arn, &target, &event);
+            self.deliver(&rule_arn, &target, &payload);
         }
     }
 
     /// Delivers to one target of a rule. What a queue's policy refuses goes to the target's dead-letter queue, and is
     /// lost where there is none or its policy refuses too.
-    pub(crate) fn deliver(&self, rule_arn: &str, target: &EventTarget, event: &Value) {
-        let payload = match (&target.input, &target.input_path) {
-            (Some(input), _) => input.clone(),
-            (None, Some(path)) => select(event, path).to_string(),
-            (None, None) => event.to_string(),
-        };
-        if target.arn.contains(":lambda:") {
-            match self.functions.get() {
-                Some(invoke) => invoke(&target.arn, payload),
-                None => tracing::warn!(rule = rule_arn, target = target.arn, "no function host takes the event"),
-            }
-            return;
-        }
-        if target.arn.contains(":event-bus/") {
-            self.publish(&target.arn, event.clone());
-            return;
-        }
-        let group = target.sqs_parameters.as_ref().and_then(|parameters| parameters["MessageGroupId"].as_str());
-        if self.send(rule_arn, &target.arn, &payload, group) {
+    fn deliver(&self, rule_arn: &str, target: &EventTarget, payload: &str) {
+        if self.send(rule_arn, &target.arn, payload) {
             return;
         }
         let dead_letters = target.dead_letter_config.as_ref().and_then(|config| config["Arn"].as_str());
-        if !dead_letters.is_some_and(|arn| self.send(rule_arn, arn, &payload, None)) {
+        if !dead_letters.is_some_and(|arn| self.send(rule_arn, arn, payload)) {
             tracing::warn!(rule = rule_arn, target = target.arn, "an event was refused by its target and is lost");
         }
     }
 
-    /// The events that passed, oldest first.
-    pub(crate) fn passed(&self) -> Vec<Arc<Value>> {
-        self.passed.lock().clone()
-    }
-
-    fn send(&self, rule_arn: &str, queue_arn: &str, payload: &str, group: Option<&str>) -> bool {
+    fn send(&self, rule_arn: &str, queue_arn: &str, payload: &str) -> bool {
         let source_account = account_of(rule_arn).unwrap_or_default();
         let need = Need::new("sqs:SendMessage", queue_arn);
         if !self.authority.check_service("events.amazonaws.com", &need, rule_arn, &source_account) {
@@ -169,7 +139,7 @@ impl Buses {
             return false;
         }
         let sent =
-            self.queues.try_deliver_to_queue_with_attrs(queue_arn, payload, &Default::default(), group, None).is_ok();
+            self.queues.try_deliver_to_queue_with_attrs(queue_arn, payload, &Default::default(), None, None).is_ok();
         self.arrivals.announce();
         sent
     }
@@ -193,9 +163,4 @@ fn check_entry(entry: &Value) -> Result<Value, (&'static str, &'static str)> {
         Ok(detail @ Value::Object(_)) => Ok(detail),
         _ => Err(("MalformedDetail", "Detail is malformed.")),
     }
-}
-
-/// A JSON path of fields, `$.detail.x`; null where there is nothing.
-fn select<'a>(event: &'a Value, path: &str) -> &'a Value {
-    path.trim_start_matches('$').split('.').filter(|field| !field.is_empty()).fold(event, |value, field| &value[field])
 }

@@ -259,7 +259,11 @@ impl Engine {
             });
         };
         let region = call.region().unwrap_or(&self.region).to_owned();
-        let account_id = caller.account_id();
+        let account_id = match call.service.as_str() {
+            "sqs" => queue::owner(call).unwrap_or(caller.account_id()).to_owned(),
+            _ => caller.account_id().to_owned(),
+        };
+        let account_id = account_id.as_str();
         iam_caller::name_user(call, caller)?;
         trace::hand_on(call);
 
@@ -312,7 +316,7 @@ impl Engine {
             }
             ("sqs", "ReceiveMessage") => {
                 let wait = queue::wait_time(call, &self.sqs, account_id, &region);
-                Ok(self.arrivals.receive(service.as_ref(), call, caller, &region, wait).await)
+                Ok(self.arrivals.receive(service.as_ref(), call, caller, account_id, &region, wait).await)
             }
             ("sqs", _) => {
                 let answer = Answer::of_service(call, service.handle(request).await);

@@ -1,19 +1,19 @@
 //! The tenants' endpoint as a fault can close it: nothing listens, so that a connection is refused and a client knows
 //! that nothing of its request was written.
 
-use std::convert::Infallible;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context as _;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 
 use super::engine::Engine;
 use super::server;
 
-/// How soon the port is tried again where somebody else holds it.
-const RETRY: Duration = Duration::from_millis(20);
+/// Connections that may wait to be accepted.
+const BACKLOG: u32 = 1024;
 
 /// Whether the tenants' endpoint takes connections.
 #[derive(Clone, Debug)]
@@ -36,16 +36,18 @@ impl Gate {
         let _ = self.open.subscribe().wait_for(|is| *is == open).await;
     }
 
-    /// Serves on a free port of the loopback interface while the gate is open. Answers the URL and the work to be done.
+    /// Serves on a free port of the loopback interface while the gate is open. Answers the URL and the work to be done, which ends
+    /// only where the port cannot be opened again.
     ///
     /// # Errors
     /// No port is free.
-    pub(crate) async fn serve(
+    pub(crate) fn serve(
         &self,
         engine: Arc<Engine>,
-    ) -> anyhow::Result<(String, impl Future<Output = Infallible> + use<>)> {
-        let mut listener = TcpListener::bind("127.0.0.1:0").await.context("listen for the tenants' AWS")?;
-        let address = listener.local_addr()?;
+    ) -> anyhow::Result<(String, impl Future<Output = io::Error> + use<>)> {
+        let socket = reserve((Ipv4Addr::LOCALHOST, 0).into()).context("take a port for the tenants' AWS")?;
+        let address = socket.local_addr()?;
+        let (mut listener, mut reserved) = open(socket, address).context("listen for the tenants' AWS")?;
         let gate = self.clone();
         let work = async move {
             let mut wanted = gate.wanted.subscribe();
@@ -57,16 +59,27 @@ impl Gate {
                 }
                 gate.open.send_replace(false);
                 let _ = wanted.wait_for(|open| *open).await;
-                listener = loop {
-                    match TcpListener::bind(address).await {
-                        Ok(listener) => break listener,
-                        Err(error) => tracing::warn!(%address, %error, "the tenants' endpoint cannot open again yet"),
-                    }
-                    tokio::time::sleep(RETRY).await;
+                (listener, reserved) = match open(reserved, address) {
+                    Ok(opened) => opened,
+                    Err(error) => return error,
                 };
                 gate.open.send_replace(true);
             }
         };
         Ok((format!("http://{address}"), work))
     }
+}
+
+/// Lets a socket listen, and takes the next one that will have its port once it is closed.
+fn open(reserved: TcpSocket, address: SocketAddr) -> io::Result<(TcpListener, TcpSocket)> {
+    Ok((reserved.listen(BACKLOG)?, reserve(address)?))
+}
+
+/// A socket that holds a port without listening: connections are refused, and nobody else is given the port meanwhile. Only with
+/// SO_REUSEPORT can it be bound while the one before it still listens.
+fn reserve(address: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseport(true)?;
+    socket.bind(address)?;
+    Ok(socket)
 }

@@ -7,7 +7,7 @@
 //! - [`credentials`] and [`signature`] say whose a request is; [`need`], [`ses_operation`] and [`authority`] whether it
 //!   may; [`refusal`] how it is told that it may not.
 //! - [`iam_caller`], [`sending`], [`bus`], and [`queue`] and [`trace`] for SQS, mend a service each.
-//! - [`provision`] and [`schedule`] bring the stack up; [`tenant`] and [`routes`] serve people and tests.
+//! - [`provision`] brings the stack up; [`tenant`] and [`routes`] serve people and tests.
 
 mod access_key;
 mod account;
@@ -18,7 +18,6 @@ mod call;
 mod caller;
 mod credentials;
 mod engine;
-pub(crate) mod form;
 mod gate;
 mod iam_caller;
 mod mailbox;
@@ -29,7 +28,6 @@ pub(crate) mod random;
 mod refusal;
 mod request_log;
 mod routes;
-mod schedule;
 mod sending;
 mod server;
 mod ses_operation;
@@ -50,7 +48,6 @@ use fakecloud_core::protocol;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-pub(crate) use self::bus::FunctionTarget;
 pub(crate) use self::caller::Caller;
 pub(crate) use self::refusal::{Denial, Refusal};
 pub(crate) use self::routes::local_routes;
@@ -80,15 +77,13 @@ impl StandIn {
     /// the listener's address, since queue URLs hold it.
     ///
     /// # Errors
-    /// A resource that a service refuses; a service that enforces no policies; a schedule that is not known here.
+    /// A resource that a service refuses; a service that enforces no policies.
     pub(crate) async fn start(stack: &Stack, listener: TcpListener) -> anyhow::Result<Arc<Self>> {
         let endpoint = format!("http://{}", listener.local_addr()?);
         let engine = Arc::new(Engine::new(&stack.account_id, &stack.region, &endpoint)?);
         engine.provision(stack).await?;
 
-        let mut timers = schedule::start(stack, &engine)?;
         let mut tasks = JoinSet::new();
-        tasks.spawn(async move { while timers.join_next().await.is_some() {} });
         let dynamodb = engine.dynamodb.clone();
         tasks.spawn(async move {
             loop {
@@ -98,8 +93,11 @@ impl StandIn {
         });
         let served = engine.clone();
         tasks.spawn(async move { match server::serve(listener, served).await {} });
-        let (tenant_endpoint, work) = engine.gate.serve(engine.clone()).await?;
-        tasks.spawn(async move { match work.await {} });
+        let (tenant_endpoint, work) = engine.gate.serve(engine.clone())?;
+        tasks.spawn(async move {
+            let error = work.await;
+            tracing::error!(%error, "the tenants' endpoint ended");
+        });
         Ok(Arc::new(Self { engine, endpoint, tenant_endpoint, outputs: stack.outputs.clone(), _tasks: tasks }))
     }
 
@@ -162,11 +160,6 @@ impl StandIn {
     ) -> Result<(), Denial> {
         let need = Need::new(action, resource);
         self.engine.authority.check(caller, &[need], &self.engine.region, source_ip)
-    }
-
-    /// Where rules deliver that target a function. Until it is set such events are lost with a warning.
-    pub(crate) fn deliver_to_functions(&self, target: FunctionTarget) {
-        self.engine.buses.deliver_to_functions(target);
     }
 }
 

@@ -55,7 +55,10 @@ pub(crate) fn of_service(
             match call.service.as_str() {
                 "iam" => need.resource = with_user_path(need.resource, iam),
                 "kms" => add_encryption_context(&mut need.keys, call, &request.account_id),
-                "sqs" => need.action = single(&need.action),
+                "sqs" => {
+                    need.action = single(&need.action);
+                    need.resource = owned_by(&need.resource, &request.account_id);
+                }
                 _ => {}
             }
             need
@@ -118,6 +121,14 @@ pub(crate) fn of_events(call: &Call, account_id: &str, region: &str) -> Vec<Need
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html>
 fn single(action: &str) -> String {
     action.strip_suffix("Batch").unwrap_or(action).to_owned()
+}
+
+/// The embedded service takes every queue for one of the caller's account.
+fn owned_by(queue_arn: &str, account_id: &str) -> String {
+    match queue_arn.splitn(6, ':').collect::<Vec<_>>()[..] {
+        [arn, partition, sqs, region, _, name] => [arn, partition, sqs, region, account_id, name].join(":"),
+        _ => queue_arn.to_owned(),
+    }
 }
 
 /// A user's ARN holds the user's path, which the request does not say.

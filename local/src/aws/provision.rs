@@ -13,7 +13,7 @@ use super::call::Call;
 use super::caller::Caller;
 use super::engine::Engine;
 use super::random;
-use crate::template::stack::{Projection, Role, Rule, Stack, Table, TableKey, Trigger};
+use crate::template::stack::{Projection, Role, Rule, Stack, Table, TableKey};
 
 impl Engine {
     /// Creates everything the stack has.
@@ -149,35 +149,20 @@ impl Engine {
     }
 
     async fn create_rule(&self, rule: &Rule) -> anyhow::Result<()> {
-        let mut body = json!({
+        let body = json!({
             "Name": rule.name,
             "EventBusName": rule.bus,
+            "EventPattern": rule.pattern.to_string(),
             "State": if rule.enabled { "ENABLED" } else { "DISABLED" },
         });
-        match &rule.trigger {
-            Trigger::Pattern(pattern) => body["EventPattern"] = Value::String(pattern.to_string()),
-            Trigger::Schedule(expression) => body["ScheduleExpression"] = Value::String(expression.clone()),
-        }
         self.ask("events", "PutRule", body).await?;
         let targets: Vec<Value> = rule
             .targets
             .iter()
             .map(|target| {
                 let mut made = json!({"Id": target.id, "Arn": target.arn});
-                if let Some(input) = &target.input {
-                    made["Input"] = json!(input);
-                }
-                if let Some(path) = &target.input_path {
-                    made["InputPath"] = json!(path);
-                }
                 if let Some(arn) = &target.dead_letter_arn {
                     made["DeadLetterConfig"] = json!({"Arn": arn});
-                }
-                if let Some(role) = &target.role_arn {
-                    made["RoleArn"] = json!(role);
-                }
-                if let Some(group) = &target.message_group_id {
-                    made["SqsParameters"] = json!({"MessageGroupId": group});
                 }
                 made
             })

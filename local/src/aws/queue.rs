@@ -26,12 +26,13 @@ impl Arrivals {
         self.0.notify_waiters();
     }
 
-    /// Answers ReceiveMessage, waiting as long as it asks for.
+    /// Answers ReceiveMessage on a queue of an account, waiting as long as it asks for.
     pub(crate) async fn receive(
         &self,
         service: &dyn AwsService,
         call: &Call,
         caller: &Caller,
+        account_id: &str,
         region: &str,
         wait: Duration,
     ) -> Answer {
@@ -45,7 +46,7 @@ impl Arrivals {
             tokio::pin!(arrival);
             arrival.as_mut().enable();
 
-            let mut request = call.to_request(caller, caller.account_id(), region);
+            let mut request = call.to_request(caller, account_id, region);
             request.body = body.clone();
             let answer = Answer::of_service(call, service.handle(request).await);
             if answer.error.is_some() || !is_empty(&answer) || Instant::now() >= deadline {
@@ -54,6 +55,13 @@ impl Arrivals {
             let _ = timeout_at(deadline.min(Instant::now() + TICK), arrival).await;
         }
     }
+}
+
+/// The account whose queue a call is about, where the call says it: in the queue's URL, or in GetQueueUrl's own field
+/// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_GetQueueUrl.html>).
+pub(crate) fn owner(call: &Call) -> Option<&str> {
+    let of_url = call.json["QueueUrl"].as_str().and_then(|url| url.rsplit('/').nth(1));
+    of_url.or_else(|| call.json["QueueOwnerAWSAccountId"].as_str())
 }
 
 /// How long a ReceiveMessage waits: as it says, else as the queue says.

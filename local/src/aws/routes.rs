@@ -22,11 +22,10 @@ use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use shared::http::{FieldError, decode};
 
 use super::StandIn;
-use super::form::{FieldError, Form};
 use super::tenant::{NewTenant, TenantError};
-use crate::faults::Faults;
 
 /// The routes, relative to where they are mounted.
 pub(crate) fn local_routes(stand_in: Arc<StandIn>) -> Router {
@@ -48,12 +47,19 @@ struct Selection {
     account_id: Option<String>,
 }
 
+/// What becomes of a key.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeyChange {
+    status: String,
+}
+
 async fn outputs(State(stand_in): State<Arc<StandIn>>) -> Response {
     Json(stand_in.outputs()).into_response()
 }
 
 async fn create_tenant(State(stand_in): State<Arc<StandIn>>, body: Bytes) -> Result<Response, TenantError> {
-    let tenant = NewTenant::parse(json_of(&body)?)?;
+    let tenant = NewTenant::parse(&body)?;
     let made = stand_in.engine.create_tenant(tenant)?;
     Ok((StatusCode::CREATED, Json(made)).into_response())
 }
@@ -70,8 +76,7 @@ async fn set_faults(
     Path(account_id): Path<String>,
     body: Bytes,
 ) -> Result<Response, TenantError> {
-    let faults = Faults::parse(json_of(&body)?)?;
-    stand_in.engine.set_faults(&account_id, faults).await?;
+    stand_in.engine.set_faults(&account_id, decode(&body)?).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -80,13 +85,11 @@ async fn set_key(
     Path((account_id, id)): Path<(String, String)>,
     body: Bytes,
 ) -> Result<Response, TenantError> {
-    let mut form = Form::new(json_of(&body)?)?;
-    let status = form.text("status")?;
-    form.finish()?;
-    let Some(status @ ("Active" | "Inactive")) = status.as_deref() else {
+    let KeyChange { status } = decode(&body)?;
+    if !["Active", "Inactive"].contains(&status.as_str()) {
         return Err(FieldError::new("status", "must be Active or Inactive").into());
-    };
-    stand_in.engine.set_key_status(&account_id, &id, Some(status))?;
+    }
+    stand_in.engine.set_key_status(&account_id, &id, Some(&status))?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -115,10 +118,6 @@ async fn requests(State(stand_in): State<Arc<StandIn>>, Query(selection): Query<
     Json(json!({"requests": requests})).into_response()
 }
 
-fn json_of(body: &[u8]) -> Result<Value, FieldError> {
-    serde_json::from_slice(body).map_err(|_| FieldError::new("", "the body must be a JSON object"))
-}
-
 impl IntoResponse for TenantError {
     fn into_response(self) -> Response {
         let status = self.status();
@@ -128,8 +127,7 @@ impl IntoResponse for TenantError {
         });
         match self {
             Self::Field(error) => {
-                let detail = format!("{} {}", error.field, error.problem);
-                problem["detail"] = json!(detail.trim_start());
+                problem["detail"] = json!(format!("{} {}", error.field, error.problem));
                 problem["field"] = json!(error.field);
             }
             Self::Exists(detail) | Self::Missing(detail) => problem["detail"] = json!(detail),

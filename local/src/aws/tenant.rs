@@ -5,21 +5,18 @@ use chrono::Utc;
 use fakecloud_core::auth::{Principal, PrincipalType};
 use fakecloud_iam::{IamAccessKey, IamUser};
 use fakecloud_ses::EmailIdentity;
-use serde_json::{Value, json};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use shared::http::{FieldError, decode};
 
 use super::access_key;
-use super::account::Limits;
 use super::caller::Caller;
 use super::engine::Engine;
-use super::form::{FieldError, Form};
 use super::random;
 use crate::faults::Faults;
 
 /// What AWS attaches to a user whose key it found in public. Its document is AWS's, as the embedded IAM has it.
 const QUARANTINE: &str = "arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3";
-
-/// The name of a tenant's user where the request gives none.
-const DEFAULT_USER: &str = "mailer";
 
 /// The characters of a secret access key.
 const SECRET_ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -53,58 +50,70 @@ impl TenantError {
 }
 
 /// What `POST /_local/tenants` asks for.
-#[derive(Debug)]
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct NewTenant {
     account_id: Option<String>,
-    user_name: String,
-    user_path: String,
-    root: bool,
+    user_name: Option<String>,
+    user_path: Option<String>,
+    principal: Option<String>,
     key_account_id: Option<String>,
-    policies: Vec<Value>,
-    identities: Vec<String>,
-    limits: Limits,
+    policies: Option<Vec<Map<String, Value>>>,
+    identities: Option<Vec<String>>,
+    sandbox: Option<bool>,
+    max_send_rate: Option<f64>,
 }
 
 impl NewTenant {
     /// Reads the JSON of a request.
-    pub(crate) fn parse(json: Value) -> Result<Self, FieldError> {
-        let mut form = Form::new(json)?;
-        let account_id = account(&mut form, "account_id")?;
-        let key_account_id = account(&mut form, "key_account_id")?;
-        let user_name = form.text("user_name")?.unwrap_or_else(|| DEFAULT_USER.to_owned());
-        let known = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte);
-        if !(1..=64).contains(&user_name.len()) || !user_name.bytes().all(known) {
-            return Err(FieldError::new("user_name", "must be 1 to 64 letters, digits or _+=,.@-"));
-        }
-        let user_path = form.text("user_path")?.unwrap_or_else(|| "/".to_owned());
-        let printable = user_path.bytes().all(|byte| byte.is_ascii_graphic());
-        if !user_path.starts_with('/') || !user_path.ends_with('/') || user_path.len() > 512 || !printable {
-            return Err(FieldError::new("user_path", "must begin and end with a slash"));
-        }
-        let root = match form.text("principal")?.as_deref() {
-            None | Some("user") => false,
-            Some("root") => true,
-            Some(_) => return Err(FieldError::new("principal", "must be user or root")),
-        };
-        let policies = form.objects("policies")?.unwrap_or_default();
-        let identities = form.strings("identities")?.unwrap_or_default();
-        if identities.iter().any(|identity| identity.is_empty() || identity.contains(char::is_whitespace)) {
-            return Err(FieldError::new("identities", "must be domains or addresses"));
-        }
-        let mut limits = if form.flag("sandbox")? { Limits::SANDBOX } else { Limits::PRODUCTION };
-        if let Some(rate) = form.number("max_send_rate")? {
-            if rate <= 0.0 {
-                return Err(FieldError::new("max_send_rate", "must be above 0"));
+    pub(crate) fn parse(json: &[u8]) -> Result<Self, FieldError> {
+        let tenant: Self = decode(json)?;
+        let fail = |field: &str, problem: &str| Err(FieldError::new(field, problem));
+        for (field, account) in [("account_id", &tenant.account_id), ("key_account_id", &tenant.key_account_id)] {
+            let is_account = |digits: &str| digits.len() == 12 && digits.bytes().all(|byte| byte.is_ascii_digit());
+            if !account.as_deref().is_none_or(is_account) {
+                return fail(field, "must be twelve digits");
             }
-            limits.max_send_rate = rate;
         }
-        form.finish()?;
-        Ok(Self { account_id, user_name, user_path, root, key_account_id, policies, identities, limits })
+        let name = tenant.user_name();
+        let known = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte);
+        if !(1..=64).contains(&name.len()) || !name.bytes().all(known) {
+            return fail("user_name", "must be 1 to 64 letters, digits or _+=,.@-");
+        }
+        let path = tenant.user_path();
+        let printable = path.bytes().all(|byte| byte.is_ascii_graphic());
+        if !path.starts_with('/') || !path.ends_with('/') || path.len() > 512 || !printable {
+            return fail("user_path", "must begin and end with a slash");
+        }
+        if !matches!(tenant.principal.as_deref(), None | Some("user" | "root")) {
+            return fail("principal", "must be user or root");
+        }
+        let is_bad = |identity: &String| identity.is_empty() || identity.contains(char::is_whitespace);
+        if tenant.identities.iter().flatten().any(is_bad) {
+            return fail("identities", "must be domains or addresses");
+        }
+        if tenant.max_send_rate.is_some_and(|rate| rate <= 0.0) {
+            return fail("max_send_rate", "must be above 0");
+        }
+        Ok(tenant)
+    }
+
+    fn user_name(&self) -> &str {
+        self.user_name.as_deref().unwrap_or("mailer")
+    }
+
+    fn user_path(&self) -> &str {
+        self.user_path.as_deref().unwrap_or("/")
+    }
+
+    fn is_root(&self) -> bool {
+        self.principal.as_deref() == Some("root")
     }
 }
 
 impl Engine {
-    /// Creates a tenant and answers its credential. The account may exist; its user may not.
+    /// Creates a tenant and answers its credential. The account may exist, and keeps what the request says nothing of; its user may
+    /// not.
     pub(crate) fn create_tenant(&self, tenant: NewTenant) -> Result<Value, TenantError> {
         let account_id = tenant.account_id.clone().unwrap_or_else(|| self.free_account());
         let key_account = tenant.key_account_id.as_deref().unwrap_or(&account_id);
@@ -112,18 +121,18 @@ impl Engine {
             .ok_or_else(|| FieldError::new("account_id", "must be twelve digits"))?;
         let secret = random::text::<40>(SECRET_ALPHABET);
 
-        let caller = if tenant.root {
+        let caller = if tenant.is_root() {
             Caller::root(&access_key_id, &account_id)
         } else {
             self.create_user(&tenant, &account_id, &access_key_id, &secret)?
         };
         let user_arn = caller.arn().to_owned();
         self.credentials.remember(secret.clone(), caller);
-        self.accounts.set_limits(&account_id, tenant.limits);
+        let limits = self.accounts.change_limits(&account_id, tenant.sandbox, tenant.max_send_rate);
         let mut accounts = self.ses.write();
         let ses = accounts.get_or_create(&account_id);
-        ses.account_settings.production_access_enabled = !tenant.limits.sandbox;
-        for identity in &tenant.identities {
+        ses.account_settings.production_access_enabled = !limits.sandbox;
+        for identity in tenant.identities.iter().flatten() {
             ses.identities.insert(identity.clone(), verified_identity(identity));
         }
         Ok(json!({
@@ -235,12 +244,12 @@ impl Engine {
         access_key_id: &str,
         secret: &str,
     ) -> Result<Caller, TenantError> {
-        let name = &tenant.user_name;
-        let arn = format!("arn:aws:iam::{account_id}:user{}{name}", tenant.user_path);
+        let (name, path) = (tenant.user_name().to_owned(), tenant.user_path().to_owned());
+        let arn = format!("arn:aws:iam::{account_id}:user{path}{name}");
         let user_id = format!("AIDA{}", random::text::<17>(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"));
         let mut accounts = self.iam.write();
         let state = accounts.get_or_create(account_id);
-        if state.users.contains_key(name) {
+        if state.users.contains_key(&name) {
             return Err(TenantError::Exists(format!("The account {account_id} has a user {name} already.")));
         }
         state.users.insert(
@@ -249,14 +258,14 @@ impl Engine {
                 user_name: name.clone(),
                 user_id: user_id.clone(),
                 arn: arn.clone(),
-                path: tenant.user_path.clone(),
+                path,
                 created_at: Utc::now(),
                 tags: Vec::new(),
                 permissions_boundary: None,
             },
         );
-        let policies = tenant.policies.iter().enumerate();
-        let policies = policies.map(|(index, policy)| (format!("policy-{}", index + 1), policy.to_string()));
+        let policies = tenant.policies.iter().flatten().enumerate();
+        let policies = policies.map(|(index, policy)| (format!("policy-{}", index + 1), json!(policy).to_string()));
         state.user_inline_policies.insert(name.clone(), policies.collect());
         let key = IamAccessKey {
             access_key_id: access_key_id.to_owned(),
@@ -265,7 +274,7 @@ impl Engine {
             status: "Active".to_owned(),
             created_at: Utc::now(),
         };
-        state.access_keys.insert(name.clone(), vec![key]);
+        state.access_keys.insert(name, vec![key]);
         Ok(Caller {
             access_key_id: access_key_id.to_owned(),
             principal: Principal {
@@ -290,16 +299,6 @@ impl Engine {
                 return account_id;
             }
         }
-    }
-}
-
-fn account(form: &mut Form, field: &'static str) -> Result<Option<String>, FieldError> {
-    let account = form.text(field)?;
-    match &account {
-        Some(digits) if digits.len() != 12 || !digits.bytes().all(|byte| byte.is_ascii_digit()) => {
-            Err(FieldError::new(field, "must be twelve digits"))
-        }
-        _ => Ok(account),
     }
 }
 
@@ -340,13 +339,13 @@ mod tests {
             (json!({"user_name": "a b"}), "user_name"),
             (json!({"user_path": "team"}), "user_path"),
             (json!({"principal": "role"}), "principal"),
-            (json!({"policies": ["x"]}), "policies"),
+            (json!({"policies": ["x"]}), "policies[0]"),
             (json!({"identities": "example.com"}), "identities"),
             (json!({"sandbox": 1}), "sandbox"),
             (json!({"max_send_rate": 0}), "max_send_rate"),
             (json!({"secret": "x"}), "secret"),
         ] {
-            assert_eq!(NewTenant::parse(json.clone()).unwrap_err().field, field, "{json}");
+            assert_eq!(NewTenant::parse(json.to_string().as_bytes()).unwrap_err().field, field, "{json}");
         }
     }
 }

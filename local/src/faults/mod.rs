@@ -46,13 +46,17 @@ impl Faults {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
+    fn read(json: Value) -> Faults {
+        serde_json::from_value(json).unwrap()
+    }
+
     #[test]
     fn a_counted_fault_hits_that_many_requests_and_then_no_more() {
-        let mut faults = Faults::parse(json!({"reset_before": 2, "reset_after": 1})).unwrap();
+        let mut faults = read(json!({"reset_before": 2, "reset_after": 1}));
         let resets: Vec<_> =
             (0..4).map(|_| faults.plan("ses:SendEmail")).map(|plan| (plan.reset_before, plan.reset_after)).collect();
         assert_eq!(resets, [(true, false), (true, false), (false, true), (false, false)]);
@@ -60,11 +64,11 @@ mod tests {
 
     #[test]
     fn faults_are_for_sending_unless_they_name_other_operations() {
-        let mut faults = Faults::parse(json!({"latency_ms": 5})).unwrap();
+        let mut faults = read(json!({"latency_ms": 5}));
         assert_eq!(faults.plan("iam:GetUser"), Plan::default());
         assert_eq!(faults.plan("ses:SendEmail").latency, Duration::from_millis(5));
 
-        let mut faults = Faults::parse(json!({"latency_ms": 5, "on": ["iam:*"]})).unwrap();
+        let mut faults = read(json!({"latency_ms": 5, "on": ["iam:*"]}));
         assert_eq!(faults.plan("iam:GetUser").latency, Duration::from_millis(5));
         assert_eq!(faults.plan("ses:SendEmail"), Plan::default());
     }

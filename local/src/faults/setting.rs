@@ -2,23 +2,25 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde::{Deserialize, Deserializer, de};
 
 use super::Occasion;
-use crate::aws::form::{FieldError, Form};
 
 /// Operations that the faults of timing and connection strike unless `on` names others.
 const DEFAULT_OPERATIONS: &[&str] = &["ses:SendEmail"];
 
 /// An account's faults; the default is none. A PUT replaces the whole set.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub(crate) struct Faults {
     /// `on`: operations that latency, resets, errors and hanging strike, as `service:Operation`, `service:*` or `*`.
     /// `ses:SendEmail`, whatever the mail's content, where absent.
     pub(crate) on: Vec<String>,
     /// `latency_ms`: how long each request waits before it is looked at.
+    #[serde(rename = "latency_ms", deserialize_with = "milliseconds")]
     pub(crate) latency: Duration,
     /// `hang_ms`: how long each answer waits after the work is done. Longer than the client waits: in doubt.
+    #[serde(rename = "hang_ms", deserialize_with = "milliseconds")]
     pub(crate) hang: Duration,
     /// `reset_before`: the connection is closed before SES took the mail, though after the client wrote it. A whole
     /// number hits the next so many requests, a fraction each with that chance.
@@ -28,6 +30,7 @@ pub(crate) struct Faults {
     /// `server_error`: 500 InternalFailure, nothing taken. As `reset_before`.
     pub(crate) server_error: Occasion,
     /// `throttle_chance` (0 to 1): 429 TooManyRequestsException, of IAM and STS 400 Throttling, by chance.
+    #[serde(deserialize_with = "chance")]
     pub(crate) throttle_chance: Occasion,
     /// `refuse_connections`: the tenants' endpoint refuses connections, so that clients know that nothing was written.
     /// A connection says nothing of accounts: this one strikes every tenant, until no account asks for it.
@@ -46,12 +49,14 @@ pub(crate) struct Faults {
     /// `console_login`: GetUser answers a PasswordLastUsed.
     pub(crate) console_login: bool,
     /// `deleted_key_honoured_ms`: for how long a deleted or deactivated key still opens everything.
+    #[serde(rename = "deleted_key_honoured_ms", deserialize_with = "milliseconds")]
     pub(crate) deleted_key_honoured: Duration,
 }
 
 /// What SES's review of an account has come to:
 /// <https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_GetAccount.html>.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
 pub(crate) enum Enforcement {
     /// Reviewed, sending goes on.
     Probation,
@@ -70,39 +75,6 @@ impl Enforcement {
 }
 
 impl Faults {
-    /// Reads the JSON of a PUT. An unknown field or a bad value is an error that names it.
-    pub(crate) fn parse(json: Value) -> Result<Self, FieldError> {
-        let mut form = Form::new(json)?;
-        let faults = Self {
-            on: form.strings("on")?.unwrap_or_default(),
-            latency: form.milliseconds("latency_ms")?,
-            hang: form.milliseconds("hang_ms")?,
-            reset_before: occasion(&mut form, "reset_before")?,
-            reset_after: occasion(&mut form, "reset_after")?,
-            server_error: occasion(&mut form, "server_error")?,
-            throttle_chance: match form.number("throttle_chance")? {
-                None => Occasion::Never,
-                Some(chance) if (0.0..=1.0).contains(&chance) => Occasion::Chance(chance),
-                Some(_) => return Err(FieldError::new("throttle_chance", "must be a number from 0 to 1")),
-            },
-            refuse_connections: form.flag("refuse_connections")?,
-            enforce_max_send_rate: form.flag("enforce_max_send_rate")?,
-            quarantine: form.flag("quarantine")?,
-            deactivate_key: form.flag("deactivate_key")?,
-            paused: form.flag("paused")?,
-            enforcement: match form.text("enforcement")?.as_deref() {
-                None => None,
-                Some("PROBATION") => Some(Enforcement::Probation),
-                Some("SHUTDOWN") => Some(Enforcement::Shutdown),
-                Some(_) => return Err(FieldError::new("enforcement", "must be PROBATION or SHUTDOWN")),
-            },
-            console_login: form.flag("console_login")?,
-            deleted_key_honoured: form.milliseconds("deleted_key_honoured_ms")?,
-        };
-        form.finish()?;
-        Ok(faults)
-    }
-
     /// Whether timing and connection faults strike this operation.
     pub(super) fn concerns(&self, operation: &str) -> bool {
         if self.on.is_empty() {
@@ -115,30 +87,29 @@ impl Faults {
     }
 }
 
-fn occasion(form: &mut Form, field: &'static str) -> Result<Occasion, FieldError> {
-    const EXPECTED: &str = "must be a whole number (how many requests) or a fraction from 0 to 1 (a chance)";
-    match form.take(field) {
-        None => Ok(Occasion::Never),
-        Some(Value::Number(number)) => match (number.as_u64(), number.as_f64()) {
-            (Some(count), _) => Ok(Occasion::Times(count)),
-            (None, Some(chance)) if (0.0..=1.0).contains(&chance) => Ok(Occasion::Chance(chance)),
-            _ => Err(FieldError::new(field, EXPECTED)),
-        },
-        Some(_) => Err(FieldError::new(field, EXPECTED)),
-    }
+fn milliseconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    u64::deserialize(deserializer).map(Duration::from_millis)
+}
+
+/// A chance alone: `1` is always, not once.
+fn chance<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Occasion, D::Error> {
+    let chance = f64::deserialize(deserializer)?;
+    Occasion::chance(chance).ok_or_else(|| de::Error::custom("a chance is from 0 to 1"))
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use shared::http::decode;
 
     use super::*;
 
     #[test]
     fn a_whole_number_is_a_count_and_a_fraction_a_chance() {
-        let faults = Faults::parse(json!({"reset_before": 1, "reset_after": 0.25})).unwrap();
+        let faults: Faults = decode(br#"{"reset_before": 1, "reset_after": 0.25, "throttle_chance": 1}"#).unwrap();
         assert_eq!(faults.reset_before, Occasion::Times(1));
         assert_eq!(faults.reset_after, Occasion::Chance(0.25));
+        assert_eq!(faults.throttle_chance, Occasion::Chance(1.0));
     }
 
     #[test]
@@ -150,9 +121,9 @@ mod tests {
             (json!({"reset_after": 1.5}), "reset_after"),
             (json!({"quarantine": "yes"}), "quarantine"),
             (json!({"enforcement": "HEALTHY"}), "enforcement"),
-            (json!([]), ""),
+            (json!([]), "body"),
         ] {
-            assert_eq!(Faults::parse(json.clone()).unwrap_err().field, field, "{json}");
+            assert_eq!(decode::<Faults>(json.to_string().as_bytes()).unwrap_err().field, field, "{json}");
         }
     }
 }

@@ -30,7 +30,7 @@ use crate::template::stack::{Authorizer, Stack};
 
 /// The largest request (API Gateway quotas for HTTP APIs: 10 MB).
 const REQUEST_LIMIT: usize = 10 * 1024 * 1024;
-/// How long a function may take (same page: 30 seconds).
+/// How long a function may take once there is an environment for it or room to start one (same page: 30 seconds).
 const INTEGRATION_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Takes a port for the API.
@@ -130,7 +130,10 @@ async fn take(api: &Api, peer: SocketAddr, request_id: &str, request: Request) -
     };
     let payload = Bytes::from(received.event().to_string());
     let function = &found.route.function;
-    let outcome = tokio::time::timeout(INTEGRATION_TIMEOUT, api.host.invoke(function, payload)).await;
+    let outcome = match api.host.begin(function, payload).await {
+        Ok(running) => tokio::time::timeout(INTEGRATION_TIMEOUT, running).await,
+        Err(refused) => Ok(refused),
+    };
     match outcome {
         Ok(InvokeResult::Response(payload)) => response::from_payload(&payload).ok_or_else(|| {
             tracing::warn!(function, request_id, "the function's response is none that API Gateway can read");

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use uuid::Uuid;
+
+use crate::aws::random;
 
 /// The time now.
 #[expect(
@@ -21,14 +22,10 @@ pub(super) fn later(now: Timestamp, wait: Duration) -> Timestamp {
 
 /// A new request id.
 pub(crate) fn request_id() -> String {
-    Uuid::new_v4().to_string()
+    random::uuid()
 }
 
-/// Random lower-case hexadecimal digits, at most 32.
-pub(super) fn hex(digits: usize) -> String {
-    let mut hex = Uuid::new_v4().simple().to_string();
-    // The thirteenth digit of a UUID is its version and the seventeenth its variant: take from the random ends.
-    hex.replace_range(12..13, "a");
-    hex.truncate(digits);
-    hex
+/// Random lower-case hexadecimal digits.
+pub(super) fn hex<const DIGITS: usize>() -> String {
+    random::text::<DIGITS>(b"0123456789abcdef")
 }

@@ -104,7 +104,7 @@ impl Environment {
         let runtime_api = listener.local_addr().map_err(listen)?.to_string();
         let credentials = surroundings.credentials.issue(&function.role_arn, &function.name, CREDENTIALS_LIFE);
         let expires_at = Timestamp::from_second(credentials.expiration.timestamp()).unwrap_or(Timestamp::MAX);
-        let stream = format!("{}/[$LATEST]{}", clock::now().strftime("%Y/%m/%d"), clock::hex(32));
+        let stream = format!("{}/[$LATEST]{}", clock::now().strftime("%Y/%m/%d"), clock::hex::<32>());
 
         let launch = &surroundings.launch;
         let bootstrap = launch.bootstrap(&function.binary);

@@ -67,8 +67,8 @@ impl Lineage {
         format!(
             "Root=1-{:08x}-{};Parent={};Sampled=0;Lineage={}",
             now.as_second(),
-            clock::hex(24),
-            clock::hex(16),
+            clock::hex::<24>(),
+            clock::hex::<16>(),
             counts.join("|")
         )
     }

@@ -93,7 +93,11 @@ impl Source {
             if left.is_zero() {
                 break;
             }
-            batch.extend(self.receive((size - batch.len()).min(RECEIVE_LIMIT), left.min(LONG_POLL)).await?);
+            // What is received already is worked on, whatever becomes of the rest.
+            match self.receive((size - batch.len()).min(RECEIVE_LIMIT), left.min(LONG_POLL)).await {
+                Ok(messages) => batch.extend(messages),
+                Err(_) => break,
+            }
         }
         Ok(batch)
     }

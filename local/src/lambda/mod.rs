@@ -178,9 +178,25 @@ impl Host {
 
     /// Invokes a function by name and waits for its answer.
     pub(crate) async fn invoke(&self, function: &str, payload: Bytes) -> InvokeResult {
+        match self.begin(function, payload).await {
+            Ok(running) => running.await,
+            Err(refused) => refused,
+        }
+    }
+
+    /// Invokes a function by name once there is room for one more environment. Answers the wait for its answer, for a caller with
+    /// a time limit: Lambda itself would not have made it wait for room.
+    ///
+    /// # Errors
+    /// The invocation was not made.
+    pub(crate) async fn begin(
+        &self,
+        function: &str,
+        payload: Bytes,
+    ) -> Result<impl Future<Output = InvokeResult> + use<>, InvokeResult> {
         match self.inner.pools.get(function) {
-            Some(pool) => pool.invoke(payload, Lineage::default()).await,
-            None => InvokeResult::NoSuchFunction,
+            Some(pool) => pool.begin(payload, Lineage::default()).await,
+            None => Err(InvokeResult::NoSuchFunction),
         }
     }
 
@@ -195,14 +211,6 @@ impl Host {
                 _ = stop.wait_for(|stop| *stop) => {}
             }
         });
-    }
-
-    /// Takes an event that a rule delivers to the function with this ARN, as an asynchronous invocation.
-    pub(crate) fn deliver(&self, function_arn: &str, payload: String) {
-        match self.stack().function_by_arn(function_arn) {
-            Some(function) => self.invoke_async(&function.name, Bytes::from(payload)),
-            None => tracing::warn!(function_arn, "a rule's target is no function of the stack"),
-        }
     }
 
     /// The execution environments there are.

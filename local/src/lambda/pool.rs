@@ -89,26 +89,43 @@ impl Pool {
 
     /// Invokes the function and waits for its answer. The invocation goes on if the caller goes away.
     pub(super) async fn invoke(self: &Arc<Self>, payload: Bytes, lineage: Lineage) -> InvokeResult {
+        match self.begin(payload, lineage).await {
+            Ok(running) => running.await,
+            Err(refused) => refused,
+        }
+    }
+
+    /// Waits until there is room for one more environment and invokes the function. What is answered is the rest of the wait: a
+    /// caller with a time limit starts to count there, because Lambda itself would not have made it wait for room.
+    ///
+    /// # Errors
+    /// The invocation was not made.
+    pub(super) async fn begin(
+        self: &Arc<Self>,
+        payload: Bytes,
+        lineage: Lineage,
+    ) -> Result<impl Future<Output = InvokeResult> + use<>, InvokeResult> {
         if payload.len() > PAYLOAD_LIMIT {
-            return InvokeResult::TooLarge;
+            return Err(InvokeResult::TooLarge);
         }
         let reserved = match &self.reserved {
             None => None,
             Some(reserved) => match Arc::clone(reserved).try_acquire_owned() {
                 Ok(permit) => Some(permit),
-                Err(_) => return InvokeResult::Throttled,
+                Err(_) => return Err(InvokeResult::Throttled),
             },
         };
         let Ok(room) = Arc::clone(&self.room).acquire_owned().await else {
-            return InvokeResult::Throttled;
+            return Err(InvokeResult::Throttled);
         };
         let permits = Permits { _reserved: reserved, _room: room };
         let pool = Arc::clone(self);
         let running = tokio::spawn(async move { pool.run(payload, lineage, permits).await });
-        match running.await {
-            Ok(result) => result,
-            Err(_) => InvokeResult::FunctionError(error("-", "Runtime.Unknown", "the invocation was given up")),
-        }
+        Ok(async move {
+            let given_up =
+                |_| InvokeResult::FunctionError(error("-", "Runtime.Unknown", "the invocation was given up"));
+            running.await.unwrap_or_else(given_up)
+        })
     }
 
     /// The environments there are.

@@ -25,11 +25,7 @@ pub(super) async fn run(
         }
         // A machine that slept owes nothing for the time: the next one counts from now.
         due = next.max(clock::now());
-        let payload = match &schedule.input {
-            Some(input) => Bytes::from(input.clone()),
-            None => event(&host, &schedule, next),
-        };
-        host.invoke_async(&function, payload);
+        host.invoke_async(&function, event(&host, &schedule, next));
     }
 }
 

@@ -126,6 +126,19 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// A policy document, if it is there and `check` finds nothing wrong with it.
+    pub(super) fn policy(
+        &self,
+        name: &'a str,
+        check: fn(&serde_json::Value) -> Result<(), String>,
+    ) -> Result<Option<serde_json::Value>, TemplateError> {
+        let document = self.document(name)?;
+        match document.as_ref().map(check) {
+            Some(Err(reason)) => Err(self.error(format!("{name}: {reason}"))),
+            _ => Ok(document),
+        }
+    }
+
     /// An error about this mapping.
     pub(super) fn error(&self, reason: impl Into<String>) -> TemplateError {
         TemplateError::at(self.line, &self.path, reason)

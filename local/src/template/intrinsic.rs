@@ -52,10 +52,14 @@ impl<'a> Function<'a> {
 }
 
 impl<'a> Scope<'a> {
-    /// The scope of a template, its parameters checked.
+    /// The scope of a template, its parameters and conditions checked, whether anything uses them or not.
     pub(super) fn new(root: &'a Node, settings: &'a Settings) -> Result<Self, TemplateError> {
         let parameters = parameter::values(root, settings)?;
-        Ok(Self { root, settings, parameters, open: RefCell::default() })
+        let scope = Self { root, settings, parameters, open: RefCell::default() };
+        for condition in root.get("Conditions").and_then(Node::entries).unwrap_or_default() {
+            scope.condition(&condition.key, condition.line)?;
+        }
+        Ok(scope)
     }
 
     /// Notes that `what` is being resolved until the guard is dropped.

@@ -9,6 +9,7 @@ mod identity;
 mod ignored;
 mod intrinsic;
 mod parameter;
+mod policy;
 mod resource;
 pub(crate) mod stack;
 mod yaml;

@@ -23,7 +23,7 @@ pub(crate) struct Stack {
     pub(crate) keys: Vec<Key>,
     /// EventBridge buses apart from the account's default bus.
     pub(crate) buses: Vec<Bus>,
-    /// EventBridge rules, those of `AWS::Events::Rule` and those of a function's `EventBridgeRule` events.
+    /// EventBridge rules in template order.
     pub(crate) rules: Vec<Rule>,
     /// IAM roles in template order.
     pub(crate) roles: Vec<Role>,
@@ -203,48 +203,29 @@ pub(crate) struct Bus {
 /// An EventBridge rule.
 #[derive(Clone, Debug)]
 pub(crate) struct Rule {
-    /// Its name in the template (for a function's event: function and event joined, as SAM does).
+    /// Its name in the template.
     pub(crate) logical_id: String,
     /// The rule's name.
     pub(crate) name: String,
-    /// The rule's ARN.
-    pub(crate) arn: String,
     /// The name of the bus it listens on, `default` for the account's own.
     pub(crate) bus: String,
-    /// What sets it off.
-    pub(crate) trigger: Trigger,
+    /// The events that it matches.
+    pub(crate) pattern: Value,
     /// Whether it is switched on.
     pub(crate) enabled: bool,
     /// Whom it tells.
     pub(crate) targets: Vec<Target>,
 }
 
-/// What sets a rule off.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Trigger {
-    /// An event that matches this pattern.
-    Pattern(Value),
-    /// A `rate(…)` or `cron(…)` expression.
-    Schedule(String),
-}
-
-/// A rule's target: a queue, a function or another bus.
+/// A rule's target: a queue.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
     /// The target's id within the rule.
     pub(crate) id: String,
-    /// The target's ARN.
+    /// The queue's ARN.
     pub(crate) arn: String,
-    /// A fixed payload in place of the event.
-    pub(crate) input: Option<String>,
-    /// Which part of the event is the payload.
-    pub(crate) input_path: Option<String>,
-    /// Where undeliverable events go.
+    /// The queue that undeliverable events go to.
     pub(crate) dead_letter_arn: Option<String>,
-    /// The role EventBridge takes for the delivery.
-    pub(crate) role_arn: Option<String>,
-    /// The message group of an SQS target.
-    pub(crate) message_group_id: Option<String>,
 }
 
 /// An IAM role.
@@ -352,8 +333,6 @@ pub(crate) struct Schedule {
     pub(crate) rule_arn: String,
     /// A `rate(…)` or `cron(…)` expression.
     pub(crate) expression: String,
-    /// A fixed payload in place of the scheduled event.
-    pub(crate) input: Option<String>,
     /// Whether it is switched on.
     pub(crate) enabled: bool,
 }
@@ -375,11 +354,6 @@ impl Stack {
     /// The queue with this ARN.
     pub(crate) fn queue_by_arn(&self, arn: &str) -> Option<&Queue> {
         self.queues.iter().find(|queue| queue.arn == arn)
-    }
-
-    /// The function with this ARN.
-    pub(crate) fn function_by_arn(&self, arn: &str) -> Option<&Function> {
-        self.functions.iter().find(|function| function.arn == arn)
     }
 
     /// The role with this ARN.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::stack::{Authorizer, Function, Projection, RecursiveLoop, Stack, Trigger};
+use super::stack::{Authorizer, Function, Projection, RecursiveLoop, Stack};
 use super::{EMBEDDED, Settings, TemplateError, load};
 
 fn settings(parameters: &[(&str, &str)]) -> Settings {
@@ -60,8 +60,8 @@ fn the_project_s_own_template_comes_up_whole() {
     assert!(verify.routes.iter().all(|route| route.authorizer == Authorizer::AwsIam));
     let revoke = named(&stack, "mail-revoke");
     assert_eq!(revoke.schedules[0].expression, "rate(1 minute)");
-    assert!(matches!(&stack.rules[0].trigger, Trigger::Pattern(pattern) if pattern["account"][0] == "123456789012"));
-    assert_eq!(stack.rules[0].arn.matches("rule/mail/").count(), 1, "{}", stack.rules[0].arn);
+    assert_eq!(stack.rules[0].pattern["account"][0], "123456789012");
+    assert_eq!(stack.rules[0].bus, "mail");
     for queue in &stack.queues {
         assert!(queue.policy.is_some(), "{}", queue.logical_id);
     }
@@ -76,7 +76,7 @@ fn physical_ids_are_the_same_at_every_start() {
     };
     assert_eq!(ids(&one), ids(&two));
     assert_eq!(one.keys[0].id.len(), 36);
-    assert!(one.roles[0].arn.starts_with("arn:aws:iam::123456789012:role/mail-VerifyRole-"), "{}", one.roles[0].arn);
+    assert_eq!(one.roles[0].arn, "arn:aws:iam::123456789012:role/mail-us-east-1-verify");
 }
 
 #[test]
@@ -137,6 +137,45 @@ fn an_unknown_type_section_or_attribute_fails() {
 }
 
 #[test]
+fn an_attribute_that_cloudformation_would_refuse_fails() {
+    let queue = |attribute: &str| format!("Resources:\n  Q:\n    Type: AWS::SQS::Queue\n    {attribute}\n");
+    for attribute in ["DependsOn: Q", "DependsOn: [Q]", "DeletionPolicy: Retain", "UpdateReplacePolicy: Delete"] {
+        read(&queue(attribute)).unwrap();
+    }
+    assert!(reason(&queue("DependsOn: Nowhere")).contains("there is no resource Nowhere"));
+    assert!(reason(&queue("DependsOn: [Q, Nowhere]")).contains("there is no resource Nowhere"));
+    assert!(reason(&queue("DeletionPolicy: Whatever")).contains("DeletionPolicy is Delete or Retain"));
+    assert!(reason(&queue("UpdateReplacePolicy: RetainExceptOnCreate")).contains("UpdateReplacePolicy is"));
+}
+
+#[test]
+fn a_rule_is_on_a_bus_and_for_queues_of_the_template() {
+    let rule = |more: &str| {
+        format!(
+            "Resources:\n  R:\n    Type: AWS::Events::Rule\n    Properties: {{EventPattern: {{source: [a]}}, {more}}}\n  Q: {{Type: \
+             AWS::SQS::Queue}}\n"
+        )
+    };
+    assert_eq!(read(&rule("Targets: [{Id: q, Arn: !GetAtt Q.Arn}]")).unwrap().rules[0].targets.len(), 1);
+    let elsewhere = "arn:aws:sqs:us-east-1:123456789012:elsewhere";
+    assert!(
+        reason(&rule(&format!("Targets: [{{Id: q, Arn: \"{elsewhere}\"}}]"))).contains("the template has no queue")
+    );
+    let dead_letters = format!("Targets: [{{Id: q, Arn: !GetAtt Q.Arn, DeadLetterConfig: {{Arn: \"{elsewhere}\"}}}}]");
+    assert!(reason(&rule(&dead_letters)).contains("the template has no queue"));
+    assert!(reason(&rule("EventBusName: elsewhere")).contains("the template has no bus elsewhere"));
+    assert!(
+        reason(&rule("ScheduleExpression: rate(1 minute)")).contains("ScheduleExpression: this property is not known")
+    );
+}
+
+#[test]
+fn a_condition_that_nothing_uses_is_resolved_too() {
+    let text = "Conditions:\n  Bad: !Nonsense [a]\nResources: {}\n";
+    assert_eq!(reason(text), "line 2: Conditions.Bad: Nonsense is not known to local in a condition");
+}
+
+#[test]
 fn an_ignored_resource_is_still_resolved() {
     let text = "Resources:\n  A:\n    Type: AWS::CloudWatch::Alarm\n    Properties: {Anything: !Ref Nothing}\n";
     assert!(reason(text).contains("no parameter or resource Nothing"));
@@ -178,16 +217,95 @@ fn parameters_keep_to_their_bounds() {
     assert!(reason("Parameters:\n  N: {Type: String}\nResources: {}\n").contains("no default"));
 }
 
+/// A function that takes messages of a queue, with everything it needs and no more.
+fn mapped(queue: &str, event: &str) -> String {
+    format!(
+        r#"
+Resources:
+  R:
+    Type: AWS::IAM::Role
+    Properties:
+      AssumeRolePolicyDocument:
+        Version: "2012-10-17"
+        Statement: [{{Effect: Allow, Principal: {{Service: lambda.amazonaws.com}}, Action: sts:AssumeRole}}]
+      Policies:
+        - PolicyName: f
+          PolicyDocument:
+            Version: "2012-10-17"
+            Statement:
+              - {{Effect: Allow, Action: [logs:CreateLogStream, logs:PutLogEvents], Resource: !GetAtt L.Arn}}
+              - {{Effect: Allow, Action: [sqs:ReceiveMessage, sqs:DeleteMessage, sqs:GetQueueAttributes], Resource: !GetAtt Q.Arn}}
+  L: {{Type: AWS::Logs::LogGroup}}
+  Q:
+    Type: AWS::SQS::Queue
+    Properties: {{{queue}}}
+  F:
+    Type: AWS::Serverless::Function
+    Properties:
+      CodeUri: target/lambda/f/
+      Runtime: provided.al2023
+      Handler: bootstrap
+      Timeout: 20
+      Role: !GetAtt R.Arn
+      LoggingConfig: {{LogGroup: !Ref L}}
+      Events:
+        E: {{Type: SQS, Properties: {{Queue: !GetAtt Q.Arn, {event}}}}}
+"#
+    )
+}
+
 #[test]
-fn a_mapping_that_lambda_would_refuse_is_refused() {
-    let template = |queue: &str, event: &str| {
+fn what_a_function_s_role_does_not_allow_fails_the_start() {
+    let template = mapped("VisibilityTimeout: 120", "BatchSize: 5");
+    for (written, instead, expected) in [
+        ("lambda.amazonaws.com", "ec2.amazonaws.com", "does not let lambda.amazonaws.com assume it"),
+        ("sts:AssumeRole", "sts:TagSession", "does not let lambda.amazonaws.com assume it"),
+        (", logs:PutLogEvents", "", "does not allow logs:PutLogEvents on arn:aws:logs:"),
+        (", sqs:GetQueueAttributes", "", "does not allow sqs:GetQueueAttributes on arn:aws:sqs:"),
+        ("Resource: !GetAtt Q.Arn", "Resource: !GetAtt L.Arn", "does not allow sqs:ReceiveMessage on arn:aws:sqs:"),
+    ] {
+        assert_eq!(template.matches(written).count(), 1, "{written}");
+        let reason = reason(&template.replace(written, instead));
+        assert!(reason.contains("Resources.F.Properties: Role: ") && reason.contains(expected), "{reason}");
+    }
+}
+
+#[test]
+fn a_policy_that_aws_would_not_take_fails_the_start() {
+    let statement = "Effect: Allow, Principal: {AWS: \"*\"}, Action: sqs:SendMessage, Resource: \"*\"";
+    let template = |statement: &str| {
         format!(
-            "Resources:\n  R:\n    Type: AWS::IAM::Role\n    Properties: {{AssumeRolePolicyDocument: {{}}}}\n  Q:\n    Type: \
-             AWS::SQS::Queue\n    Properties: {{{queue}}}\n  F:\n    Type: AWS::Serverless::Function\n    Properties:\n      \
-             CodeUri: target/lambda/f/\n      Runtime: provided.al2023\n      Handler: bootstrap\n      Timeout: 20\n      Role: \
-             !GetAtt R.Arn\n      Events:\n        E: {{Type: SQS, Properties: {{Queue: !GetAtt Q.Arn, {event}}}}}\n"
+            "Resources:\n  Q: {{Type: AWS::SQS::Queue}}\n  P:\n    Type: AWS::SQS::QueuePolicy\n    Properties:\n      Queues: \
+             [!Ref Q]\n      PolicyDocument: {{Version: \"2012-10-17\", Statement: [{{{statement}}}]}}\n"
         )
     };
+    read(&template(statement)).unwrap();
+    for (written, instead, expected) in [
+        ("Effect", "Efect", "There is no element \"Efect\""),
+        ("Principal: {AWS: \"*\"}, ", "", "each statement has a Principal"),
+        ("AWS:", "Aws:", "each statement has a Principal"),
+        ("Action", "Actions", "There is no element \"Actions\""),
+        (", Resource: \"*\"", "", "neither Resource nor NotResource"),
+        ("Resource: \"*\"", "Resource: \"*\", Condition: {\"ForAllValues:StringLikeX\": {a: b}}", "StringLikeX"),
+    ] {
+        let reason = reason(&template(&statement.replace(written, instead)));
+        assert!(reason.contains("Resources.P.Properties: PolicyDocument: ") && reason.contains(expected), "{reason}");
+    }
+    let role = mapped("VisibilityTimeout: 120", "BatchSize: 5");
+    for (written, instead) in [
+        ("Effect: Allow, Action: [logs", "Efect: Allow, Action: [logs"),
+        ("Action: sts:AssumeRole", "Action: sts:AssumeRole, Resource: \"*\""),
+        ("Resource: !GetAtt L.Arn", "Resource: !GetAtt L.Arn, Principal: \"*\""),
+    ] {
+        assert_eq!(role.matches(written).count(), 1, "{written}");
+        let reason = reason(&role.replace(written, instead));
+        assert!(reason.contains("Resources.R.Properties"), "{reason}");
+    }
+}
+
+#[test]
+fn a_mapping_that_lambda_would_refuse_is_refused() {
+    let template = mapped;
     let stack = read(&template("VisibilityTimeout: 120", "BatchSize: 5")).unwrap();
     assert_eq!(stack.functions[0].timeout, Duration::from_secs(20));
     assert_eq!(stack.functions[0].mappings[0].batch_size, 5);

@@ -47,6 +47,25 @@ async fn putting_events_is_authorized_by_bus_and_source() {
 }
 
 #[tokio::test]
+async fn an_event_shows_only_where_it_passed_one_of_our_buses() {
+    let world = World::start().await;
+    let everything = json!({"Effect": "Allow", "Action": "events:*", "Resource": "*"});
+    let policy = json!({"Version": "2012-10-17", "Statement": [everything]});
+    let stranger = world.tenant(json!({"policies": [policy]}));
+    let ours = client!(aws_sdk_eventbridge, world, operator());
+    let theirs = client!(aws_sdk_eventbridge, world, stranger.credentials());
+    // EventBridge answers an id for an event that goes nowhere, too.
+    for (events, bus) in [(&ours, "nowhere"), (&theirs, "default"), (&theirs, &world.output("Bus"))] {
+        let put = events.put_events().entries(entry(bus, "mail", "Told")).send().await.unwrap();
+        assert_eq!(put.failed_entry_count(), 0);
+        assert!(put.entries()[0].event_id().is_some());
+    }
+    assert!(world.stand_in.engine.buses.passed().is_empty());
+    ours.put_events().entries(entry("default", "mail", "Told")).send().await.unwrap();
+    assert_eq!(world.stand_in.engine.buses.passed().len(), 1);
+}
+
+#[tokio::test]
 async fn nobody_speaks_for_aws() {
     let world = World::start().await;
     let events = client!(aws_sdk_eventbridge, world, operator());

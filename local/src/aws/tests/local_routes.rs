@@ -81,6 +81,24 @@ async fn a_tenant_is_made_described_and_observed() {
 }
 
 #[tokio::test]
+async fn a_further_user_leaves_the_account_as_it_is_unless_the_request_says_otherwise() {
+    let world = World::start().await;
+    let address = serve(&world).await;
+    let limits = async |user: &str, mut tenant: Value| {
+        tenant["account_id"] = json!("111122223333");
+        tenant["user_name"] = json!(user);
+        assert_eq!(ask(address, "POST", "/tenants", tenant).await.0, StatusCode::CREATED);
+        let (_, account) = ask(address, "GET", "/tenants/111122223333", Value::Null).await;
+        (account["sandbox"].as_bool().unwrap(), account["max_send_rate"].as_f64().unwrap())
+    };
+    assert_eq!(limits("first", json!({"sandbox": true, "max_send_rate": 3})).await, (true, 3.0));
+    assert_eq!(limits("second", json!({})).await, (true, 3.0));
+    assert_eq!(limits("third", json!({"max_send_rate": 5})).await, (true, 5.0));
+    assert_eq!(limits("fourth", json!({"sandbox": true})).await, (true, 5.0));
+    assert_eq!(limits("fifth", json!({"sandbox": false})).await, (false, 14.0));
+}
+
+#[tokio::test]
 async fn a_bad_request_names_its_field() {
     let world = World::start().await;
     let address = serve(&world).await;

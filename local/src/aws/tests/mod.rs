@@ -19,10 +19,10 @@ use aws_credential_types::Credentials;
 use aws_sdk_sqs::config::http::HttpResponse;
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use serde_json::{Value, json};
+use shared::http::decode;
 
 use super::StandIn;
 use super::tenant::NewTenant;
-use crate::faults::Faults;
 use crate::template::{self, Settings};
 
 /// The operator of the tests.
@@ -73,7 +73,7 @@ impl World {
     }
 
     fn tenant(&self, json: Value) -> Tenant {
-        let made = self.stand_in.engine.create_tenant(NewTenant::parse(json).unwrap()).unwrap();
+        let made = self.stand_in.engine.create_tenant(NewTenant::parse(json.to_string().as_bytes()).unwrap()).unwrap();
         let text = |field: &str| made[field].as_str().unwrap().to_owned();
         Tenant {
             account_id: text("account_id"),
@@ -90,7 +90,11 @@ impl World {
     }
 
     async fn faults(&self, tenant: &Tenant, json: Value) {
-        self.stand_in.engine.set_faults(&tenant.account_id, Faults::parse(json).unwrap()).await.unwrap();
+        self.stand_in
+            .engine
+            .set_faults(&tenant.account_id, decode(json.to_string().as_bytes()).unwrap())
+            .await
+            .unwrap();
     }
 
     fn session(&self, role_arn: &str) -> Credentials {

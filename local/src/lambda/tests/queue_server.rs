@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -25,6 +26,7 @@ struct Contents {
     deleted: Vec<String>,
     sent: Vec<String>,
     signers: Vec<String>,
+    refuses_once_empty: bool,
 }
 
 impl QueueServer {
@@ -45,6 +47,11 @@ impl QueueServer {
             message["Attributes"]["AWSTraceHeader"] = trace.into();
         }
         self.state.lock().unwrap().messages.insert(id.to_owned(), (message, false));
+    }
+
+    /// Refuses to be asked for messages as soon as there are none.
+    pub(super) fn refuse_once_empty(&self) {
+        self.state.lock().unwrap().refuses_once_empty = true;
     }
 
     /// Ids of deleted messages in order.
@@ -70,7 +77,7 @@ impl QueueServer {
     }
 }
 
-async fn serve(State(state): State<Arc<Mutex<Contents>>>, headers: HeaderMap, body: Bytes) -> Json<Value> {
+async fn serve(State(state): State<Arc<Mutex<Contents>>>, headers: HeaderMap, body: Bytes) -> Response {
     let request: Value = serde_json::from_slice(&body).unwrap();
     let header = |name: &str| headers.get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default();
     let signer = header("authorization").split_once("Credential=").unwrap().1.split('/').next().unwrap().to_owned();
@@ -89,6 +96,10 @@ async fn serve(State(state): State<Arc<Mutex<Contents>>>, headers: HeaderMap, bo
                         message.clone()
                     })
                     .collect();
+                if given.is_empty() && contents.refuses_once_empty {
+                    let error = json!({"__type": "com.amazonaws.sqs#AccessDeniedException"});
+                    return (StatusCode::BAD_REQUEST, Json(error)).into_response();
+                }
                 (!given.is_empty()).then(|| json!({"Messages": given}))
             }
             "AmazonSQS.DeleteMessageBatch" => {
@@ -109,10 +120,10 @@ async fn serve(State(state): State<Arc<Mutex<Contents>>>, headers: HeaderMap, bo
         }
     };
     match answer {
-        Some(answer) => Json(answer),
+        Some(answer) => Json(answer).into_response(),
         None => {
             tokio::time::sleep(Duration::from_millis(50)).await;
-            Json(json!({}))
+            Json(json!({})).into_response()
         }
     }
 }

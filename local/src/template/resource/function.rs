@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use super::{Resource, function_event};
-use crate::template::TemplateError;
 use crate::template::fields::Fields;
 use crate::template::intrinsic::Scope;
 use crate::template::stack::{Function, RecursiveLoop, Stack};
 use crate::template::yaml::Node;
+use crate::template::{TemplateError, identity, policy};
 
 /// Adds a function, and the rules that its events make.
 pub(super) fn add(resource: &Resource<'_>, stack: &mut Stack, scope: &Scope<'_>) -> Result<(), TemplateError> {
@@ -19,9 +19,6 @@ pub(super) fn add(resource: &Resource<'_>, stack: &mut Stack, scope: &Scope<'_>)
     }
     let name = resource.reference(scope)?;
     let role_arn = fields.required("Role")?;
-    if stack.role_by_arn(&role_arn).is_none() {
-        return Err(fields.error(format!("Role: the template has no role {role_arn}")));
-    }
     let mut environment = Vec::new();
     if let Some(map) = fields.map("Environment")? {
         environment = map.variables("Variables")?;
@@ -60,9 +57,30 @@ pub(super) fn add(resource: &Resource<'_>, stack: &mut Stack, scope: &Scope<'_>)
     for (name, event) in fields.named("Events")? {
         function_event::add(&mut function, stack, scope, name, event)?;
     }
+    check_role(&function, stack, scope).map_err(|reason| fields.error(reason))?;
     fields.finish()?;
     stack.functions.push(function);
     Ok(())
+}
+
+/// Whether Lambda can take the function's role and do with it what it does for every function: write the log and, for the mappings,
+/// poll the queues (Lambda developer guide, "Defining Lambda function permissions with an execution role" and "Using Lambda
+/// with Amazon SQS"). Nothing else in the stand-in would miss these grants.
+fn check_role(function: &Function, stack: &Stack, scope: &Scope<'_>) -> Result<(), String> {
+    let role_arn = &function.role_arn;
+    let role = stack.role_by_arn(role_arn).ok_or_else(|| format!("Role: the template has no role {role_arn}"))?;
+    if !policy::trusts_lambda(role) {
+        return Err(format!("Role: {} does not let lambda.amazonaws.com assume it", role.name));
+    }
+    let log_stream = identity::arn(scope, "logs", &format!("log-group:{}:log-stream:any", function.log_group));
+    let writes_log = ["logs:CreateLogStream", "logs:PutLogEvents"].map(|action| (action, &log_stream));
+    let polls = function.mappings.iter().flat_map(|mapping| {
+        ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"].map(|action| (action, &mapping.queue_arn))
+    });
+    match writes_log.into_iter().chain(polls).find(|(action, resource)| !policy::allows(role, action, resource)) {
+        Some((action, resource)) => Err(format!("Role: {} does not allow {action} on {resource}", role.name)),
+        None => Ok(()),
+    }
 }
 
 /// The binary to run: the last folder of CodeUri, or what the cargo-lambda build method names.

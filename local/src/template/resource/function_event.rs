@@ -1,17 +1,16 @@
-//! The events of a function: HttpApi, SQS, Schedule and EventBridgeRule.
+//! The events of a function: HttpApi, SQS and Schedule.
 
 use std::time::Duration;
 
-use super::events::bus_name;
 use crate::template::fields::Fields;
 use crate::template::intrinsic::Scope;
-use crate::template::stack::{Authorizer, Function, Mapping, Route, Rule, Schedule, Stack, Target, Trigger};
+use crate::template::stack::{Authorizer, Function, Mapping, Route, Schedule, Stack};
 use crate::template::{TemplateError, identity};
 
-/// Adds what one event means to the function, or its rule to the stack.
+/// Adds what one event means to the function.
 pub(super) fn add(
     function: &mut Function,
-    stack: &mut Stack,
+    stack: &Stack,
     scope: &Scope<'_>,
     name: &str,
     event: Fields<'_>,
@@ -37,7 +36,6 @@ pub(super) fn add(
             let schedule = schedule(scope, function, name, &properties)?;
             function.schedules.push(schedule);
         }
-        "EventBridgeRule" => stack.rules.push(rule(scope, function, name, &properties)?),
         other => return Err(event.error(format!("events of type {other} are not known to local"))),
     }
     properties.finish()?;
@@ -134,44 +132,5 @@ fn schedule(
     };
     let expression = fields.required("Schedule")?;
     crate::lambda::schedule::Expression::parse(&expression).map_err(|reason| fields.error(reason))?;
-    Ok(Schedule {
-        rule_arn: identity::arn(scope, "events", &format!("rule/{rule}")),
-        expression,
-        input: fields.string("Input")?,
-        enabled,
-    })
-}
-
-fn rule(scope: &Scope<'_>, function: &Function, name: &str, fields: &Fields<'_>) -> Result<Rule, TemplateError> {
-    let logical_id = format!("{}{name}", function.logical_id);
-    let rule = match fields.string("RuleName")? {
-        Some(rule) => rule,
-        None => identity::generated_name(scope, &logical_id),
-    };
-    let bus = bus_name(fields)?;
-    let pattern = fields.document("Pattern")?.ok_or_else(|| fields.error("Pattern is missing"))?;
-    let mut dead_letter_arn = None;
-    if let Some(config) = fields.map("DeadLetterConfig")? {
-        dead_letter_arn = config.string("Arn")?;
-        config.finish()?;
-    }
-    let target = Target {
-        id: format!("{logical_id}LambdaTarget"),
-        arn: function.arn.clone(),
-        input: fields.string("Input")?,
-        input_path: fields.string("InputPath")?,
-        dead_letter_arn,
-        role_arn: None,
-        message_group_id: None,
-    };
-    let place = if bus == "default" { format!("rule/{rule}") } else { format!("rule/{bus}/{rule}") };
-    Ok(Rule {
-        arn: identity::arn(scope, "events", &place),
-        logical_id,
-        name: rule,
-        bus,
-        trigger: Trigger::Pattern(pattern),
-        enabled: true,
-        targets: vec![target],
-    })
+    Ok(Schedule { rule_arn: identity::arn(scope, "events", &format!("rule/{rule}")), expression, enabled })
 }

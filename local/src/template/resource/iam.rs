@@ -1,25 +1,25 @@
 //! AWS::IAM::Role.
 
 use super::Resource;
-use crate::template::TemplateError;
 use crate::template::intrinsic::Scope;
 use crate::template::stack::Role;
+use crate::template::{TemplateError, policy};
 
 /// A role.
 pub(super) fn role(resource: &Resource<'_>, scope: &Scope<'_>) -> Result<Role, TemplateError> {
     let fields = resource.fields()?;
     fields.string("RoleName")?;
     let path = fields.string("Path")?.unwrap_or_else(|| "/".to_owned());
-    let Some(assume_role_policy) = fields.document("AssumeRolePolicyDocument")? else {
+    let Some(assume_role_policy) = fields.policy("AssumeRolePolicyDocument", policy::check_trust)? else {
         return Err(fields.error("AssumeRolePolicyDocument is missing"));
     };
     let mut policies = Vec::new();
-    for policy in fields.maps("Policies")? {
-        let name = policy.required("PolicyName")?;
-        let Some(document) = policy.document("PolicyDocument")? else {
-            return Err(policy.error("PolicyDocument is missing"));
+    for inline in fields.maps("Policies")? {
+        let name = inline.required("PolicyName")?;
+        let Some(document) = inline.policy("PolicyDocument", policy::check_identity)? else {
+            return Err(inline.error("PolicyDocument is missing"));
         };
-        policy.finish()?;
+        inline.finish()?;
         policies.push((name, document));
     }
     let managed_policy_arns = fields.strings("ManagedPolicyArns")?;

@@ -1,15 +1,16 @@
 //! AWS::KMS::Key and AWS::KMS::Alias.
 
 use super::Resource;
-use crate::template::TemplateError;
 use crate::template::intrinsic::Scope;
 use crate::template::stack::{Key, Stack};
+use crate::template::{TemplateError, policy};
 
 /// A symmetric key.
 pub(super) fn key(resource: &Resource<'_>, scope: &Scope<'_>) -> Result<Key, TemplateError> {
     let fields = resource.fields()?;
     let description = fields.string("Description")?.unwrap_or_default();
-    let policy = fields.document("KeyPolicy")?.ok_or_else(|| fields.error("KeyPolicy is missing"))?;
+    let policy =
+        fields.policy("KeyPolicy", policy::check_resource)?.ok_or_else(|| fields.error("KeyPolicy is missing"))?;
     fields.finish()?;
     Ok(Key {
         logical_id: resource.logical_id.to_owned(),

@@ -72,7 +72,10 @@ impl Resource<'_> {
     }
 
     fn is_dependent(&self) -> bool {
-        matches!(self.kind.as_str(), "AWS::SQS::QueuePolicy" | "AWS::KMS::Alias" | "AWS::Serverless::Function")
+        matches!(
+            self.kind.as_str(),
+            "AWS::SQS::QueuePolicy" | "AWS::KMS::Alias" | "AWS::Events::Rule" | "AWS::Serverless::Function"
+        )
     }
 
     fn add_to(&self, stack: &mut Stack, scope: &Scope<'_>) -> Result<(), TemplateError> {
@@ -83,7 +86,10 @@ impl Resource<'_> {
             "AWS::KMS::Key" => stack.keys.push(kms::key(self, scope)?),
             "AWS::KMS::Alias" => kms::apply_alias(self, stack)?,
             "AWS::Events::EventBus" => stack.buses.push(events::bus(self)?),
-            "AWS::Events::Rule" => stack.rules.push(events::rule(self, scope)?),
+            "AWS::Events::Rule" => {
+                let rule = events::rule(self, stack, scope)?;
+                stack.rules.push(rule);
+            }
             "AWS::IAM::Role" => stack.roles.push(iam::role(self, scope)?),
             "AWS::Serverless::HttpApi" => {
                 if stack.http_api.is_some() {
@@ -117,17 +123,7 @@ fn present<'a>(scope: &Scope<'a>) -> Result<Vec<Resource<'a>>, TemplateError> {
         let path = format!("Resources.{key}");
         let fail = |line: usize, reason: &str| Err(TemplateError::at(line, &path, reason));
         for attribute in value.entries().unwrap_or_default() {
-            match attribute.key.as_str() {
-                // The order of creation follows from the references, and nothing here outlives the process.
-                "Type"
-                | "Properties"
-                | "Condition"
-                | "Metadata"
-                | "DependsOn"
-                | "DeletionPolicy"
-                | "UpdateReplacePolicy" => {}
-                other => return fail(attribute.line, &format!("{other} is not known to local")),
-            }
+            check_attribute(scope, attribute).map_err(|reason| TemplateError::at(attribute.line, &path, reason))?;
         }
         let Some(kind) = value.get("Type").and_then(Node::text) else { return fail(*line, "it has no Type") };
         if let Some(condition) = value.get("Condition") {
@@ -150,6 +146,32 @@ fn present<'a>(scope: &Scope<'a>) -> Result<Vec<Resource<'a>>, TemplateError> {
         present.push(Resource { logical_id: key, kind, line: *line, properties, node: value });
     }
     Ok(present)
+}
+
+/// Whether an attribute beside a resource's properties is one that CloudFormation takes. DependsOn and the policies on deletion
+/// change nothing here: the order of creation follows from the references, and nothing outlives the process.
+fn check_attribute(scope: &Scope<'_>, attribute: &Entry) -> Result<(), String> {
+    let Entry { key, value, .. } = attribute;
+    match key.as_str() {
+        "Type" | "Properties" | "Condition" | "Metadata" => Ok(()),
+        "DependsOn" => {
+            let one = std::slice::from_ref(value);
+            let resources = scope.root.get("Resources");
+            for name in value.items().unwrap_or(one).iter().map(|name| name.text().unwrap_or_default()) {
+                if resources.and_then(|resources| resources.get(&name)).is_none() {
+                    return Err(format!("DependsOn: there is no resource {name}"));
+                }
+            }
+            Ok(())
+        }
+        // CloudFormation user guide, "DeletionPolicy attribute" and "UpdateReplacePolicy attribute"; nothing here takes snapshots.
+        "DeletionPolicy" | "UpdateReplacePolicy" => match value.text().as_deref() {
+            Some("Delete" | "Retain") => Ok(()),
+            Some("RetainExceptOnCreate") if key == "DeletionPolicy" => Ok(()),
+            _ => Err(format!("{key} is Delete or Retain")),
+        },
+        other => Err(format!("{other} is not known to local")),
+    }
 }
 
 /// `Globals.Function`, the one section of Globals that is known.

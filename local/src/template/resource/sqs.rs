@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::Resource;
-use crate::template::TemplateError;
 use crate::template::intrinsic::Scope;
 use crate::template::stack::{Queue, Redrive, Stack};
+use crate::template::{TemplateError, policy};
 
 /// A standard queue. What is not said has SQS's default (SQS API reference, CreateQueue).
 pub(super) fn queue(resource: &Resource<'_>, scope: &Scope<'_>) -> Result<Queue, TemplateError> {
@@ -53,7 +53,9 @@ pub(super) fn queue(resource: &Resource<'_>, scope: &Scope<'_>) -> Result<Queue,
 /// Gives queues their policy. A queue has one: a second would replace the first without a word.
 pub(super) fn apply_policy(resource: &Resource<'_>, stack: &mut Stack) -> Result<(), TemplateError> {
     let fields = resource.fields()?;
-    let document = fields.document("PolicyDocument")?.ok_or_else(|| fields.error("PolicyDocument is missing"))?;
+    let document = fields
+        .policy("PolicyDocument", policy::check_resource)?
+        .ok_or_else(|| fields.error("PolicyDocument is missing"))?;
     for url in fields.strings("Queues")? {
         let Some(queue) = stack.queues.iter_mut().find(|queue| queue.url == url) else {
             return Err(fields.error(format!("there is no queue {url}")));
