@@ -7,6 +7,7 @@ use std::net::TcpListener;
 use std::process::{Command, Output};
 
 use reqwest::Method;
+use rustix::process::Signal;
 use serde_json::json;
 
 use crate::support::{Stack, classic, until};
@@ -101,12 +102,18 @@ fn the_demo_tells_the_main_job_and_ends_well() {
 }
 
 #[tokio::test]
-async fn nothing_runs_on_when_the_stack_is_killed() {
-    let mut stack = Stack::with(&[]).await;
-    stack.provider("acme").await;
-    let functions = stack.processes("verify").await;
-    assert!(!functions.is_empty());
-    stack.kill();
+async fn nothing_runs_on_when_the_stack_is_ended_or_killed() {
+    for signal in [Signal::TERM, Signal::INT, Signal::KILL] {
+        let mut stack = Stack::with(&[]).await;
+        stack.provider("acme").await;
+        let functions = stack.processes("verify").await;
+        assert!(!functions.is_empty());
+        stack.end(signal).await;
+        all_gone(&functions).await;
+    }
+}
+
+async fn all_gone(functions: &[i32]) {
     until("the functions' processes are gone", || async {
         functions.iter().all(|pid| !is_running(*pid)).then_some(())
     })

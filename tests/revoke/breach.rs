@@ -70,7 +70,9 @@ async fn a_replayed_report_does_nothing_twice() {
         stack.sqs.send_message().queue_url(&breach_queue).message_body(&event).send().await.unwrap();
     }
     until("both replays", || async {
-        (stops(&stack, &order_id).await == ["Stopped", "Unchanged", "Unchanged"]).then_some(())
+        let stops = stops(&stack, &order_id).await;
+        // The sweep is one more delivery.
+        (stops.len() >= 3).then(|| assert!(stops[0] == "Stopped" && stops[1..].iter().all(|stop| stop == "Unchanged")))
     })
     .await;
 
@@ -78,6 +80,22 @@ async fn a_replayed_report_does_nothing_twice() {
     assert_eq!(all_told(&stack, "Provider Revoked", &provider_id).await.len(), 1);
     assert_eq!(answers(&stack, &tenant, "DeleteAccessKey").await.iter().filter(|code| code.is_none()).count(), 1);
     assert_eq!(status(&stack, &provider_id).await, "revoked");
+}
+
+#[tokio::test]
+async fn a_replay_hands_a_key_on_that_is_not_dead_yet() {
+    let stack = Stack::shared().await;
+    let (tenant, _) = stack.provider("acme").await;
+    stack.faults(&tenant, &json!({ "quarantine": true })).await;
+    let event = envelope(&tenant.account_id, &scope_of(&tenant));
+    send_all(&stack, &[event.to_string()]).await;
+    ordered(&stack, &event).await;
+    key_in(&stack, &order_id(&event), "revocation_blocked{quarantined}").await;
+
+    stack.faults(&tenant, &json!({})).await;
+    // For all that is known, whoever took the first delivery died before it handed the order on.
+    send_all(&stack, &[event.to_string()]).await;
+    assert_receipt(&key_in(&stack, &order_id(&event), "revoked").await, "deleted");
 }
 
 #[tokio::test]
@@ -89,7 +107,7 @@ async fn ten_deliveries_of_one_report_at_once_are_one_order() {
     send_all(&stack, &vec![event.to_string(); 10]).await;
 
     let order_id = order_id(&event);
-    until("all deliveries", || async { (stops(&stack, &order_id).await.len() == 10).then_some(()) }).await;
+    until("all deliveries", || async { (stops(&stack, &order_id).await.len() >= 10).then_some(()) }).await;
     assert_eq!(stops(&stack, &order_id).await.iter().filter(|stop| *stop == "Stopped").count(), 1);
     assert_receipt(&key_in(&stack, &order_id, "revoked").await, "deleted");
     assert_eq!(records.trail(&provider_id).await, ["onboarded", "revoking", "revoked"]);
@@ -131,6 +149,7 @@ async fn a_report_that_cannot_be_taken_is_set_aside_with_its_reason_and_its_neig
         assert!(said.starts_with(reason), "{body}: {said}");
         assert!(!said.contains("SECRET"), "{said}");
     }
+    ordered(&stack, &good).await;
     key_in(&stack, &order_id(&good), "revoked").await;
 }
 
@@ -142,13 +161,14 @@ async fn a_report_means_what_there_was_at_its_time_however_odd_that_is() {
         let mut event = envelope(&format!("{time} {}", tenant.account_id), &json!({ "provider_id": provider_id }));
         event["time"] = json!(time);
         send_all(&stack, &[event.to_string()]).await;
-        let order = until("the order", || async {
-            let answer = stack.api(Method::GET, &format!("/revocations/{}", order_id(&event)), None).await.unwrap();
-            (answer.status == 200).then_some(answer.body)
-        })
-        .await;
+        let order = ordered(&stack, &event).await;
         assert_eq!(order["keys"].as_array().unwrap().len(), usize::from(meant), "{order}");
-        assert_eq!(status(&stack, &provider_id).await == "active", !meant);
+        if meant {
+            // The order is written before it is carried out.
+            until("the stop", || async { (status(&stack, &provider_id).await != "active").then_some(()) }).await;
+        } else {
+            assert_eq!(status(&stack, &provider_id).await, "active");
+        }
     }
 }
 
@@ -187,6 +207,15 @@ async fn order_of(stack: &Stack, event_id: &str) -> String {
 
 fn order_id(event: &Value) -> String {
     OrderId::of_event(event["id"].as_str().unwrap(), time(&event["time"])).to_string()
+}
+
+/// The order that a report led to, once it is there.
+async fn ordered(stack: &Stack, event: &Value) -> Value {
+    until("the order", || async {
+        let answer = stack.api(Method::GET, &format!("/revocations/{}", order_id(event)), None).await.unwrap();
+        (answer.status == 200).then_some(answer.body)
+    })
+    .await
 }
 
 /// A breach report as EventBridge would deliver it, of a time after all that there is.

@@ -21,11 +21,9 @@ async fn a_worker_killed_between_the_deletion_and_its_record_leaves_the_key_to_e
     let order_id = order(&stack, &tenant).await;
     until("the deletion", || async { (!has_key(&stack, &tenant).await).then_some(()) }).await;
     kill_workers(&stack).await;
-    let killed = Instant::now();
 
+    // It is waited for less long than its message takes to come back: the next step was booked before the call left.
     let key = key_in(&stack, &order_id, "revoked").await;
-    // Long before the message comes back: the next step was booked before the call left.
-    assert!(killed.elapsed() < Duration::from_secs(30), "{:?}", killed.elapsed());
     assert_receipt(&key, "write_ahead");
     assert!(key["receipt"]["delete_request_id"].is_null(), "{key}");
     assert!(records.lanes(&tenant).await.is_empty());
@@ -82,8 +80,7 @@ async fn keys_reported_while_both_functions_are_killed_again_and_again_all_end_r
             if state.starts_with("revoked") {
                 return Some(state);
             }
-            if state == "revoking" {
-                records.make_due(tenant).await;
+            if state == "revoking" && records.make_due(tenant).await {
                 sweep(&stack).await;
             }
             sleep(Duration::from_secs(2)).await;

@@ -120,6 +120,7 @@ pub(super) async fn sweep(stack: &Stack) {
     let event: Value = serde_json::from_str(include_str!("../../events/revoke-sweep.json")).unwrap();
     let answer = stack.local(Method::POST, "/functions/revoke/invoke", Some(&event)).await.unwrap();
     assert_eq!(answer.status, 200, "{}", answer.text);
+    assert!(!answer.headers.contains_key("x-amz-function-error"), "{}", answer.text);
 }
 
 /// A time of an answer.

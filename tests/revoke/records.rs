@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_sqs::types::Message;
 
@@ -39,16 +41,46 @@ impl Records {
         items.iter().filter(|item| text(item, "sk").starts_with("audit#")).map(|item| text(item, "event")).collect()
     }
 
-    /// Makes a key's next attempt due, as if the time until then had passed.
-    pub(super) async fn make_due(&self, tenant: &Tenant) {
-        self.dynamodb
+    /// Makes a key's next attempt due, as if the time until then had passed. Answers whether there is to be one.
+    pub(super) async fn make_due(&self, tenant: &Tenant) -> bool {
+        self.make_item_due(format!("key#{}", tenant.access_key_id), "key").await
+    }
+
+    /// Makes it time to carry an order out again. Answers whether it is to be.
+    pub(super) async fn make_order_due(&self, order_id: &str) -> bool {
+        self.make_item_due(format!("order#{order_id}"), "order").await
+    }
+
+    async fn make_item_due(&self, pk: String, sk: &str) -> bool {
+        let made = self
+            .dynamodb
             .update_item()
             .table_name(&self.providers)
-            .key("pk", AttributeValue::S(format!("key#{}", tenant.access_key_id)))
-            .key("sk", AttributeValue::S("key".to_owned()))
+            .key("pk", AttributeValue::S(pk))
+            .key("sk", AttributeValue::S(sk.to_owned()))
             .update_expression("SET next_attempt_at = :past")
             .condition_expression("attribute_exists(next_attempt_at)")
             .expression_attribute_values(":past", AttributeValue::S("2020-01-01T00:00:00Z".to_owned()))
+            .send()
+            .await;
+        match made.map_err(SdkError::into_service_error) {
+            Ok(_) => true,
+            Err(UpdateItemError::ConditionalCheckFailedException(_)) => false,
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+
+    /// Makes a tenant's key the one that an order is about.
+    pub(super) async fn pin(&self, order_id: &str, tenant: &Tenant) {
+        let keys = AttributeValue::L(vec![AttributeValue::S(tenant.access_key_id.clone())]);
+        self.dynamodb
+            .update_item()
+            .table_name(&self.providers)
+            .key("pk", AttributeValue::S(format!("order#{order_id}")))
+            .key("sk", AttributeValue::S("order".to_owned()))
+            .update_expression("SET access_key_ids = :keys")
+            .condition_expression("attribute_exists(access_key_ids)")
+            .expression_attribute_values(":keys", keys)
             .send()
             .await
             .unwrap();

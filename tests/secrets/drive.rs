@@ -238,6 +238,8 @@ async fn not_sent(
     let ends = ["sent", "rejected", "in_doubt", "not_accepted", "claimed"];
     stack.mail(&mail(good.1, "first")).await.unwrap();
     stack.fate(good.1, "first", &["sent"]).await;
+    // More than one batch, so that some wait in the queue while others wait for their starts.
+    stack.hand_over(&(0..30).map(|n| mail(good.1, &format!("waiting-{n}"))).collect::<Vec<_>>()).await;
     stack.mail(&mail_with(good.1, "unverified", &json!({ "from": "a@elsewhere.example" }))).await.unwrap();
     stack.fate(good.1, "unverified", &["rejected"]).await;
     stack.mail(&mail(swapped_id, "first")).await.unwrap();
@@ -247,7 +249,6 @@ async fn not_sent(
         json!({ "reset_before": 1 }),
         json!({ "throttle_chance": 1.0 }),
         json!({ "refuse_connections": true }),
-        json!({ "paused": true }),
     ]
     .iter()
     .enumerate()
@@ -258,6 +259,15 @@ async fn not_sent(
         stack.fate(failing.1, &mail_id, &ends[1..]).await;
         stack.faults(failing.0, &json!({})).await;
     }
+    // Whichever of its mails SES refuses first.
+    stack.faults(failing.0, &json!({ "paused": true })).await;
+    stack.mail(&mail(failing.1, "paused")).await.unwrap();
+    until("Provider Suspended", || async {
+        let events = stack.events_of("Provider Suspended").await.unwrap();
+        events.into_iter().find(|event| event["detail"]["provider_id"] == *failing.1)
+    })
+    .await;
+    stack.faults(failing.0, &json!({})).await;
     stack.faults(inactive.0, &json!({ "deactivate_key": true })).await;
     stack.mail(&mail(inactive.1, "first")).await.unwrap();
     stack.fate(inactive.1, "first", &["not_accepted"]).await;

@@ -43,7 +43,7 @@ impl Sampler {
                 if last {
                     return seen.into_values().collect();
                 }
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                tokio::time::sleep(Duration::from_millis(150)).await;
             }
         });
         Self { stop, work }

@@ -29,7 +29,7 @@ async fn a_mail_in_doubt_is_sent_again_or_held_as_its_caller_chose() {
         case(json!({ "server_error": 1 }), "resend", 1, "sent", 1),
         case(json!({ "server_error": 1 }), "hold", 0, "in_doubt", 0),
         // No answer for longer than SES may take.
-        case(json!({ "hang_ms": 12_000 }), "hold", 1, "in_doubt", 0),
+        case(json!({ "hang_ms": 60_000 }), "hold", 1, "in_doubt", 0),
     ];
     let mut running = JoinSet::new();
     for case in cases {

@@ -76,3 +76,15 @@ async fn a_corrected_mail_may_have_the_id_of_one_that_was_refused() {
     stack.fate(&provider_id, "corrected", &["sent"]).await;
     assert_eq!(stack.copies(&tenant, "corrected").await, 1);
 }
+
+#[tokio::test]
+async fn a_corrected_mail_that_may_not_go_out_has_a_fate_of_its_own() {
+    let stack = Stack::shared().await;
+    let (_, provider_id) = stack.provider("acme").await;
+    stack.mail(&mail_with(&provider_id, "too-late", &json!({ "to": ["ann"] }))).await.unwrap();
+    stack.fate(&provider_id, "too-late", &["rejected"]).await;
+    let late = json!({ "expires_at": "2026-01-02T00:00:00Z" });
+    stack.mail(&mail_with(&provider_id, "too-late", &late)).await.unwrap();
+    stack.fate(&provider_id, "too-late", &["expired"]).await;
+    stack.mail_event("Mail Expired", &provider_id, "too-late").await;
+}

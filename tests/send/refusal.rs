@@ -41,6 +41,7 @@ fn cases(provider_id: &str, foreign_provider_id: &str) -> Vec<Case> {
         case(good.replacen("Thank you.", "\\ud800", 1), "malformed", "body"),
         case(good.replacen('{', &format!("{{\"subject\": \"{MARKER}\","), 1), "invalid", "subject"),
         invalid(json!({ "colour": MARKER }), "colour"),
+        invalid(json!({ "replyTo": MARKER }), "replyTo"),
         // A field's name may be an address itself.
         case(
             mail_with(provider_id, "bad-name", &json!({ (format!("{MARKER}@example.org")): 1 })).to_string(),
@@ -56,6 +57,7 @@ fn cases(provider_id: &str, foreign_provider_id: &str) -> Vec<Case> {
         invalid(json!({ "from": format!("{MARKER}@example.com\r\nBcc: bob@example.org") }), "from"),
         invalid(json!({ "reply_to": [MARKER] }), "reply_to[0]"),
         invalid(json!({ "subject": injected }), "subject"),
+        invalid(json!({ "subject": format!("=?utf-8?q?x=0D=0ABcc=3A_{MARKER}=40example.org?=") }), "subject"),
         invalid(json!({ "text": "", "html": "", "subject": MARKER }), "text"),
         invalid(json!({ "text": { MARKER: MARKER } }), "text"),
         invalid(json!({ "headers": { "X-A": injected } }), "headers.X-A"),
@@ -64,6 +66,8 @@ fn cases(provider_id: &str, foreign_provider_id: &str) -> Vec<Case> {
         invalid(json!({ "tags": { "campaign": format!("{MARKER} spring") } }), "tags"),
         invalid(json!({ "configuration_set": format!("{MARKER}/x") }), "configuration_set"),
         invalid(json!({ "on_doubt": MARKER }), "on_doubt"),
+        invalid(json!({ "on_doubt": format!("\u{1}{MARKER}") }), "on_doubt"),
+        invalid(json!({ "on_doubt": format!("\u{1}\u{1}{MARKER}") }), "on_doubt"),
         invalid(json!({ "expires_at": MARKER }), "expires_at"),
         invalid(json!({ "first_seen": "2126-01-01T00:00:00Z", "subject": MARKER }), "first_seen"),
         invalid(json!({ "mail_id": format!("{MARKER}\n") }), "mail_id"),

@@ -105,10 +105,11 @@ async fn a_mail_that_came_too_late_expires() {
                 "after-thirty-days",
                 &json!({ "first_seen": "2026-01-01T00:00:00Z", "expires_at": "2126-01-02T00:00:00Z" }),
             ),
+            mail_with(&provider_id, "before-it-was-seen", &json!({ "expires_at": "2026-01-02T00:00:00Z" })),
             mail(&provider_id, "in-time"),
         ])
         .await;
-    for mail_id in ["by-its-own-word", "after-thirty-days"] {
+    for mail_id in ["by-its-own-word", "after-thirty-days", "before-it-was-seen"] {
         let fate = stack.fate(&provider_id, mail_id, &["expired", "sent"]).await;
         assert_eq!(fate["state"], "expired", "{fate}");
         stack.mail_event("Mail Expired", &provider_id, mail_id).await;

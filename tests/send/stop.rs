@@ -9,16 +9,14 @@ use shared::record::{HALT_PK, HALT_SK};
 use crate::support::{Stack, answered_before, classic, clock, look_on, mail, until};
 use operator::Tenant;
 
-/// How old a read may be when a request to SES begins (ARCHITECTURE.md).
-const FRESH_S: f64 = 0.5;
+/// Calls to SES that may still end after a stop: the one that is under way, and one that begins on a read from before the
+/// stop, of which one is due within its half second (ARCHITECTURE.md).
+const UNDER_WAY: usize = 2;
 
-/// One call that was under way, on a machine that is busy with other tests.
-const ONE_CALL_S: f64 = 1.0;
-
-/// A provider whose mails start half a second apart, so that a batch sleeps for its starts.
+/// A provider whose mails start a second apart, so that a batch sleeps for its starts.
 async fn slow_provider(stack: &Stack) -> (Tenant, String) {
     let tenant = stack
-        .tenant(&json!({ "policies": [classic()], "identities": ["example.com"], "max_send_rate": 2 }))
+        .tenant(&json!({ "policies": [classic()], "identities": ["example.com"], "max_send_rate": 1 }))
         .await
         .unwrap();
     let provider_id = stack.take("acme", &tenant).await;
@@ -38,12 +36,12 @@ async fn until_sending(stack: &Stack, tenant: &Tenant) {
     until("the first mail", || async { stack.inbox(&tenant.account_id).await.unwrap().into_iter().next() }).await;
 }
 
-/// Nothing was asked of SES later than the bound after the stop was committed.
+/// Nothing was asked of SES after the stop but what was under way. Counted and not timed: a machine that pauses for a
+/// moment pauses between a request and its answer too.
 async fn assert_nothing_left_after(stack: &Stack, tenant: &Tenant, stopped: Timestamp) {
-    for send in stack.sends(tenant).await {
-        let late = -answered_before(&send, stopped);
-        assert!(late <= FRESH_S + ONE_CALL_S, "{late} s after the stop: {send}");
-    }
+    let mut late = stack.sends(tenant).await;
+    late.retain(|send| answered_before(send, stopped) < 0.0);
+    assert!(late.len() <= UNDER_WAY, "after the stop at {stopped}: {late:?}");
 }
 
 #[tokio::test]
@@ -76,7 +74,7 @@ async fn nothing_leaves_after_an_order_while_a_batch_sleeps_for_its_starts() {
             other => panic!("{id} is {other}"),
         }
     }
-    assert!(rejected >= 3, "only {rejected} were still waiting when the order came");
+    assert!(rejected > 0, "all had left before the order came");
     look_on(4.0).await;
     assert_nothing_left_after(&stack, &tenant, stopped).await;
 
@@ -144,7 +142,7 @@ async fn a_halted_fleet_sends_nothing_and_keeps_its_mail() {
     assert_nothing_left_after(&stack, &tenant, stopped).await;
     let sent = stack.inbox(&tenant.account_id).await.unwrap().len();
     let kept = u32::try_from(10 - sent).unwrap();
-    assert!(kept >= 3, "only {kept} were still waiting when the halt came");
+    assert!(kept > 0, "all had left before the halt came");
 
     // An item that is not there, and one that cannot be read, halt as well.
     for (more, halted) in [(1, None), (2, Some(AttributeValue::S("false".to_owned())))] {
@@ -211,7 +209,25 @@ async fn a_key_that_is_refused_suspends_its_provider_only_after_a_minute_of_refu
     let provider = stack.api(Method::GET, &format!("/providers/{provider_id}"), None).await.unwrap();
     assert_eq!(provider.body["status"], "active");
 
-    // A minute later, by its own notes.
+    began_a_minute_ago(&stack, &tenant).await;
+    // It is accepted in between, so all of that proves nothing.
+    stack.faults(&tenant, &json!({})).await;
+    stack.mail(&mail(&provider_id, "between")).await.unwrap();
+    stack.fate(&provider_id, "between", &["sent"]).await;
+    stack.faults(&tenant, &json!({ "deactivate_key": true })).await;
+    stack.mail(&mail(&provider_id, "second")).await.unwrap();
+    stack.until_delayed(2).await;
+    let provider = stack.api(Method::GET, &format!("/providers/{provider_id}"), None).await.unwrap();
+    assert_eq!(provider.body["status"], "active");
+
+    began_a_minute_ago(&stack, &tenant).await;
+    stack.mail(&mail(&provider_id, "third")).await.unwrap();
+    stack.until_delayed(3).await;
+    assert_suspended(&stack, &provider_id, "key_rejected").await;
+}
+
+/// Makes the first of the refusals that `send` has noted of a key a minute older.
+async fn began_a_minute_ago(stack: &Stack, tenant: &Tenant) {
     let (dynamodb, table) = stack.table("MailsTable").await;
     let began = (clock() - SignedDuration::from_secs(61)).as_millisecond();
     dynamodb
@@ -224,7 +240,23 @@ async fn a_key_that_is_refused_suspends_its_provider_only_after_a_minute_of_refu
         .send()
         .await
         .unwrap();
-    stack.mail(&mail(&provider_id, "second")).await.unwrap();
-    stack.until_delayed(2).await;
-    assert_suspended(&stack, &provider_id, "key_rejected").await;
+}
+
+#[tokio::test]
+async fn mail_of_a_provider_whose_secret_is_gone_waits_as_a_new_message() {
+    let stack = Stack::with(&[]).await;
+    let (tenant, provider_id) = stack.provider("acme").await;
+    let (dynamodb, table) = stack.table("SecretsTable").await;
+    let text = |value: &str| AttributeValue::S(value.to_owned());
+    let delete = dynamodb.delete_item().table_name(table).key("access_key_id", text(&tenant.access_key_id));
+    delete.key("lane", text("send")).send().await.unwrap();
+
+    stack.mail(&mail(&provider_id, "waiting")).await.unwrap();
+    stack.until_delayed(1).await;
+    let batches = stack.batches().await;
+    assert!(batches.iter().all(|batch| batch["failed"] == 0), "{batches:?}");
+    assert!(stack.events_of("Mail Rejected").await.unwrap().is_empty());
+    assert!(stack.inbox(&tenant.account_id).await.unwrap().is_empty());
+    let logs = stack.local(Method::GET, "/logs?function=sendingbee-send", None).await.unwrap();
+    assert!(logs.text.contains("the provider is active and its secret is not there"), "nobody was told");
 }

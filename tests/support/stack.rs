@@ -7,13 +7,14 @@ use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use reqwest::Method;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use operator::{Operator, Tenant};
 
 /// How long a test waits for something that takes no time of its own.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(150);
 
 /// A running stack. Everything of it ends when the value is dropped, or with the test process, which holds the other
 /// end of its standard input.
@@ -47,11 +48,13 @@ impl Stack {
         Self { operator: Operator::connect(&url).await.unwrap(), process: Some(process) }
     }
 
-    /// Ends the stack without a warning, as SIGKILL does.
-    pub(crate) fn kill(&mut self) {
-        let mut process = self.process.take().expect("a stack of its own");
-        process.kill().unwrap();
-        process.wait().unwrap();
+    /// Ends the stack by a signal, and waits until it has.
+    pub(crate) async fn end(&mut self, signal: Signal) {
+        let process = Mutex::new(self.process.take().expect("a stack of its own"));
+        let pid = Pid::from_child(&process.lock().unwrap());
+        kill_process(pid, signal).unwrap();
+        // Not `wait`, which would close the standard input and so end the stack by itself.
+        until(&format!("the end by {signal:?}"), || async { process.lock().unwrap().try_wait().unwrap() }).await;
     }
 
     /// A tenant as most tests want it: the classic policy, `example.com` verified.

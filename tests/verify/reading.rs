@@ -48,7 +48,11 @@ async fn what_does_not_exist_is_not_found() {
     let (_, provider_id) = stack.provider("acme").await;
     for path in [
         "/providers/prv_01ARZ3NDEKTSV4RRFFQ69G5FAV".to_owned(),
+        "/providers/nonsense".to_owned(),
+        "/providers/nonsense/mails/none".to_owned(),
+        format!("/providers/{}", provider_id.to_lowercase()),
         format!("/providers/{provider_id}/mails/none"),
+        format!("/providers/{provider_id}/mails/{}", "x".repeat(257)),
         "/nowhere".to_owned(),
     ] {
         let answer = stack.api(Method::GET, &path, None).await.unwrap();
