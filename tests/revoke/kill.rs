@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use super::breach::assert_receipt;
-use super::order::{answers, has_key, key_in, order, scope_of, status, sweep, told};
+use super::order::{answers, has_key, key_in, order, revocation, scope_of, seconds, status, sweep, told};
 use super::records::Records;
 use crate::support::{Stack, until};
 
@@ -22,9 +22,10 @@ async fn a_worker_killed_between_the_deletion_and_its_record_leaves_the_key_to_e
     until("the deletion", || async { (!has_key(&stack, &tenant).await).then_some(()) }).await;
     kill_workers(&stack).await;
 
-    // It is waited for less long than its message takes to come back: the next step was booked before the call left.
     let key = key_in(&stack, &order_id, "revoked").await;
     assert_receipt(&key, "write_ahead");
+    // Before its message came back and before the sweep: the next step was booked before the call left.
+    assert!(seconds(&key["receipt"]["deleted_at"], &key["receipt"]["refused"]["sts"]["at"]) < 60.0, "{key}");
     assert!(key["receipt"]["delete_request_id"].is_null(), "{key}");
     assert!(records.lanes(&tenant).await.is_empty());
     assert_eq!(status(&stack, &provider_id).await, "revoked");
@@ -50,7 +51,11 @@ async fn a_worker_killed_before_the_deletion_left_is_made_up_for_when_its_messag
     kill_workers(&stack).await;
     stack.faults(&tenant, &json!({})).await;
     assert!(has_key(&stack, &tenant).await);
-    assert_receipt(&key_in(&stack, &order_id, "revoked").await, "deleted");
+    let key = key_in(&stack, &order_id, "revoked").await;
+    assert_receipt(&key, "deleted");
+    // Before the sweep.
+    let ordered_at = &revocation(&stack, &order_id).await["created_at"];
+    assert!(seconds(ordered_at, &key["receipt"]["deleted_at"]) < 60.0, "{key} of {ordered_at}");
     assert_eq!(answers(&stack, &tenant, "DeleteAccessKey").await.iter().filter(|code| code.is_none()).count(), 1);
 }
 

@@ -43,21 +43,12 @@ impl Records {
 
     /// Makes a key's next attempt due, as if the time until then had passed. Answers whether there is to be one.
     pub(super) async fn make_due(&self, tenant: &Tenant) -> bool {
-        self.make_item_due(format!("key#{}", tenant.access_key_id), "key").await
-    }
-
-    /// Makes it time to carry an order out again. Answers whether it is to be.
-    pub(super) async fn make_order_due(&self, order_id: &str) -> bool {
-        self.make_item_due(format!("order#{order_id}"), "order").await
-    }
-
-    async fn make_item_due(&self, pk: String, sk: &str) -> bool {
         let made = self
             .dynamodb
             .update_item()
             .table_name(&self.providers)
-            .key("pk", AttributeValue::S(pk))
-            .key("sk", AttributeValue::S(sk.to_owned()))
+            .key("pk", AttributeValue::S(format!("key#{}", tenant.access_key_id)))
+            .key("sk", AttributeValue::S("key".to_owned()))
             .update_expression("SET next_attempt_at = :past")
             .condition_expression("attribute_exists(next_attempt_at)")
             .expression_attribute_values(":past", AttributeValue::S("2020-01-01T00:00:00Z".to_owned()))
@@ -70,7 +61,13 @@ impl Records {
         }
     }
 
-    /// Makes a tenant's key the one that an order is about.
+    /// Whether the sweep is to carry an order out again.
+    pub(super) async fn is_order_due(&self, order_id: &str) -> bool {
+        let items = self.query(&self.providers, "pk", AttributeValue::S(format!("order#{order_id}"))).await;
+        items[0].contains_key("sweep")
+    }
+
+    /// Makes a tenant's key the one that an order is about, and the order due: whoever wrote it did no more.
     pub(super) async fn pin(&self, order_id: &str, tenant: &Tenant) {
         let keys = AttributeValue::L(vec![AttributeValue::S(tenant.access_key_id.clone())]);
         self.dynamodb
@@ -78,9 +75,11 @@ impl Records {
             .table_name(&self.providers)
             .key("pk", AttributeValue::S(format!("order#{order_id}")))
             .key("sk", AttributeValue::S("order".to_owned()))
-            .update_expression("SET access_key_ids = :keys")
+            .update_expression("SET access_key_ids = :keys, sweep = :sweep, next_attempt_at = :past")
             .condition_expression("attribute_exists(access_key_ids)")
             .expression_attribute_values(":keys", keys)
+            .expression_attribute_values(":sweep", AttributeValue::S("due".to_owned()))
+            .expression_attribute_values(":past", AttributeValue::S("2020-01-01T00:00:00Z".to_owned()))
             .send()
             .await
             .unwrap();

@@ -26,8 +26,8 @@ impl Delay {
     /// Something of ours is not what it should be, and a person has to mend it.
     pub(crate) const BROKEN: Self = Self(60);
 
-    /// AWS does not let the caller in, and we do not know why. Somebody looks into it.
-    pub(crate) const FORBIDDEN: Self = Self(60);
+    /// AWS does not let the caller in, and we do not know why: somebody has to act first.
+    pub(crate) const FORBIDDEN: Self = Self::LONGEST;
 
     /// Our clock is off. Another environment, or this one in a moment, may do better.
     pub(crate) const CLOCK: Self = Self(30);

@@ -40,9 +40,12 @@ use crate::trouble::{Stop, Trouble};
 /// What has to be left of the invocation for the record, behind the longest that SES may take.
 const FOR_THE_RECORD: Duration = Duration::from_secs(2);
 
-/// How late a mail may be for its start. SES counts recipients a second, so mails that were held up for longer than a
-/// part of one, and then go together, are a burst.
-const MOST_LATE: SignedDuration = SignedDuration::from_millis(300);
+/// How late a mail may be for its start: no more than what it was read may be old. SES counts recipients a second, so
+/// mails that were held up for longer than a part of one, and then go together, are a burst.
+const MOST_LATE: SignedDuration = SignedDuration::from_millis(500);
+
+/// How many starts a mail may miss before it goes without one: the account has been idle for that long.
+const MOST_STARTS: usize = 3;
 
 /// How often a decision is made anew because somebody else wrote the row first.
 const MOST_DECISIONS: usize = 4;
@@ -80,6 +83,10 @@ impl Delivery {
     /// Goes the whole way. `slot` is the mail's start, where the batch has reserved one for it.
     pub(crate) async fn run(self, slot: Option<Slot>) -> Result<Fate, Trouble> {
         let delivered = match self.deliver(slot).await {
+            // Nobody will ever know more of it.
+            Err(Stop::Trouble(trouble)) if trouble.is_broken() && self.mail.expiry() <= self.parts.ambient.now() => {
+                self.refuse(&Refusal::given_up()).await
+            }
             Err(Stop::Trouble(trouble)) if trouble.is_broken() => {
                 tracing::error!(
                     provider_id = %self.mail.provider_id,
@@ -165,18 +172,20 @@ impl Delivery {
     /// Sleeps until the mail's start, or puts it back where there is none or it lies too late. A start that was missed is
     /// lost, and the mail gets another one.
     async fn await_start(&self, provider: &Provider, mut slot: Option<Slot>) -> Step<Timestamp> {
-        loop {
-            let start = match slot.take() {
-                Some(Slot::At(start)) => start,
-                Some(Slot::Later(delay)) => return Err(Stop::Done(self.put_back(delay).await?)),
+        for _ in 0..MOST_STARTS {
+            let slot = match slot.take() {
+                Some(slot) => slot,
                 // A start that is reserved and not used is lost to the account.
                 None if !self.has_time_to_send() => return Err(Stop::Done(self.put_back(Delay::SHORT_OF_TIME).await?)),
                 None => {
                     let recipients = [self.mail.recipients()];
                     let slots = self.parts.rates.reserve(provider, &recipients, &self.parts.ambient).await?;
-                    slot = Some(slots.first().copied().ok_or(Trouble::Contended)?);
-                    continue;
+                    slots.first().copied().ok_or(Trouble::Contended)?
                 }
+            };
+            let start = match slot {
+                Slot::At(start) => start,
+                Slot::Later(delay) => return Err(Stop::Done(self.put_back(delay).await?)),
             };
             let wait = Duration::try_from(start.duration_since(self.parts.ambient.now())).unwrap_or_default();
             if self.batch.remaining(&self.parts.ambient) < wait + SES_TIMEOUT + FOR_THE_RECORD {
@@ -191,6 +200,7 @@ impl Delivery {
                 return Ok(start);
             }
         }
+        Ok(self.parts.ambient.now())
     }
 
     /// Opens the secret that a fresh read holds. A torn read, and a secret that KMS refuses to open, are read once more:

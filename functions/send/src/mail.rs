@@ -244,10 +244,15 @@ fn check_subject(subject: &str) -> Result<(), FieldError> {
     if subject.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')) {
         return Err(FieldError::new("subject", "must be one line without control characters"));
     }
-    if subject.split_once("=?").is_some_and(|(_, rest)| rest.contains("?=")) {
+    if subject.split_whitespace().any(holds_encoded_word) {
         return Err(FieldError::new("subject", "must be plain text, not encoded words (`=?…?=`)"));
     }
     Ok(())
+}
+
+/// `=?charset?encoding?text?=`, which has no blanks in it (RFC 2047, section 2).
+fn holds_encoded_word(word: &str) -> bool {
+    word.split_once("=?").and_then(|(_, rest)| rest.rsplit_once("?=")).is_some_and(|(parts, _)| parts.contains('?'))
 }
 
 /// SES v2 API, `MessageTag`.

@@ -32,6 +32,14 @@ pub(crate) enum QueueError {
     },
 }
 
+impl QueueError {
+    /// Whether SQS takes no message of this content, now or later (SQS API, `SendMessage`, "Errors").
+    pub(crate) fn is_of_content(&self) -> bool {
+        let (Self::PutBack { code, .. } | Self::SetAside { code, .. }) = self;
+        matches!(code.as_str(), "InvalidMessageContents" | "InvalidParameterValue")
+    }
+}
+
 /// The queues.
 #[derive(Clone, Debug)]
 pub(crate) struct Queues {

@@ -58,12 +58,22 @@ pub(crate) enum Trouble {
 impl Trouble {
     /// Whether something of ours is not what it should be. That says nothing about the mail.
     pub(crate) fn is_broken(&self) -> bool {
-        matches!(self, Self::Torn | Self::Unreadable | Self::Custody(_) | Self::Record(RecordError::Shape { .. }))
+        matches!(
+            self,
+            Self::Torn
+                | Self::Unreadable
+                | Self::Custody(CustodyError::Refused { .. } | CustodyError::Content { .. })
+                | Self::Record(RecordError::Shape { .. })
+        )
     }
 
     /// Whether it may be the message itself that is at fault, and not what we depend on.
     pub(crate) fn is_of_message(&self) -> bool {
-        matches!(self, Self::Panicked | Self::Queue(_))
+        match self {
+            Self::Panicked => true,
+            Self::Queue(error) => error.is_of_content(),
+            _ => false,
+        }
     }
 }
 
@@ -86,12 +96,22 @@ where
 
 #[cfg(test)]
 mod tests {
+    use shared::custody::Lane;
+
     use super::*;
 
     #[test]
     fn only_the_message_itself_is_given_up_and_only_what_is_broken_is_put_back() {
         let shape = RecordError::Shape { pk: "mail#1".to_owned() };
         let queue = QueueError::PutBack { message_id: "m".to_owned(), code: "InvalidMessageContents".to_owned() };
+        let no_answer = QueueError::PutBack { message_id: "m".to_owned(), code: "no answer".to_owned() };
+        let custody = |code: &str| {
+            let access_key_id = "AKIA…1234".to_owned();
+            match code {
+                "" => CustodyError::Unavailable { lane: Lane::Send, access_key_id },
+                code => CustodyError::Refused { lane: Lane::Send, access_key_id, code: code.to_owned() },
+            }
+        };
         let throttled = RecordError::dynamodb("GetItem", "mail#1")("throttled");
         let cases = [
             (Trouble::Torn, (true, false)),
@@ -99,7 +119,10 @@ mod tests {
             (Trouble::Record(shape), (true, false)),
             (Trouble::Record(throttled), (false, false)),
             (Trouble::Snapshot(SnapshotError::Slow), (false, false)),
+            (Trouble::Custody(custody("DisabledException")), (true, false)),
+            (Trouble::Custody(custody("")), (false, false)),
             (Trouble::Queue(queue), (false, true)),
+            (Trouble::Queue(no_answer), (false, false)),
             (Trouble::Panicked, (false, true)),
             (Trouble::OutOfTime, (false, false)),
             (Trouble::Busy, (false, false)),

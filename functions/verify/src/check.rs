@@ -165,6 +165,7 @@ pub(crate) fn evidence(action: &str, failure: &Failure) -> String {
             DeniedBy::IdentityPolicy => ", explicitly denied by an identity-based policy",
             DeniedBy::ServiceControlPolicy => ", explicitly denied by a service control policy",
             DeniedBy::PermissionsBoundary => ", denied by a permissions boundary",
+            DeniedBy::ResourcePolicy => ", explicitly denied by a policy of the resource",
             DeniedBy::OtherPolicy => ", explicitly denied",
         });
     }
@@ -186,6 +187,9 @@ pub(crate) fn permission_remedy(action: &str, resource: &str, by: DeniedBy) -> S
         ),
         DeniedBy::PermissionsBoundary => {
             format!("The user's permissions boundary denies {action}. Widen it or take it off, and try again.")
+        }
+        DeniedBy::ResourcePolicy => {
+            format!("A policy of {resource} itself denies {action}. Take the Deny statement out of it, and try again.")
         }
         DeniedBy::IdentityPolicy | DeniedBy::OtherPolicy => {
             format!(

@@ -73,7 +73,7 @@ pub struct Receipt {
     /// seen alive just before, and removed by whatever tells what became of the call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delete_sent_at: Option<Timestamp>,
-    /// When our DeleteAccessKey was first answered with 200, or with NoSuchEntity for the key's own id; by `write_ahead`,
+    /// When our DeleteAccessKey was answered with 200, or first with NoSuchEntity for the key's own id; by `write_ahead`,
     /// when it was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleted_at: Option<Timestamp>,

@@ -40,8 +40,8 @@ const IF_NOT_NOTED: &str = "attribute_exists(pk) AND NOT contains(orders, :order
 impl Providers {
     /// Writes an order, if its id is free. Otherwise the order that has it comes back, and nothing is written.
     ///
-    /// It is due to be carried out again in a minute, by the sweep: whoever writes it may die before the stop, and a key
-    /// may have been taken while it was carried out.
+    /// It is due to be carried out again in a minute, by the sweep: whoever writes it may die before the stop.
+    /// [`Providers::carried_out`] takes that back.
     ///
     /// # Errors
     /// DynamoDB did not answer, or the item that has the id cannot be read.
@@ -186,7 +186,7 @@ impl Providers {
     }
 }
 
-fn taken_up_after(now: Timestamp) -> Timestamp {
+pub(super) fn taken_up_after(now: Timestamp) -> Timestamp {
     now.saturating_add(TAKEN_UP_AFTER).unwrap_or(now)
 }
 

@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
 use super::item::{string, timestamp};
+use super::stop::taken_up_after;
 use super::write::made;
 use super::{AccessKeyId, Item, Key, Order, OrderId, Providers, RecordError};
 
@@ -74,6 +75,14 @@ impl Providers {
         Ok(DuePage { due, next: answer.last_evaluated_key })
     }
 
+    /// An order was carried out by whoever wrote it, so that the sweep need not do it.
+    ///
+    /// # Errors
+    /// DynamoDB did not answer.
+    pub async fn carried_out(&self, order: &Order) -> Result<(), RecordError> {
+        self.taken_up(&Due::first_of(order), None).await
+    }
+
     /// Makes it due again at `next`, or not at all, if it is still as the sweep saw it.
     ///
     /// # Errors
@@ -99,6 +108,12 @@ impl Providers {
 }
 
 impl Due {
+    /// As an order is due when it is written.
+    fn first_of(order: &Order) -> Self {
+        let next_attempt_at = taken_up_after(order.created_at).to_string();
+        Self { subject: Subject::Order(order.order_id.clone()), next_attempt_at }
+    }
+
     fn of_item(item: &Item) -> Option<Self> {
         let text = |name: &str| item.get(name).and_then(|value: &AttributeValue| value.as_s().ok());
         let subject = match text("pk")?.split_once('#')? {

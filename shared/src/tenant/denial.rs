@@ -11,6 +11,8 @@ pub enum DeniedBy {
     ServiceControlPolicy,
     /// A permissions boundary.
     PermissionsBoundary,
+    /// A policy of the resource itself, such as SES's sending authorization policies.
+    ResourcePolicy,
     /// An explicit deny of some other kind, or one whose kind the text does not tell.
     OtherPolicy,
 }
@@ -31,12 +33,18 @@ impl Denial {
     /// What cannot be read is left open.
     pub fn parse(text: &str) -> Self {
         let explicit = text.contains("explicit deny");
-        let by = match () {
-            () if !explicit => DeniedBy::NoAllow,
-            () if text.contains("service control policy") => DeniedBy::ServiceControlPolicy,
-            () if text.contains("permissions boundary") => DeniedBy::PermissionsBoundary,
-            () if text.contains("identity-based policy") => DeniedBy::IdentityPolicy,
-            () => DeniedBy::OtherPolicy,
+        let by = if !explicit {
+            DeniedBy::NoAllow
+        } else if text.contains("service control policy") {
+            DeniedBy::ServiceControlPolicy
+        } else if text.contains("permissions boundary") {
+            DeniedBy::PermissionsBoundary
+        } else if text.contains("resource-based policy") {
+            DeniedBy::ResourcePolicy
+        } else if text.contains("identity-based policy") {
+            DeniedBy::IdentityPolicy
+        } else {
+            DeniedBy::OtherPolicy
         };
         Self {
             action: after(text, "to perform").filter(|word| is_action(word)),
@@ -46,7 +54,7 @@ impl Denial {
     }
 
     /// Whether a policy said it that AWS may have attached to the user, as it does to quarantine a key that it found in
-    /// public. It cannot have done so with an organisation's policy or a permissions boundary.
+    /// public. It cannot have done so with an organisation's policy, a permissions boundary or a policy of the resource.
     pub fn may_be_quarantine(&self) -> bool {
         matches!(self.by, DeniedBy::IdentityPolicy | DeniedBy::OtherPolicy)
     }
@@ -101,6 +109,12 @@ mod tests {
                     "User: {user} is not authorized to perform: ses:GetAccount with an explicit deny in a permissions boundary"
                 ),
                 (Some("ses:GetAccount"), None, DeniedBy::PermissionsBoundary),
+            ),
+            (
+                format!(
+                    "User: {user} is not authorized to perform: ses:SendEmail on resource: {identity} with an explicit deny in a resource-based policy"
+                ),
+                (Some("ses:SendEmail"), Some(identity), DeniedBy::ResourcePolicy),
             ),
             (
                 format!("User `{user}' is not authorized to perform `ses:SendRawEmail' on resource `{identity}'"),

@@ -43,13 +43,13 @@ impl Intake {
     /// Answers a report with an order: writes it, stops its keys, hands it on.
     ///
     /// An id that has an order already, as a replayed event has, means that order and its keys, whatever the report says:
-    /// what is left to do of it is done. The sweep does the same in a minute, should this process die before the end.
+    /// what is left to do of it is done. The sweep does the same in a minute, should this process not come to the end.
     ///
     /// # Errors
     /// No order was written, and nothing was done.
     pub(super) async fn order(&self, order_id: OrderId, report: Report) -> Result<Ordered, OrderError> {
         if let Some(order) = self.providers.order(&order_id).await? {
-            return Ok(self.carry_out(order).await);
+            return Ok(self.carry_out_once(order).await);
         }
         let created_at = self.ambient.now();
         let order = Order {
@@ -66,7 +66,18 @@ impl Intake {
             Some(earlier) => earlier,
             None => order,
         };
-        Ok(self.carry_out(order).await)
+        Ok(self.carry_out_once(order).await)
+    }
+
+    /// Carries an order out, and takes it off the sweep where nothing is left of it to do.
+    async fn carry_out_once(&self, order: Order) -> Ordered {
+        let ordered = self.carry_out(order).await;
+        if ordered.is_complete()
+            && let Err(error) = self.providers.carried_out(&ordered.order).await
+        {
+            tracing::warn!(order_id = %ordered.order.order_id, error = chain(&error), "the sweep carries it out again");
+        }
+        ordered
     }
 
     /// The keys that a report means. A key id means itself, whenever it was taken: AWS issues no id twice. A report that

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use shared::record::{Due, OrderId, RecordError, Subject};
 use shared::telemetry::chain;
 use thiserror::Error;
@@ -19,11 +19,15 @@ use crate::queue::{Deadline, NotQueued};
 /// is for a queue that nobody reads, which must not fill with copies.
 const KEY_AGAIN_AFTER: SignedDuration = SignedDuration::from_mins(5);
 
-/// An order is carried out again after so long, while keys of it are not stopped or it is not handed on.
-const ORDER_AGAIN_AFTER: SignedDuration = SignedDuration::from_mins(1);
+/// What could not be taken up is tried again after so long, and is not in the way of the others until then.
+const FAILED_AGAIN_AFTER: SignedDuration = SignedDuration::from_mins(1);
 
-/// The longest that one of them may take: a message and a write, three tries each.
-const ONE: Duration = Duration::from_secs(18);
+/// The longest that one of them may take, where calls are answered at the third try. What an order's has done by then is
+/// done.
+const ONE: Duration = Duration::from_secs(12);
+
+/// The longest that putting it off may take.
+const PUT_OFF: Duration = Duration::from_secs(3);
 
 /// What is due was not taken up, and stays due.
 #[derive(Debug, Error)]
@@ -34,6 +38,8 @@ enum NotTakenUp {
     Queue(#[from] NotQueued),
     #[error("it took too long")]
     TooLong(#[from] Elapsed),
+    #[error("a key of the order could not be stopped, or the order not be handed on")]
+    Incomplete,
 }
 
 impl Intake {
@@ -51,7 +57,7 @@ impl Intake {
                 }
             };
             for due in &page.due {
-                if deadline.left(self.ambient.now()) < ONE {
+                if deadline.left(self.ambient.now()) < ONE + PUT_OFF {
                     tracing::warn!("the sweep ran out of time; the next one goes on");
                     break 'pages;
                 }
@@ -60,6 +66,7 @@ impl Intake {
                     Err(error) => {
                         failed += 1;
                         tracing::error!(subject = %due.subject, error = chain(&error), "what is due was not taken up");
+                        self.put_off(due).await;
                     }
                 }
             }
@@ -76,23 +83,35 @@ impl Intake {
     /// Takes up one thing. It is done before it is put off: dying in between costs a repetition, the other order would
     /// cost minutes.
     async fn take_up(&self, due: &Due) -> Result<(), NotTakenUp> {
-        let again_after = match &due.subject {
+        let again_at = match &due.subject {
             Subject::Key(access_key_id) => {
                 self.queue.due(access_key_id).await?;
-                Some(KEY_AGAIN_AFTER)
+                Some(later(self.ambient.now(), KEY_AGAIN_AFTER))
             }
-            Subject::Order(order_id) => self.repeat(order_id).await?,
+            Subject::Order(order_id) => {
+                self.repeat(order_id).await?;
+                None
+            }
         };
-        let now = self.ambient.now();
-        let next = again_after.map(|pause| now.saturating_add(pause).unwrap_or(now));
-        Ok(self.providers.taken_up(due, next).await?)
+        Ok(self.providers.taken_up(due, again_at).await?)
     }
 
-    /// Carries an order out again; answers after what time once more, if at all. Its keys are pinned, so it means no key
-    /// that came later.
-    async fn repeat(&self, order_id: &OrderId) -> Result<Option<SignedDuration>, RecordError> {
-        let Some(order) = self.providers.order(order_id).await? else { return Ok(None) };
+    /// Carries an order out again. Its keys are pinned, so it means no key that came later.
+    async fn repeat(&self, order_id: &OrderId) -> Result<(), NotTakenUp> {
+        let Some(order) = self.providers.order(order_id).await? else { return Ok(()) };
         let ordered = Box::pin(self.carry_out(order)).await;
-        Ok((!ordered.is_complete()).then_some(ORDER_AGAIN_AFTER))
+        if ordered.is_complete() { Ok(()) } else { Err(NotTakenUp::Incomplete) }
     }
+
+    async fn put_off(&self, due: &Due) {
+        let again_at = later(self.ambient.now(), FAILED_AGAIN_AFTER);
+        let put_off = timeout(PUT_OFF, self.providers.taken_up(due, Some(again_at)));
+        if let Err(error) = put_off.await.map_err(NotTakenUp::from).and_then(|done| Ok(done?)) {
+            tracing::warn!(subject = %due.subject, error = chain(&error), "it stays in the way of what is due later");
+        }
+    }
+}
+
+fn later(time: Timestamp, pause: SignedDuration) -> Timestamp {
+    time.saturating_add(pause).unwrap_or(time)
 }

@@ -164,7 +164,7 @@ fn a_field_that_may_be_absent_may_be_null() {
 
 #[test]
 fn a_subject_may_look_a_little_like_an_encoded_word() {
-    for subject in ["what =? that", "?= and =?", "", "Grüße 😀"] {
+    for subject in ["what =? that", "?= and =?", "Is 2+2=? Yes?=", "x=?y?=", "", "Grüße 😀"] {
         assert_eq!(sample_with(json!({"subject": subject})).subject, subject);
     }
 }
