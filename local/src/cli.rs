@@ -77,7 +77,7 @@ pub(crate) struct StackArguments {
     /// A parameter of the template, such as SendMaximumConcurrency=5; may be given more than once
     #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
     pub(crate) parameters: Vec<(String, String)>,
-    /// Most execution environments of one function, each a process of some 35 MB
+    /// Most execution environments of one function, each a process of its own
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) max_environments: u32,
     /// Also append the functions' log lines to DIR/FUNCTION.log

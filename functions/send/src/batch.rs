@@ -248,8 +248,10 @@ async fn conclude(parts: &Parts, batch: &Batch, letter: &Letter, task: Task) -> 
         Ok(fate) => return Some(fate),
         Err(trouble) => trouble,
     };
-    if matches!(trouble, Trouble::Panicked | Trouble::OutOfTime) {
-        tracing::error!(message_id = letter.message_id, error = %trouble, "comes back");
+    match trouble {
+        Trouble::Panicked => tracing::error!(message_id = letter.message_id, error = %trouble, "comes back"),
+        Trouble::OutOfTime => tracing::warn!(message_id = letter.message_id, error = %trouble, "comes back"),
+        _ => {}
     }
     if letter.receives < MOST_RECEIVES || !trouble.is_of_message() {
         return None;

@@ -9,7 +9,7 @@
 //! | `PUT /tenants/{account_id}/access-keys/{id}` | `{"status": "Active"}` or `Inactive` |
 //! | `DELETE /tenants/{account_id}/access-keys/{id}` | deletes a key as the account's administrator would |
 //! | `GET /inbox?account_id=` | mail that SES took |
-//! | `GET /events` | events that passed a bus |
+//! | `GET /events` | events that passed one of the operator's buses |
 //! | `GET /requests?account_id=` | the last requests and how they were answered |
 
 use std::sync::Arc;
@@ -26,6 +26,7 @@ use shared::http::{FieldError, decode};
 
 use super::StandIn;
 use super::tenant::{NewTenant, TenantError};
+use crate::faults::Faults;
 
 /// The routes, relative to where they are mounted.
 pub(crate) fn local_routes(stand_in: Arc<StandIn>) -> Router {
@@ -76,7 +77,7 @@ async fn set_faults(
     Path(account_id): Path<String>,
     body: Bytes,
 ) -> Result<Response, TenantError> {
-    stand_in.engine.set_faults(&account_id, decode(&body)?).await?;
+    stand_in.engine.set_faults(&account_id, Faults::parse(&body)?).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

@@ -280,6 +280,7 @@ fn a_policy_that_aws_would_not_take_fails_the_start() {
         )
     };
     read(&template(statement)).unwrap();
+    read(&template(&format!("Sid: Enable IAM User Permissions, {statement}"))).unwrap();
     for (written, instead, expected) in [
         ("Effect", "Efect", "There is no element \"Efect\""),
         ("Principal: {AWS: \"*\"}, ", "", "each statement has a Principal"),
@@ -294,6 +295,7 @@ fn a_policy_that_aws_would_not_take_fails_the_start() {
     let role = mapped("VisibilityTimeout: 120", "BatchSize: 5");
     for (written, instead) in [
         ("Effect: Allow, Action: [logs", "Efect: Allow, Action: [logs"),
+        ("Effect: Allow, Action: [logs", "Sid: Write the log, Effect: Allow, Action: [logs"),
         ("Action: sts:AssumeRole", "Action: sts:AssumeRole, Resource: \"*\""),
         ("Resource: !GetAtt L.Arn", "Resource: !GetAtt L.Arn, Principal: \"*\""),
     ] {

@@ -120,7 +120,7 @@ impl Intake {
                 self.set_aside(message, &format!("detail.scope.provider_id: {error}")).await
             }
             Err(error @ OrderError::Record(_)) => {
-                tracing::error!(message_id, error = chain(&error), "a breach report is tried again");
+                tracing::warn!(message_id, error = chain(&error), "a breach report is tried again");
                 false
             }
         }

@@ -87,7 +87,7 @@ impl Worker {
         match taken.await {
             Ok(()) => true,
             Err(error) => {
-                tracing::error!(message_id, access_key_id = id.masked(), error = chain(&error), "a key is tried again");
+                tracing::warn!(message_id, access_key_id = id.masked(), error = chain(&error), "a key is tried again");
                 false
             }
         }

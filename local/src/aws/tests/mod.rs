@@ -19,10 +19,10 @@ use aws_credential_types::Credentials;
 use aws_sdk_sqs::config::http::HttpResponse;
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use serde_json::{Value, json};
-use shared::http::decode;
 
 use super::StandIn;
 use super::tenant::NewTenant;
+use crate::faults::Faults;
 use crate::template::{self, Settings};
 
 /// The operator of the tests.
@@ -92,7 +92,7 @@ impl World {
     async fn faults(&self, tenant: &Tenant, json: Value) {
         self.stand_in
             .engine
-            .set_faults(&tenant.account_id, decode(json.to_string().as_bytes()).unwrap())
+            .set_faults(&tenant.account_id, Faults::parse(json.to_string().as_bytes()).unwrap())
             .await
             .unwrap();
     }

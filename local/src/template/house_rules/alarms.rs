@@ -11,6 +11,9 @@ use crate::template::fields::Fields;
 use crate::template::intrinsic::Scope;
 use crate::template::yaml::{Entry, Node};
 
+/// The log lines of errors.
+const ERRORS: &str = r#"{ $.level = "ERROR" }"#;
+
 /// What is watched: namespace, metric, and the dimension's name and value, both empty for a metric without one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Metric {
@@ -26,6 +29,15 @@ struct Alarm {
     statistic: String,
     comparison: String,
     threshold: u32,
+}
+
+/// A metric that the template makes of log lines.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Filter {
+    log_group: String,
+    /// Counts errors; otherwise the metric is a field that is a number.
+    counts_errors: bool,
+    metric: Metric,
 }
 
 impl Metric {
@@ -72,9 +84,20 @@ fn a_revocation_that_is_stuck_is_told_within_minutes() {
 }
 
 #[test]
+fn an_error_that_a_function_logs_is_told() {
+    let (stack, alarms, filters) = (stack(), alarms(), filters());
+    for binary in ["send", "revoke", "revoke-worker"] {
+        let function = stack.functions.iter().find(|function| function.binary == binary).unwrap();
+        let counts = |filter: &&Filter| filter.counts_errors && filter.log_group == function.log_group;
+        let errors = filters.iter().find(counts).unwrap_or_else(|| panic!("{binary}")).metric.clone();
+        assert!(alarms.contains(&errors.at_least("Sum", 1)), "{binary}");
+    }
+}
+
+#[test]
 fn every_alarm_watches_a_metric_that_is_written() {
     let stack = stack();
-    let mut written = filtered();
+    let mut written: BTreeSet<Metric> = filters().into_iter().map(|filter| filter.metric).collect();
     for queue in &stack.queues {
         for name in ["ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage"] {
             written.insert(Metric::of("AWS/SQS", name, "QueueName", &queue.name));
@@ -112,18 +135,21 @@ fn alarms() -> BTreeSet<Alarm> {
     })
 }
 
-/// The metrics that the template makes of log lines: of a field that is a number, from a function's log group.
-fn filtered() -> BTreeSet<Metric> {
+/// The metrics that the template makes of the functions' log lines.
+fn filters() -> BTreeSet<Filter> {
     let stack = stack();
     resources("AWS::Logs::MetricFilter", |fields| {
         let log_group = fields.required("LogGroupName")?;
         assert!(stack.functions.iter().any(|function| function.log_group == log_group), "{log_group}");
         let pattern = fields.required("FilterPattern")?;
         let [made] = <[Fields<'_>; 1]>::try_from(fields.maps("MetricTransformations")?).ok().unwrap();
-        assert_eq!(pattern, format!("{{ {} = * }}", made.required("MetricValue")?));
+        let value = made.required("MetricValue")?;
+        let counts_errors = value == "1";
+        let expected = if counts_errors { ERRORS.to_owned() } else { format!("{{ {value} = * }}") };
+        assert_eq!(pattern, expected);
         let metric = Metric::of(&made.required("MetricNamespace")?, &made.required("MetricName")?, "", "");
         made.finish()?;
-        Ok(metric)
+        Ok(Filter { log_group, counts_errors, metric })
     })
 }
 
