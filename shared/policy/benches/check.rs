@@ -46,7 +46,7 @@ fn adversarial_wildcards(bencher: Bencher, kind: &str) {
     bencher.bench(|| read_and_check(black_box(&texts)));
 }
 
-#[divan::bench(args = ["distinct services", "everything on distinct buckets", "denies against allows", "distinct roles", "letters on distinct roles"])]
+#[divan::bench(args = ["distinct services", "everything on distinct buckets", "denies against allows", "distinct roles", "letters on distinct roles", "harmless on distinct identities"])]
 fn ten_documents_of_fifty_statements(bencher: Bencher, kind: &str) {
     let texts: Vec<String> = (0..10).map(|document| statements(kind, document, 50)).collect();
     bencher.bench(|| read_and_check(black_box(&texts)));
@@ -158,6 +158,11 @@ fn statements(kind: &str, document: usize, count: usize) -> String {
                 "letters on distinct roles" => {
                     statement("Allow", "\"sts:*a\",\"sts:*e\",\"iam:*e*\",\"s3:*\"", &format!("\"arn:aws:*:{place}*\""))
                 }
+                "harmless on distinct identities" => statement(
+                    "Allow",
+                    "\"ses:Get*\",\"ses:List*\",\"ses:Send*\"",
+                    &format!("\"arn:aws:ses:*:123456789012:identity/{place}\""),
+                ),
                 "own names" => statement("Allow", "\"*\"", &format!("\"arn:aws:*:*:*:user/${{aws:username}}{place}\"")),
                 "letters against digits" if number % 2 == 0 => statement(
                     "Allow",

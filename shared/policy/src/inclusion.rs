@@ -118,6 +118,7 @@ pub(crate) fn compare(
         latent: 0,
         universe_globs: BTreeMap::new(),
         relevant: BTreeMap::new(),
+        settled: BTreeMap::new(),
         latest: None,
         names: BTreeMap::new(),
     };
@@ -146,6 +147,8 @@ struct Comparison<'c> {
     universe_globs: BTreeMap<(usize, String), Rc<[usize]>>,
     /// The rules that can cover actions of a service.
     relevant: BTreeMap<String, Rc<[Relevant]>>,
+    /// Whether one statement settles all unlisted names of a service that a pattern matches.
+    settled: BTreeMap<(String, Blamed), bool>,
     /// The statements that were asked about last: the same are usually asked about again.
     latest: Option<(Vec<usize>, Selected)>,
     /// Sets of statements that unlisted names of a service can have, each with a name, by service and pattern.

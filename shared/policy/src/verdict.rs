@@ -95,6 +95,10 @@ const STEPS: u64 = 24_000_000;
 /// Steps for what is missing and for notices, of these.
 const STEPS_FOR_REQUESTS: u64 = 8_000_000;
 
+/// Steps for telling what is minimal from what is merely sufficient, besides these: only a key that is not too much
+/// comes so far, and how much was spent on that must not make the difference.
+const STEPS_FOR_FLOOR: u64 = 12_000_000;
+
 /// 8-byte words that a comparison may hold: 8 MiB.
 const WORDS: u64 = 1 << 20;
 
@@ -118,14 +122,18 @@ pub fn check(documents: &[Document], subject: &Subject) -> Report {
         Verdict::Overprivileged
     } else if !missing.is_empty() {
         Verdict::Insufficient
-    } else if findings.is_empty()
-        && compare(documents, &floor(&scene.partition, &subject.user_name), scene, true, &budget).found.is_empty()
-    {
+    } else if findings.is_empty() && is_minimal(documents, &subject) {
         Verdict::Minimal
     } else {
         Verdict::Sufficient
     };
     Report { verdict, missing, gaps, findings, findings_omitted, notices, subject }
+}
+
+/// Whether nothing is allowed but what is needed.
+fn is_minimal(documents: &[Document], subject: &CheckedSubject) -> bool {
+    let (scene, budget) = (&subject.scene, Budget::new(STEPS_FOR_FLOOR, WORDS));
+    compare(documents, &floor(&scene.partition, &subject.user_name), scene, true, &budget).found.is_empty()
 }
 
 /// What `candidate` allows and `reference` does not, for any two sets of policies: the gravest [`MAX_FINDINGS`]. Empty

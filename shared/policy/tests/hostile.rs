@@ -320,6 +320,51 @@ fn what_is_too_much_to_look_at_counts_as_too_much() {
     }
 }
 
+/// So many documents of fifty statements each, and another document.
+fn check_fifties(count: usize, statement: &dyn Fn(usize) -> String, other: &str) -> Report {
+    let fifty = |document: usize| {
+        let statements: Vec<String> = (document * 50..document * 50 + 50).map(statement).collect();
+        Document::parse(policy_with(&statements.join(","))).unwrap()
+    };
+    let documents: Vec<Document> = (0..count).map(fifty).chain([Document::parse(other).unwrap()]).collect();
+    check(&documents, &Subject::default())
+}
+
+fn identity(number: usize) -> String {
+    format!("arn:aws:ses:*:123456789012:identity/{number}")
+}
+
+#[test]
+fn harmless_statements_are_not_too_many_to_look_at() {
+    let (two, three) = ("\"ses:Get*\",\"ses:List*\"", "\"ses:Get*\",\"ses:List*\",\"ses:Send*\"");
+    let shapes: [&dyn Fn(usize) -> String; 6] = [
+        &|_| statement("Allow", two, "*"),
+        &|_| statement("Allow", three, "*"),
+        &|number| statement("Allow", two, &identity(number)),
+        &|number| statement("Allow", three, &identity(number)),
+        &|number| statement("Allow", &format!("\"ses:Get*\",\"ses:Send*{number}\""), "*"),
+        &|number| statement("Allow", "\"ses:*\",\"iam:GetUser\"", &format!("arn:aws:iam::*:user/{number}")),
+    ];
+    for (shape, statement) in shapes.into_iter().enumerate() {
+        let report = check_fifties(10, statement, policy::classic());
+        assert_eq!((report.verdict, report.findings), (Verdict::Sufficient, vec![]), "{shape}");
+    }
+}
+
+#[test]
+fn a_minimal_key_of_many_statements_is_still_minimal() {
+    let send = "\"ses:SendEmail\",\"ses:SendRawEmail\"";
+    let shapes: [&dyn Fn(usize) -> String; 2] =
+        [&|_| statement("Allow", send, "*"), &|number| statement("Allow", send, &identity(number))];
+    let needed = "\"ses:GetAccount\",\"ses:SendEmail\",\"ses:SendRawEmail\",\"ses:ListEmailIdentities\",\"ses:CreateConfigurationSet\",\"ses:CreateConfigurationSetEventDestination\"";
+    let own = statement("Allow", "\"iam:GetUser\",\"iam:DeleteAccessKey\"", "arn:aws:iam::123456789012:user/mailer");
+    let rest = policy_with(&format!("{},{own}", statement("Allow", needed, "*")));
+    for (shape, statement) in shapes.into_iter().enumerate() {
+        let report = check_fifties(36, statement, &rest);
+        assert_eq!((report.verdict, report.findings), (Verdict::Minimal, vec![]), "{shape}");
+    }
+}
+
 #[test]
 fn a_match_that_goes_back_again_and_again_is_paid_for() {
     let name = "a".repeat(1_500);

@@ -68,13 +68,13 @@ impl Comparison<'_> {
         service: &str,
         everything: &[usize],
     ) -> Result<(), Exhausted> {
+        self.budget.spend(200)?;
         let own = self.pattern(blamed).map_or_else(Glob::anything, |pattern| pattern.name().clone());
         if own.literal().is_some_and(|name| CATALOGUE.find(service, name).is_some()) {
             return Ok(());
         }
         let relevant = self.relevant_rules(service)?;
-        self.budget.spend(20 * relevant.iter().map(|relevant| 1 + relevant.patterns.len()).sum::<usize>())?;
-        if self.is_plainly_settled(blamed, &relevant) {
+        if self.is_plainly_settled(blamed, service, &relevant)? {
             return Ok(());
         }
         let written = self.pattern(blamed).map_or_else(Glob::anything, |pattern| {
@@ -106,9 +106,23 @@ impl Comparison<'_> {
         self.record_unknown(rule, blamed, service, &written.example(UNLISTED_NAME, 'x'), &Answer::Undecided)
     }
 
+    /// What [`settles_plainly`](Self::settles_plainly) says, looked up once for a service and a pattern: the answer is
+    /// the same for every statement with the pattern.
+    fn is_plainly_settled(&mut self, blamed: Blamed, service: &str, relevant: &[Relevant]) -> Result<bool, Exhausted> {
+        let key = (service.to_owned(), blamed);
+        if let Some(settled) = self.settled.get(&key) {
+            return Ok(*settled);
+        }
+        self.budget.spend(20 * relevant.iter().map(|relevant| 1 + relevant.patterns.len()).sum::<usize>())?;
+        self.budget.keep(10 + service.len() / 8)?;
+        let settled = self.settles_plainly(blamed, relevant);
+        self.settled.insert(key, settled);
+        Ok(settled)
+    }
+
     /// Whether one statement settles all names of the pattern: the reference allows them all and denies nothing, or the
     /// candidate denies them.
-    fn is_plainly_settled(&self, blamed: Blamed, relevant: &[Relevant]) -> bool {
+    fn settles_plainly(&self, blamed: Blamed, relevant: &[Relevant]) -> bool {
         let covers = |number: usize| {
             let rule = &self.rules.rules[number];
             rule.is_total(&self.rules.globs)
