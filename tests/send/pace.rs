@@ -5,9 +5,21 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::support::{Stack, classic, look_on, mail, mail_with, until};
+use operator::Tenant;
 
 fn ids(count: u32) -> Vec<String> {
     (0..count).map(|n| format!("order-{n}")).collect()
+}
+
+/// A provider whose account takes fourteen recipients a second, and no more.
+async fn provider_at_fourteen(stack: &Stack) -> (Tenant, String) {
+    let tenant = stack
+        .tenant(&json!({ "policies": [classic()], "identities": ["example.com"], "max_send_rate": 14 }))
+        .await
+        .unwrap();
+    let provider_id = stack.take("acme", &tenant).await;
+    stack.faults(&tenant, &json!({ "enforce_max_send_rate": true })).await;
+    (tenant, provider_id)
 }
 
 async fn until_arrived(stack: &Stack, account_id: &str, count: usize) -> Vec<Value> {
@@ -20,12 +32,7 @@ async fn until_arrived(stack: &Stack, account_id: &str, count: usize) -> Vec<Val
 #[tokio::test]
 async fn a_hundred_mails_keep_to_fourteen_a_second_without_a_429_a_loss_or_a_second_receive() {
     let stack = Stack::with(&[]).await;
-    let tenant = stack
-        .tenant(&json!({ "policies": [classic()], "identities": ["example.com"], "max_send_rate": 14 }))
-        .await
-        .unwrap();
-    let provider_id = stack.take("acme", &tenant).await;
-    stack.faults(&tenant, &json!({ "enforce_max_send_rate": true })).await;
+    let (tenant, provider_id) = provider_at_fourteen(&stack).await;
     let ids = ids(100);
     let mails: Vec<Value> = ids.iter().map(|id| mail(&provider_id, id)).collect();
     let started = Instant::now();
@@ -63,12 +70,7 @@ async fn a_hundred_mails_keep_to_fourteen_a_second_without_a_429_a_loss_or_a_sec
 #[tokio::test]
 async fn a_sender_that_stood_still_does_not_make_up_for_it_in_a_burst() {
     let stack = Stack::with(&[]).await;
-    let tenant = stack
-        .tenant(&json!({ "policies": [classic()], "identities": ["example.com"], "max_send_rate": 14 }))
-        .await
-        .unwrap();
-    let provider_id = stack.take("acme", &tenant).await;
-    stack.faults(&tenant, &json!({ "enforce_max_send_rate": true })).await;
+    let (tenant, provider_id) = provider_at_fourteen(&stack).await;
     let ids = ids(60);
     stack.hand_over(&ids.iter().map(|id| mail(&provider_id, id)).collect::<Vec<_>>()).await;
     until_arrived(&stack, &tenant.account_id, 1).await;

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use shared::http::{FieldError, decode};
 use shared::record::{AccessKeyId, Order, OrderId};
+use shared::runtime::deadline;
 use thiserror::Error;
 
 /// A message could not be put into a queue.
@@ -176,11 +177,9 @@ const ANSWERING: SignedDuration = SignedDuration::from_secs(1);
 pub(crate) struct Deadline(Timestamp);
 
 impl Deadline {
-    /// The deadline that Lambda gives, in milliseconds of Unix time. One that cannot be read has passed, and then nothing is
-    /// begun.
+    /// The deadline that Lambda gives, in milliseconds of Unix time.
     pub(crate) fn of_millis(millis: u64) -> Self {
-        let deadline = i64::try_from(millis).ok().and_then(|millis| Timestamp::from_millisecond(millis).ok());
-        Self(deadline.unwrap_or(Timestamp::UNIX_EPOCH))
+        Self(deadline(millis))
     }
 
     /// How long a batch may be worked on at `now`, so that its answer still gets out.

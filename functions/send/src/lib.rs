@@ -44,7 +44,7 @@ use jiff::Timestamp;
 use lambda_runtime::{Context, LambdaEvent};
 use shared::custody::{Custody, Lane};
 use shared::record::{Mails, Providers, Secrets};
-use shared::runtime::{Ambient, Connector, Environment, own_config, serve};
+use shared::runtime::{Ambient, Connector, Environment, deadline, own_config, serve};
 use shared::telemetry::{self, Bus};
 use shared::tenant::Clients;
 
@@ -138,9 +138,8 @@ impl Sender {
 }
 
 impl Invocation {
-    /// As Lambda says it. A deadline that cannot be read has passed, and then nothing is begun.
+    /// As Lambda says it.
     fn of_context(context: &Context) -> Self {
-        let deadline = i64::try_from(context.deadline).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
-        Self { request_id: context.request_id.clone(), deadline: deadline.unwrap_or(Timestamp::UNIX_EPOCH) }
+        Self { request_id: context.request_id.clone(), deadline: deadline(context.deadline) }
     }
 }

@@ -14,4 +14,4 @@ pub(crate) use ambient::ulid_at;
 pub use config::own_config;
 pub use connector::Connector;
 pub use environment::{Environment, MissingVariable};
-pub use serve::serve;
+pub use serve::{deadline, serve};

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use shared::record::{Due, OrderId, RecordError, Subject};
 use shared::telemetry::chain;
 use thiserror::Error;
@@ -86,7 +86,7 @@ impl Intake {
         let again_at = match &due.subject {
             Subject::Key(access_key_id) => {
                 self.queue.due(access_key_id).await?;
-                Some(later(self.ambient.now(), KEY_AGAIN_AFTER))
+                Some(self.ambient.now() + KEY_AGAIN_AFTER)
             }
             Subject::Order(order_id) => {
                 self.repeat(order_id).await?;
@@ -104,14 +104,10 @@ impl Intake {
     }
 
     async fn put_off(&self, due: &Due) {
-        let again_at = later(self.ambient.now(), FAILED_AGAIN_AFTER);
+        let again_at = self.ambient.now() + FAILED_AGAIN_AFTER;
         let put_off = timeout(PUT_OFF, self.providers.taken_up(due, Some(again_at)));
         if let Err(error) = put_off.await.map_err(NotTakenUp::from).and_then(|done| Ok(done?)) {
             tracing::warn!(subject = %due.subject, error = chain(&error), "it stays in the way of what is due later");
         }
     }
-}
-
-fn later(time: Timestamp, pause: SignedDuration) -> Timestamp {
-    time.saturating_add(pause).unwrap_or(time)
 }
