@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::record::{AccessKeyId, ProviderId, TenantId};
+use crate::id::{AccessKeyId, ProviderId, TenantId};
 use crate::runtime::{Environment, MissingVariable};
 use crate::tenant::SecretAccessKey;
 

@@ -3,9 +3,11 @@
 //! | module | what it keeps |
 //! |---|---|
 //! | [`runtime`] | what a cold start builds once: environment, clock, connector, clients of our own account |
+//! | [`id`] | ids: provider, order, tenant, mail, access key |
 //! | [`record`] | providers, key items, orders, the halt item, the audit trail, the ledger's rows |
 //! | [`custody`] | sealing and opening secrets, one KMS lane each for sending and for revoking |
 //! | [`tenant`] | calls into a tenant's AWS account and what their failures mean |
+//! | [`queue`] | SQS: the messages of a batch and their partial batch response, requeueing, dead-lettering |
 //! | [`http`] | JSON in, `application/problem+json` out |
 //! | [`telemetry`] | log lines and the events an operator must know |
 //! | [`policy`] | what an IAM policy allows, and what is too much |
@@ -14,7 +16,11 @@ pub use policy;
 
 pub mod custody;
 pub mod http;
+pub mod id;
+pub mod queue;
 pub mod record;
 pub mod runtime;
 pub mod telemetry;
 pub mod tenant;
+#[cfg(feature = "testing")]
+pub mod testing;

@@ -35,7 +35,7 @@ async fn a_tenant_gets_a_key_whose_id_tells_its_account() {
         .await
         .unwrap();
     assert_eq!(tenant.user_arn, "arn:aws:iam::609629065308:user/mailer");
-    let id = shared::tenant::AccessKeyId::from_pasted(&tenant.access_key_id).unwrap();
+    let id = shared::id::AccessKeyId::from_pasted(&tenant.access_key_id).unwrap();
     assert_eq!(id.account_id().as_deref(), Some("609629065308"));
     assert!(shared::tenant::SecretAccessKey::from_pasted(&tenant.secret_access_key).is_ok());
 }

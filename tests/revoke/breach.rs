@@ -3,7 +3,7 @@
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use reqwest::Method;
 use serde_json::{Value, json};
-use shared::record::OrderId;
+use shared::id::OrderId;
 
 use super::order::{all_told, answers, has_key, key_in, revocation, scope_of, seconds, status, time, told};
 use super::records::{Records, queue, set_aside};
@@ -206,7 +206,7 @@ async fn order_of(stack: &Stack, event_id: &str) -> String {
 }
 
 fn order_id(event: &Value) -> String {
-    OrderId::of_event(event["id"].as_str().unwrap(), time(&event["time"])).to_string()
+    OrderId::from_event(event["id"].as_str().unwrap(), time(&event["time"])).to_string()
 }
 
 /// The order that a report led to, once it is there.

@@ -2,7 +2,7 @@
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
-use shared::record::State;
+use shared::record::MailState;
 
 use crate::support::{SOON_AGAIN, Stack, classic, mail, mail_with, until};
 use operator::Tenant;
@@ -98,7 +98,7 @@ impl Scene {
             (&self.on_its_way, "on-its-way-hold"),
         ] {
             let row = stack.row(&provider.1, mail_id).await;
-            if row.is_none_or(|row| row.state != State::Claimed || row.takeovers > 0) {
+            if row.is_none_or(|row| row.state != MailState::Claimed || row.takeovers > 0) {
                 return false;
             }
         }

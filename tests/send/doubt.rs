@@ -71,7 +71,7 @@ async fn a_refused_connection_is_no_doubt() {
     let row = until("its row", || stack.row(&provider_id, "held")).await;
     assert_eq!(row.takeovers, 0);
     assert!(row.attempts >= 2, "{}", row.attempts);
-    assert_eq!(row.state, shared::record::State::Sent);
+    assert_eq!(row.state, shared::record::MailState::Sent);
     assert_eq!(stack.copies(&tenant, "held").await, 1);
     assert_eq!(stack.sends(&tenant).await.len(), 1);
     stack.until_delayed(0).await;

@@ -7,7 +7,8 @@ use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
 use jiff::Timestamp;
 use reqwest::Method;
 use serde_json::{Value, json};
-use shared::record::{MailId, Mails, ProviderId, Row};
+use shared::id::{MailId, ProviderId};
+use shared::record::{LedgerRow, Mails};
 
 use super::{Stack, until};
 use operator::{self, Tenant};
@@ -145,7 +146,7 @@ impl Stack {
     }
 
     /// A mail's row in the ledger.
-    pub(crate) async fn row(&self, provider_id: &str, mail_id: &str) -> Option<Row> {
+    pub(crate) async fn row(&self, provider_id: &str, mail_id: &str) -> Option<LedgerRow> {
         let (dynamodb, table) = self.table("MailsTable").await;
         let mails = Mails { client: dynamodb, table };
         mails.get(&ProviderId::parse(provider_id).unwrap(), &MailId::parse(mail_id).unwrap()).await.unwrap()

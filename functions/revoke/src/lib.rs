@@ -10,11 +10,9 @@ mod worker;
 
 use std::sync::Arc;
 
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use shared::custody::{Custody, Lane};
 use shared::record::{Providers, Secrets};
-use shared::runtime::{Ambient, Connector, Environment, MissingVariable, own_config, serve};
-use shared::telemetry::{self, Bus};
+use shared::runtime::{ColdStart, MissingVariable, serve};
 use shared::tenant::Clients;
 
 use crate::intake::Intake;
@@ -26,20 +24,17 @@ use crate::worker::Worker;
 /// # Errors
 /// A variable of the environment is missing, or the Runtime API is gone.
 pub async fn run() -> anyhow::Result<()> {
-    let environment = Environment::of_process();
-    telemetry::init(environment.optional("LOG_LEVEL"));
-    let ambient = Ambient::system();
-    let http = SharedHttpClient::new(Connector::new(ambient));
-    let (providers, secrets) = records(&environment, &http)?;
-    let sqs = aws_sdk_sqs::Client::new(&own_config(&environment, &http, "SQS")?);
+    let start = ColdStart::begin();
+    let (providers, secrets) = tables(&start)?;
+    let sqs = start.sqs()?;
     let intake = Arc::new(Intake {
         providers,
         secrets,
-        queue: Queue::new(sqs.clone(), environment.required("REVOCATION_QUEUE_URL")?),
-        dead_letters: Queue::new(sqs, environment.required("BREACH_DEAD_LETTER_QUEUE_URL")?),
-        ambient,
+        queue: Queue::new(sqs.clone(), start.required("REVOCATION_QUEUE_URL")?),
+        dead_letters: Queue::new(sqs, start.required("BREACH_DEAD_LETTER_QUEUE_URL")?),
+        ambient: start.ambient,
     });
-    // Boxed, because the SDK's futures nest deeper than the compiler follows when it lays them out.
+    // Boxed, because the SDK's futures nest deeper than the compiler's layout computation goes.
     serve(move |event| Box::pin(Arc::clone(&intake).handle(event))).await.map_err(anyhow::Error::from_boxed)
 }
 
@@ -48,28 +43,23 @@ pub async fn run() -> anyhow::Result<()> {
 /// # Errors
 /// A variable of the environment is missing, or the Runtime API is gone.
 pub async fn run_worker() -> anyhow::Result<()> {
-    let environment = Environment::of_process();
-    telemetry::init(environment.optional("LOG_LEVEL"));
-    let ambient = Ambient::system();
-    let http = SharedHttpClient::new(Connector::new(ambient));
-    let (providers, secrets) = records(&environment, &http)?;
-    let kms = aws_sdk_kms::Client::new(&own_config(&environment, &http, "KMS")?);
-    let sqs = aws_sdk_sqs::Client::new(&own_config(&environment, &http, "SQS")?);
-    let eventbridge = aws_sdk_eventbridge::Client::new(&own_config(&environment, &http, "EVENTBRIDGE")?);
+    let start = ColdStart::begin();
+    let (providers, secrets) = tables(&start)?;
+    let sqs = start.sqs()?;
     let worker = Arc::new(Worker {
         providers,
         secrets,
-        custody: Custody::new(kms, &environment, Lane::Revoke)?,
-        tenants: Clients::new(&environment, &http),
-        queue: Queue::new(sqs.clone(), environment.required("REVOCATION_QUEUE_URL")?),
-        dead_letters: Queue::new(sqs, environment.required("REVOCATION_DEAD_LETTER_QUEUE_URL")?),
-        bus: Bus::new(eventbridge, &environment, "sendingbee.revoke")?,
-        ambient,
+        custody: Custody::new(start.kms()?, &start.environment, Lane::Revoke)?,
+        tenants: Clients::new(&start.environment, &start.http),
+        queue: Queue::new(sqs.clone(), start.required("REVOCATION_QUEUE_URL")?),
+        dead_letters: Queue::new(sqs, start.required("REVOCATION_DEAD_LETTER_QUEUE_URL")?),
+        bus: start.bus("sendingbee.revoke")?,
+        ambient: start.ambient,
     });
     serve(move |event| Arc::clone(&worker).handle(event)).await.map_err(anyhow::Error::from_boxed)
 }
 
-fn records(environment: &Environment, http: &SharedHttpClient) -> Result<(Providers, Secrets), MissingVariable> {
-    let dynamodb = aws_sdk_dynamodb::Client::new(&own_config(environment, http, "DYNAMODB")?);
-    Ok((Providers::new(dynamodb.clone(), environment)?, Secrets::new(dynamodb, environment)?))
+fn tables(start: &ColdStart) -> Result<(Providers, Secrets), MissingVariable> {
+    let dynamodb = start.dynamodb()?;
+    Ok((Providers::new(dynamodb.clone(), &start.environment)?, Secrets::new(dynamodb, &start.environment)?))
 }

@@ -9,7 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use shared::http::{FieldError, decode};
-use shared::record::{AccessKeyId, Order, OrderId};
+use shared::id::{AccessKeyId, OrderId};
+use shared::record::Order;
 use shared::runtime::deadline;
 use thiserror::Error;
 

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use jiff::Timestamp;
-use shared::record::{Provider, ProviderId};
+use shared::id::ProviderId;
+use shared::record::Provider;
 use shared::runtime::Ambient;
 use shared::telemetry::chain;
 use tokio::sync::Mutex;

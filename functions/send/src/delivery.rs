@@ -18,7 +18,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use shared::record::{Provider, Row, State};
+use shared::record::{LedgerRow, MailState, Provider};
 use shared::telemetry::{Event, chain};
 use shared::tenant::{Credential, SES_TIMEOUT};
 use tokio::time::sleep;
@@ -226,8 +226,8 @@ impl Delivery {
     }
 
     /// Writes the claim. Nothing is sent without one, and nobody else sends while it lives.
-    async fn claim(&self) -> Step<Row> {
-        let mut seen: Option<Box<Row>> = None;
+    async fn claim(&self) -> Step<LedgerRow> {
+        let mut seen: Option<Box<LedgerRow>> = None;
         for _ in 0..MOST_DECISIONS {
             match ledger::claim(seen.as_deref(), &self.claimant, self.parts.ambient.now()) {
                 Claim::Take(row) => match self.parts.ledger.write(&row, seen.as_deref()).await? {
@@ -252,7 +252,7 @@ impl Delivery {
     /// The last look before the request: a stop that was committed meanwhile counts. What it finds is fresh when it
     /// returns, and nothing is waited for between that and the request. A mail that may not go after all gives its claim
     /// back, because nothing was sent.
-    async fn look_again(&self, row: &Row, start: Timestamp) -> Step<(Arc<Provider>, Credential)> {
+    async fn look_again(&self, row: &LedgerRow, start: Timestamp) -> Step<(Arc<Provider>, Credential)> {
         let snapshot = match self.batch.view.fresh().await {
             Ok(snapshot) => snapshot,
             Err(error) => {
@@ -299,7 +299,7 @@ impl Delivery {
 
     /// Gives the claim back: SES proved that it did not take the mail, or was never asked. A row that somebody else
     /// wrote meanwhile is theirs.
-    async fn release(&self, row: &Row, reason: &str) -> Step<()> {
+    async fn release(&self, row: &LedgerRow, reason: &str) -> Step<()> {
         self.parts.ledger.write(&ledger::released(row, reason, self.parts.ambient.now()), Some(row)).await?;
         Ok(())
     }
@@ -315,14 +315,14 @@ impl Delivery {
     }
 
     /// Puts the event on the bus that a row's state is about.
-    async fn tell(&self, row: &Row) -> Step<()> {
+    async fn tell(&self, row: &LedgerRow) -> Step<()> {
         let reason = row.reason.clone().unwrap_or_default();
         let detail = poison::event(&self.letter, &self.ids(), reason.clone());
         let event = match row.state {
-            State::Rejected => Event::MailRejected(detail),
-            State::InDoubt => Event::MailInDoubt(detail),
-            State::Expired => Event::MailExpired(detail),
-            State::Claimed | State::NotAccepted | State::Sent => return Ok(()),
+            MailState::Rejected => Event::MailRejected(detail),
+            MailState::InDoubt => Event::MailInDoubt(detail),
+            MailState::Expired => Event::MailExpired(detail),
+            MailState::Claimed | MailState::NotAccepted | MailState::Sent => return Ok(()),
         };
         self.parts.bus.put(&event, self.parts.ambient.now()).await?;
         tracing::warn!(
@@ -355,12 +355,12 @@ impl Delivery {
     }
 }
 
-fn fate_of(state: State) -> Fate {
+fn fate_of(state: MailState) -> Fate {
     match state {
-        State::Rejected => Fate::Rejected,
-        State::InDoubt => Fate::InDoubt,
-        State::Expired => Fate::Expired,
-        State::Sent => Fate::Sent,
-        State::Claimed | State::NotAccepted => Fate::Settled,
+        MailState::Rejected => Fate::Rejected,
+        MailState::InDoubt => Fate::InDoubt,
+        MailState::Expired => Fate::Expired,
+        MailState::Sent => Fate::Sent,
+        MailState::Claimed | MailState::NotAccepted => Fate::Settled,
     }
 }

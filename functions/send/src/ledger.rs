@@ -14,7 +14,8 @@ mod model;
 mod table;
 
 use jiff::{SignedDuration, Timestamp};
-use shared::record::{MailId, ProviderId, Row, State};
+use shared::id::{MailId, ProviderId};
+use shared::record::{LedgerRow, MailState};
 
 use crate::digest::{Comparison, NEVER_UNDERSTOOD, compare};
 use crate::mail::OnDoubt;
@@ -50,7 +51,7 @@ pub(crate) struct Claimant {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Claim {
     /// Write this row, and then it may be sent.
-    Take(Row),
+    Take(LedgerRow),
     /// Its fate is known: nothing to do but acknowledge.
     Settled,
     /// Somebody is sending it right now.
@@ -58,7 +59,7 @@ pub(crate) enum Claim {
     /// The id belongs to another mail, whose row stays as it is.
     Conflict,
     /// Tell that it is in doubt, then write this row.
-    Doubt(Row),
+    Doubt(LedgerRow),
 }
 
 /// Why a mail will not be sent.
@@ -74,7 +75,7 @@ pub(crate) enum Ending {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     /// Tell what the row's state says, then write the row.
-    Write(Box<Row>),
+    Write(Box<LedgerRow>),
     /// Its fate is known already.
     Settled,
     /// Somebody is sending it right now.
@@ -85,12 +86,12 @@ pub(crate) enum End {
 
 /// What a row's state is about, for the condition of a write. Every claim counts `attempts` up, and within one claim a
 /// state is never come back to, so two rows of one epoch are the same step of the same claim.
-pub(crate) fn epoch(row: &Row) -> (State, u32, u32) {
+pub(crate) fn epoch(row: &LedgerRow) -> (MailState, u32, u32) {
     (row.state, row.attempts, row.takeovers)
 }
 
 /// Decides about sending.
-pub(crate) fn claim(row: Option<&Row>, claimant: &Claimant, now: Timestamp) -> Claim {
+pub(crate) fn claim(row: Option<&LedgerRow>, claimant: &Claimant, now: Timestamp) -> Claim {
     let Some(row) = row else {
         return Claim::Take(claimed(claimant, 1, 0, now));
     };
@@ -101,18 +102,18 @@ pub(crate) fn claim(row: Option<&Row>, claimant: &Claimant, now: Timestamp) -> C
         return Claim::Conflict;
     }
     match row.state {
-        State::Sent | State::Rejected | State::InDoubt | State::Expired => Claim::Settled,
-        State::NotAccepted => Claim::Take(claimed(claimant, row.attempts + 1, row.takeovers, now)),
-        State::Claimed if is_live(row, now) => Claim::Busy,
-        State::Claimed if claimant.on_doubt == OnDoubt::Resend && row.takeovers < MOST_TAKEOVERS => {
+        MailState::Sent | MailState::Rejected | MailState::InDoubt | MailState::Expired => Claim::Settled,
+        MailState::NotAccepted => Claim::Take(claimed(claimant, row.attempts + 1, row.takeovers, now)),
+        MailState::Claimed if is_live(row, now) => Claim::Busy,
+        MailState::Claimed if claimant.on_doubt == OnDoubt::Resend && row.takeovers < MOST_TAKEOVERS => {
             Claim::Take(claimed(claimant, row.attempts + 1, row.takeovers + 1, now))
         }
-        State::Claimed => Claim::Doubt(in_doubt(row, "lease_ended", now)),
+        MailState::Claimed => Claim::Doubt(in_doubt(row, "lease_ended", now)),
     }
 }
 
 /// Decides about not sending.
-pub(crate) fn end(row: Option<&Row>, claimant: &Claimant, ending: &Ending, now: Timestamp) -> End {
+pub(crate) fn end(row: Option<&LedgerRow>, claimant: &Claimant, ending: &Ending, now: Timestamp) -> End {
     let Some(row) = row else {
         return End::Write(Box::new(ended(&claimed(claimant, 0, 0, now), ending, now)));
     };
@@ -123,10 +124,10 @@ pub(crate) fn end(row: Option<&Row>, claimant: &Claimant, ending: &Ending, now: 
         return End::Conflict;
     }
     match row.state {
-        State::Sent | State::Rejected | State::InDoubt | State::Expired => End::Settled,
-        State::Claimed if is_live(row, now) => End::Busy,
-        State::Claimed => End::Write(Box::new(in_doubt(row, "lease_ended", now))),
-        State::NotAccepted => End::Write(Box::new(ended(row, ending, now))),
+        MailState::Sent | MailState::Rejected | MailState::InDoubt | MailState::Expired => End::Settled,
+        MailState::Claimed if is_live(row, now) => End::Busy,
+        MailState::Claimed => End::Write(Box::new(in_doubt(row, "lease_ended", now))),
+        MailState::NotAccepted => End::Write(Box::new(ended(row, ending, now))),
     }
 }
 
@@ -137,11 +138,11 @@ pub(crate) fn never_understood(
     reason: String,
     first_seen: Timestamp,
     now: Timestamp,
-) -> Row {
-    Row {
+) -> LedgerRow {
+    LedgerRow {
         provider_id,
         mail_id,
-        state: State::Rejected,
+        state: MailState::Rejected,
         digest: NEVER_UNDERSTOOD.to_owned(),
         first_seen,
         updated_at: now,
@@ -156,34 +157,34 @@ pub(crate) fn never_understood(
 }
 
 /// SES took it.
-pub(crate) fn accepted(row: &Row, ses_message_id: Option<String>, now: Timestamp) -> Row {
-    Row { ses_message_id, ..unowned(row, State::Sent, None, now) }
+pub(crate) fn accepted(row: &LedgerRow, ses_message_id: Option<String>, now: Timestamp) -> LedgerRow {
+    LedgerRow { ses_message_id, ..unowned(row, MailState::Sent, None, now) }
 }
 
 /// SES proved that it did not take it, and it will be tried again.
-pub(crate) fn released(row: &Row, reason: &str, now: Timestamp) -> Row {
-    unowned(row, State::NotAccepted, Some(reason.to_owned()), now)
+pub(crate) fn released(row: &LedgerRow, reason: &str, now: Timestamp) -> LedgerRow {
+    unowned(row, MailState::NotAccepted, Some(reason.to_owned()), now)
 }
 
 /// SES will never take it.
-pub(crate) fn refused(row: &Row, reason: String, now: Timestamp) -> Row {
+pub(crate) fn refused(row: &LedgerRow, reason: String, now: Timestamp) -> LedgerRow {
     ended(row, &Ending::Rejected(reason), now)
 }
 
 /// Nobody can say whether SES took it: either that is its fate, or the claim ends now for the next one to take it over.
-pub(crate) fn doubted(row: &Row, on_doubt: OnDoubt, now: Timestamp) -> Row {
+pub(crate) fn doubted(row: &LedgerRow, on_doubt: OnDoubt, now: Timestamp) -> LedgerRow {
     if on_doubt == OnDoubt::Resend && row.takeovers < MOST_TAKEOVERS {
-        Row { lease_until: Some(now), updated_at: now, expires_at: expiry(now), ..row.clone() }
+        LedgerRow { lease_until: Some(now), updated_at: now, expires_at: expiry(now), ..row.clone() }
     } else {
         in_doubt(row, "no_answer", now)
     }
 }
 
-fn claimed(claimant: &Claimant, attempts: u32, takeovers: u32, now: Timestamp) -> Row {
-    Row {
+fn claimed(claimant: &Claimant, attempts: u32, takeovers: u32, now: Timestamp) -> LedgerRow {
+    LedgerRow {
         provider_id: claimant.provider_id.clone(),
         mail_id: claimant.mail_id.clone(),
-        state: State::Claimed,
+        state: MailState::Claimed,
         digest: claimant.digest.clone(),
         first_seen: claimant.first_seen,
         updated_at: now,
@@ -198,30 +199,30 @@ fn claimed(claimant: &Claimant, attempts: u32, takeovers: u32, now: Timestamp) -
 }
 
 /// A mail whose first copy may have been taken cannot be said to have been rejected or to have expired.
-fn ended(row: &Row, ending: &Ending, now: Timestamp) -> Row {
+fn ended(row: &LedgerRow, ending: &Ending, now: Timestamp) -> LedgerRow {
     let (state, reason) = match ending {
-        Ending::Rejected(reason) => (State::Rejected, Some(reason.clone())),
-        Ending::Expired => (State::Expired, Some("expired".to_owned())),
+        Ending::Rejected(reason) => (MailState::Rejected, Some(reason.clone())),
+        Ending::Expired => (MailState::Expired, Some("expired".to_owned())),
     };
-    let state = if row.takeovers > 0 { State::InDoubt } else { state };
+    let state = if row.takeovers > 0 { MailState::InDoubt } else { state };
     unowned(row, state, reason, now)
 }
 
-fn in_doubt(row: &Row, reason: &str, now: Timestamp) -> Row {
-    unowned(row, State::InDoubt, Some(reason.to_owned()), now)
+fn in_doubt(row: &LedgerRow, reason: &str, now: Timestamp) -> LedgerRow {
+    unowned(row, MailState::InDoubt, Some(reason.to_owned()), now)
 }
 
-fn unowned(row: &Row, state: State, reason: Option<String>, now: Timestamp) -> Row {
-    Row { state, reason, owner: None, lease_until: None, updated_at: now, expires_at: expiry(now), ..row.clone() }
+fn unowned(row: &LedgerRow, state: MailState, reason: Option<String>, now: Timestamp) -> LedgerRow {
+    LedgerRow { state, reason, owner: None, lease_until: None, updated_at: now, expires_at: expiry(now), ..row.clone() }
 }
 
 /// Nothing was ever sent for a message that was not understood: a corrected one may have its id.
-fn was_never_understood(row: &Row) -> bool {
-    row.state == State::Rejected && row.digest == NEVER_UNDERSTOOD
+fn was_never_understood(row: &LedgerRow) -> bool {
+    row.state == MailState::Rejected && row.digest == NEVER_UNDERSTOOD
 }
 
 /// A claim without a lease is nobody's.
-fn is_live(row: &Row, now: Timestamp) -> bool {
+fn is_live(row: &LedgerRow, now: Timestamp) -> bool {
     row.lease_until.is_some_and(|lease_until| lease_until > now)
 }
 
@@ -248,8 +249,8 @@ mod tests {
         }
     }
 
-    fn row(state: State, takeovers: u32) -> Row {
-        Row { state, ..claimed(&claimant(OnDoubt::Resend), 3, takeovers, time(NOW)) }
+    fn row(state: MailState, takeovers: u32) -> LedgerRow {
+        LedgerRow { state, ..claimed(&claimant(OnDoubt::Resend), 3, takeovers, time(NOW)) }
     }
 
     fn later() -> Timestamp {
@@ -258,7 +259,7 @@ mod tests {
 
     #[test]
     fn what_has_a_fate_is_acknowledged_and_never_sent() {
-        for state in [State::Sent, State::Rejected, State::InDoubt, State::Expired] {
+        for state in [MailState::Sent, MailState::Rejected, MailState::InDoubt, MailState::Expired] {
             let row = row(state, 0);
             assert_eq!(claim(Some(&row), &claimant(OnDoubt::Resend), later()), Claim::Settled);
             assert_eq!(end(Some(&row), &claimant(OnDoubt::Resend), &Ending::Expired, later()), End::Settled);
@@ -267,8 +268,8 @@ mod tests {
 
     #[test]
     fn another_content_leaves_the_row_alone_whatever_its_state() {
-        for state in [State::Claimed, State::NotAccepted, State::Sent, State::Rejected] {
-            let row = Row { digest: "1:bb".to_owned(), ..row(state, 0) };
+        for state in [MailState::Claimed, MailState::NotAccepted, MailState::Sent, MailState::Rejected] {
+            let row = LedgerRow { digest: "1:bb".to_owned(), ..row(state, 0) };
             assert_eq!(claim(Some(&row), &claimant(OnDoubt::Resend), later()), Claim::Conflict);
             assert_eq!(end(Some(&row), &claimant(OnDoubt::Resend), &Ending::Expired, later()), End::Conflict);
         }
@@ -276,39 +277,40 @@ mod tests {
 
     #[test]
     fn a_claim_is_left_alone_until_its_lease_ends() {
-        let row = row(State::Claimed, 0);
+        let row = row(MailState::Claimed, 0);
         assert_eq!(claim(Some(&row), &claimant(OnDoubt::Resend), time(NOW)), Claim::Busy);
         assert_eq!(end(Some(&row), &claimant(OnDoubt::Resend), &Ending::Expired, time(NOW)), End::Busy);
     }
 
     #[test]
     fn an_ended_lease_is_taken_over_once_and_only_to_resend() {
-        let Claim::Take(taken) = claim(Some(&row(State::Claimed, 0)), &claimant(OnDoubt::Resend), later()) else {
+        let Claim::Take(taken) = claim(Some(&row(MailState::Claimed, 0)), &claimant(OnDoubt::Resend), later()) else {
             panic!("not taken");
         };
         assert_eq!((taken.attempts, taken.takeovers), (4, 1));
         for (takeovers, on_doubt) in [(1, OnDoubt::Resend), (0, OnDoubt::Hold)] {
-            let Claim::Doubt(doubt) = claim(Some(&row(State::Claimed, takeovers)), &claimant(on_doubt), later()) else {
+            let Claim::Doubt(doubt) = claim(Some(&row(MailState::Claimed, takeovers)), &claimant(on_doubt), later())
+            else {
                 panic!("not in doubt");
             };
-            assert_eq!((doubt.state, doubt.owner), (State::InDoubt, None));
+            assert_eq!((doubt.state, doubt.owner), (MailState::InDoubt, None));
         }
     }
 
     #[test]
     fn a_mail_of_which_a_copy_may_be_out_is_never_called_rejected() {
-        for (takeovers, state) in [(0, State::Rejected), (1, State::InDoubt)] {
-            assert_eq!(refused(&row(State::Claimed, takeovers), "x".to_owned(), later()).state, state);
+        for (takeovers, state) in [(0, MailState::Rejected), (1, MailState::InDoubt)] {
+            assert_eq!(refused(&row(MailState::Claimed, takeovers), "x".to_owned(), later()).state, state);
             let End::Write(ended) =
-                end(Some(&row(State::NotAccepted, takeovers)), &claimant(OnDoubt::Resend), &ending("x"), later())
+                end(Some(&row(MailState::NotAccepted, takeovers)), &claimant(OnDoubt::Resend), &ending("x"), later())
             else {
                 panic!("not ended");
             };
             assert_eq!(ended.state, state);
         }
-        let lapsed = end(Some(&row(State::Claimed, 0)), &claimant(OnDoubt::Resend), &Ending::Expired, later());
+        let lapsed = end(Some(&row(MailState::Claimed, 0)), &claimant(OnDoubt::Resend), &Ending::Expired, later());
         let End::Write(lapsed) = lapsed else { panic!("not ended") };
-        assert_eq!(lapsed.state, State::InDoubt);
+        assert_eq!(lapsed.state, MailState::InDoubt);
     }
 
     #[test]
@@ -322,8 +324,8 @@ mod tests {
         assert_eq!(taken.reason, None);
         // And one that may not go out has a fate of its own.
         for (ending, state, reason) in [
-            (ending("provider_revoked"), State::Rejected, "provider_revoked"),
-            (Ending::Expired, State::Expired, "expired"),
+            (ending("provider_revoked"), MailState::Rejected, "provider_revoked"),
+            (Ending::Expired, MailState::Expired, "expired"),
         ] {
             let End::Write(ended) = end(Some(&row), &claimant, &ending, later()) else { panic!("not ended") };
             assert_eq!((ended.state, ended.reason.as_deref()), (state, Some(reason)));
@@ -334,7 +336,7 @@ mod tests {
 
     #[test]
     fn a_row_lives_ninety_days_after_its_last_write() {
-        let sent = accepted(&row(State::Claimed, 0), Some("id".to_owned()), later());
+        let sent = accepted(&row(MailState::Claimed, 0), Some("id".to_owned()), later());
         assert_eq!(sent.expires_at, time("2027-02-21T10:02:00Z").as_second());
     }
 

@@ -39,13 +39,12 @@ use std::sync::Arc;
 
 use anyhow::anyhow;
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use jiff::Timestamp;
 use lambda_runtime::{Context, LambdaEvent};
 use shared::custody::{Custody, Lane};
 use shared::record::{Mails, Providers, Secrets};
-use shared::runtime::{Ambient, Connector, Environment, deadline, own_config, serve};
-use shared::telemetry::{self, Bus};
+use shared::runtime::{Ambient, ColdStart, MissingVariable, deadline, serve};
+use shared::telemetry::Bus;
 use shared::tenant::Clients;
 
 use crate::ledger::Ledger;
@@ -87,11 +86,7 @@ pub(crate) struct Parts {
 /// # Errors
 /// A variable is missing, which is named, or the Runtime API is gone.
 pub async fn run() -> anyhow::Result<()> {
-    let environment = Environment::of_process();
-    telemetry::init(environment.optional("LOG_LEVEL"));
-    let ambient = Ambient::system();
-    let http = SharedHttpClient::new(Connector::new(ambient));
-    let sender = Sender::new(&environment, &http, ambient)?;
+    let sender = Sender::new(&ColdStart::begin())?;
     serve(|event: LambdaEvent<SqsEvent>| {
         let sender = sender.clone();
         // Boxed, because the compiler gives up on the layout of so deep a future.
@@ -105,27 +100,24 @@ impl Sender {
     /// Builds the clients of our own account and of the tenants' over one connector.
     ///
     /// # Errors
-    /// A variable is missing, which is named.
-    pub fn new(environment: &Environment, http: &SharedHttpClient, ambient: Ambient) -> anyhow::Result<Self> {
-        let own = |service| own_config(environment, http, service);
-        let dynamodb = aws_sdk_dynamodb::Client::new(&own("DYNAMODB")?);
+    /// [`MissingVariable`] names the variable.
+    pub fn new(start: &ColdStart) -> Result<Self, MissingVariable> {
+        let (dynamodb, environment) = (start.dynamodb()?, &start.environment);
         let mails = Mails::new(dynamodb.clone(), environment)?;
-        let custody = Custody::new(aws_sdk_kms::Client::new(&own("KMS")?), environment, Lane::Send)?;
-        let bus = Bus::new(aws_sdk_eventbridge::Client::new(&own("EVENTBRIDGE")?), environment, "sendingbee.send")?;
         Ok(Self {
             parts: Arc::new(Parts {
-                ambient,
+                ambient: start.ambient,
                 records: Records {
                     providers: Providers::new(dynamodb.clone(), environment)?,
                     secrets: Secrets::new(dynamodb, environment)?,
                 },
-                opened: OpenedSecrets::new(custody),
+                opened: OpenedSecrets::new(Custody::new(start.kms()?, environment, Lane::Send)?),
                 ledger: Ledger::new(mails.clone()),
                 rates: Rates::new(mails.clone()),
                 suspicions: Suspicions::new(mails),
-                queues: Queues::new(aws_sdk_sqs::Client::new(&own("SQS")?), environment)?,
-                bus,
-                tenants: Clients::new(environment, http),
+                queues: Queues::new(start.sqs()?, environment)?,
+                bus: start.bus("sendingbee.send")?,
+                tenants: Clients::new(environment, &start.http),
             }),
         })
     }

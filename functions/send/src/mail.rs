@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use shared::http::{FieldError, decode};
-use shared::record::{MailId, ProviderId, TenantId};
+use shared::id::{MailId, ProviderId, TenantId};
 use shared::tenant;
 
 use crate::header;
@@ -165,9 +165,9 @@ impl Mail {
     }
 
     fn of_document(document: Document, sent_at: Timestamp) -> Result<Self, FieldError> {
-        let tenant_id = TenantId::parse(&document.tenant_id).map_err(FieldError::of("tenant_id"))?;
-        let provider_id = ProviderId::parse(&document.provider_id).map_err(FieldError::of("provider_id"))?;
-        let mail_id = MailId::parse(&document.mail_id).map_err(FieldError::of("mail_id"))?;
+        let tenant_id = TenantId::parse(&document.tenant_id).map_err(FieldError::from_display("tenant_id"))?;
+        let provider_id = ProviderId::parse(&document.provider_id).map_err(FieldError::from_display("provider_id"))?;
+        let mail_id = MailId::parse(&document.mail_id).map_err(FieldError::from_display("mail_id"))?;
         let from = Mailbox::parse(&document.from).ok_or_else(|| no_mailbox("from".to_owned()))?;
         let to = mailboxes("to", document.to)?;
         let cc = mailboxes("cc", document.cc)?;

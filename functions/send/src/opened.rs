@@ -96,7 +96,8 @@ fn fingerprint(provider: &Provider, sealed: &Sealed) -> Fingerprint {
 
 #[cfg(test)]
 mod tests {
-    use shared::record::{ProviderId, Status, StatusName, TenantId};
+    use shared::id::{ProviderId, TenantId};
+    use shared::record::{Status, StatusName};
 
     use super::*;
     use crate::snapshot::tests::provider;

@@ -3,7 +3,7 @@
 //! Killed in between, the message comes back and all of it happens again: an event and a copy in the dead-letter queue
 //! more, and never one less.
 
-use shared::record::{MailId, ProviderId};
+use shared::id::{MailId, ProviderId};
 use shared::telemetry::{Event, MailEvent};
 
 use crate::Parts;

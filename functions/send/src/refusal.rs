@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use shared::http::{FieldError, is_identifier};
-use shared::record::{MailId, ProviderId, TenantId};
+use shared::id::{MailId, ProviderId, TenantId};
 
 /// What is wrong with a message, in words that may be shown: a code, the field's name, what would be right.
 #[derive(Clone, Debug, PartialEq, Eq)]

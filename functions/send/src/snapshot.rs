@@ -10,9 +10,8 @@ use std::time::Duration;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use shared::custody::{Lane, Sealed};
-use shared::record::{
-    AccessKeyId, HALT_PK, HALT_SK, Halt, Item, Provider, ProviderId, Providers, RecordError, Secrets, StatusName,
-};
+use shared::id::{AccessKeyId, ProviderId};
+use shared::record::{HALT_PK, HALT_SK, Halt, Item, Provider, Providers, RecordError, Secrets, StatusName};
 use thiserror::Error;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
@@ -101,11 +100,9 @@ impl Snapshot {
             }
             StatusName::Active => Standing::Torn,
             StatusName::Suspended => Standing::Suspended,
-            StatusName::Reported
-            | StatusName::Revoking
-            | StatusName::Revoked
-            | StatusName::RevocationBlocked
-            | StatusName::Lost => Standing::Stopped,
+            StatusName::Reported | StatusName::Revoking | StatusName::Revoked | StatusName::RevocationBlocked => {
+                Standing::Stopped
+            }
         }
     }
 
@@ -230,12 +227,12 @@ impl Records {
 fn sorted(items: Vec<Item>, wanted: &HashSet<ProviderId>) -> (Halt, HashMap<ProviderId, Option<Arc<Provider>>>) {
     let mut by_pk: HashMap<String, Item> =
         items.into_iter().filter_map(|item| Some((item.get("pk")?.as_s().ok()?.clone(), item))).collect();
-    let halt = Halt::of_item(by_pk.get(HALT_PK));
+    let halt = Halt::from_item(by_pk.get(HALT_PK));
     let providers = wanted
         .iter()
         .filter_map(|provider_id| {
             let item = by_pk.remove(&Provider::pk(provider_id))?;
-            Some((provider_id.clone(), Provider::of_item(item).ok().map(Arc::new)))
+            Some((provider_id.clone(), Provider::from_item(item).ok().map(Arc::new)))
         })
         .collect();
     (halt, providers)
@@ -319,7 +316,6 @@ pub(crate) mod tests {
             (Halt::Open, StatusName::Revoking, true, "stopped"),
             (Halt::Open, StatusName::Revoked, true, "stopped"),
             (Halt::Open, StatusName::RevocationBlocked, true, "stopped"),
-            (Halt::Open, StatusName::Lost, true, "stopped"),
         ];
         for (halt, status, with_secret, expected) in cases {
             let snapshot = snapshot(halt, Status::plain(status), with_secret);

@@ -9,7 +9,8 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use jiff::{SignedDuration, Timestamp};
-use shared::record::{AccessKeyId, Item, Mails, RecordError};
+use shared::id::AccessKeyId;
+use shared::record::{Item, Mails, RecordError};
 
 /// Time between the first and the last refusal that count.
 const CONFIRMED_AFTER: SignedDuration = SignedDuration::from_secs(60);

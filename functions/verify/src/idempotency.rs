@@ -1,8 +1,8 @@
-//! The `Idempotency-Key` header: the same request again has the same answer.
+//! The `Idempotency-KeyItem` header: the same request again has the same answer.
 
 use sha2::{Digest as _, Sha256};
 use shared::http::{FieldError, Problem, Request};
-use shared::tenant::AccessKeyId;
+use shared::id::AccessKeyId;
 
 use crate::submission::Submission;
 
@@ -23,7 +23,7 @@ impl IdempotencyKey {
         match value.to_str() {
             Ok(text) if visible => Ok(Some(Self(text.to_owned()))),
             _ => Err(Problem::bad_request(&FieldError::new(
-                "Idempotency-Key",
+                "Idempotency-KeyItem",
                 "must be 1 to 255 visible ASCII characters",
             ))),
         }
@@ -75,7 +75,7 @@ mod tests {
     fn only_visible_ascii_is_a_key() {
         let of = |value: HeaderValue| {
             let mut request = Request::default();
-            request.headers.insert("Idempotency-Key", value);
+            request.headers.insert("Idempotency-KeyItem", value);
             IdempotencyKey::of(&request).map(|key| key.map(|key| key.0)).map_err(|problem| problem.status())
         };
         assert_eq!(of(HeaderValue::from_static("order-1")), Ok(Some("order-1".to_owned())));

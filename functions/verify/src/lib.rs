@@ -21,13 +21,12 @@ mod fake_aws;
 #[cfg(test)]
 mod tests;
 
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use lambda_runtime::LambdaEvent;
 use shared::custody::{Custody, Lane};
 use shared::http::{Problem, Request, Response};
 use shared::record::{Mails, Providers, Secrets};
-use shared::runtime::{Ambient, Connector, Environment, MissingVariable, own_config, serve};
-use shared::telemetry::{self, Bus};
+use shared::runtime::{Ambient, ColdStart, MissingVariable, serve};
+use shared::telemetry::Bus;
 use shared::tenant::Clients;
 
 use line::Line;
@@ -50,11 +49,7 @@ pub struct Verify {
 /// # Errors
 /// A variable is missing, by name, or the Runtime API is gone.
 pub async fn run() -> anyhow::Result<()> {
-    let environment = Environment::of_process();
-    telemetry::init(environment.optional("LOG_LEVEL"));
-    let ambient = Ambient::system();
-    let http = SharedHttpClient::new(Connector::new(ambient));
-    let verify = Verify::new(&environment, &http, ambient)?;
+    let verify = Verify::new(&ColdStart::begin())?;
     let verify = &verify;
     serve(|event: LambdaEvent<Request>| verify.handle(event.payload)).await.map_err(anyhow::Error::from_boxed)
 }
@@ -63,20 +58,18 @@ impl Verify {
     /// The handler over these variables and this connector.
     ///
     /// # Errors
-    /// [`MissingVariable`] names the variable: there is no default for anything that guards something.
-    pub fn new(environment: &Environment, http: &SharedHttpClient, ambient: Ambient) -> Result<Self, MissingVariable> {
-        let dynamodb = aws_sdk_dynamodb::Client::new(&own_config(environment, http, "DYNAMODB")?);
-        let kms = aws_sdk_kms::Client::new(&own_config(environment, http, "KMS")?);
-        let eventbridge = aws_sdk_eventbridge::Client::new(&own_config(environment, http, "EVENTBRIDGE")?);
+    /// [`MissingVariable`] names the variable: nothing that guards something has a default.
+    pub fn new(start: &ColdStart) -> Result<Self, MissingVariable> {
+        let (dynamodb, kms, environment) = (start.dynamodb()?, start.kms()?, &start.environment);
         Ok(Self {
-            ambient,
+            ambient: start.ambient,
             providers: Providers::new(dynamodb.clone(), environment)?,
             secrets: Secrets::new(dynamodb.clone(), environment)?,
             mails: Mails::new(dynamodb, environment)?,
             send_lane: Custody::new(kms.clone(), environment, Lane::Send)?,
             revoke_lane: Custody::new(kms, environment, Lane::Revoke)?,
-            bus: Bus::new(eventbridge, environment, "sendingbee.verify")?,
-            tenants: Clients::new(environment, http),
+            bus: start.bus("sendingbee.verify")?,
+            tenants: Clients::new(environment, &start.http),
         })
     }
 

@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 use shared::http::Response;
-use shared::record::{AccessKeyId, ProviderId, TenantId};
+use shared::id::{AccessKeyId, ProviderId, TenantId};
 
 use crate::report::Report;
 use crate::route::Route;

@@ -3,7 +3,8 @@
 mod storing;
 
 use shared::http::Problem;
-use shared::record::{Key, Provider, ProviderId};
+use shared::id::ProviderId;
+use shared::record::{KeyItem, Provider};
 use shared::tenant::Credential;
 
 use crate::Verify;
@@ -22,7 +23,7 @@ pub(crate) struct Onboarding<'a> {
     pub(crate) submission: Submission,
     /// The key.
     pub(crate) credential: Credential,
-    /// The caller's `Idempotency-Key`, where there is one.
+    /// The caller's `Idempotency-KeyItem`, where there is one.
     pub(crate) once: Option<Once>,
     /// The time that is left.
     pub(crate) budget: Budget,
@@ -41,7 +42,7 @@ pub(crate) enum Ending {
     },
     /// Somebody handed the key over before.
     Taken(Taken),
-    /// A concurrent request with the same `Idempotency-Key` was faster.
+    /// A concurrent request with the same `Idempotency-KeyItem` was faster.
     IdempotencyKeyUsed,
 }
 
@@ -103,7 +104,7 @@ impl Onboarding<'_> {
     }
 
     /// Who has a key that we know; nobody where it was only reported.
-    fn taken(&self, key: &Key) -> Option<Taken> {
+    fn taken(&self, key: &KeyItem) -> Option<Taken> {
         let owner = key.owner.as_ref()?;
         let own = owner.tenant_id == self.submission.tenant_id;
         Some(if own { Taken::Own(owner.provider_id.clone()) } else { Taken::Others })

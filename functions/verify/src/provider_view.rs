@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
-use shared::record::{Provider, ProviderId, StatusName, TenantId};
+use shared::id::{ProviderId, TenantId};
+use shared::record::{Provider, StatusName};
 use shared::tenant::Region;
 
 /// The public face of a provider.
@@ -66,8 +67,8 @@ impl<'a> ProviderView<'a> {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use shared::id::AccessKeyId;
     use shared::record::Status;
-    use shared::tenant::AccessKeyId;
 
     use super::*;
 

@@ -8,7 +8,7 @@ mod get_provider;
 mod list_providers;
 
 use shared::http::{Problem, Request};
-use shared::record::ProviderId;
+use shared::id::ProviderId;
 
 /// A route of `template.yaml` that this function answers, with its path parameters as API Gateway decoded them.
 #[derive(Clone, Debug, PartialEq, Eq)]

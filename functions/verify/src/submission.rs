@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Deserializer};
 use shared::http::{FieldError, Problem, Request, body};
-use shared::record::TenantId;
-use shared::tenant::{AccessKeyId, InvalidAccessKeyId, InvalidSecret, Region, SecretAccessKey};
+use shared::id::TenantId;
+use shared::id::{AccessKeyId, InvalidAccessKeyId};
+use shared::tenant::{InvalidSecret, Region, SecretAccessKey};
 use zeroize::{Zeroize as _, Zeroizing};
 
 /// The longest name of a provider, in characters: it is shown in lists.
@@ -56,9 +57,9 @@ impl Submission {
             return Err(FieldError::new("name", problem));
         }
         Ok(Self {
-            tenant_id: TenantId::parse(&body.tenant_id).map_err(FieldError::of("tenant_id"))?,
+            tenant_id: TenantId::parse(&body.tenant_id).map_err(FieldError::from_display("tenant_id"))?,
             name: body.name,
-            region: Region::parse(&body.region).map_err(FieldError::of("region"))?,
+            region: Region::parse(&body.region).map_err(FieldError::from_display("region"))?,
             access_key_id: body.access_key_id,
             secret_access_key: body.secret_access_key,
         })

@@ -12,7 +12,7 @@ use base64::Engine as _;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use shared::http::{Request, Response};
-use shared::runtime::{Ambient, Environment};
+use shared::runtime::{Ambient, ColdStart, Environment};
 use tokio::time::Instant;
 
 use crate::Verify;
@@ -35,7 +35,7 @@ fn random() -> u64 {
 }
 
 fn verify(aws: &FakeAws) -> Verify {
-    let environment = Environment::of(&[
+    let environment = Environment::from_variables(&[
         ("AWS_ACCESS_KEY_ID", "own"),
         ("AWS_SECRET_ACCESS_KEY", "own"),
         ("AWS_REGION", "eu-central-1"),
@@ -48,7 +48,7 @@ fn verify(aws: &FakeAws) -> Verify {
         ("REVOKE_LANE_KEY", "revoke-key"),
         ("BUS_NAME", "bus"),
     ]);
-    Verify::new(&environment, &aws.http(), Ambient::new(now, random)).unwrap()
+    Verify::new(&ColdStart { environment, ambient: Ambient::new(now, random), http: aws.http() }).unwrap()
 }
 
 fn submission() -> Value {
@@ -327,7 +327,7 @@ async fn the_same_request_again_has_the_same_answer() {
     let mut request = create(&submission(), None);
     request.headers.insert("idempotency-key", "a b".parse().unwrap());
     let response = verify(&aws).handle(request).await;
-    assert_eq!((response.status_code, &json_of(&response)["field"]), (400, &json!("Idempotency-Key")));
+    assert_eq!((response.status_code, &json_of(&response)["field"]), (400, &json!("Idempotency-KeyItem")));
 }
 
 #[tokio::test(start_paused = true)]

@@ -33,7 +33,7 @@ impl FieldError {
     }
 
     /// Makes what a type of ours says of a text an error of the field that held it. What it says must not hold the text.
-    pub fn of<E: Display>(field: impl Into<String>) -> impl FnOnce(E) -> Self {
+    pub fn from_display<E: Display>(field: impl Into<String>) -> impl FnOnce(E) -> Self {
         move |error| Self::new(field, error.to_string())
     }
 }

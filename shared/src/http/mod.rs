@@ -2,7 +2,9 @@
 
 mod json;
 mod problem;
+mod request_log;
 
 pub use aws_lambda_events::apigw::{ApiGatewayV2httpRequest as Request, ApiGatewayV2httpResponse as Response};
 pub use json::{FieldError, body, decode, is_identifier, respond};
 pub use problem::Problem;
+pub use request_log::RequestLog;

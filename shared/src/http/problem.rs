@@ -1,5 +1,7 @@
 //! Errors as `application/problem+json`, with fixed texts.
 
+use std::error::Error;
+
 use http::HeaderValue;
 use http::header::RETRY_AFTER;
 use serde::Serialize;
@@ -7,6 +9,8 @@ use serde_json::{Map, Value};
 
 use super::json::answer;
 use super::{FieldError, Response};
+use crate::record::RecordError;
+use crate::telemetry::chain;
 
 /// When our own services are worth another try, in seconds.
 const RETRY_OWN_S: u64 = 5;
@@ -19,12 +23,13 @@ pub struct Problem {
     detail: String,
     members: Map<String, Value>,
     retry_after_s: Option<u64>,
+    cause: Option<String>,
 }
 
 impl Problem {
     /// A problem of this HTTP status. `detail` says what is wrong and what to do about it.
     pub fn new(status: u16, detail: impl Into<String>) -> Self {
-        Self { kind: None, status, detail: detail.into(), members: Map::new(), retry_after_s: None }
+        Self { kind: None, status, detail: detail.into(), members: Map::new(), retry_after_s: None, cause: None }
     }
 
     /// 400: a field is not what it should be.
@@ -70,9 +75,28 @@ impl Problem {
         self
     }
 
+    /// Adds the error on our side that caused it. It is logged and never shown.
+    #[must_use]
+    pub fn caused_by(mut self, error: &dyn Error) -> Self {
+        self.cause = Some(chain(error));
+        self
+    }
+
+    /// The error on our side that caused it.
+    pub fn cause(&self) -> Option<&str> {
+        self.cause.as_deref()
+    }
+
     /// The HTTP status.
     pub fn status(&self) -> u16 {
         self.status
+    }
+}
+
+impl From<RecordError> for Problem {
+    /// 503; the error itself is for the log.
+    fn from(error: RecordError) -> Self {
+        Self::unavailable().caused_by(&error)
     }
 }
 

@@ -5,7 +5,8 @@ use jiff::Timestamp;
 
 use super::item::string;
 use super::write::made;
-use super::{AccessKeyId, Providers, RecordError, TenantId};
+use super::{Providers, RecordError};
+use crate::id::{AccessKeyId, TenantId};
 
 /// Attempts of one tenant with one key id that a window takes: enough to correct a secret that was copied badly, and too
 /// few to search with.

@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::item::to_item;
-use super::{Item, Provider, ProviderId, RecordError};
+use super::{Item, Provider, RecordError};
+use crate::id::ProviderId;
 use crate::runtime::Ambient;
 
 /// Something that happened to a provider. Ids, states and codes only.

@@ -19,7 +19,7 @@ pub enum Halt {
 
 impl Halt {
     /// What the halt item says. Only an item that says `halted: false` opens; missing or unreadable = halted.
-    pub fn of_item(item: Option<&Item>) -> Self {
+    pub fn from_item(item: Option<&Item>) -> Self {
         match item.and_then(|item| item.get("halted")).map(|halted| halted.as_bool()) {
             Some(Ok(false)) => Self::Open,
             _ => Self::Halted,
@@ -36,10 +36,10 @@ mod tests {
     #[test]
     fn only_an_item_that_says_so_lets_mail_out() {
         let item = |value| Item::from([("halted".to_owned(), value)]);
-        assert_eq!(Halt::of_item(Some(&item(AttributeValue::Bool(false)))), Halt::Open);
-        assert_eq!(Halt::of_item(Some(&item(AttributeValue::Bool(true)))), Halt::Halted);
-        assert_eq!(Halt::of_item(Some(&item(AttributeValue::S("false".to_owned())))), Halt::Halted);
-        assert_eq!(Halt::of_item(Some(&Item::new())), Halt::Halted);
-        assert_eq!(Halt::of_item(None), Halt::Halted);
+        assert_eq!(Halt::from_item(Some(&item(AttributeValue::Bool(false)))), Halt::Open);
+        assert_eq!(Halt::from_item(Some(&item(AttributeValue::Bool(true)))), Halt::Halted);
+        assert_eq!(Halt::from_item(Some(&item(AttributeValue::S("false".to_owned())))), Halt::Halted);
+        assert_eq!(Halt::from_item(Some(&Item::new())), Halt::Halted);
+        assert_eq!(Halt::from_item(None), Halt::Halted);
     }
 }

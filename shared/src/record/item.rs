@@ -9,9 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
-use crate::http::Problem;
-use crate::telemetry::chain;
-use crate::tenant::AccessKeyId;
+use crate::id::AccessKeyId;
 
 /// An item as DynamoDB has it.
 pub type Item = HashMap<String, AttributeValue>;
@@ -46,14 +44,6 @@ impl RecordError {
     {
         let pk = pk.into();
         move |source| Self::Dynamodb { operation, pk, source: source.into() }
-    }
-}
-
-impl From<RecordError> for Problem {
-    /// 503 without a word about the inside, which is logged here instead.
-    fn from(error: RecordError) -> Self {
-        tracing::error!(error = chain(&error), "records are out of reach");
-        Self::unavailable()
     }
 }
 

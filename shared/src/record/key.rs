@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::item::{from_item, to_item};
-use super::{AccessKeyId, Item, KeyState, OrderId, ProviderId, RecordError, TenantId, sweep};
+use super::{Item, KeyState, RecordError, sweep};
+use crate::id::{AccessKeyId, OrderId, ProviderId, TenantId};
 use crate::tenant::Region;
 
 /// Where a key can be seen alive or dead. Only refusals on a plane where it was seen alive say anything: in a Region
@@ -22,7 +23,7 @@ pub enum Plane {
 
 /// One access key.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Key {
+pub struct KeyItem {
     /// Its id.
     pub access_key_id: AccessKeyId,
     /// Its owner; absent on a tombstone.
@@ -50,7 +51,7 @@ pub struct Key {
     pub next_attempt_at: Option<Timestamp>,
     /// The state that operators have not been told of yet.
     #[serde(default)]
-    pub untold: bool,
+    pub notification_pending: bool,
 }
 
 /// Whose key it is.
@@ -85,7 +86,7 @@ pub struct Receipt {
     pub delete_request_id: Option<String>,
     /// The last refusal on each plane.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub refused: BTreeMap<Plane, Refusal>,
+    pub refused: BTreeMap<Plane, RefusedCall>,
 }
 
 /// What stands for a key's deletion.
@@ -102,7 +103,7 @@ pub enum Proof {
 
 /// A refusal of the key on one plane.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refusal {
+pub struct RefusedCall {
     /// When.
     pub at: Timestamp,
     /// AWS's error code.
@@ -123,7 +124,7 @@ impl Proof {
     }
 }
 
-impl Key {
+impl KeyItem {
     /// Partition key of a key item.
     pub fn pk(access_key_id: &AccessKeyId) -> String {
         format!("key#{access_key_id}")
@@ -148,7 +149,7 @@ impl Key {
     ///
     /// # Errors
     /// [`RecordError::Shape`], if the item is no key item.
-    pub fn of_item(item: Item) -> Result<Self, RecordError> {
+    pub fn from_item(item: Item) -> Result<Self, RecordError> {
         from_item("key", item)
     }
 }

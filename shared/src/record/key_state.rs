@@ -16,20 +16,18 @@ pub enum KeyState {
     /// Reported before it was ever onboarded.
     Reported,
     /// On its way to being deleted; something may be in the way that is not believed yet.
-    Revoking(Option<Hindrance>),
+    Revoking(Option<BlockReason>),
     /// Proved dead.
     Revoked,
     /// Refused everywhere, but that it was deleted is not proved: it can come back.
     RefusedUnproven,
     /// Alive, and something keeps it from deleting itself.
-    RevocationBlocked(Hindrance),
-    /// Alive at the deadline, and given up.
-    Lost,
+    RevocationBlocked(BlockReason),
 }
 
 /// What keeps a key from deleting itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hindrance {
+pub enum BlockReason {
     /// A policy denies the deletion explicitly, while SES lets the key in: AWS has found the key too.
     Quarantined,
     /// The deletion is denied for any other reason.
@@ -57,7 +55,6 @@ impl KeyState {
             Self::Revoking(_) => StatusName::Revoking,
             Self::Revoked | Self::RefusedUnproven => StatusName::Revoked,
             Self::RevocationBlocked(_) => StatusName::RevocationBlocked,
-            Self::Lost => StatusName::Lost,
         }
     }
 
@@ -65,9 +62,9 @@ impl KeyState {
     pub fn reason(self) -> Option<&'static str> {
         match self {
             Self::RefusedUnproven => Some(REFUSED_UNPROVEN),
-            Self::Revoking(hindrance) => hindrance.map(Hindrance::as_str),
-            Self::RevocationBlocked(hindrance) => Some(hindrance.as_str()),
-            Self::Active | Self::Reported | Self::Revoked | Self::Lost => None,
+            Self::Revoking(block_reason) => block_reason.map(BlockReason::as_str),
+            Self::RevocationBlocked(block_reason) => Some(block_reason.as_str()),
+            Self::Active | Self::Reported | Self::Revoked => None,
         }
     }
 
@@ -82,7 +79,7 @@ impl KeyState {
     }
 }
 
-impl Hindrance {
+impl BlockReason {
     const ALL: [Self; 5] =
         [Self::Quarantined, Self::DeleteDenied, Self::SecretRejected, Self::SecretMissing, Self::SecretUnreadable];
 
@@ -107,18 +104,18 @@ impl TryFrom<Status> for KeyState {
     type Error = &'static str;
 
     fn try_from(Status { status, reason }: Status) -> Result<Self, &'static str> {
-        let hindrance = || Hindrance::ALL.into_iter().find(|hindrance| Some(hindrance.as_str()) == reason.as_deref());
+        let block_reason =
+            || BlockReason::ALL.into_iter().find(|block_reason| Some(block_reason.as_str()) == reason.as_deref());
         match (status, reason.as_deref()) {
             // A suspension is its provider's: the key is in use all the same.
             (StatusName::Active | StatusName::Suspended, _) => Ok(Self::Active),
             (StatusName::Reported, _) => Ok(Self::Reported),
             (StatusName::Revoking, None) => Ok(Self::Revoking(None)),
-            (StatusName::Revoking, Some(_)) => hindrance().map(|it| Self::Revoking(Some(it))).ok_or(NO_SUCH_STATE),
+            (StatusName::Revoking, Some(_)) => block_reason().map(|it| Self::Revoking(Some(it))).ok_or(NO_SUCH_STATE),
             (StatusName::Revoked, None) => Ok(Self::Revoked),
             (StatusName::Revoked, Some(REFUSED_UNPROVEN)) => Ok(Self::RefusedUnproven),
             (StatusName::Revoked, Some(_)) => Err(NO_SUCH_STATE),
-            (StatusName::RevocationBlocked, _) => hindrance().map(Self::RevocationBlocked).ok_or(NO_SUCH_STATE),
-            (StatusName::Lost, _) => Ok(Self::Lost),
+            (StatusName::RevocationBlocked, _) => block_reason().map(Self::RevocationBlocked).ok_or(NO_SUCH_STATE),
         }
     }
 }
@@ -142,16 +139,15 @@ mod tests {
             (KeyState::Reported, json!({"status": "reported"})),
             (KeyState::Revoking(None), json!({"status": "revoking"})),
             (
-                KeyState::Revoking(Some(Hindrance::SecretRejected)),
+                KeyState::Revoking(Some(BlockReason::SecretRejected)),
                 json!({"status": "revoking", "reason": "secret_rejected"}),
             ),
             (KeyState::Revoked, json!({"status": "revoked"})),
             (KeyState::RefusedUnproven, json!({"status": "revoked", "reason": "refused_unproven"})),
-            (KeyState::Lost, json!({"status": "lost"})),
         ];
-        let blocked = Hindrance::ALL.map(|hindrance| {
-            let stored = json!({"status": "revocation_blocked", "reason": hindrance.as_str()});
-            (KeyState::RevocationBlocked(hindrance), stored)
+        let blocked = BlockReason::ALL.map(|block_reason| {
+            let stored = json!({"status": "revocation_blocked", "reason": block_reason.as_str()});
+            (KeyState::RevocationBlocked(block_reason), stored)
         });
         for (state, stored) in states.into_iter().chain(blocked) {
             assert_eq!(serde_json::to_value(state).unwrap(), stored);

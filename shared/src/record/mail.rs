@@ -5,8 +5,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use super::RecordError;
 use super::item::{from_item, string};
-use super::{MailId, ProviderId, RecordError};
+use crate::id::{MailId, ProviderId};
 use crate::runtime::{Environment, MissingVariable};
 
 /// The Mails table.
@@ -21,7 +22,7 @@ pub struct Mails {
 /// Where a mail is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum State {
+pub enum MailState {
     /// Somebody is sending it until the lease ends; after that it is in doubt.
     Claimed,
     /// SES did not take it; it will be tried again.
@@ -38,13 +39,13 @@ pub enum State {
 
 /// A row of the ledger. No address, subject or body: only a digest of the content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Row {
+pub struct LedgerRow {
     /// The provider.
     pub provider_id: ProviderId,
     /// The caller's idempotency key.
     pub mail_id: MailId,
     /// Where it is.
-    pub state: State,
+    pub state: MailState,
     /// Digest of the content, with its version: another content under the same id is another mail.
     pub digest: String,
     /// When it was first handed over.
@@ -85,7 +86,7 @@ impl Mails {
     ///
     /// # Errors
     /// DynamoDB did not answer, or the row cannot be read.
-    pub async fn get(&self, provider_id: &ProviderId, mail_id: &MailId) -> Result<Option<Row>, RecordError> {
+    pub async fn get(&self, provider_id: &ProviderId, mail_id: &MailId) -> Result<Option<LedgerRow>, RecordError> {
         let pk = mail_pk(provider_id, mail_id);
         self.client
             .get_item()

@@ -2,9 +2,9 @@
 //!
 //! | table | handle | items |
 //! |---|---|---|
-//! | Providers | [`Providers`] | [`Provider`], [`Key`], [`Order`], the halt item, audit trail, idempotency, attempts |
+//! | Providers | [`Providers`] | [`Provider`], [`KeyItem`], [`Order`], the halt item, audit trail, idempotency, attempts |
 //! | Secrets | [`Secrets`] | sealed secrets, one item a lane |
-//! | Mails | [`Mails`] | the ledger's rows ([`Row`]), and the rate items and refused keys of `send` |
+//! | Mails | [`Mails`] | the ledger's rows ([`LedgerRow`]), and the rate items and refused keys of `send` |
 //!
 //! Reads that decide something are strongly consistent; the indexes only list. Writes that change a state are
 //! conditional, so that every step can be tried again.
@@ -12,7 +12,6 @@
 mod attempts;
 mod audit;
 mod halt;
-mod id;
 mod item;
 mod key;
 mod key_state;
@@ -28,19 +27,17 @@ mod sweep;
 mod table;
 mod write;
 
-pub use crate::tenant::AccessKeyId;
 pub use audit::AuditEvent;
 pub use halt::{HALT_PK, HALT_SK, Halt};
-pub use id::{InvalidId, MailId, OrderId, ProviderId, TenantId};
 pub use item::{Item, RecordError};
-pub use key::{Key, Owner, Plane, Proof, Receipt, Refusal};
-pub use key_state::{Hindrance, KeyState};
-pub use mail::{Mails, Row, State, mail_pk, rate_pk};
+pub use key::{KeyItem, Owner, Plane, Proof, Receipt, RefusedCall};
+pub use key_state::{BlockReason, KeyState};
+pub use mail::{LedgerRow, MailState, Mails, mail_pk, rate_pk};
 pub use onboarding::{Idempotency, Onboarded, Onboarding};
-pub use order::{Order, Scope};
-pub use provider::{Page, Provider};
+pub use order::{BreachScope, Order};
+pub use provider::{Provider, ProviderPage};
 pub use secret::Secrets;
 pub use status::{Status, StatusName};
-pub use stop::Stop;
-pub use sweep::{Due, DuePage, Subject};
+pub use stop::StopOutcome;
+pub use sweep::{Due, DuePage, DueSubject};
 pub use table::Providers;

@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::item::to_item;
 use super::write::{KEY_ITEM, Transaction, contended};
-use super::{AuditEvent, Key, Provider, ProviderId, Providers, RecordError, Secrets, TenantId};
+use super::{AuditEvent, KeyItem, Provider, Providers, RecordError, Secrets};
 use crate::custody::{Lane, Sealed};
+use crate::id::{ProviderId, TenantId};
 use crate::runtime::Ambient;
 
 /// What is stored when a key is taken.
@@ -14,18 +15,18 @@ pub struct Onboarding {
     /// The provider.
     pub provider: Provider,
     /// Its key item.
-    pub key: Key,
+    pub key: KeyItem,
     /// The secret for sending.
     pub send_lane: Sealed,
     /// The secret for revoking.
     pub revoke_lane: Sealed,
     /// The first event of its audit trail.
     pub audit: AuditEvent,
-    /// The caller's `Idempotency-Key`, where one was sent.
+    /// The caller's `Idempotency-KeyItem`, where one was sent.
     pub idempotency: Option<(String, Idempotency)>,
 }
 
-/// What an `Idempotency-Key` led to.
+/// What an `Idempotency-KeyItem` led to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Idempotency {
     /// The provider that was made.
@@ -40,13 +41,13 @@ pub enum Onboarded {
     /// All of it is stored.
     Stored,
     /// The key item exists: somebody has this key, or it was reported.
-    KeyExists(Box<Key>),
-    /// The `Idempotency-Key` was used in between.
+    KeyExists(Box<KeyItem>),
+    /// The `Idempotency-KeyItem` was used in between.
     IdempotencyKeyExists,
 }
 
 impl Providers {
-    /// What an `Idempotency-Key` of a tenant led to, read consistently.
+    /// What an `Idempotency-KeyItem` of a tenant led to, read consistently.
     ///
     /// # Errors
     /// DynamoDB did not answer, or the item cannot be read.
@@ -54,7 +55,7 @@ impl Providers {
         self.get(&idempotency_pk(tenant_id, key), IDEMPOTENCY_SK).await
     }
 
-    /// Stores a new provider in one transaction: the key item and the `Idempotency-Key` if they are absent, the
+    /// Stores a new provider in one transaction: the key item and the `Idempotency-KeyItem` if they are absent, the
     /// provider, both sealed secrets and the first audit event. Two concurrent onboardings of one key: one wins.
     ///
     /// # Errors
@@ -66,7 +67,7 @@ impl Providers {
         ambient: &Ambient,
     ) -> Result<Onboarded, RecordError> {
         let Onboarding { provider, key, .. } = onboarding;
-        let pk = Key::pk(&key.access_key_id);
+        let pk = KeyItem::pk(&key.access_key_id);
         let secret = |lane, sealed: &Sealed| -> Result<TransactWriteItem, RecordError> {
             let put = Put::builder()
                 .table_name(&secrets.table)
@@ -92,7 +93,7 @@ impl Providers {
             Transaction::Contended => Vec::new(),
         };
         match unmet.into_iter().next() {
-            Some((KEY_ITEM, Some(item))) => Ok(Onboarded::KeyExists(Box::new(Key::of_item(item)?))),
+            Some((KEY_ITEM, Some(item))) => Ok(Onboarded::KeyExists(Box::new(KeyItem::from_item(item)?))),
             Some((IDEMPOTENCY_ITEM, _)) => Ok(Onboarded::IdempotencyKeyExists),
             _ => Err(contended(pk)),
         }

@@ -4,12 +4,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::item::to_item;
-use super::{AccessKeyId, Item, OrderId, ProviderId, RecordError};
+use super::{Item, RecordError};
+use crate::id::{AccessKeyId, OrderId, ProviderId};
 
 /// What a breach report is about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Scope {
+pub enum BreachScope {
     /// One key, whether we know it or not.
     AccessKeyId(AccessKeyId),
     /// A provider, so the key it sends with.
@@ -22,7 +23,7 @@ pub struct Order {
     /// Its id.
     pub order_id: OrderId,
     /// What was reported.
-    pub scope: Scope,
+    pub scope: BreachScope,
     /// Why, in the reporter's words.
     pub reason: String,
     /// Who reported it, as the report says; whoever signed it, where it does not say.

@@ -4,13 +4,22 @@ use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
 
 use super::item::string;
 use super::write::{KEY_ITEM, Transaction, back_off, contended, made};
-use super::{AuditEvent, Item, Key, KeyState, Providers, RecordError, Secrets, Status};
+use super::{AuditEvent, Item, KeyItem, KeyState, Providers, RecordError, Secrets, Status};
 use crate::custody::Lane;
 use crate::runtime::Ambient;
 
 /// Attributes of a key item that belong to the worker. Orders do not: others note them at any time.
-const PROGRESS: [&str; 9] =
-    ["status", "reason", "updated_at", "seen_alive", "receipt", "attempts", "next_attempt_at", "sweep", "untold"];
+const PROGRESS: [&str; 9] = [
+    "status",
+    "reason",
+    "updated_at",
+    "seen_alive",
+    "receipt",
+    "attempts",
+    "next_attempt_at",
+    "sweep",
+    "notification_pending",
+];
 
 /// Every write of progress counts `attempts` up, so it tells whether the key is still the one that was read.
 const IF_UNCHANGED: &str = "attempts = :read_attempts AND #status = :read_status";
@@ -27,15 +36,15 @@ impl Providers {
     /// DynamoDB did not answer; what was done is not recorded, or it is and nobody knows.
     pub async fn record_progress(
         &self,
-        before: &Key,
-        after: &Key,
+        before: &KeyItem,
+        after: &KeyItem,
         secrets: &Secrets,
         ambient: &Ambient,
     ) -> Result<bool, RecordError> {
         if before.state == after.state {
             return self.record_same_state(before, after).await;
         }
-        let pk = Key::pk(&after.access_key_id);
+        let pk = KeyItem::pk(&after.access_key_id);
         let mut with_provider = true;
         for round in 0..ROUNDS {
             let writes = self.state_writes(before, after, with_provider, secrets, ambient)?;
@@ -50,15 +59,15 @@ impl Providers {
         Err(contended(pk))
     }
 
-    async fn record_same_state(&self, before: &Key, after: &Key) -> Result<bool, RecordError> {
-        let pk = Key::pk(&after.access_key_id);
+    async fn record_same_state(&self, before: &KeyItem, after: &KeyItem) -> Result<bool, RecordError> {
+        let pk = KeyItem::pk(&after.access_key_id);
         let change = Change::of(before, after)?;
         let answer = self
             .client
             .update_item()
             .table_name(&self.table)
             .key("pk", string(&pk))
-            .key("sk", string(Key::SK))
+            .key("sk", string(KeyItem::SK))
             .update_expression(change.expression)
             .condition_expression(IF_UNCHANGED)
             .set_expression_attribute_names(Some(change.names))
@@ -70,18 +79,18 @@ impl Providers {
 
     fn state_writes(
         &self,
-        before: &Key,
-        after: &Key,
+        before: &KeyItem,
+        after: &KeyItem,
         with_provider: bool,
         secrets: &Secrets,
         ambient: &Ambient,
     ) -> Result<Vec<TransactWriteItem>, RecordError> {
-        let pk = Key::pk(&after.access_key_id);
+        let pk = KeyItem::pk(&after.access_key_id);
         let change = Change::of(before, after)?;
         let key = Update::builder()
             .table_name(&self.table)
             .key("pk", string(&pk))
-            .key("sk", string(Key::SK))
+            .key("sk", string(KeyItem::SK))
             .update_expression(change.expression)
             .condition_expression(IF_UNCHANGED)
             .set_expression_attribute_names(Some(change.names))
@@ -117,7 +126,7 @@ struct Change {
 }
 
 impl Change {
-    fn of(before: &Key, after: &Key) -> Result<Self, RecordError> {
+    fn of(before: &KeyItem, after: &KeyItem) -> Result<Self, RecordError> {
         let mut item = after.item()?;
         let mut change = Self {
             expression: String::new(),
@@ -153,7 +162,7 @@ mod tests {
 
     #[test]
     fn progress_writes_and_removes_exactly_the_workers_attributes() {
-        let before: Key = serde_json::from_value(serde_json::json!({
+        let before: KeyItem = serde_json::from_value(serde_json::json!({
             "access_key_id": "AKIASP2TPHJSQH3FJRUX", "status": "revoking", "updated_at": "2026-11-23T10:00:00Z",
             "attempts": 3, "next_attempt_at": "2026-11-23T10:01:00Z",
         }))
@@ -166,7 +175,7 @@ mod tests {
         assert_eq!(
             change.expression,
             "SET #status = :status, #updated_at = :updated_at, #seen_alive = :seen_alive, #receipt = :receipt, \
-             #attempts = :attempts, #untold = :untold REMOVE #reason, #next_attempt_at, #sweep"
+             #attempts = :attempts, #notification_pending = :notification_pending REMOVE #reason, #next_attempt_at, #sweep"
         );
         assert_eq!(change.values[":read_attempts"], AttributeValue::N("3".to_owned()));
         assert_eq!(change.values[":attempts"], AttributeValue::N("4".to_owned()));

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::item::{from_item, to_item};
-use super::{AccessKeyId, Item, ProviderId, RecordError, Status, TenantId};
+use super::{Item, RecordError, Status};
+use crate::id::{AccessKeyId, ProviderId, TenantId};
 use crate::tenant::Region;
 
 /// A tenant's delivery provider. It holds no secret.
@@ -46,7 +47,7 @@ pub struct Provider {
 
 /// Some of a tenant's providers.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Page {
+pub struct ProviderPage {
     /// The providers in order of their ids, oldest first.
     pub providers: Vec<Provider>,
     /// The last of them, where there are more: the next page starts after it.
@@ -74,7 +75,7 @@ impl Provider {
     ///
     /// # Errors
     /// [`RecordError::Shape`], if the item is no provider.
-    pub fn of_item(item: Item) -> Result<Self, RecordError> {
+    pub fn from_item(item: Item) -> Result<Self, RecordError> {
         from_item("provider", item)
     }
 }

@@ -5,8 +5,9 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, TransactWriteItem};
 
 use super::item::string;
-use super::{AccessKeyId, Item, RecordError};
+use super::{Item, RecordError};
 use crate::custody::{Lane, Sealed};
+use crate::id::AccessKeyId;
 use crate::runtime::{Environment, MissingVariable};
 
 /// The Secrets table.

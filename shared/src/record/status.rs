@@ -20,8 +20,6 @@ pub enum StatusName {
     Revoked,
     /// The key is alive and cannot delete itself; the reason says what stands in the way. Retried all the same.
     RevocationBlocked,
-    /// Alive at the deadline, and given up.
-    Lost,
 }
 
 /// A status with its reason, as it is stored and shown.
@@ -44,7 +42,6 @@ impl StatusName {
             Self::Revoking => "revoking",
             Self::Revoked => "revoked",
             Self::RevocationBlocked => "revocation_blocked",
-            Self::Lost => "lost",
         }
     }
 }

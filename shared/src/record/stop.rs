@@ -6,15 +6,16 @@ use jiff::{SignedDuration, Timestamp};
 use super::item::{string, timestamp};
 use super::write::{IF_ABSENT, KEY_ITEM, Transaction, back_off, contended, made};
 use super::{
-    AccessKeyId, AuditEvent, Item, Key, KeyState, Order, OrderId, Owner, Providers, Receipt, RecordError, Secrets,
-    Status, StatusName, sweep,
+    AuditEvent, Item, KeyItem, KeyState, Order, Owner, Providers, Receipt, RecordError, Secrets, Status, StatusName,
+    sweep,
 };
 use crate::custody::Lane;
+use crate::id::{AccessKeyId, OrderId};
 use crate::runtime::Ambient;
 
 /// What stopping a key came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stop {
+pub enum StopOutcome {
     /// This call stopped it: no mail is signed with it any more.
     Stopped,
     /// An order had stopped it before, and this one was noted on it.
@@ -22,11 +23,11 @@ pub enum Stop {
     /// An order had stopped it before, and this one was on it already.
     Unchanged,
     /// Nobody has handed it over; a tombstone keeps it from being onboarded.
-    KeptOut,
+    Tombstoned,
 }
 
 /// After this time the sweep takes up an order and its stopped keys, whatever became of whoever wrote them.
-const TAKEN_UP_AFTER: SignedDuration = SignedDuration::from_secs(60);
+const SWEEP_AFTER: SignedDuration = SignedDuration::from_secs(60);
 
 /// Reads and writes of one stop before it gives up: each round means that another writer came first.
 const ROUNDS: u32 = 5;
@@ -41,13 +42,13 @@ impl Providers {
     /// Writes an order, if its id is free. Otherwise the order that has it comes back, and nothing is written.
     ///
     /// It is due to be carried out again in a minute, by the sweep: whoever writes it may die before the stop.
-    /// [`Providers::carried_out`] takes that back.
+    /// [`Providers::mark_executed`] takes that back.
     ///
     /// # Errors
     /// DynamoDB did not answer, or the item that has the id cannot be read.
     pub async fn place(&self, order: &Order) -> Result<Option<Order>, RecordError> {
         let mut item = order.item()?;
-        sweep::mark(&mut item, taken_up_after(order.created_at));
+        sweep::mark(&mut item, sweep_after(order.created_at));
         let pk = Order::pk(&order.order_id);
         if self.create(pk.clone(), item).await? {
             return Ok(None);
@@ -70,22 +71,22 @@ impl Providers {
         by: &str,
         secrets: &Secrets,
         ambient: &Ambient,
-    ) -> Result<(Stop, Key), RecordError> {
+    ) -> Result<(StopOutcome, KeyItem), RecordError> {
         let mut with_provider = true;
         for round in 0..ROUNDS {
             let now = ambient.now();
             match self.key(access_key_id).await? {
                 None => {
                     let tombstone = tombstone(access_key_id, order_id, now);
-                    if self.create(Key::pk(access_key_id), tombstone.item()?).await? {
-                        return Ok((Stop::KeptOut, tombstone));
+                    if self.create(KeyItem::pk(access_key_id), tombstone.item()?).await? {
+                        return Ok((StopOutcome::Tombstoned, tombstone));
                     }
                 }
-                Some(key) if key.orders.contains(order_id) => return Ok((Stop::Unchanged, key)),
+                Some(key) if key.orders.contains(order_id) => return Ok((StopOutcome::Unchanged, key)),
                 Some(mut key) if key.state.is_stopped() => {
                     if self.note(access_key_id, order_id).await? {
                         key.orders.insert(order_id.clone());
-                        return Ok((Stop::Noted, key));
+                        return Ok((StopOutcome::Noted, key));
                     }
                 }
                 Some(mut key) => {
@@ -97,12 +98,12 @@ impl Providers {
                     };
                     let owner = key.owner.clone().filter(|_| with_provider);
                     let writes = self.stop_writes(&key, owner.as_ref(), order_id, &audit, secrets, ambient)?;
-                    match self.transact(&Key::pk(access_key_id), writes).await? {
+                    match self.transact(&KeyItem::pk(access_key_id), writes).await? {
                         Transaction::Made => {
                             key.state = KeyState::Revoking(None);
                             key.updated_at = now;
                             key.orders.insert(order_id.clone());
-                            return Ok((Stop::Stopped, key));
+                            return Ok((StopOutcome::Stopped, key));
                         }
                         // The key dies whatever the provider's record says.
                         Transaction::Unmet(items) if items.iter().all(|(place, _)| *place != KEY_ITEM) => {
@@ -114,23 +115,23 @@ impl Providers {
             }
             back_off(round, ambient).await;
         }
-        Err(contended(Key::pk(access_key_id)))
+        Err(contended(KeyItem::pk(access_key_id)))
     }
 
     fn stop_writes(
         &self,
-        key: &Key,
+        key: &KeyItem,
         owner: Option<&Owner>,
         order_id: &OrderId,
         audit: &AuditEvent,
         secrets: &Secrets,
         ambient: &Ambient,
     ) -> Result<Vec<TransactWriteItem>, RecordError> {
-        let pk = Key::pk(&key.access_key_id);
+        let pk = KeyItem::pk(&key.access_key_id);
         let stop_key = Update::builder()
             .table_name(&self.table)
             .key("pk", string(&pk))
-            .key("sk", string(Key::SK))
+            .key("sk", string(KeyItem::SK))
             .update_expression(
                 "SET #status = :revoking, updated_at = :now, next_attempt_at = :next, sweep = :sweep, \
                  orders = list_append(if_not_exists(orders, :none), :order) REMOVE reason",
@@ -141,7 +142,7 @@ impl Providers {
             .expression_attribute_values(":suspended", string(StatusName::Suspended.as_str()))
             .expression_attribute_values(":revoking", string(StatusName::Revoking.as_str()))
             .expression_attribute_values(":now", timestamp(audit.at))
-            .expression_attribute_values(":next", timestamp(taken_up_after(audit.at)))
+            .expression_attribute_values(":next", timestamp(sweep_after(audit.at)))
             .expression_attribute_values(":sweep", string(sweep::PARTITION))
             .expression_attribute_values(":none", list(None))
             .expression_attribute_values(":order", list(Some(order_id)))
@@ -168,13 +169,13 @@ impl Providers {
 
     /// Notes an order on a stopped key and touches nothing else, so it is in no worker's way.
     async fn note(&self, access_key_id: &AccessKeyId, order_id: &OrderId) -> Result<bool, RecordError> {
-        let pk = Key::pk(access_key_id);
+        let pk = KeyItem::pk(access_key_id);
         let answer = self
             .client
             .update_item()
             .table_name(&self.table)
             .key("pk", string(&pk))
-            .key("sk", string(Key::SK))
+            .key("sk", string(KeyItem::SK))
             .update_expression("SET orders = list_append(if_not_exists(orders, :none), :order)")
             .condition_expression(IF_NOT_NOTED)
             .expression_attribute_values(":order_id", string(order_id.as_str()))
@@ -186,12 +187,12 @@ impl Providers {
     }
 }
 
-pub(super) fn taken_up_after(now: Timestamp) -> Timestamp {
-    now.saturating_add(TAKEN_UP_AFTER).unwrap_or(now)
+pub(super) fn sweep_after(now: Timestamp) -> Timestamp {
+    now.saturating_add(SWEEP_AFTER).unwrap_or(now)
 }
 
-fn tombstone(access_key_id: &AccessKeyId, order_id: &OrderId, now: Timestamp) -> Key {
-    Key {
+fn tombstone(access_key_id: &AccessKeyId, order_id: &OrderId, now: Timestamp) -> KeyItem {
+    KeyItem {
         access_key_id: access_key_id.clone(),
         owner: None,
         state: KeyState::Reported,
@@ -201,7 +202,7 @@ fn tombstone(access_key_id: &AccessKeyId, order_id: &OrderId, now: Timestamp) ->
         receipt: Receipt::default(),
         attempts: 0,
         next_attempt_at: None,
-        untold: false,
+        notification_pending: false,
     }
 }
 

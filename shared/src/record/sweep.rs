@@ -6,22 +6,23 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
 use super::item::{string, timestamp};
-use super::stop::taken_up_after;
+use super::stop::sweep_after;
 use super::write::made;
-use super::{AccessKeyId, Item, Key, Order, OrderId, Providers, RecordError};
+use super::{Item, KeyItem, Order, Providers, RecordError};
+use crate::id::{AccessKeyId, OrderId};
 
 /// Something that is due, as the index knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Due {
     /// What it is.
-    pub subject: Subject,
+    pub subject: DueSubject,
     /// Since when, as it is stored.
     next_attempt_at: String,
 }
 
 /// What can be due.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Subject {
+pub enum DueSubject {
     /// A key's next step.
     Key(AccessKeyId),
     /// An order's fan-out, once more.
@@ -71,7 +72,7 @@ impl Providers {
             .send()
             .await
             .map_err(RecordError::dynamodb("Query", "sweep"))?;
-        let due = answer.items.unwrap_or_default().iter().filter_map(Due::of_item).collect();
+        let due = answer.items.unwrap_or_default().iter().filter_map(Due::from_item).collect();
         Ok(DuePage { due, next: answer.last_evaluated_key })
     }
 
@@ -79,15 +80,15 @@ impl Providers {
     ///
     /// # Errors
     /// DynamoDB did not answer.
-    pub async fn carried_out(&self, order: &Order) -> Result<(), RecordError> {
-        self.taken_up(&Due::first_of(order), None).await
+    pub async fn mark_executed(&self, order: &Order) -> Result<(), RecordError> {
+        self.reschedule(&Due::from_new_order(order), None).await
     }
 
     /// Makes it due again at `next`, or not at all, if it is still as the sweep saw it.
     ///
     /// # Errors
     /// DynamoDB did not answer.
-    pub async fn taken_up(&self, due: &Due, next: Option<Timestamp>) -> Result<(), RecordError> {
+    pub async fn reschedule(&self, due: &Due, next: Option<Timestamp>) -> Result<(), RecordError> {
         let (pk, sk) = due.subject.key();
         let update = self
             .client
@@ -109,23 +110,23 @@ impl Providers {
 
 impl Due {
     /// As an order is due when it is written.
-    fn first_of(order: &Order) -> Self {
-        let next_attempt_at = taken_up_after(order.created_at).to_string();
-        Self { subject: Subject::Order(order.order_id.clone()), next_attempt_at }
+    fn from_new_order(order: &Order) -> Self {
+        let next_attempt_at = sweep_after(order.created_at).to_string();
+        Self { subject: DueSubject::Order(order.order_id.clone()), next_attempt_at }
     }
 
-    fn of_item(item: &Item) -> Option<Self> {
+    fn from_item(item: &Item) -> Option<Self> {
         let text = |name: &str| item.get(name).and_then(|value: &AttributeValue| value.as_s().ok());
         let subject = match text("pk")?.split_once('#')? {
-            ("key", id) => Subject::Key(AccessKeyId::from_pasted(id).ok()?),
-            ("order", id) => Subject::Order(OrderId::parse(id).ok()?),
+            ("key", id) => DueSubject::Key(AccessKeyId::from_pasted(id).ok()?),
+            ("order", id) => DueSubject::Order(OrderId::parse(id).ok()?),
             _ => return None,
         };
         Some(Self { subject, next_attempt_at: text("next_attempt_at")?.clone() })
     }
 }
 
-impl fmt::Display for Subject {
+impl fmt::Display for DueSubject {
     /// For logs: a key's id is masked.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -135,10 +136,10 @@ impl fmt::Display for Subject {
     }
 }
 
-impl Subject {
+impl DueSubject {
     fn key(&self) -> (String, &'static str) {
         match self {
-            Self::Key(access_key_id) => (Key::pk(access_key_id), Key::SK),
+            Self::Key(access_key_id) => (KeyItem::pk(access_key_id), KeyItem::SK),
             Self::Order(order_id) => (Order::pk(order_id), Order::SK),
         }
     }
@@ -151,18 +152,18 @@ mod tests {
     #[test]
     fn the_sweep_knows_keys_and_orders_by_their_items() {
         let subjects = [
-            Subject::Key(AccessKeyId::from_pasted("AKIASP2TPHJSQH3FJRUX").unwrap()),
-            Subject::Order(OrderId::parse("rvk_01ARZ3NDEKTSV4RRFFQ69G5FAV").unwrap()),
+            DueSubject::Key(AccessKeyId::from_pasted("AKIASP2TPHJSQH3FJRUX").unwrap()),
+            DueSubject::Order(OrderId::parse("rvk_01ARZ3NDEKTSV4RRFFQ69G5FAV").unwrap()),
         ];
         for subject in subjects {
             let (pk, sk) = subject.key();
             let mut item = Item::from([("pk".to_owned(), string(pk)), ("sk".to_owned(), string(sk))]);
-            assert_eq!(Due::of_item(&item), None);
+            assert_eq!(Due::from_item(&item), None);
             mark(&mut item, Timestamp::UNIX_EPOCH);
             let next_attempt_at = "1970-01-01T00:00:00Z".to_owned();
-            assert_eq!(Due::of_item(&item), Some(Due { subject, next_attempt_at }));
+            assert_eq!(Due::from_item(&item), Some(Due { subject, next_attempt_at }));
             item.insert("pk".to_owned(), string("provider#prv_01ARZ3NDEKTSV4RRFFQ69G5FAV"));
-            assert_eq!(Due::of_item(&item), None);
+            assert_eq!(Due::from_item(&item), None);
         }
     }
 }

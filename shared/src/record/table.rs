@@ -5,10 +5,8 @@ use serde::de::DeserializeOwned;
 
 use super::item::{from_item, string};
 use super::write::{Transaction, contended};
-use super::{
-    AccessKeyId, AuditEvent, Item, Key, Order, OrderId, Page, Provider, ProviderId, RecordError, Status, StatusName,
-    TenantId,
-};
+use super::{AuditEvent, Item, KeyItem, Order, Provider, ProviderPage, RecordError, Status, StatusName};
+use crate::id::{AccessKeyId, OrderId, ProviderId, TenantId};
 use crate::runtime::{Ambient, Environment, MissingVariable};
 
 /// The Providers table.
@@ -41,8 +39,8 @@ impl Providers {
     ///
     /// # Errors
     /// DynamoDB did not answer, or the item cannot be read.
-    pub async fn key(&self, access_key_id: &AccessKeyId) -> Result<Option<Key>, RecordError> {
-        self.get(&Key::pk(access_key_id), Key::SK).await
+    pub async fn key(&self, access_key_id: &AccessKeyId) -> Result<Option<KeyItem>, RecordError> {
+        self.get(&KeyItem::pk(access_key_id), KeyItem::SK).await
     }
 
     /// An order, read consistently.
@@ -62,7 +60,7 @@ impl Providers {
         tenant_id: &TenantId,
         after: Option<&ProviderId>,
         limit: i32,
-    ) -> Result<Page, RecordError> {
+    ) -> Result<ProviderPage, RecordError> {
         let start = after.map(|provider_id| {
             Item::from([
                 ("pk".to_owned(), string(Provider::pk(provider_id))),
@@ -92,7 +90,7 @@ impl Providers {
             .map(|item| from_item::<Provider>(&pk, item))
             .collect::<Result<Vec<_>, _>>()?;
         let next = providers.last().filter(|_| more).map(|provider| provider.provider_id.clone());
-        Ok(Page { providers, next })
+        Ok(ProviderPage { providers, next })
     }
 
     /// Suspends a provider, if it is active with this key. Answers whether this call did it.

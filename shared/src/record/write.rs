@@ -11,7 +11,8 @@ use aws_sdk_dynamodb::types::{
 use jiff::Timestamp;
 
 use super::item::{string, timestamp};
-use super::{AccessKeyId, Item, Provider, ProviderId, Providers, RecordError, Status, StatusName};
+use super::{Item, Provider, Providers, RecordError, Status, StatusName};
+use crate::id::{AccessKeyId, ProviderId};
 use crate::runtime::Ambient;
 
 /// A put that creates and never replaces.

@@ -14,7 +14,7 @@ pub struct Environment(HashMap<String, String>);
 
 impl Environment {
     /// The environment of this process. Variables that are not UTF-8 are left out.
-    pub fn of_process() -> Self {
+    pub fn from_process() -> Self {
         Self(
             std::env::vars_os()
                 .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
@@ -23,7 +23,7 @@ impl Environment {
     }
 
     /// An environment of exactly these variables.
-    pub fn of(variables: &[(&str, &str)]) -> Self {
+    pub fn from_variables(variables: &[(&str, &str)]) -> Self {
         Self(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
     }
 

@@ -4,6 +4,7 @@
 //! of its arguments.
 
 mod ambient;
+mod cold_start;
 mod config;
 mod connector;
 mod environment;
@@ -11,6 +12,7 @@ mod serve;
 
 pub use ambient::Ambient;
 pub(crate) use ambient::ulid_at;
+pub use cold_start::ColdStart;
 pub use config::own_config;
 pub use connector::Connector;
 pub use environment::{Environment, MissingVariable};

@@ -7,8 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use thiserror::Error;
 
-use crate::record::{AccessKeyId, OrderId, ProviderId, TenantId};
-use crate::runtime::{Environment, MissingVariable};
+use crate::id::{AccessKeyId, OrderId, ProviderId, TenantId};
 
 /// An event could not be put on the bus.
 #[derive(Debug, Error)]
@@ -126,12 +125,9 @@ pub struct Bus {
 }
 
 impl Bus {
-    /// The bus that `BUS_NAME` names. `source`, such as `sendingbee.send`, is the one that the function's role may use.
-    ///
-    /// # Errors
-    /// The variable is missing.
-    pub fn new(client: Client, environment: &Environment, source: &'static str) -> Result<Self, MissingVariable> {
-        Ok(Self { client, name: environment.required("BUS_NAME")?, source })
+    /// The bus of this name. `source`, such as `sendingbee.send`, is the one that the function's role may use.
+    pub fn new(client: Client, name: String, source: &'static str) -> Self {
+        Self { client, name, source }
     }
 
     /// Puts the event on the bus. At least once: a caller that cannot record that it told will tell again.

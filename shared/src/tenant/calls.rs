@@ -6,7 +6,8 @@ use aws_types::request_id::RequestId;
 
 use super::clients::send_once;
 use super::written::Written;
-use super::{AccessKeyId, Clients, Credential, Failure};
+use super::{Clients, Credential, Failure};
+use crate::id::AccessKeyId;
 
 /// Who a key is, by STS. Every live key may ask.
 #[derive(Clone, Debug, PartialEq, Eq)]

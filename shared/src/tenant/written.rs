@@ -84,8 +84,9 @@ mod tests {
     use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
+    use crate::id::AccessKeyId;
     use crate::runtime::{Ambient, Connector, Environment};
-    use crate::tenant::{AccessKeyId, Clients, Credential, Failure, Kind, Mail, Region, SecretAccessKey};
+    use crate::tenant::{Clients, Credential, Failure, Kind, Mail, Region, SecretAccessKey};
 
     /// Sends a mail to this address of the machine, as if it were SES.
     async fn send_to(port: u16) -> Result<String, Failure> {
@@ -93,7 +94,7 @@ mod tests {
     }
 
     async fn send_to_url(url: &str) -> Result<String, Failure> {
-        let environment = Environment::of(&[("TENANT_AWS_ENDPOINT_URL", url)]);
+        let environment = Environment::from_variables(&[("TENANT_AWS_ENDPOINT_URL", url)]);
         let clients = Clients::new(&environment, &SharedHttpClient::new(Connector::new(Ambient::system())));
         let credential = Credential {
             access_key_id: AccessKeyId::from_pasted("AKIASP2TPHJSQH3FJRUX").unwrap(),

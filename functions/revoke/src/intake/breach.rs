@@ -4,7 +4,7 @@ use aws_lambda_events::sqs::SqsMessage;
 use jiff::Timestamp;
 use serde::Deserialize;
 use shared::http::{FieldError, decode};
-use shared::record::OrderId;
+use shared::id::OrderId;
 
 use super::report::{Detail, Report};
 
@@ -53,7 +53,7 @@ impl Breach {
             return Err(FieldError::new("id", "must not be empty"));
         }
         Ok(Self {
-            order_id: OrderId::of_event(&envelope.id, envelope.time),
+            order_id: OrderId::from_event(&envelope.id, envelope.time),
             report: envelope.detail.report(&envelope.source, envelope.time)?,
         })
     }
@@ -63,7 +63,7 @@ impl Breach {
 mod tests {
     use aws_lambda_events::sqs::SqsEvent;
     use serde_json::{Value, json};
-    use shared::record::Scope;
+    use shared::record::BreachScope;
 
     use super::*;
 
@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn the_sample_is_read_and_each_delivery_of_it_has_the_same_order() {
         let breach = Breach::read(&sample()).unwrap();
-        assert!(matches!(breach.report.scope, Scope::AccessKeyId(_)));
+        assert!(matches!(breach.report.scope, BreachScope::AccessKeyId(_)));
         assert_eq!(breach, Breach::read(&sample()).unwrap());
         let other = with("/id", json!("another-event"));
         assert_ne!(breach.order_id, Breach::read(&other).unwrap().order_id);

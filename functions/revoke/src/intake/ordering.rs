@@ -1,6 +1,7 @@
 //! From a report to an order: keys pinned, sending stopped, the deletion handed on.
 
-use shared::record::{AccessKeyId, Key, Order, OrderId, RecordError, Scope, Stop};
+use shared::id::{AccessKeyId, OrderId};
+use shared::record::{BreachScope, KeyItem, Order, RecordError, StopOutcome};
 use shared::telemetry::chain;
 use thiserror::Error;
 
@@ -22,7 +23,7 @@ pub(super) enum OrderError {
 pub(super) struct Ordered {
     pub(super) order: Order,
     /// Each of its keys; `None` where the stop failed, so that the key may still be in use.
-    pub(super) keys: Vec<(AccessKeyId, Option<Key>)>,
+    pub(super) keys: Vec<(AccessKeyId, Option<KeyItem>)>,
     /// Whether its keys are on their way to being deleted, or past it.
     pub(super) handed_on: bool,
 }
@@ -73,7 +74,7 @@ impl Intake {
     async fn carry_out_once(&self, order: Order) -> Ordered {
         let ordered = self.carry_out(order).await;
         if ordered.is_complete()
-            && let Err(error) = self.providers.carried_out(&ordered.order).await
+            && let Err(error) = self.providers.mark_executed(&ordered.order).await
         {
             tracing::warn!(order_id = %ordered.order.order_id, error = chain(&error), "the sweep carries it out again");
         }
@@ -84,8 +85,8 @@ impl Intake {
     /// is about no certain time means what there is: the clock that dated a provider may be ahead of ours.
     async fn pin(&self, report: &Report) -> Result<Vec<AccessKeyId>, OrderError> {
         match &report.scope {
-            Scope::AccessKeyId(access_key_id) => Ok(vec![access_key_id.clone()]),
-            Scope::ProviderId(provider_id) => {
+            BreachScope::AccessKeyId(access_key_id) => Ok(vec![access_key_id.clone()]),
+            BreachScope::ProviderId(provider_id) => {
                 let provider = self.providers.provider(provider_id).await?.ok_or(OrderError::UnknownProvider)?;
                 let meant = report.as_of.is_none_or(|as_of| provider.created_at <= as_of);
                 Ok(if meant { vec![provider.access_key_id] } else { Vec::new() })
@@ -130,7 +131,7 @@ impl Intake {
     }
 }
 
-fn log(order: &Order, key: &Key, stop: Stop) {
+fn log(order: &Order, key: &KeyItem, stop: StopOutcome) {
     tracing::info!(
         order_id = %order.order_id,
         access_key_id = key.access_key_id.masked(),

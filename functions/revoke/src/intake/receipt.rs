@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::Serialize;
-use shared::record::{AccessKeyId, Key, Order, OrderId, Plane, ProviderId, Receipt, Scope, TenantId};
+use shared::id::{AccessKeyId, OrderId, ProviderId, TenantId};
+use shared::record::{BreachScope, KeyItem, Order, Plane, Receipt};
 
 /// An order as it is shown.
 ///
@@ -13,7 +14,7 @@ use shared::record::{AccessKeyId, Key, Order, OrderId, Plane, ProviderId, Receip
 #[derive(Debug, Serialize)]
 pub(super) struct RevocationView<'a> {
     order_id: &'a OrderId,
-    scope: &'a Scope,
+    scope: &'a BreachScope,
     reason: &'a str,
     reported_by: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -64,7 +65,7 @@ const NOT_STOPPED: &str = "not_stopped";
 
 impl<'a> RevocationView<'a> {
     /// An order with its keys as they are now; `None` where a key item is missing. All counts are computed from them.
-    pub(super) fn of(order: &'a Order, keys: &'a [(AccessKeyId, Option<Key>)]) -> Self {
+    pub(super) fn of(order: &'a Order, keys: &'a [(AccessKeyId, Option<KeyItem>)]) -> Self {
         let mut counts = BTreeMap::new();
         let views: Vec<_> = keys.iter().map(|(id, key)| KeyView::of(id, key.as_ref())).collect();
         for view in &views {
@@ -86,7 +87,7 @@ impl<'a> RevocationView<'a> {
 }
 
 impl<'a> KeyView<'a> {
-    fn of(access_key_id: &'a AccessKeyId, key: Option<&'a Key>) -> Self {
+    fn of(access_key_id: &'a AccessKeyId, key: Option<&'a KeyItem>) -> Self {
         let status = match key {
             Some(key) if key.state.is_stopped() => key.state.name().as_str(),
             _ => NOT_STOPPED,
@@ -96,7 +97,7 @@ impl<'a> KeyView<'a> {
 }
 
 impl<'a> ProgressView<'a> {
-    fn of(key: &'a Key) -> Self {
+    fn of(key: &'a KeyItem) -> Self {
         let proof = key.owner.as_ref().map(|owner| ProofView {
             provider_id: &owner.provider_id,
             tenant_id: &owner.tenant_id,
@@ -120,7 +121,7 @@ mod tests {
 
     use super::*;
 
-    fn shown(order: &Order, keys: &[(AccessKeyId, Option<Key>)]) -> Value {
+    fn shown(order: &Order, keys: &[(AccessKeyId, Option<KeyItem>)]) -> Value {
         serde_json::to_value(RevocationView::of(order, keys)).unwrap()
     }
 
@@ -132,7 +133,7 @@ mod tests {
             "created_at": "2026-11-23T10:00:01Z", "access_key_ids": ["AKIASP2TPHJSQH3FJRUX"],
         }))
         .unwrap();
-        let key = |status: &str, reason: Option<&str>| -> Key {
+        let key = |status: &str, reason: Option<&str>| -> KeyItem {
             serde_json::from_value(json!({
                 "access_key_id": "AKIASP2TPHJSQH3FJRUX", "status": status, "reason": reason,
                 "owner": {

@@ -4,12 +4,13 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
 use shared::http::FieldError;
-use shared::record::{AccessKeyId, ProviderId, Scope};
+use shared::id::{AccessKeyId, ProviderId};
+use shared::record::BreachScope;
 
 /// A report that can be acted on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Report {
-    pub(super) scope: Scope,
+    pub(super) scope: BreachScope,
     pub(super) reason: String,
     pub(super) reported_by: String,
     /// Who signed it, where somebody did.
@@ -92,7 +93,7 @@ fn end_of_second(time: Timestamp) -> Timestamp {
     }
 }
 
-fn scope(field: &str, value: &Value) -> Result<Scope, FieldError> {
+fn scope(field: &str, value: &Value) -> Result<BreachScope, FieldError> {
     let members = value.as_object().into_iter().flatten().collect::<Vec<_>>();
     let [(word, value)] = members.as_slice() else {
         return Err(FieldError::new(field, format!("must be an object with exactly one member; {TAKEN}")));
@@ -101,10 +102,10 @@ fn scope(field: &str, value: &Value) -> Result<Scope, FieldError> {
     let id = value.as_str().unwrap_or_default();
     match word.as_str() {
         "access_key_id" => AccessKeyId::from_pasted(id)
-            .map(Scope::AccessKeyId)
+            .map(BreachScope::AccessKeyId)
             .map_err(|error| FieldError::new(field_of("access_key_id"), error.to_string())),
         "provider_id" => ProviderId::parse(id)
-            .map(Scope::ProviderId)
+            .map(BreachScope::ProviderId)
             .map_err(|error| FieldError::new(field_of("provider_id"), error.to_string())),
         word => match KNOWN.iter().find(|known| **known == word) {
             Some(known) => Err(FieldError::new(field, format!("`{known}` is not taken yet; {TAKEN}"))),

@@ -3,7 +3,8 @@
 use http::HeaderValue;
 use http::header::LOCATION;
 use shared::http::{FieldError, Problem, Request, Response, body, respond};
-use shared::record::{OrderId, ProviderId, RecordError, Scope};
+use shared::id::{OrderId, ProviderId};
+use shared::record::{BreachScope, RecordError};
 use shared::telemetry::chain;
 
 use super::Intake;
@@ -44,7 +45,7 @@ impl Intake {
         let provider_id =
             parameter(request, "provider_id", ProviderId::parse).ok_or_else(|| Problem::not_found("provider"))?;
         let report = Report {
-            scope: Scope::ProviderId(provider_id),
+            scope: BreachScope::ProviderId(provider_id),
             reason: "off-boarding".to_owned(),
             reported_by: caller.to_owned(),
             signed_by: Some(caller.to_owned()),
@@ -163,12 +164,12 @@ mod tests {
             "created_at": "2026-11-23T10:00:01Z", "access_key_ids": ["AKIASP2TPHJSQH3FJRUX"],
         }))
         .unwrap();
-        let key: shared::record::Key = serde_json::from_value(serde_json::json!({
+        let key: shared::record::KeyItem = serde_json::from_value(serde_json::json!({
             "access_key_id": "AKIASP2TPHJSQH3FJRUX", "status": "revoking", "updated_at": "2026-11-23T10:00:01Z",
         }))
         .unwrap();
         let id = order.access_key_ids[0].clone();
-        let ordered = |key: Option<&shared::record::Key>, handed_on| Ordered {
+        let ordered = |key: Option<&shared::record::KeyItem>, handed_on| Ordered {
             order: order.clone(),
             keys: vec![(id.clone(), key.cloned())],
             handed_on,

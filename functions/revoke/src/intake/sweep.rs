@@ -6,7 +6,8 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use shared::record::{Due, OrderId, RecordError, Subject};
+use shared::id::OrderId;
+use shared::record::{Due, DueSubject, RecordError};
 use shared::telemetry::chain;
 use thiserror::Error;
 use tokio::time::error::Elapsed;
@@ -84,16 +85,16 @@ impl Intake {
     /// cost minutes.
     async fn take_up(&self, due: &Due) -> Result<(), NotTakenUp> {
         let again_at = match &due.subject {
-            Subject::Key(access_key_id) => {
+            DueSubject::Key(access_key_id) => {
                 self.queue.due(access_key_id).await?;
                 Some(self.ambient.now() + KEY_AGAIN_AFTER)
             }
-            Subject::Order(order_id) => {
+            DueSubject::Order(order_id) => {
                 self.repeat(order_id).await?;
                 None
             }
         };
-        Ok(self.providers.taken_up(due, again_at).await?)
+        Ok(self.providers.reschedule(due, again_at).await?)
     }
 
     /// Carries an order out again. Its keys are pinned, so it means no key that came later.
@@ -105,7 +106,7 @@ impl Intake {
 
     async fn put_off(&self, due: &Due) {
         let again_at = self.ambient.now() + FAILED_AGAIN_AFTER;
-        let put_off = timeout(PUT_OFF, self.providers.taken_up(due, Some(again_at)));
+        let put_off = timeout(PUT_OFF, self.providers.reschedule(due, Some(again_at)));
         if let Err(error) = put_off.await.map_err(NotTakenUp::from).and_then(|done| Ok(done?)) {
             tracing::warn!(subject = %due.subject, error = chain(&error), "it stays in the way of what is due later");
         }

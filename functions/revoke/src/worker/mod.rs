@@ -15,7 +15,8 @@ use aws_lambda_events::sqs::{SqsBatchResponse, SqsMessage};
 use lambda_runtime::LambdaEvent;
 use serde_json::Value;
 use shared::custody::Custody;
-use shared::record::{AccessKeyId, Order, Providers, RecordError, Secrets, Stop};
+use shared::id::AccessKeyId;
+use shared::record::{Order, Providers, RecordError, Secrets, StopOutcome};
 use shared::runtime::Ambient;
 use shared::telemetry::{Bus, chain};
 use shared::tenant::Clients;
@@ -97,7 +98,7 @@ impl Worker {
     async fn repeat_stop(&self, access_key_id: &AccessKeyId, order: &Order) -> Result<(), RecordError> {
         let (stop, _) =
             self.providers.stop(access_key_id, &order.order_id, "revoke-worker", &self.secrets, &self.ambient).await?;
-        if stop == Stop::Stopped {
+        if stop == StopOutcome::Stopped {
             tracing::warn!(
                 order_id = %order.order_id,
                 access_key_id = access_key_id.masked(),

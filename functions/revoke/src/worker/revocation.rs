@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use shared::custody::{CustodyError, Holder, Lane};
-use shared::record::{AccessKeyId, Key, KeyState, Owner, Plane, Proof, RecordError};
+use shared::id::AccessKeyId;
+use shared::record::{KeyItem, KeyState, Owner, Plane, Proof, RecordError};
 use shared::telemetry::{Event, KeyEvent, chain};
 use shared::tenant::{Credential, Failure, Kind};
 
@@ -71,7 +72,7 @@ impl Worker {
     }
 
     /// Has the key delete itself.
-    async fn delete(&self, key: &Key, owner: &Owner) -> Result<Then, RecordError> {
+    async fn delete(&self, key: &KeyItem, owner: &Owner) -> Result<Then, RecordError> {
         let credential = match self.open(key, owner).await? {
             Ok(credential) => credential,
             Err(why) => return self.without_secret(key, why).await,
@@ -97,7 +98,7 @@ impl Worker {
             _ => self.delete_own(&credential).await,
         };
         let now = self.ambient.now();
-        let outcome = |key: &Key| deleted(key, ahead, (&sight, seen_at), &answer, now);
+        let outcome = |key: &KeyItem| deleted(key, ahead, (&sight, seen_at), &answer, now);
         let then = self.record(&key, outcome, &answer).await?;
         if then == Then::Soon && !booked {
             self.book(&key).await;
@@ -117,7 +118,7 @@ impl Worker {
     }
 
     /// Sees whether the key is refused on every plane that says something about it.
-    async fn probe(&self, key: &Key, owner: &Owner) -> Result<Then, RecordError> {
+    async fn probe(&self, key: &KeyItem, owner: &Owner) -> Result<Then, RecordError> {
         let credential = match self.open(key, owner).await? {
             Ok(credential) => credential,
             Err(why) => return self.without_secret(key, why).await,
@@ -133,7 +134,7 @@ impl Worker {
         }
         let now = self.ambient.now();
         // What was seen is about the key as it was read; if somebody else moved it on, it is looked at anew.
-        let outcome = |fresh: &Key| (fresh.attempts == key.attempts).then(|| probed(fresh, &sights, at, now));
+        let outcome = |fresh: &KeyItem| (fresh.attempts == key.attempts).then(|| probed(fresh, &sights, at, now));
         let then = self.record(key, outcome, &sights).await?;
         if then == Then::Soon {
             self.book(key).await;
@@ -142,7 +143,7 @@ impl Worker {
     }
 
     /// Tells operators the key's state. At least once: an event that was put but not recorded is put again.
-    async fn tell(&self, key: &Key, owner: &Owner) -> Result<Then, RecordError> {
+    async fn tell(&self, key: &KeyItem, owner: &Owner) -> Result<Then, RecordError> {
         if let Some(event) = event(key, owner)
             && let Err(error) = self.bus.put(&event, self.ambient.now()).await
         {
@@ -159,7 +160,7 @@ impl Worker {
     }
 
     /// Opens the revoke lane.
-    async fn open(&self, key: &Key, owner: &Owner) -> Result<Result<Credential, NoSecret>, RecordError> {
+    async fn open(&self, key: &KeyItem, owner: &Owner) -> Result<Result<Credential, NoSecret>, RecordError> {
         let Some(sealed) = self.secrets.get(&key.access_key_id, Lane::Revoke).await? else {
             return Ok(Err(NoSecret::Missing));
         };
@@ -179,9 +180,9 @@ impl Worker {
         })
     }
 
-    async fn without_secret(&self, key: &Key, why: NoSecret) -> Result<Then, RecordError> {
+    async fn without_secret(&self, key: &KeyItem, why: NoSecret) -> Result<Then, RecordError> {
         let now = self.ambient.now();
-        let outcome = |fresh: &Key| (fresh.attempts == key.attempts).then(|| no_secret(fresh, why, now));
+        let outcome = |fresh: &KeyItem| (fresh.attempts == key.attempts).then(|| no_secret(fresh, why, now));
         let then = self.record(key, outcome, &why).await?;
         if then == Then::Soon {
             self.book(key).await;
@@ -193,8 +194,8 @@ impl Worker {
     /// somebody else moved it on.
     async fn record<W: std::fmt::Debug>(
         &self,
-        key: &Key,
-        outcome: impl Fn(&Key) -> Option<(Key, Then)>,
+        key: &KeyItem,
+        outcome: impl Fn(&KeyItem) -> Option<(KeyItem, Then)>,
         what: &W,
     ) -> Result<Then, RecordError> {
         let mut before = key.clone();
@@ -212,7 +213,7 @@ impl Worker {
         Ok(Then::Rest)
     }
 
-    async fn write(&self, before: &Key, after: &Key) -> Result<bool, RecordError> {
+    async fn write(&self, before: &KeyItem, after: &KeyItem) -> Result<bool, RecordError> {
         let written = self.providers.record_progress(before, after, &self.secrets, &self.ambient).await?;
         if written && before.state != after.state {
             let orders = after.orders.iter().map(|order| order.as_str()).collect::<Vec<_>>().join(" ");
@@ -232,7 +233,7 @@ impl Worker {
     }
 
     /// Books the key's next step; answers whether. If not, the sweep brings it.
-    async fn book(&self, key: &Key) -> bool {
+    async fn book(&self, key: &KeyItem) -> bool {
         let booked = self.queue.step(&key.access_key_id, key.orders.first(), SOON).await;
         if let Err(error) = &booked {
             tracing::error!(access_key_id = key.access_key_id.masked(), error = chain(error), "no step was booked");
@@ -252,7 +253,7 @@ async fn limited<T>(call: impl Future<Output = Result<T, Failure>>) -> Result<T,
 }
 
 /// The event of a state that operators must know.
-fn event(key: &Key, owner: &Owner) -> Option<Event> {
+fn event(key: &KeyItem, owner: &Owner) -> Option<Event> {
     let detail = KeyEvent {
         tenant_id: owner.tenant_id.clone(),
         provider_id: owner.provider_id.clone(),
@@ -269,7 +270,7 @@ fn event(key: &Key, owner: &Owner) -> Option<Event> {
     }
 }
 
-fn waited_ms(before: &Key, now: Timestamp) -> i64 {
+fn waited_ms(before: &KeyItem, now: Timestamp) -> i64 {
     i64::try_from(now.duration_since(before.updated_at).as_millis()).unwrap_or(i64::MAX)
 }
 
@@ -285,7 +286,7 @@ mod tests {
         sample
     }
 
-    fn key(status: Value) -> Key {
+    fn key(status: Value) -> KeyItem {
         let mut key = json!({
             "access_key_id": "AKIASP2TPHJSQH3FJRUX",
             "owner": {

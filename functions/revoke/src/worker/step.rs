@@ -15,7 +15,7 @@ mod pause;
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use shared::record::{Hindrance, Key, KeyState, Plane, Proof, Refusal};
+use shared::record::{BlockReason, KeyItem, KeyState, Plane, Proof, RefusedCall};
 
 use self::pause::{LONGEST, later, pause};
 
@@ -108,16 +108,16 @@ pub(super) enum NoSecret {
 }
 
 /// What to do next about a key.
-pub(super) fn next(key: &Key, now: Timestamp) -> Step {
+pub(super) fn next(key: &KeyItem, now: Timestamp) -> Step {
     if key.owner.is_none() {
         return Step::Nothing;
     }
-    if key.untold {
+    if key.notification_pending {
         return Step::Tell;
     }
     match key.state {
         KeyState::Revoking(_) | KeyState::RevocationBlocked(_) | KeyState::RefusedUnproven => {}
-        KeyState::Active | KeyState::Reported | KeyState::Revoked | KeyState::Lost => return Step::Nothing,
+        KeyState::Active | KeyState::Reported | KeyState::Revoked => return Step::Nothing,
     }
     let receipt = &key.receipt;
     let hope = match (receipt.delete_sent_at, receipt.deleted_at) {
@@ -135,7 +135,7 @@ pub(super) fn next(key: &Key, now: Timestamp) -> Step {
 }
 
 /// The write-ahead of a deletion: the key was just seen alive by STS, and DeleteAccessKey leaves when this is recorded.
-pub(super) fn write_ahead(key: &Key, seen_at: Timestamp, now: Timestamp) -> Key {
+pub(super) fn write_ahead(key: &KeyItem, seen_at: Timestamp, now: Timestamp) -> KeyItem {
     let mut after = stepped(key, now);
     after.seen_alive.insert(Plane::Sts, seen_at);
     after.receipt.refused.clear();
@@ -146,12 +146,12 @@ pub(super) fn write_ahead(key: &Key, seen_at: Timestamp, now: Timestamp) -> Key 
 /// What the answer to DeleteAccessKey makes of the key. `ahead` is its write-ahead, where there was one; `sight` is how
 /// STS met the key just before, at `seen_at`. `None`: another worker has moved the key on, and nothing is to be added.
 pub(super) fn deleted(
-    key: &Key,
+    key: &KeyItem,
     ahead: Option<Timestamp>,
     sight: (&Sight, Timestamp),
     answer: &Deletion,
     now: Timestamp,
-) -> Option<(Key, Then)> {
+) -> Option<(KeyItem, Then)> {
     // Proof is worth recording whatever happened meanwhile, unless it comes after the end.
     let is_proof = matches!(answer, Deletion::Deleted { .. } | Deletion::NoSuchEntity { .. });
     let ended = next(key, now) == Step::Nothing || key.state == KeyState::Revoked;
@@ -164,7 +164,7 @@ pub(super) fn deleted(
             after.seen_alive.insert(Plane::Sts, at);
         }
         (Sight::Refused { code, request_id }, at) => {
-            let refusal = Refusal { at, code: code.clone(), request_id: request_id.clone() };
+            let refusal = RefusedCall { at, code: code.clone(), request_id: request_id.clone() };
             after.receipt.refused.insert(Plane::Sts, refusal);
         }
         _ => {}
@@ -178,7 +178,7 @@ pub(super) fn deleted(
         Deletion::NoSuchEntity { request_id } => proved(after, Proof::NoSuchEntity, request_id.as_deref(), now),
         Deletion::Denied { quarantined } => {
             after.receipt.refused.clear();
-            block(after, if *quarantined { Hindrance::Quarantined } else { Hindrance::DeleteDenied }, now)
+            block(after, if *quarantined { BlockReason::Quarantined } else { BlockReason::DeleteDenied }, now)
         }
         Deletion::WrongSecret => wrong_secret(after, now),
         // It was written ahead: the next step looks whether it took effect.
@@ -190,7 +190,7 @@ pub(super) fn deleted(
 }
 
 /// What a look at the planes, at `at`, makes of the key.
-pub(super) fn probed(key: &Key, sights: &BTreeMap<Plane, Sight>, at: Timestamp, now: Timestamp) -> (Key, Then) {
+pub(super) fn probed(key: &KeyItem, sights: &BTreeMap<Plane, Sight>, at: Timestamp, now: Timestamp) -> (KeyItem, Then) {
     let mut after = stepped(key, now);
     for (plane, sight) in sights {
         match sight {
@@ -198,7 +198,7 @@ pub(super) fn probed(key: &Key, sights: &BTreeMap<Plane, Sight>, at: Timestamp, 
                 after.seen_alive.insert(*plane, at);
             }
             Sight::Refused { code, request_id } => {
-                let refusal = Refusal { at, code: code.clone(), request_id: request_id.clone() };
+                let refusal = RefusedCall { at, code: code.clone(), request_id: request_id.clone() };
                 after.receipt.refused.insert(*plane, refusal);
             }
             Sight::WrongSecret | Sight::Unknown => {}
@@ -241,33 +241,33 @@ pub(super) fn probed(key: &Key, sights: &BTreeMap<Plane, Sight>, at: Timestamp, 
 }
 
 /// What it makes of the key that there is no secret to call with.
-pub(super) fn no_secret(key: &Key, why: NoSecret, now: Timestamp) -> (Key, Then) {
+pub(super) fn no_secret(key: &KeyItem, why: NoSecret, now: Timestamp) -> (KeyItem, Then) {
     let after = stepped(key, now);
     match why {
         NoSecret::Unavailable => again(after, now),
         // Refused when last seen, and nothing to look again with.
         NoSecret::Missing if key.state == KeyState::RefusedUnproven => rest_until(after, None),
-        NoSecret::Missing => block(after, Hindrance::SecretMissing, now),
+        NoSecret::Missing => block(after, BlockReason::SecretMissing, now),
         NoSecret::Unreadable if key.state == KeyState::RefusedUnproven => rest(after, now),
-        NoSecret::Unreadable => block(after, Hindrance::SecretUnreadable, now),
+        NoSecret::Unreadable => block(after, BlockReason::SecretUnreadable, now),
     }
 }
 
 /// Whether a key's next step comes by message for now, and not only by the sweep.
-pub(super) fn is_hurried(key: &Key, now: Timestamp) -> bool {
+pub(super) fn is_hurried(key: &KeyItem, now: Timestamp) -> bool {
     matches!(key.state, KeyState::Revoking(_)) && now < later(key.updated_at, HURRIED_FOR)
 }
 
 /// Operators have been told.
-pub(super) fn told(key: &Key, now: Timestamp) -> (Key, Then) {
+pub(super) fn told(key: &KeyItem, now: Timestamp) -> (KeyItem, Then) {
     let mut after = stepped(key, now);
-    after.untold = false;
+    after.notification_pending = false;
     rest(after, now)
 }
 
 /// The planes that must refuse the key: those where it was seen alive. A key that was seen nowhere must be refused on
 /// both.
-pub(super) fn planes(key: &Key) -> Vec<Plane> {
+pub(super) fn planes(key: &KeyItem) -> Vec<Plane> {
     if key.seen_alive.is_empty() { vec![Plane::Sts, Plane::Ses] } else { key.seen_alive.keys().copied().collect() }
 }
 
@@ -279,7 +279,7 @@ enum Grounds {
     None,
 }
 
-fn grounds(key: &Key, at: Timestamp) -> Grounds {
+fn grounds(key: &KeyItem, at: Timestamp) -> Grounds {
     let too_early = |since: Timestamp| at < later(since, HONOURED_FOR);
     let receipt = &key.receipt;
     match (receipt.deleted_at, receipt.delete_sent_at) {
@@ -299,7 +299,7 @@ fn grounds(key: &Key, at: Timestamp) -> Grounds {
 }
 
 /// A step was taken: it is counted, and the sweep looks after the key meanwhile.
-fn stepped(key: &Key, now: Timestamp) -> Key {
+fn stepped(key: &KeyItem, now: Timestamp) -> KeyItem {
     let mut after = key.clone();
     after.attempts = after.attempts.saturating_add(1);
     after.next_attempt_at = Some(later(now, TAKEN_UP_AFTER));
@@ -308,7 +308,7 @@ fn stepped(key: &Key, now: Timestamp) -> Key {
 
 /// There is proof that the key was deleted. What proved it first stays in the receipt: NoSuchEntity after that says only
 /// that the key is still let in.
-fn proved(mut after: Key, by: Proof, request_id: Option<&str>, now: Timestamp) -> (Key, Then) {
+fn proved(mut after: KeyItem, by: Proof, request_id: Option<&str>, now: Timestamp) -> (KeyItem, Then) {
     after.receipt.refused.clear();
     enter(&mut after, KeyState::Revoking(None), now);
     if after.receipt.deleted_by.is_some() && by == Proof::NoSuchEntity {
@@ -320,14 +320,14 @@ fn proved(mut after: Key, by: Proof, request_id: Option<&str>, now: Timestamp) -
     (after, Then::Soon)
 }
 
-fn block(after: Key, hindrance: Hindrance, now: Timestamp) -> (Key, Then) {
-    end(after, KeyState::RevocationBlocked(hindrance), now)
+fn block(after: KeyItem, block_reason: BlockReason, now: Timestamp) -> (KeyItem, Then) {
+    end(after, KeyState::RevocationBlocked(block_reason), now)
 }
 
-fn wrong_secret(mut after: Key, now: Timestamp) -> (Key, Then) {
-    const DOUBTED: KeyState = KeyState::Revoking(Some(Hindrance::SecretRejected));
+fn wrong_secret(mut after: KeyItem, now: Timestamp) -> (KeyItem, Then) {
+    const DOUBTED: KeyState = KeyState::Revoking(Some(BlockReason::SecretRejected));
     match after.state {
-        DOUBTED if now >= later(after.updated_at, WRONG_SECRET_AFTER) => block(after, Hindrance::SecretRejected, now),
+        DOUBTED if now >= later(after.updated_at, WRONG_SECRET_AFTER) => block(after, BlockReason::SecretRejected, now),
         KeyState::Revoking(_) => {
             enter(&mut after, DOUBTED, now);
             (after, Then::Soon)
@@ -337,7 +337,7 @@ fn wrong_secret(mut after: Key, now: Timestamp) -> (Key, Then) {
 }
 
 /// Nothing was learned: soon again at first, then at growing pauses.
-fn again(after: Key, now: Timestamp) -> (Key, Then) {
+fn again(after: KeyItem, now: Timestamp) -> (KeyItem, Then) {
     if is_hurried(&after, now) {
         return (after, Then::Soon);
     }
@@ -349,29 +349,29 @@ fn again(after: Key, now: Timestamp) -> (Key, Then) {
 }
 
 /// An end was reached, at least for now. It is told once, when it is reached.
-fn end(mut after: Key, state: KeyState, now: Timestamp) -> (Key, Then) {
+fn end(mut after: KeyItem, state: KeyState, now: Timestamp) -> (KeyItem, Then) {
     if after.state == state {
         return rest(after, now);
     }
     enter(&mut after, state, now);
-    after.untold = true;
+    after.notification_pending = true;
     (after, Then::Now)
 }
 
-fn rest(after: Key, now: Timestamp) -> (Key, Then) {
+fn rest(after: KeyItem, now: Timestamp) -> (KeyItem, Then) {
     let until = pause(&after, now);
     rest_until(after, until)
 }
 
-fn rest_until(mut after: Key, until: Option<Timestamp>) -> (Key, Then) {
+fn rest_until(mut after: KeyItem, until: Option<Timestamp>) -> (KeyItem, Then) {
     // What is not told yet stays due.
-    if !after.untold {
+    if !after.notification_pending {
         after.next_attempt_at = until;
     }
     (after, Then::Rest)
 }
 
-fn enter(after: &mut Key, state: KeyState, now: Timestamp) {
+fn enter(after: &mut KeyItem, state: KeyState, now: Timestamp) {
     if after.state != state {
         after.state = state;
         after.updated_at = now;

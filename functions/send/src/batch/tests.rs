@@ -15,7 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use shared::record::{Status, StatusName};
-use shared::runtime::Environment;
+use shared::runtime::{ColdStart, Environment};
 use tokio::time::Instant;
 
 use super::*;
@@ -26,10 +26,10 @@ use crate::snapshot::tests::provider;
 /// Our own account. It refuses as many messages as it is told to, and keeps those that it takes. Writes to a table are not
 /// answered.
 #[derive(Clone, Default)]
-struct FakeAws(Arc<StdMutex<State>>);
+struct FakeAws(Arc<StdMutex<MailState>>);
 
 #[derive(Default)]
-struct State {
+struct MailState {
     refusals: VecDeque<&'static str>,
     messages: Vec<Value>,
     events: Vec<Value>,
@@ -39,7 +39,7 @@ struct State {
 
 impl FakeAws {
     fn refusing(refusals: &[&'static str]) -> Self {
-        let state = State { refusals: refusals.iter().copied().collect(), ..State::default() };
+        let state = MailState { refusals: refusals.iter().copied().collect(), ..MailState::default() };
         Self(Arc::new(StdMutex::new(state)))
     }
 
@@ -56,7 +56,7 @@ impl FakeAws {
             item["pk"] = json!(format!("provider#{provider_id}"));
             providers.push(attribute(&item)["M"].take());
         }
-        let state = State { items: json!({"providers": providers, "secrets": [sealed]}), ..State::default() };
+        let state = MailState { items: json!({"providers": providers, "secrets": [sealed]}), ..MailState::default() };
         Self(Arc::new(StdMutex::new(state)))
     }
 
@@ -131,7 +131,7 @@ fn attribute(value: &Value) -> Value {
 
 /// The ids that have to come back of a batch of these bodies, received so often.
 async fn failures(aws: &FakeAws, bodies: &[String], receives: u32) -> Vec<String> {
-    let environment = Environment::of(&[
+    let environment = Environment::from_variables(&[
         ("AWS_ACCESS_KEY_ID", "own"),
         ("AWS_SECRET_ACCESS_KEY", "own"),
         ("AWS_REGION", "eu-central-1"),
@@ -144,7 +144,7 @@ async fn failures(aws: &FakeAws, bodies: &[String], receives: u32) -> Vec<String
         ("BUS_NAME", "bus"),
     ]);
     let http = SharedHttpClient::new(aws.clone());
-    let sender = Sender::new(&environment, &http, Ambient::new(now, || 7)).unwrap();
+    let sender = Sender::new(&ColdStart { environment, ambient: Ambient::new(now, || 7), http }).unwrap();
     let records = bodies.iter().enumerate().map(|(number, body)| {
         let attributes = json!({"ApproximateReceiveCount": receives.to_string(), "SentTimestamp": "1795428000000"});
         json!({"messageId": format!("m{number}"), "body": body, "attributes": attributes})

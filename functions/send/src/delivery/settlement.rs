@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shared::record::{Provider, Row, State};
+use shared::record::{LedgerRow, MailState, Provider};
 use shared::telemetry::{Event, ProviderEvent, chain};
 use shared::tenant::{Credential, Failure, Kind};
 use tokio::time::{sleep, timeout};
@@ -28,7 +28,7 @@ const MOST_RECORDS: u32 = 3;
 impl Delivery {
     /// After acceptance the message is always acknowledged: sent again it would be a second copy. Where the record
     /// cannot be written, the log has the ids.
-    pub(super) async fn record_acceptance(&self, row: &Row, provider: &Provider, ses_message_id: String) -> Fate {
+    pub(super) async fn record_acceptance(&self, row: &LedgerRow, provider: &Provider, ses_message_id: String) -> Fate {
         let ids = Some(ses_message_id.clone()).filter(|id| !id.is_empty());
         let sent = ledger::accepted(row, ids, self.parts.ambient.now());
         let recorded = async {
@@ -73,7 +73,7 @@ impl Delivery {
     /// SES did not say that it took it.
     pub(super) async fn settle(
         &self,
-        row: &Row,
+        row: &LedgerRow,
         provider: &Provider,
         credential: &Credential,
         failure: &Failure,
@@ -116,16 +116,16 @@ impl Delivery {
     }
 
     /// Killed before the copy is in the queue, the message itself comes back and finds a claim that has ended.
-    async fn doubt(&self, row: &Row) -> Step<Fate> {
+    async fn doubt(&self, row: &LedgerRow) -> Step<Fate> {
         let doubted = ledger::doubted(row, self.mail.on_doubt, self.parts.ambient.now());
-        if doubted.state == State::InDoubt {
+        if doubted.state == MailState::InDoubt {
             return self.close(&doubted, row).await;
         }
         self.parts.ledger.write(&doubted, Some(row)).await?;
         self.put_back(Delay::DOUBT).await
     }
 
-    async fn reject(&self, row: &Row, reason: String) -> Step<Fate> {
+    async fn reject(&self, row: &LedgerRow, reason: String) -> Step<Fate> {
         let refused = ledger::refused(row, reason, self.parts.ambient.now());
         match self.close(&refused, row).await {
             Err(stop) => {
@@ -138,7 +138,7 @@ impl Delivery {
     }
 
     /// Tells a mail's fate, then records it.
-    async fn close(&self, fate: &Row, was: &Row) -> Step<Fate> {
+    async fn close(&self, fate: &LedgerRow, was: &LedgerRow) -> Step<Fate> {
         self.tell(fate).await?;
         match self.parts.ledger.write(fate, Some(was)).await? {
             Written::Done => Ok(fate_of(fate.state)),

@@ -27,14 +27,14 @@ enum Step {
 
 enum Worker {
     Idle,
-    Looked { deadline: Timestamp, seen: Option<Row>, next: Row },
-    Claimed { deadline: Timestamp, row: Row },
-    Answered { deadline: Timestamp, row: Row, next: Row },
+    Looked { deadline: Timestamp, seen: Option<LedgerRow>, next: LedgerRow },
+    Claimed { deadline: Timestamp, row: LedgerRow },
+    Answered { deadline: Timestamp, row: LedgerRow, next: LedgerRow },
 }
 
 struct World {
     now: Timestamp,
-    row: Option<Row>,
+    row: Option<LedgerRow>,
     copies: u32,
     on_doubt: OnDoubt,
     workers: [Worker; 3],
@@ -66,7 +66,7 @@ impl World {
     }
 
     /// The table: a write goes through if the row is in the epoch that it was decided on.
-    fn write(&mut self, next: &Row, was: Option<&Row>) -> bool {
+    fn write(&mut self, next: &LedgerRow, was: Option<&LedgerRow>) -> bool {
         let same = self.row.as_ref().map(epoch) == was.map(epoch);
         if same {
             self.row = Some(next.clone());
@@ -91,7 +91,7 @@ impl World {
                 }
             }
             (Worker::Looked { deadline, seen, next }, Step::Claim) => {
-                if self.write(&next, seen.as_ref()) && next.state == State::Claimed {
+                if self.write(&next, seen.as_ref()) && next.state == MailState::Claimed {
                     Worker::Claimed { deadline, row: next }
                 } else {
                     Worker::Idle
@@ -151,10 +151,10 @@ proptest! {
             prop_assert!(world.copies <= most, "{} copies", world.copies);
             let state = world.row.as_ref().map(|row| row.state);
             // What is called unsent was not sent; `claimed` and `in_doubt` promise nothing.
-            if matches!(state, Some(State::Rejected | State::Expired)) {
+            if matches!(state, Some(MailState::Rejected | MailState::Expired)) {
                 prop_assert_eq!(world.copies, 0);
             }
-            if state == Some(State::Sent) {
+            if state == Some(MailState::Sent) {
                 prop_assert!(world.copies >= 1);
             }
         }
@@ -171,6 +171,6 @@ fn the_model_reaches_the_bounds_it_guards() {
             world.step(0, step);
         }
         assert_eq!(world.copies, copies);
-        assert_eq!(world.row.map(|row| row.state), Some(State::InDoubt));
+        assert_eq!(world.row.map(|row| row.state), Some(MailState::InDoubt));
     }
 }

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
-use shared::record::{MailId, Mails, ProviderId, RecordError, Row, mail_pk};
+use shared::id::{MailId, ProviderId};
+use shared::record::{LedgerRow, Mails, RecordError, mail_pk};
 
 use super::epoch;
 
@@ -29,7 +30,7 @@ pub(crate) enum Written {
     /// The row is what it was to be.
     Done,
     /// Somebody else was first: this is the row now.
-    Lost(Option<Box<Row>>),
+    Lost(Option<Box<LedgerRow>>),
 }
 
 impl Ledger {
@@ -39,13 +40,17 @@ impl Ledger {
     }
 
     /// A mail's row, read consistently.
-    pub(crate) async fn read(&self, provider_id: &ProviderId, mail_id: &MailId) -> Result<Option<Row>, RecordError> {
+    pub(crate) async fn read(
+        &self,
+        provider_id: &ProviderId,
+        mail_id: &MailId,
+    ) -> Result<Option<LedgerRow>, RecordError> {
         self.mails.get(provider_id, mail_id).await
     }
 
     /// Writes `row` in place of `was`. Repeating it is harmless: the SDK's own retry of a write whose answer got lost
     /// finds the row that it wrote, and that counts as done.
-    pub(crate) async fn write(&self, row: &Row, was: Option<&Row>) -> Result<Written, RecordError> {
+    pub(crate) async fn write(&self, row: &LedgerRow, was: Option<&LedgerRow>) -> Result<Written, RecordError> {
         let pk = mail_pk(&row.provider_id, &row.mail_id);
         let update = Update::of(row).ok_or_else(|| RecordError::Shape { pk: pk.clone() })?;
         let mut request = self
@@ -76,7 +81,7 @@ impl Ledger {
         let Some(UpdateItemError::ConditionalCheckFailedException(failed)) = error.as_service_error() else {
             return Err(RecordError::dynamodb("UpdateItem", pk)(error));
         };
-        let found: Option<Box<Row>> = failed
+        let found: Option<Box<LedgerRow>> = failed
             .item()
             .cloned()
             .map(serde_dynamo::from_item)
@@ -95,7 +100,7 @@ struct Update {
 }
 
 impl Update {
-    fn of(row: &Row) -> Option<Self> {
+    fn of(row: &LedgerRow) -> Option<Self> {
         let attributes: HashMap<String, AttributeValue> = serde_dynamo::to_item(row).ok()?;
         let absent: Vec<&str> = OPTIONAL.into_iter().filter(|name| !attributes.contains_key(*name)).collect();
         let mut set: Vec<String> = attributes.keys().map(|name| format!("#{name} = :{name}")).collect();
@@ -146,6 +151,6 @@ mod tests {
         assert_eq!(update.values[":state"], AttributeValue::S("rejected".to_owned()));
         let item =
             update.values.into_iter().map(|(name, value)| (name[1..].to_owned(), value)).collect::<HashMap<_, _>>();
-        assert_eq!(serde_dynamo::from_item::<_, Row>(item).unwrap(), row);
+        assert_eq!(serde_dynamo::from_item::<_, LedgerRow>(item).unwrap(), row);
     }
 }

@@ -1,6 +1,7 @@
 //! Who a key is.
 
-use shared::tenant::{AccessKeyId, CallerIdentity, Failure, InvalidAccessKeyId, Kind, Region, SecretAccessKey};
+use shared::id::{AccessKeyId, InvalidAccessKeyId};
+use shared::tenant::{CallerIdentity, Failure, Kind, Region, SecretAccessKey};
 
 use super::{Check, CheckName, TRY_AGAIN, evidence};
 use crate::submission::Submission;

@@ -129,7 +129,7 @@ mod tests {
     }
 
     fn missing() -> Failure {
-        answered("NoSuchEntity", "The Access Key with id X cannot be found.", 404)
+        answered("NoSuchEntity", "The Access KeyItem with id X cannot be found.", 404)
     }
 
     #[test]

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use shared::custody::Holder;
 use shared::http::Problem;
+use shared::id::ProviderId;
 use shared::record::{
-    self, AuditEvent, Idempotency, Key, KeyState, Onboarded, Owner, Plane, Provider, ProviderId, Receipt, RecordError,
-    Status, StatusName,
+    self, AuditEvent, Idempotency, KeyItem, KeyState, Onboarded, Owner, Plane, Provider, Receipt, RecordError, Status,
+    StatusName,
 };
 use shared::telemetry::{Event, ProviderEvent, chain};
 use shared::tenant::AccountStatus;
@@ -127,12 +128,12 @@ impl Onboarding<'_> {
     }
 }
 
-fn owns(key: &Key, provider_id: &ProviderId) -> bool {
+fn owns(key: &KeyItem, provider_id: &ProviderId) -> bool {
     key.owner.as_ref().is_some_and(|owner| owner.provider_id == *provider_id)
 }
 
-fn key_of(provider: &Provider) -> Key {
-    Key {
+fn key_of(provider: &Provider) -> KeyItem {
+    KeyItem {
         access_key_id: provider.access_key_id.clone(),
         owner: Some(Owner {
             provider_id: provider.provider_id.clone(),
@@ -147,6 +148,6 @@ fn key_of(provider: &Provider) -> Key {
         receipt: Receipt::default(),
         attempts: 0,
         next_attempt_at: None,
-        untold: false,
+        notification_pending: false,
     }
 }

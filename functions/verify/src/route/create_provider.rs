@@ -51,7 +51,7 @@ impl Verify {
                 line.outcome("too_many_attempts");
                 Err(too_many_attempts(retry_after_s))
             }
-            // A concurrent request with the same `Idempotency-Key` may have taken it: then this is that one's answer.
+            // A concurrent request with the same `Idempotency-KeyItem` may have taken it: then this is that one's answer.
             Ending::Taken(Taken::Own(provider_id)) => match onboarding.replay(line).await? {
                 Some(replay) => Ok(replay),
                 None => {
@@ -72,7 +72,7 @@ impl Verify {
 }
 
 impl Onboarding<'_> {
-    /// The answer to the same request before, where its `Idempotency-Key` was used. No secret is asked for again: the
+    /// The answer to the same request before, where its `Idempotency-KeyItem` was used. No secret is asked for again: the
     /// answer has nothing that the tenant's other requests would not tell.
     async fn replay(&self, line: &mut Line) -> Result<Option<Response>, Problem> {
         let Some(once) = &self.once else { return Ok(None) };
@@ -84,7 +84,7 @@ impl Onboarding<'_> {
             line.outcome("idempotency_key_reused");
             return Err(Problem::new(
                 422,
-                "This Idempotency-Key was used for another request. Use a new one, or none.",
+                "This Idempotency-KeyItem was used for another request. Use a new one, or none.",
             )
             .kind("idempotency-key-reused"));
         }

@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use serde::Serialize;
 use shared::http::{Problem, Response, respond};
-use shared::record::{MailId, ProviderId, Row, State};
+use shared::id::{MailId, ProviderId};
+use shared::record::{LedgerRow, MailState};
 
 use super::provider_id;
 use crate::Verify;
@@ -14,7 +15,7 @@ use crate::line::Line;
 struct MailView<'a> {
     mail_id: &'a MailId,
     provider_id: &'a ProviderId,
-    state: State,
+    state: MailState,
     reason: Option<&'a str>,
     ses_message_id: Option<&'a str>,
     first_seen: Timestamp,
@@ -22,8 +23,8 @@ struct MailView<'a> {
     attempts: u32,
 }
 
-impl<'a> From<&'a Row> for MailView<'a> {
-    fn from(row: &'a Row) -> Self {
+impl<'a> From<&'a LedgerRow> for MailView<'a> {
+    fn from(row: &'a LedgerRow) -> Self {
         Self {
             mail_id: &row.mail_id,
             provider_id: &row.provider_id,

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use shared::http::{Problem, Request, Response, respond};
-use shared::record::{ProviderId, TenantId};
+use shared::id::{ProviderId, TenantId};
 
 use crate::Verify;
 use crate::line::Line;

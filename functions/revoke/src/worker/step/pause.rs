@@ -1,7 +1,7 @@
 //! How long a key rests until the sweep takes it up again.
 
 use jiff::{SignedDuration, Timestamp};
-use shared::record::{Key, KeyState};
+use shared::record::{KeyItem, KeyState};
 
 /// Pauses of a key that should be dead but is not yet, or of which nothing can be learned.
 const REVOKING_PAUSE: [SignedDuration; 2] = [SignedDuration::from_secs(60), SignedDuration::from_mins(15)];
@@ -17,7 +17,7 @@ const UNPROVEN_LOOKS: [SignedDuration; 3] =
 pub(super) const LONGEST: SignedDuration = REVOKING_PAUSE[1];
 
 /// When the key is due again. Waiting as long as it has waited so far doubles the pause without a counter.
-pub(super) fn pause(key: &Key, now: Timestamp) -> Option<Timestamp> {
+pub(super) fn pause(key: &KeyItem, now: Timestamp) -> Option<Timestamp> {
     let waited = now.duration_since(key.updated_at);
     match key.state {
         KeyState::Revoking(_) => Some(later(now, waited.clamp(REVOKING_PAUSE[0], REVOKING_PAUSE[1]))),
@@ -25,7 +25,7 @@ pub(super) fn pause(key: &Key, now: Timestamp) -> Option<Timestamp> {
         KeyState::RefusedUnproven => {
             UNPROVEN_LOOKS.into_iter().map(|look| later(key.updated_at, look)).find(|look| *look > now)
         }
-        KeyState::Active | KeyState::Reported | KeyState::Revoked | KeyState::Lost => None,
+        KeyState::Active | KeyState::Reported | KeyState::Revoked => None,
     }
 }
 

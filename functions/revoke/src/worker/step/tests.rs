@@ -11,7 +11,7 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 /// A key that was stopped at second 0 and seen alive on both planes before.
-fn stopped() -> Key {
+fn stopped() -> KeyItem {
     serde_json::from_value(json!({
         "access_key_id": "AKIASP2TPHJSQH3FJRUX",
         "owner": {
@@ -38,12 +38,12 @@ fn both(sts: Sight, ses: Sight) -> BTreeMap<Plane, Sight> {
     BTreeMap::from([(Plane::Sts, sts), (Plane::Ses, ses)])
 }
 
-fn state(key: &Key) -> String {
+fn state(key: &KeyItem) -> String {
     key.state.to_string()
 }
 
 /// Alive at second 1, deleted with this answer at second 1.
-fn delete(key: &Key, answer: &Deletion) -> (Key, Then) {
+fn delete(key: &KeyItem, answer: &Deletion) -> (KeyItem, Then) {
     let ahead = write_ahead(key, at(1), at(1));
     deleted(&ahead, Some(at(1)), (&Sight::Alive, at(1)), answer, at(1)).unwrap()
 }
@@ -58,11 +58,11 @@ fn a_key_that_deletes_itself_and_is_refused_is_revoked_told_and_done() {
     assert_eq!(next(&key, at(3)), Step::Wait(at(6)));
     assert_eq!(next(&key, at(6)), Step::Probe);
     let (key, then) = probed(&key, &both(refused(), refused()), at(6), at(6));
-    assert_eq!((state(&key).as_str(), then, key.untold), ("revoked", Then::Now, true));
-    assert!(key.next_attempt_at.is_some(), "what is untold stays due");
+    assert_eq!((state(&key).as_str(), then, key.notification_pending), ("revoked", Then::Now, true));
+    assert!(key.next_attempt_at.is_some(), "what is notification_pending stays due");
     assert_eq!(next(&key, at(6)), Step::Tell);
     let (key, then) = told(&key, at(6));
-    assert_eq!((then, key.untold, key.next_attempt_at), (Then::Rest, false, None));
+    assert_eq!((then, key.notification_pending, key.next_attempt_at), (Then::Rest, false, None));
     assert_eq!(next(&key, at(7)), Step::Nothing);
     assert_eq!(key.receipt.deleted_by, Some(Proof::Deleted));
 }
@@ -84,7 +84,7 @@ fn each_answer_to_a_deletion_leads_where_it_should() {
         assert_eq!((state(&key).as_str(), then), (expected, then_expected), "{answer:?}");
         assert_eq!(key.receipt.deleted_by, by, "{answer:?}");
         assert_eq!(key.receipt.delete_sent_at.is_some(), open, "{answer:?}");
-        assert_eq!(key.untold, matches!(key.state, KeyState::RevocationBlocked(_)), "{answer:?}");
+        assert_eq!(key.notification_pending, matches!(key.state, KeyState::RevocationBlocked(_)), "{answer:?}");
     }
 }
 
@@ -166,14 +166,14 @@ fn refusals_alone_prove_nothing_and_the_key_is_looked_at_again() {
     assert_eq!(then, Then::Soon);
     assert_eq!(next(&key, at(2)), Step::Wait(at(6)));
     let (key, _) = probed(&key, &both(refused(), refused()), at(6), at(6));
-    assert_eq!((state(&key).as_str(), key.untold), ("revoked{refused_unproven}", true));
+    assert_eq!((state(&key).as_str(), key.notification_pending), ("revoked{refused_unproven}", true));
     let (mut key, _) = told(&key, at(6));
     for look in [3_600, 86_400, 7 * 86_400] {
         let due = at(6 + look);
         assert_eq!(key.next_attempt_at, Some(due));
         assert_eq!(next(&key, due), Step::Probe);
         (key, _) = probed(&key, &both(refused(), refused()), due, due);
-        assert!(!key.untold, "told once");
+        assert!(!key.notification_pending, "told once");
     }
     assert_eq!(key.next_attempt_at, None);
 }
@@ -217,7 +217,7 @@ fn a_blocked_key_is_told_once_and_retried_at_doubling_pauses() {
         let ahead = write_ahead(&key, due, due);
         let denied = Deletion::Denied { quarantined: true };
         (key, _) = deleted(&ahead, Some(due), (&Sight::Alive, due), &denied, due).unwrap();
-        assert!(!key.untold);
+        assert!(!key.notification_pending);
     }
     assert_eq!(pauses, [5, 10, 20, 40, 80, 160, 320, 640, 1000, 1360]);
 
@@ -226,7 +226,7 @@ fn a_blocked_key_is_told_once_and_retried_at_doubling_pauses() {
     let ahead = write_ahead(&key, due, due);
     let denied = Deletion::Denied { quarantined: false };
     let (key, _) = deleted(&ahead, Some(due), (&Sight::Alive, due), &denied, due).unwrap();
-    assert!(key.untold);
+    assert!(key.notification_pending);
 
     // Lifted: it goes on as ever.
     let ahead = write_ahead(&key, due, due);
@@ -243,7 +243,7 @@ fn a_wrong_signature_is_believed_when_it_lasts() {
         assert_eq!(state(&key), "revoking{secret_rejected}", "{second}");
     }
     key = deleted(&key, None, (&Sight::WrongSecret, at(61)), &Deletion::WrongSecret, at(61)).unwrap().0;
-    assert_eq!((state(&key).as_str(), key.untold), ("revocation_blocked{secret_rejected}", true));
+    assert_eq!((state(&key).as_str(), key.notification_pending), ("revocation_blocked{secret_rejected}", true));
 }
 
 #[test]
@@ -294,7 +294,7 @@ fn a_late_answer_adds_proof_and_nothing_else() {
 
 #[test]
 fn a_key_that_was_never_stopped_is_left_alone() {
-    for state in [KeyState::Active, KeyState::Reported, KeyState::Lost] {
+    for state in [KeyState::Active, KeyState::Reported] {
         let mut key = stopped();
         key.state = state;
         assert_eq!(next(&key, at(1)), Step::Nothing, "{state}");
@@ -394,7 +394,7 @@ impl Aws {
 }
 
 /// One message: the step that the worker takes, as `revocation` takes it.
-fn deliver(key: &mut Key, aws: &mut Aws, killed: Killed, fault: Fault) {
+fn deliver(key: &mut KeyItem, aws: &mut Aws, killed: Killed, fault: Fault) {
     match next(key, at(aws.now)) {
         Step::Nothing => {}
         Step::Wait(until) => aws.now = aws.now.max(until.as_second() - at(0).as_second()),
@@ -463,7 +463,7 @@ fn happening() -> impl Strategy<Value = Happening> {
 }
 
 /// What must hold after every record.
-fn check(before: &Key, key: &Key, aws: &Aws) {
+fn check(before: &KeyItem, key: &KeyItem, aws: &Aws) {
     assert!(key.attempts >= before.attempts);
     if key.state != KeyState::Revoked {
         let is_awaited = key.state == KeyState::RefusedUnproven || key.next_attempt_at.is_some();
@@ -520,11 +520,11 @@ proptest! {
             KeyState::Revoked => {}
             KeyState::RefusedUnproven => prop_assert!(!blocked, "{:?}", key),
             state => {
-                prop_assert_eq!(state, KeyState::RevocationBlocked(Hindrance::Quarantined), "{:?}", key);
+                prop_assert_eq!(state, KeyState::RevocationBlocked(BlockReason::Quarantined), "{:?}", key);
                 prop_assert!(blocked, "{:?}", key);
             }
         }
-        prop_assert!(!key.untold);
+        prop_assert!(!key.notification_pending);
     }
 
     /// Without anybody else's doing, one kill or lost answer anywhere still ends with proof.

@@ -1,13 +1,11 @@
-//! Access keys: the id, the secret, and what an id tells without asking anybody.
+//! The id of an access key, and what it says without asking AWS.
 
 use std::fmt;
 
-use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-use zeroize::Zeroizing;
 
-use super::Region;
+use super::pasted::unwrap_pasted;
 
 /// Why a text is not the id of a user's long-term access key. The texts are for tenants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -20,11 +18,6 @@ pub enum InvalidAccessKeyId {
     Shape,
 }
 
-/// Why a text is not a secret access key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("is not a secret access key: 40 characters of A-Z, a-z, 0-9, + and /")]
-pub struct InvalidSecret;
-
 /// The id of a long-term access key: `AKIA` and 16 characters. No secret, but shortened wherever people see it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -36,7 +29,7 @@ impl AccessKeyId {
     /// # Errors
     /// [`InvalidAccessKeyId`] says what it is instead.
     pub fn from_pasted(text: &str) -> Result<Self, InvalidAccessKeyId> {
-        let id = unwrapped(text);
+        let id = unwrap_pasted(text);
         let shape = id.len() == 20 && id.bytes().skip(4).all(|b| b.is_ascii_uppercase() || (b'2'..=b'7').contains(&b));
         if shape && id.starts_with("AKIA") {
             Ok(Self(id.to_string()))
@@ -58,7 +51,7 @@ impl AccessKeyId {
     }
 
     /// An id of the right shape that AWS cannot have issued: the account that it tells has more than twelve digits.
-    pub(super) fn impossible() -> Self {
+    pub(crate) fn impossible() -> Self {
         Self("AKIA7777777777777777".to_owned())
     }
 
@@ -101,56 +94,6 @@ impl From<AccessKeyId> for String {
     }
 }
 
-/// A secret access key. It is wiped when dropped and has neither `Debug`, `Display` nor `Serialize`.
-#[derive(Clone)]
-pub struct SecretAccessKey(Zeroizing<String>);
-
-impl SecretAccessKey {
-    /// Takes a secret as a person pasted it: blanks, quotes and URL-encoding around it are taken off.
-    ///
-    /// # Errors
-    /// [`InvalidSecret`], without a word about the text.
-    pub fn from_pasted(text: &str) -> Result<Self, InvalidSecret> {
-        let secret = unwrapped(text);
-        let shape = secret.len() == 40 && secret.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+' || b == b'/');
-        if shape { Ok(Self(secret)) } else { Err(InvalidSecret) }
-    }
-
-    /// The secret itself, for signing and sealing only.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-/// What a tenant handed over, and the Region it is for.
-#[derive(Clone)]
-pub struct Credential {
-    /// The key's id.
-    pub access_key_id: AccessKeyId,
-    /// The key's secret.
-    pub secret_access_key: SecretAccessKey,
-    /// The provider's Region; IAM and STS endpoints follow its partition.
-    pub region: Region,
-}
-
-/// Takes off what copying out of consoles, CSV files, shells and URLs leaves around a value. Neither alphabet has `%`,
-/// so a percent sign can only be URL-encoding.
-fn unwrapped(text: &str) -> Zeroizing<String> {
-    let outer = text.trim_matches(is_wrapping);
-    let decoded = Zeroizing::new(percent_decode_str(outer).collect::<Vec<u8>>());
-    let decoded = std::str::from_utf8(&decoded).unwrap_or_default();
-    Zeroizing::new(decoded.trim_matches(is_wrapping).to_owned())
-}
-
-fn is_wrapping(c: char) -> bool {
-    c.is_whitespace()
-        || c.is_control()
-        || matches!(
-            c,
-            '"' | '\'' | '`' | '\u{2018}'..='\u{201f}' | '\u{ab}' | '\u{bb}' | '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}'
-        )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -187,24 +130,11 @@ mod tests {
     }
 
     #[test]
-    fn what_pasting_leaves_around_a_key_is_taken_off() {
-        let secret = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJ+/01";
-        for pasted in [
-            " abcdefghijklmnopqrstuvwxyzABCDEFGHIJ+/01\r\n",
-            "\"abcdefghijklmnopqrstuvwxyzABCDEFGHIJ+/01\"",
-            "“abcdefghijklmnopqrstuvwxyzABCDEFGHIJ+/01”",
-            "'abcdefghijklmnopqrstuvwxyzABCDEFGHIJ%2B%2F01'",
-            "%20abcdefghijklmnopqrstuvwxyzABCDEFGHIJ%2b/01%0A",
-            "\u{feff}`abcdefghijklmnopqrstuvwxyzABCDEFGHIJ+/01`\u{200b}",
-        ] {
-            let taken = SecretAccessKey::from_pasted(pasted).map(|taken| taken.expose() == secret);
-            assert_eq!(taken, Ok(true), "{pasted}");
-        }
+    fn quotes_and_blanks_around_a_pasted_id_are_removed() {
         assert_eq!(
             AccessKeyId::from_pasted("\t'AKIASP2TPHJSQH3FJRUX' "),
             Ok(AccessKeyId("AKIASP2TPHJSQH3FJRUX".to_owned()))
         );
-        assert!(SecretAccessKey::from_pasted("abcdefghijklmnopqrst vwxyzABCDEFGHIJ+/0123").is_err());
     }
 
     #[test]

@@ -1,4 +1,7 @@
-//! Ids: ours (`prv_…`, `rvk_…`) and the operator's (tenant, mail).
+//! Ids: ours (`prv_…`, `rvk_…`), the operator's (tenant, mail) and AWS's access key id.
+
+mod access_key_id;
+mod pasted;
 
 use std::fmt;
 
@@ -7,6 +10,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use ulid::Ulid;
+
+pub use access_key_id::{AccessKeyId, InvalidAccessKeyId};
+pub(crate) use pasted::unwrap_pasted;
 
 use crate::runtime::{Ambient, ulid_at};
 
@@ -49,7 +55,7 @@ impl OrderId {
     }
 
     /// The id of the order that answers an event: the same for every delivery of it, so a replay finds its order.
-    pub fn of_event(event_id: &str, time: Timestamp) -> Self {
+    pub fn from_event(event_id: &str, time: Timestamp) -> Self {
         let digest = Sha256::digest(event_id.as_bytes());
         let bits = digest.iter().take(10).fold(0_u128, |bits, byte| (bits << 8) | u128::from(*byte));
         Self(format!("rvk_{}", ulid_at(time, bits)))
@@ -145,9 +151,9 @@ mod tests {
     #[test]
     fn a_replayed_event_has_the_same_order() {
         let time = Timestamp::UNIX_EPOCH;
-        let order = OrderId::of_event("event-1", time);
-        assert_eq!(order, OrderId::of_event("event-1", time));
-        assert_ne!(order, OrderId::of_event("event-2", time));
+        let order = OrderId::from_event("event-1", time);
+        assert_eq!(order, OrderId::from_event("event-1", time));
+        assert_ne!(order, OrderId::from_event("event-2", time));
         assert!(OrderId::parse(order.as_str()).is_ok());
     }
 }

@@ -1,0 +1,89 @@
+//! The one log line about a request.
+
+use jiff::SignedDuration;
+
+use super::{Problem, Response};
+use crate::id::{AccessKeyId, OrderId, ProviderId, TenantId};
+
+/// What the log line of a request says: ids, names and words of ours, nothing that a caller typed.
+#[derive(Default)]
+pub struct RequestLog {
+    route: Option<&'static str>,
+    tenant_id: Option<TenantId>,
+    provider_id: Option<ProviderId>,
+    order_id: Option<OrderId>,
+    access_key_id: Option<String>,
+    outcome: Option<&'static str>,
+    failed_checks: String,
+    unknown_checks: String,
+}
+
+impl RequestLog {
+    /// Records the route, in the function's word for it.
+    pub fn route(&mut self, route: &'static str) {
+        self.route = Some(route);
+    }
+
+    /// Records the tenant.
+    pub fn tenant(&mut self, tenant_id: &TenantId) {
+        self.tenant_id = Some(tenant_id.clone());
+    }
+
+    /// Records the provider.
+    pub fn provider(&mut self, provider_id: &ProviderId) {
+        self.provider_id = Some(provider_id.clone());
+    }
+
+    /// Records the order.
+    pub fn order(&mut self, order_id: &OrderId) {
+        self.order_id = Some(order_id.clone());
+    }
+
+    /// Records the access key id, shortened.
+    pub fn access_key(&mut self, access_key_id: &AccessKeyId) {
+        self.access_key_id = Some(access_key_id.masked());
+    }
+
+    /// Records how the request ended, in a word of ours.
+    pub fn outcome(&mut self, outcome: &'static str) {
+        self.outcome = Some(outcome);
+    }
+
+    /// Records the checks of a verification that failed, and those that could not be made.
+    pub fn checks(&mut self, failed: &[&str], unknown: &[&str]) {
+        self.failed_checks = failed.join(",");
+        self.unknown_checks = unknown.join(",");
+    }
+
+    /// Writes the line and makes the response. A problem that has a cause on our side is logged as an error, with the
+    /// cause, which the response does not show.
+    pub fn finish(self, answer: Result<Response, Problem>, duration: SignedDuration) -> Response {
+        let cause = answer.as_ref().err().and_then(Problem::cause).map(str::to_owned);
+        let response = answer.unwrap_or_else(Response::from);
+        let duration_ms = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        // The fields have to be the same in both lines; `tracing` takes the level only as a constant.
+        macro_rules! line {
+            ($level:ident, $message:literal) => {
+                tracing::$level!(
+                    route = self.route.unwrap_or("none"),
+                    status = response.status_code,
+                    outcome = self.outcome,
+                    tenant_id = self.tenant_id.as_ref().map(TenantId::as_str),
+                    provider_id = self.provider_id.as_ref().map(ProviderId::as_str),
+                    order_id = self.order_id.as_ref().map(OrderId::as_str),
+                    access_key_id = self.access_key_id.as_deref(),
+                    failed_checks = Some(self.failed_checks.as_str()).filter(|names| !names.is_empty()),
+                    unknown_checks = Some(self.unknown_checks.as_str()).filter(|names| !names.is_empty()),
+                    error = cause.as_deref(),
+                    duration_ms,
+                    $message
+                )
+            };
+        }
+        match cause {
+            Some(_) => line!(error, "request failed on our side"),
+            None => line!(info, "request answered"),
+        }
+        response
+    }
+}

@@ -1,0 +1,18 @@
+//! SQS: the messages of a batch, the partial batch response, and the queues that functions write to.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `message` | a received message |
+//! | `batch` | each message in a task of its own, and the partial batch response |
+//! | `deadline` | how long an invocation may still work, with the one reserve for its response |
+//! | `sender` | sending, requeueing and dead-lettering |
+
+mod batch;
+mod deadline;
+mod message;
+mod sender;
+
+pub use batch::{Batch, Interrupted, process_batch};
+pub use deadline::{Deadline, RESPONSE_RESERVE};
+pub use message::{MAX_BODY_BYTES, Message};
+pub use sender::{DeadLetter, Outgoing, Queue, QueueError};

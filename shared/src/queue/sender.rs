@@ -1,0 +1,130 @@
+//! Sending to a queue.
+
+use std::fmt;
+use std::time::Duration;
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sqs::types::MessageAttributeValue;
+use thiserror::Error;
+
+use super::Message;
+use super::message::HOPS;
+
+/// The longest delay of a message, in seconds (SQS API, `SendMessage`, `DelaySeconds`).
+const MAX_DELAY_S: u64 = 900;
+
+/// SQS did not accept a message.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("send {subject} to the {queue} queue ({code})")]
+pub struct QueueError {
+    /// What the message is about: an id, never its body.
+    pub subject: String,
+    /// The queue, in a word.
+    pub queue: &'static str,
+    /// SQS's error code; its text may quote the body.
+    pub code: String,
+}
+
+/// A message to be sent.
+#[derive(Clone, Copy)]
+pub struct Outgoing<'a> {
+    /// What it is about, for error messages: an id, never the body.
+    pub subject: &'a str,
+    /// The body.
+    pub body: &'a str,
+    /// The group of the fair queue: one group with much traffic does not delay the others.
+    pub group: &'a str,
+    /// How long SQS hides it, at most 15 minutes.
+    pub delay: Duration,
+    /// How often this message was requeued, where that is counted.
+    pub hops: Option<u32>,
+}
+
+/// Why a message goes to a dead-letter queue.
+#[derive(Clone, Copy)]
+pub struct DeadLetter<'a> {
+    /// A code.
+    pub reason: &'a str,
+    /// The field at fault, or `body`.
+    pub field: &'a str,
+    /// What is wrong with it, without its value.
+    pub problem: &'a str,
+}
+
+/// One of our queues.
+#[derive(Clone)]
+pub struct Queue {
+    client: Client,
+    url: String,
+    name: &'static str,
+}
+
+impl Queue {
+    /// The queue at `url`. `name` says in error messages which one it is, such as `send` or `breach dead-letter`.
+    pub fn new(client: Client, url: String, name: &'static str) -> Self {
+        Self { client, url, name }
+    }
+
+    /// Sends a message.
+    ///
+    /// # Errors
+    /// SQS did not accept it in three attempts.
+    pub async fn send(&self, message: Outgoing<'_>) -> Result<(), QueueError> {
+        let hops = message.hops.map(|hops| hops.to_string());
+        let attributes = hops.as_deref().map(|hops| (HOPS, "Number", hops));
+        let delay_s = i32::try_from(message.delay.as_secs().min(MAX_DELAY_S)).ok().filter(|delay_s| *delay_s > 0);
+        let request = self.client.send_message().message_group_id(message.group).set_delay_seconds(delay_s);
+        self.request(message.subject, request, message.body, attributes.as_slice()).await
+    }
+
+    /// Sends a copy of a received message to this dead-letter queue, with what is wrong with it as its attributes:
+    /// `reason`, `field`, `problem`, `message_id` and `hops`. Attributes that it came with are not copied, so there is
+    /// always room for ours.
+    ///
+    /// # Errors
+    /// SQS did not accept it in three attempts.
+    pub async fn dead_letter(&self, message: &Message, why: DeadLetter<'_>) -> Result<(), QueueError> {
+        let attributes = [
+            ("reason", "String", why.reason),
+            ("field", "String", why.field),
+            ("problem", "String", why.problem),
+            ("message_id", "String", &message.message_id),
+            (HOPS, "Number", &message.hops.to_string()),
+        ];
+        self.request(&message.message_id, self.client.send_message(), message.dead_letter_body(), &attributes).await
+    }
+
+    async fn request(
+        &self,
+        subject: &str,
+        mut request: aws_sdk_sqs::operation::send_message::builders::SendMessageFluentBuilder,
+        body: &str,
+        attributes: &[(&str, &str, &str)],
+    ) -> Result<(), QueueError> {
+        let failed = |code: &str| QueueError { subject: subject.to_owned(), queue: self.name, code: code.to_owned() };
+        for (name, data_type, value) in attributes {
+            let attribute = MessageAttributeValue::builder().data_type(*data_type).string_value(*value).build();
+            request = request.message_attributes(*name, attribute.map_err(|_| failed("invalid attribute"))?);
+        }
+        let answer = request.queue_url(&self.url).message_body(body).send().await;
+        answer.map(drop).map_err(|error| failed(code(&error)))
+    }
+}
+
+impl fmt::Debug for Queue {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Queue({})", self.name)
+    }
+}
+
+impl QueueError {
+    /// Whether SQS accepts no message with this content, now or later (SQS API, `SendMessage`, "Errors").
+    pub fn is_permanent(&self) -> bool {
+        matches!(self.code.as_str(), "InvalidMessageContents" | "InvalidParameterValue")
+    }
+}
+
+fn code<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> &str {
+    error.as_service_error().and_then(ProvideErrorMetadata::code).unwrap_or("no answer")
+}

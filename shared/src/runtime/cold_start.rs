@@ -1,0 +1,67 @@
+//! What every function builds once, before its first invocation.
+
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+
+use super::{Ambient, Connector, Environment, MissingVariable, own_config};
+use crate::telemetry::{self, Bus};
+
+/// Environment, clock and connector of a process, and the clients of our own account over them.
+pub struct ColdStart {
+    /// The environment variables.
+    pub environment: Environment,
+    /// Clock and randomness.
+    pub ambient: Ambient,
+    /// The one HTTP connector, for our own account and for the tenants'.
+    pub http: SharedHttpClient,
+}
+
+impl ColdStart {
+    /// Reads the environment of this process, starts logging and opens the connector. Each `run()` calls this once.
+    pub fn begin() -> Self {
+        let environment = Environment::from_process();
+        telemetry::init(environment.optional("LOG_LEVEL"));
+        let ambient = Ambient::system();
+        Self { environment, ambient, http: SharedHttpClient::new(Connector::new(ambient)) }
+    }
+
+    /// The variable's value.
+    ///
+    /// # Errors
+    /// [`MissingVariable`] names it.
+    pub fn required(&self, name: &str) -> Result<String, MissingVariable> {
+        self.environment.required(name)
+    }
+
+    /// DynamoDB of our own account.
+    ///
+    /// # Errors
+    /// A variable that Lambda sets is missing.
+    pub fn dynamodb(&self) -> Result<aws_sdk_dynamodb::Client, MissingVariable> {
+        Ok(aws_sdk_dynamodb::Client::new(&own_config(&self.environment, &self.http, "DYNAMODB")?))
+    }
+
+    /// KMS of our own account.
+    ///
+    /// # Errors
+    /// A variable that Lambda sets is missing.
+    pub fn kms(&self) -> Result<aws_sdk_kms::Client, MissingVariable> {
+        Ok(aws_sdk_kms::Client::new(&own_config(&self.environment, &self.http, "KMS")?))
+    }
+
+    /// SQS of our own account.
+    ///
+    /// # Errors
+    /// A variable that Lambda sets is missing.
+    pub fn sqs(&self) -> Result<aws_sdk_sqs::Client, MissingVariable> {
+        Ok(aws_sdk_sqs::Client::new(&own_config(&self.environment, &self.http, "SQS")?))
+    }
+
+    /// The bus that `BUS_NAME` names. `source`, such as `sendingbee.send`, is the one that the function's role may use.
+    ///
+    /// # Errors
+    /// A variable is missing.
+    pub fn bus(&self, source: &'static str) -> Result<Bus, MissingVariable> {
+        let client = aws_sdk_eventbridge::Client::new(&own_config(&self.environment, &self.http, "EVENTBRIDGE")?);
+        Ok(Bus::new(client, self.required("BUS_NAME")?, source))
+    }
+}
