@@ -7,7 +7,7 @@ pub(crate) mod own_policies;
 
 use std::future::Future;
 
-use shared::policy::{Finding, Subject};
+use shared::policy::{Finding, Principal};
 use shared::runtime::Ambient;
 use shared::tenant::{AccountStatus, CallerIdentity, Clients, Credential, Failure, Kind, Listed};
 
@@ -143,13 +143,13 @@ impl Examination<'_> {
     /// What the key's own policies say of it.
     async fn judge_own_policies(&self, caller: &Caller, inline: &Listed) -> (OwnPolicies, Vec<Finding>) {
         let read = Box::pin(own_policies::read(self, caller, inline)).await;
-        let subject = Subject {
+        let subject = Principal {
             account_id: Some(caller.account_id.clone()),
             user_name: Some(caller.user_name.clone()),
             user_path: Some(caller.user_path().to_owned()),
             region: Some(self.credential.region.as_str().to_owned()),
             now: Some(self.ambient.now().to_string()),
-            ..Subject::default()
+            ..Principal::default()
         };
         OwnPolicies::judge(read, &subject)
     }

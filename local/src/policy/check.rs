@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use policy::{Answer, Finding, Level, Report, Severity, Subject, Verdict, check};
+use policy::{CheckOutput, Finding, PolicyReport, Principal, ProblemLevel, Severity, Verdict, check};
 
 use super::paint::{Paint, Tone, printable};
 use super::read::{read_documents, tell};
@@ -14,30 +14,30 @@ const SHOWN: usize = 6;
 pub(super) fn run(arguments: &CheckArguments, out: &mut dyn Write) -> io::Result<u8> {
     #[expect(clippy::disallowed_methods, reason = "the clock is taken at the program's edge")]
     let now = jiff::Timestamp::now();
-    let subject = Subject {
+    let subject = Principal {
         account_id: arguments.account_id.clone(),
         user_name: arguments.user_name.clone(),
         user_path: arguments.user_path.clone(),
         region: arguments.region.map(|region| region.as_str().to_owned()),
         source_ip: arguments.source_ip.clone(),
         now: Some(now.to_string()),
-        ..Subject::default()
+        ..Principal::default()
     };
-    if let Some((field, problem)) = subject.fault() {
+    if let Some((field, problem)) = subject.invalid_field() {
         tell(format_args!("--{} {problem}", field.replace('_', "-")))?;
         return Ok(UNREADABLE);
     }
     let Some(documents) = read_documents(&arguments.files, arguments.json, out)? else { return Ok(UNREADABLE) };
     let report = check(&documents, &subject);
     if arguments.json {
-        writeln!(out, "{}", serde_json::to_string_pretty(&Answer::new(&report, &documents))?)?;
+        writeln!(out, "{}", serde_json::to_string_pretty(&CheckOutput::new(&report, &documents))?)?;
     } else {
         let paint = Paint::new();
         for (file, document) in arguments.files.iter().zip(&documents) {
             for problem in document.warnings() {
                 let (tone, level) = match problem.level {
-                    Level::Suggestion => (Tone::Quiet, "suggestion"),
-                    Level::Warning | Level::Error => (Tone::Doubtful, "warning"),
+                    ProblemLevel::Suggestion => (Tone::Quiet, "suggestion"),
+                    ProblemLevel::Warning | ProblemLevel::Error => (Tone::Doubtful, "warning"),
                 };
                 let text = printable(format_args!("{}: {problem}", file.display()));
                 writeln!(out, "{} {text}", paint.paint(tone, level))?;
@@ -48,7 +48,7 @@ pub(super) fn run(arguments: &CheckArguments, out: &mut dyn Write) -> io::Result
     Ok(if report.verdict.is_acceptable() { 0 } else { REFUSED })
 }
 
-fn print_report(report: &Report, paint: Paint, out: &mut dyn Write) -> io::Result<()> {
+fn print_report(report: &PolicyReport, paint: Paint, out: &mut dyn Write) -> io::Result<()> {
     let (tone, meaning) = match report.verdict {
         Verdict::Minimal => (Tone::Good, "exactly what is needed"),
         Verdict::Sufficient => (Tone::Good, "all that is needed, and nothing that is too much"),
@@ -56,15 +56,15 @@ fn print_report(report: &Report, paint: Paint, out: &mut dyn Write) -> io::Resul
         Verdict::Overprivileged => (Tone::Bad, "more than a key may be able to do"),
     };
     writeln!(out, "{}: {meaning}", paint.paint(tone, report.verdict.as_str()))?;
-    let assumed = if report.subject.assumed.is_empty() {
+    let assumed = if report.principal.assumed.is_empty() {
         String::new()
     } else {
-        format!(" (assumed: {})", report.subject.assumed.join(", "))
+        format!(" (assumed: {})", report.principal.assumed.join(", "))
     };
     writeln!(
         out,
         "{}",
-        paint.paint(Tone::Quiet, &format!("for {} in {}{assumed}", report.subject.user_arn, report.subject.region))
+        paint.paint(Tone::Quiet, &format!("for {} in {}{assumed}", report.principal.user_arn, report.principal.region))
     )?;
     if !report.gaps.is_empty() {
         writeln!(out, "\n{}", paint.paint(Tone::Strong, "Missing"))?;

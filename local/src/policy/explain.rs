@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use policy::{Applies, Context, ContextValue, Outcome, Request, evaluate};
+use policy::{Applies, AuthorizationRequest, ContextValue, Decision, RequestContext, evaluate};
 
 use super::paint::{Paint, Tone, printable};
 use super::read::read_documents;
@@ -12,21 +12,24 @@ use super::{ExplainArguments, UNREADABLE};
 pub(super) fn run(arguments: &ExplainArguments, out: &mut dyn Write) -> io::Result<u8> {
     let Some(documents) = read_documents(&arguments.files, arguments.json, out)? else { return Ok(UNREADABLE) };
     let context = to_context(&arguments.context);
-    let decision =
-        evaluate(&documents, &Request { action: &arguments.action, resource: &arguments.resource, context: &context });
+    let evaluation = evaluate(
+        &documents,
+        &AuthorizationRequest { action: &arguments.action, resource: &arguments.resource, context: &context },
+    );
     if arguments.json {
-        writeln!(out, "{}", serde_json::to_string_pretty(&decision)?)?;
+        writeln!(out, "{}", serde_json::to_string_pretty(&evaluation)?)?;
         return Ok(0);
     }
     let paint = Paint::new();
-    let (tone, word) = match decision.outcome {
-        Outcome::Allow => (Tone::Good, "allow"),
-        Outcome::ImplicitDeny => (Tone::Bad, "implicit deny"),
-        Outcome::ExplicitDeny => (Tone::Bad, "explicit deny"),
+    let (tone, word) = match evaluation.decision {
+        Decision::Allowed => (Tone::Good, "allow"),
+        Decision::ImplicitDeny => (Tone::Bad, "implicit deny"),
+        Decision::ExplicitDeny => (Tone::Bad, "explicit deny"),
     };
-    let by = decision.by.as_ref().map_or_else(|| "no statement allows it".to_owned(), |by| format!("decided by {by}"));
+    let by =
+        evaluation.by.as_ref().map_or_else(|| "no statement allows it".to_owned(), |by| format!("decided by {by}"));
     writeln!(out, "{}: {}", paint.paint(tone, word), printable(by))?;
-    for considered in &decision.considered {
+    for considered in &evaluation.considered {
         let applies = match considered.applies {
             Applies::Yes => "applies",
             Applies::No => "does not apply",
@@ -43,12 +46,12 @@ pub(super) fn run(arguments: &ExplainArguments, out: &mut dyn Write) -> io::Resu
 }
 
 /// A key given once is single-valued, given more often multivalued.
-fn to_context(pairs: &[(String, String)]) -> Context {
+fn to_context(pairs: &[(String, String)]) -> RequestContext {
     let mut keys: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (key, value) in pairs {
         keys.entry(key.to_ascii_lowercase()).or_default().push(value.clone());
     }
-    let mut context = Context::new();
+    let mut context = RequestContext::new();
     for (key, mut values) in keys {
         let value = if values.len() == 1 { ContextValue::One(values.remove(0)) } else { ContextValue::Many(values) };
         context.insert(&key, value);

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use policy::{Document, MAX_BYTES, Problem};
+use policy::{DocumentProblem, MAX_BYTES, PolicyDocument};
 use serde::Serialize;
 
 use super::paint::printable;
@@ -24,16 +24,20 @@ struct Fault {
 #[serde(untagged)]
 enum What {
     Unreadable { message: String },
-    Malformed(Problem),
+    Malformed(DocumentProblem),
 }
 
 /// Reads all documents, or tells on standard error why not, and with `json` as one object on `out`.
-pub(super) fn read_documents(files: &[PathBuf], json: bool, out: &mut dyn Write) -> io::Result<Option<Vec<Document>>> {
+pub(super) fn read_documents(
+    files: &[PathBuf],
+    json: bool,
+    out: &mut dyn Write,
+) -> io::Result<Option<Vec<PolicyDocument>>> {
     let mut documents = Vec::new();
     let mut problems = Vec::new();
     for (document, path) in files.iter().enumerate() {
         let file = path.display().to_string();
-        match read_file(path, MAX_BYTES).map(Document::parse) {
+        match read_file(path, MAX_BYTES).map(PolicyDocument::parse) {
             Ok(Ok(read)) => documents.push(read),
             Ok(Err(error)) => problems.extend(error.problems().iter().map(|problem| Fault {
                 file: file.clone(),

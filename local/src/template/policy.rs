@@ -1,7 +1,7 @@
 //! Policy documents of the template, read as strictly as AWS reads them on deployment: with a misspelt element or operator the
 //! stand-in would silently allow less or more.
 
-use policy::{Context, Document, Outcome, Request, evaluate};
+use policy::{AuthorizationRequest, Decision, PolicyDocument, RequestContext, evaluate};
 use serde_json::{Map, Value};
 
 use super::stack::Role;
@@ -67,14 +67,15 @@ pub(super) fn trusts_lambda(role: &Role) -> bool {
 /// Whether a role's own policies allow an action whatever the request says beside it. What AWS's managed policies allow is not known
 /// here: a role that has some is taken to be allowed.
 pub(super) fn allows(role: &Role, action: &str, resource: &str) -> bool {
-    let documents: Result<Vec<Document>, String> = role.policies.iter().map(|(_, document)| read(document)).collect();
-    let request = Request { action, resource, context: &Context::partial() };
+    let documents: Result<Vec<PolicyDocument>, String> =
+        role.policies.iter().map(|(_, document)| read(document)).collect();
+    let request = AuthorizationRequest { action, resource, context: &RequestContext::partial() };
     !role.managed_policy_arns.is_empty()
-        || documents.is_ok_and(|documents| evaluate(&documents, &request).outcome == Outcome::Allow)
+        || documents.is_ok_and(|documents| evaluate(&documents, &request).decision == Decision::Allowed)
 }
 
-fn read(document: &Value) -> Result<Document, String> {
-    Document::parse_with_limit(document.to_string(), MAX_CHARACTERS).map_err(|error| {
+fn read(document: &Value) -> Result<PolicyDocument, String> {
+    PolicyDocument::parse_with_limit(document.to_string(), MAX_CHARACTERS).map_err(|error| {
         let problems: Vec<String> = error
             .problems()
             .iter()

@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 
 use divan::{AllocProfiler, Bencher, black_box};
-use policy::{Document, MAX_CHARACTERS, Subject, check, classic, hardened};
+use policy::{MAX_CHARACTERS, PolicyDocument, Principal, check, classic, hardened};
 
 #[global_allocator]
 static ALLOCATOR: AllocProfiler = AllocProfiler::system();
@@ -15,10 +15,10 @@ fn main() {
     divan::main();
 }
 
-fn read_and_check(texts: &[String]) -> policy::Report {
-    let documents: Vec<Document> = texts.iter().filter_map(|text| Document::parse(text).ok()).collect();
+fn read_and_check(texts: &[String]) -> policy::PolicyReport {
+    let documents: Vec<PolicyDocument> = texts.iter().filter_map(|text| PolicyDocument::parse(text).ok()).collect();
     assert_eq!(documents.len(), texts.len(), "a bench document is not a policy");
-    check(&documents, &Subject::default())
+    check(&documents, &Principal::default())
 }
 
 #[divan::bench]
@@ -61,13 +61,13 @@ fn forty_full_documents(bencher: Bencher, kind: &str) {
 #[divan::bench]
 fn parse_six_thousand_characters(bencher: Bencher) {
     let text = adversarial("many actions");
-    bencher.bench(|| Document::parse(black_box(&text)));
+    bencher.bench(|| PolicyDocument::parse(black_box(&text)));
 }
 
 #[divan::bench]
 fn refuse_a_hundred_thousand_nested_lists(bencher: Bencher) {
     let text = "[".repeat(100_000);
-    bencher.bench(|| Document::parse(black_box(&text)));
+    bencher.bench(|| PolicyDocument::parse(black_box(&text)));
 }
 
 fn policy_of(statements: &[String]) -> String {

@@ -2,42 +2,42 @@
 
 use crate::glob::Glob;
 
-/// A pattern of `Action` or `NotAction`. Service prefix and name are compared without case (AWS: IAM user guide, "IAM
-/// JSON policy elements: Action").
+/// A pattern of `Action` or `NotAction`. Prefix and name are compared without case (AWS: IAM user guide, "IAM JSON
+/// policy elements: Action").
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ActionPattern {
     raw: String,
-    /// In lower case; `None` is any service.
+    /// In lower case; `None` means any service.
     service: Option<String>,
     /// In lower case.
     name: Glob,
 }
 
 impl ActionPattern {
-    /// Reads `*`, `service:name` or `*:name`.
+    /// Parses `*`, `service:name` or `*:name`.
     ///
     /// # Errors
-    /// What is wrong and what to do. IAM's answers are recorded in moto's test vectors ("Actions/Conditions must be
+    /// Message and remedy. IAM's own error messages are recorded in moto's test vectors ("Actions/Conditions must be
     /// prefaced by a vendor", "can contain only one colon", "Vendor s* is not valid").
     pub(crate) fn parse(raw: &str) -> Result<Self, (String, String)> {
-        let fault = |message: String, remedy: &str| Err((message, remedy.to_owned()));
+        let error = |message: String, remedy: &str| Err((message, remedy.to_owned()));
         if raw == "*" {
             return Ok(Self { raw: raw.to_owned(), service: None, name: Glob::anything() });
         }
         let Some((service, name)) = raw.split_once(':') else {
-            return fault(
+            return error(
                 format!("The action {raw:?} has no service prefix."),
                 "Write it as \"service:Action\", for example \"ses:SendEmail\".",
             );
         };
         if name.contains(':') {
-            return fault(
+            return error(
                 format!("The action {raw:?} has more than one colon."),
                 "Write it as \"service:Action\", for example \"ses:SendEmail\".",
             );
         }
         if name.is_empty() {
-            return fault(
+            return error(
                 format!("The action {raw:?} has no name after the colon."),
                 "Name the action, for example \"ses:SendEmail\".",
             );
@@ -45,7 +45,7 @@ impl ActionPattern {
         let service = match service {
             "*" => None,
             "" => {
-                return fault(
+                return error(
                     format!("The action {raw:?} has no service prefix."),
                     "Write it as \"service:Action\", for example \"ses:SendEmail\".",
                 );
@@ -57,7 +57,7 @@ impl ActionPattern {
                 Some(service.to_ascii_lowercase())
             }
             _ => {
-                return fault(
+                return error(
                     format!("The service prefix of {raw:?} is not valid."),
                     "A prefix is one service, without wildcards: write each service out.",
                 );
@@ -78,18 +78,19 @@ impl ActionPattern {
         &self.name
     }
 
-    /// Whether an action, split and in lower case, fits.
+    /// Whether it matches an action, given as service and name in lower case.
     pub(crate) fn matches(&self, service: &str, name: &str) -> bool {
         self.service.as_deref().is_none_or(|own| own == service) && self.name.matches(name)
     }
 
-    /// A cheap proof that every action of `other` is one of this pattern's.
+    /// A cheap proof that it matches every action that `other` matches; `false` means "not proven".
     pub(crate) fn plainly_covers(&self, other: &Self) -> bool {
         (self.service.is_none() || self.service == other.service) && self.name.plainly_covers(&other.name)
     }
 }
 
-/// Splits a requested action and lowers its case. Without a colon the service is empty, which only `*` covers.
+/// Splits a requested action into service and name, in lower case. Without a colon the service is empty, and only `*`
+/// matches it.
 pub(crate) fn split_action(action: &str) -> (String, String) {
     let lower = action.to_ascii_lowercase();
     match lower.split_once(':') {

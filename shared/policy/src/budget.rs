@@ -1,10 +1,10 @@
-//! What a check may cost in time and memory, whatever the documents hold.
+//! Bounds the time and memory of a check, whatever the documents contain.
 
 use std::cell::Cell;
 
 use crate::glob::Glob;
 
-/// Steps and memory left. Once the steps are spent, answers mean nothing: [`Budget::check`] tells.
+/// The steps and the memory that are left. Once the steps are spent, results mean nothing; [`Budget::check`] tells.
 #[derive(Debug)]
 pub(crate) struct Budget {
     steps: Cell<u64>,
@@ -21,45 +21,45 @@ impl Budget {
         Self { steps: Cell::new(steps), words: Cell::new(words) }
     }
 
-    /// For work that is as long as the documents and no longer.
+    /// For work that takes no longer than reading the documents.
     pub(crate) const fn unlimited() -> Self {
         Self::new(u64::MAX, u64::MAX)
     }
 
-    /// Takes off what work costs. The last payment may be more than what is left.
+    /// Charges the cost of work. The last charge may exceed what is left.
     pub(crate) fn charge(&self, steps: usize) {
         self.steps.set(self.steps.get().saturating_sub(steps as u64));
     }
 
-    /// Whether nothing is left.
+    /// Whether no steps are left.
     pub(crate) fn is_spent(&self) -> bool {
         self.steps.get() == 0
     }
 
-    /// Asks whether the answers that were paid for so far can be believed.
+    /// Fails if the steps are spent, so that the results since the last check cannot be trusted.
     pub(crate) fn check(&self) -> Result<(), Exhausted> {
         if self.is_spent() { Err(Exhausted) } else { Ok(()) }
     }
 
-    /// How many of the steps that were given are spent.
+    /// How many of the given steps are spent.
     #[cfg(test)]
     pub(crate) fn spent_of(&self, given: u64) -> u64 {
         given - self.steps.get()
     }
 
-    /// Pays for work before it is done.
+    /// Charges work before it is done; fails if the steps do not suffice.
     pub(crate) fn spend(&self, steps: usize) -> Result<(), Exhausted> {
         self.charge(steps);
         self.check()
     }
 
-    /// Pays for memory that is kept as long as the budget.
+    /// Charges memory that is kept as long as the budget.
     pub(crate) fn keep(&self, words: usize) -> Result<(), Exhausted> {
         self.words.set(self.words.get().checked_sub(words as u64).ok_or(Exhausted)?);
         Ok(())
     }
 
-    /// Whether the pattern matches the whole text, for what that costs.
+    /// Whether the glob matches the whole text. Charges what that costs.
     pub(crate) fn matches(&self, glob: &Glob, text: &str) -> bool {
         let mut left = self.steps.get();
         let fits = glob.matches_within(text, &mut left);
@@ -67,7 +67,8 @@ impl Budget {
         fits
     }
 
-    /// Does work with at most so many of the steps that are left; what memory it pays for is free again afterwards.
+    /// Does work with at most this many of the steps that are left. The memory that it charges is free again
+    /// afterwards.
     pub(crate) fn part<T>(&self, steps: u64, work: impl FnOnce(&Self) -> T) -> T {
         let given = self.steps.get().min(steps);
         let part = Self::new(given, self.words.get());

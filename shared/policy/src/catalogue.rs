@@ -1,29 +1,30 @@
-//! The actions that AWS has, as far as they matter here: SES, IAM and STS whole, the sensitive ones of the other
+//! The actions that AWS has, as far as they matter here: all of SES, IAM and STS, and the sensitive ones of the other
 //! services.
 //!
-//! `data/catalogue.txt` says where it comes from and of which day it is.
+//! The head of `data/catalogue.txt` names its source, version and date.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::LazyLock;
 
+use crate::access_level::AccessLevel;
 use crate::severity::{Severity, rate};
 
-/// What the embedded list says.
-pub(crate) static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| Catalogue::read(TEXT));
+/// The catalogue that is built into the crate.
+pub(crate) static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| Catalogue::parse(TEXT));
 
 const TEXT: &str = include_str!("../data/catalogue.txt");
 
 #[derive(Debug)]
 pub(crate) struct Catalogue {
     services: BTreeMap<&'static str, Service>,
-    /// Services that exist and of which nothing is listed.
+    /// Services that exist but have no listed action.
     prefixes: BTreeSet<&'static str>,
-    universes: Vec<Universe>,
+    resource_types: Vec<ResourceTypes>,
 }
 
 #[derive(Debug)]
 pub(crate) struct Service {
-    /// Whether all its actions are listed.
+    /// Whether all actions of the service are listed.
     pub(crate) whole: bool,
     pub(crate) actions: Vec<Action>,
 }
@@ -37,82 +38,79 @@ pub(crate) struct Action {
     pub(crate) lower: String,
     pub(crate) level: AccessLevel,
     pub(crate) severity: Severity,
-    /// Index of the resources it can be about.
-    pub(crate) universe: usize,
+    /// Index of its [`ResourceTypes`].
+    pub(crate) resource_types: usize,
 }
 
-/// AWS's access levels (AWS: Service Authorization Reference).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum AccessLevel {
-    List,
-    Read,
-    Tagging,
-    Write,
-    Permissions,
-}
-
-/// The resources that an action can be about.
+/// The resources that an action can be called on.
 #[derive(Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Universe {
-    /// ARNs of the resource types, as in the Service Authorization Reference.
+pub(crate) struct ResourceTypes {
+    /// ARN formats of the resource types, as in the Service Authorization Reference.
     pub(crate) arns: Vec<&'static str>,
-    /// Whether it can be called without a resource, which only `Resource: "*"` covers.
-    pub(crate) star: bool,
-    /// Whether names of these resources may hold colons. Those of SES, IAM and STS do not.
-    pub(crate) colons: bool,
+    /// Whether the action can be called without a resource. Only `Resource: "*"` covers such a call.
+    pub(crate) allows_star: bool,
+    /// Whether names of these resources may contain colons. Those of SES, IAM and STS do not.
+    pub(crate) has_colons: bool,
 }
 
-/// What is known of a service prefix.
+/// How much the catalogue knows about a service prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Coverage {
     /// All actions are listed.
     Whole,
-    /// The service exists; only its sensitive actions are listed, or none.
+    /// The service exists, but only its sensitive actions are listed, or none at all.
     Part,
-    /// There is no such service, or it is newer than the list.
+    /// There is no such service, or it is newer than the catalogue.
     None,
 }
 
 impl Catalogue {
-    fn read(text: &'static str) -> Self {
+    fn parse(text: &'static str) -> Self {
         let mut services: BTreeMap<&'static str, Service> = BTreeMap::new();
         let mut prefixes = BTreeSet::new();
-        let mut universes = Vec::new();
-        let mut numbers: HashMap<(Vec<&'static str>, bool, bool), usize> = HashMap::new();
+        let mut resource_types = Vec::new();
+        let mut indices: HashMap<(Vec<&'static str>, bool, bool), usize> = HashMap::new();
         let mut current = "";
-        let mut types: HashMap<&'static str, &'static str> = HashMap::new();
+        let mut arn_formats: HashMap<&'static str, &'static str> = HashMap::new();
         for line in text.lines() {
             let mut fields = line.split(' ');
             match (fields.next(), fields.next(), fields.next()) {
                 (Some("service"), Some(prefix), Some(coverage)) => {
                     current = prefix;
-                    types.clear();
+                    arn_formats.clear();
                     services.insert(prefix, Service { whole: coverage == "whole", actions: Vec::new() });
                 }
                 (Some("resource"), Some(name), Some(arn)) => {
-                    types.insert(name, arn);
+                    arn_formats.insert(name, arn);
                 }
                 (Some("action"), Some(name), Some(level)) => {
                     let Some(service) = services.get_mut(current) else { continue };
                     let uses: Vec<&str> = fields.collect();
                     let arns: Vec<&'static str> =
-                        uses.iter().filter_map(|kind| types.get(kind.trim_end_matches('!')).copied()).collect();
-                    let star = !uses.iter().any(|kind| kind.ends_with('!'));
-                    let colons = !service.whole;
-                    let universe = *numbers.entry((arns.clone(), star, colons)).or_insert_with(|| {
-                        universes.push(Universe { arns, star, colons });
-                        universes.len() - 1
+                        uses.iter().filter_map(|kind| arn_formats.get(kind.trim_end_matches('!')).copied()).collect();
+                    let allows_star = !uses.iter().any(|kind| kind.ends_with('!'));
+                    let has_colons = !service.whole;
+                    let index = *indices.entry((arns.clone(), allows_star, has_colons)).or_insert_with(|| {
+                        resource_types.push(ResourceTypes { arns, allows_star, has_colons });
+                        resource_types.len() - 1
                     });
-                    let level = AccessLevel::read(level);
-                    let (full, lower) = (format!("{current}:{name}"), name.to_ascii_lowercase());
+                    let level = AccessLevel::from_letter(level);
+                    let lower = name.to_ascii_lowercase();
                     let severity = rate(current, &lower, Some(level));
-                    service.actions.push(Action { name: full, service: current, lower, level, severity, universe });
+                    service.actions.push(Action {
+                        name: format!("{current}:{name}"),
+                        service: current,
+                        lower,
+                        level,
+                        severity,
+                        resource_types: index,
+                    });
                 }
                 (Some("prefixes"), ..) => prefixes.extend(line.split(' ').skip(1)),
                 _ => {}
             }
         }
-        Self { services, prefixes, universes }
+        Self { services, prefixes, resource_types }
     }
 
     pub(crate) fn services(&self) -> impl Iterator<Item = (&'static str, &Service)> {
@@ -124,8 +122,9 @@ impl Catalogue {
         self.services.get(service).into_iter().flat_map(|service| &service.actions)
     }
 
-    pub(crate) fn universe(&self, action: &Action) -> &Universe {
-        &self.universes[action.universe]
+    /// The resources that the action can be called on.
+    pub(crate) fn resource_types(&self, action: &Action) -> &ResourceTypes {
+        &self.resource_types[action.resource_types]
     }
 
     pub(crate) fn coverage(&self, service: &str) -> Coverage {
@@ -140,18 +139,6 @@ impl Catalogue {
     /// The listed action with this service and lower-case name.
     pub(crate) fn find(&self, service: &str, lower: &str) -> Option<&Action> {
         self.actions(service).find(|action| action.lower == lower)
-    }
-}
-
-impl AccessLevel {
-    fn read(letter: &str) -> Self {
-        match letter {
-            "L" => Self::List,
-            "R" => Self::Read,
-            "T" => Self::Tagging,
-            "P" => Self::Permissions,
-            _ => Self::Write,
-        }
     }
 }
 
@@ -174,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn the_list_says_where_it_comes_from_and_of_which_day_it_is() {
+    fn the_catalogue_names_its_source_and_date() {
         for key in ["source", "version", "date"] {
             assert!(TEXT.lines().any(|line| line.starts_with(&format!("# {key}: "))), "{key}");
         }
@@ -183,12 +170,15 @@ mod tests {
     }
 
     #[test]
-    fn an_action_without_resource_types_is_about_nothing_but_the_star() {
+    fn an_action_without_resource_types_is_only_called_on_the_star() {
         let action = CATALOGUE.find("ses", "getaccount").unwrap();
-        assert_eq!(*CATALOGUE.universe(action), Universe { arns: vec![], star: true, colons: false });
-        let user = CATALOGUE.universe(CATALOGUE.find("iam", "getuser").unwrap());
         assert_eq!(
-            (user.arns.as_slice(), user.star),
+            *CATALOGUE.resource_types(action),
+            ResourceTypes { arns: vec![], allows_star: true, has_colons: false }
+        );
+        let user = CATALOGUE.resource_types(CATALOGUE.find("iam", "getuser").unwrap());
+        assert_eq!(
+            (user.arns.as_slice(), user.allows_star),
             (["arn:${Partition}:iam::${Account}:user/${UserNameWithPath}"].as_slice(), false)
         );
     }

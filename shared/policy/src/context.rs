@@ -1,4 +1,4 @@
-//! The request context: what is known of the keys that conditions and variables ask for.
+//! The request context: what is known of the keys that conditions and policy variables use.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,23 +7,23 @@ use serde::{Deserialize, Serialize};
 /// The values of context keys. Names are compared without case (AWS: IAM user guide, "IAM JSON policy elements:
 /// Condition").
 ///
-/// A key that is not set is absent from the request, unless the context [is partial](Context::partial): then it is
-/// unknown, and whatever depends on it is neither true nor false.
+/// A key that is not set is absent from the request. In a [partial](RequestContext::partial) context it is unknown
+/// instead, and whatever depends on it is neither true nor false.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "BTreeMap<String, ContextValue>", into = "BTreeMap<String, ContextValue>")]
-pub struct Context {
+pub struct RequestContext {
     values: BTreeMap<String, ContextValue>,
     absent: BTreeSet<String>,
     partial: bool,
 }
 
-/// What a key holds.
+/// The value of a key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum ContextValue {
     /// A single-valued key.
     One(String),
-    /// A multivalued key; empty is "present, with no value".
+    /// A multivalued key; an empty list is present but has no value.
     Many(Vec<String>),
     /// A JSON boolean, compared as its text.
     Bool(bool),
@@ -31,22 +31,22 @@ pub enum ContextValue {
     Number(serde_json::Number),
 }
 
-/// What is known of one key.
+/// What a context knows about one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Known {
+pub(crate) enum ContextLookup {
     One(String),
     Many(Vec<String>),
     Absent,
     Unknown,
 }
 
-impl Context {
-    /// A complete and empty context: every key is absent.
+impl RequestContext {
+    /// A complete, empty context: every key is absent.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A context of which only some keys are known; the others may hold anything or be absent.
+    /// A context in which only some keys are known. The others may have any value or be absent.
     pub fn partial() -> Self {
         Self { partial: true, ..Self::default() }
     }
@@ -57,33 +57,33 @@ impl Context {
         self
     }
 
-    /// Says that a key is certainly not in the request. Only needed in a partial context.
+    /// Marks a key as certainly not in the request. Only a partial context needs this.
     pub fn without(mut self, key: &str) -> Self {
         self.values.remove(&key.to_ascii_lowercase());
         self.absent.insert(key.to_ascii_lowercase());
         self
     }
 
-    /// Sets a key, replacing what was known of it.
+    /// Sets a key and replaces what was known about it.
     pub fn insert(&mut self, key: &str, value: ContextValue) {
         self.absent.remove(&key.to_ascii_lowercase());
         self.values.insert(key.to_ascii_lowercase(), value);
     }
 
-    pub(crate) fn look_up(&self, key: &str) -> Known {
+    pub(crate) fn look_up(&self, key: &str) -> ContextLookup {
         let key = key.to_ascii_lowercase();
         match self.values.get(&key) {
-            Some(ContextValue::One(value)) => Known::One(value.clone()),
-            Some(ContextValue::Many(values)) => Known::Many(values.clone()),
-            Some(ContextValue::Bool(value)) => Known::One(value.to_string()),
-            Some(ContextValue::Number(value)) => Known::One(value.to_string()),
-            None if self.partial && !self.absent.contains(&key) => Known::Unknown,
-            None => Known::Absent,
+            Some(ContextValue::One(value)) => ContextLookup::One(value.clone()),
+            Some(ContextValue::Many(values)) => ContextLookup::Many(values.clone()),
+            Some(ContextValue::Bool(value)) => ContextLookup::One(value.to_string()),
+            Some(ContextValue::Number(value)) => ContextLookup::One(value.to_string()),
+            None if self.partial && !self.absent.contains(&key) => ContextLookup::Unknown,
+            None => ContextLookup::Absent,
         }
     }
 }
 
-impl From<BTreeMap<String, ContextValue>> for Context {
+impl From<BTreeMap<String, ContextValue>> for RequestContext {
     fn from(values: BTreeMap<String, ContextValue>) -> Self {
         let mut context = Self::new();
         for (key, value) in values {
@@ -93,8 +93,8 @@ impl From<BTreeMap<String, ContextValue>> for Context {
     }
 }
 
-impl From<Context> for BTreeMap<String, ContextValue> {
-    fn from(context: Context) -> Self {
+impl From<RequestContext> for BTreeMap<String, ContextValue> {
+    fn from(context: RequestContext) -> Self {
         context.values
     }
 }

@@ -1,4 +1,4 @@
-//! Does a set of policies allow a request, and which statement decides?
+//! Decides whether a set of policies allows a request, and names the statement that decides.
 //!
 //! AWS: IAM user guide, "Policy evaluation logic": an explicit deny wins, then an allow, otherwise the request is
 //! denied implicitly.
@@ -8,60 +8,62 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::action::split_action;
-use crate::arn::{Reach, ResourcePattern};
 use crate::budget::Budget;
 use crate::condition::Condition;
-use crate::context::Context;
-use crate::document::{Document, Effect, Statement};
+use crate::context::RequestContext;
+use crate::document::{Effect, PolicyDocument, Statement};
+use crate::resource::{Reach, ResourcePattern};
 use crate::truth::Truth;
 
-/// What somebody asks of AWS.
+/// A request that AWS authorizes.
 #[derive(Clone, Debug)]
-pub struct Request<'r> {
+pub struct AuthorizationRequest<'r> {
     /// Service and action, `ses:SendEmail`, in any case.
     pub action: &'r str,
-    /// The ARN it is about; `*` for actions without resource.
+    /// The ARN of the resource; `*` for actions without resource.
     pub resource: &'r str,
-    /// The context keys of the request.
-    pub context: &'r Context,
+    /// The request context.
+    pub context: &'r RequestContext,
 }
 
-/// The answer, and who gave it.
+/// The decision on a request, and how it came about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Decision {
-    /// What AWS would answer.
-    pub outcome: Outcome,
+pub struct Evaluation {
+    /// What AWS would decide.
+    #[serde(rename = "outcome")]
+    pub decision: Decision,
     /// The statement that decided; none for an implicit deny.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<StatementRef>,
-    /// What each statement had to say, in order.
-    pub considered: Vec<Considered>,
+    /// Whether each statement applies, and why, in order.
+    pub considered: Vec<ConsideredStatement>,
 }
 
 /// Allowed or denied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Outcome {
-    /// A statement allows it and none denies it.
-    Allow,
-    /// No statement allows it.
+pub enum Decision {
+    /// A statement allows the request and none denies it.
+    #[serde(rename = "allow")]
+    Allowed,
+    /// No statement allows the request.
     ImplicitDeny,
-    /// A statement denies it.
+    /// A statement denies the request.
     ExplicitDeny,
 }
 
-impl Outcome {
+impl Decision {
     /// The name used in case files and by IAM's policy simulator.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Allow => "allow",
+            Self::Allowed => "allow",
             Self::ImplicitDeny => "implicitDeny",
             Self::ExplicitDeny => "explicitDeny",
         }
     }
 }
 
-/// A statement, by its place.
+/// Names a statement by its position.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct StatementRef {
     /// Index of the document, counted from 0.
@@ -75,9 +77,10 @@ pub struct StatementRef {
     pub line: usize,
 }
 
-impl StatementRef {
-    pub(crate) fn new(document: usize, statement: usize, text: &Statement) -> Self {
-        Self { document, statement, sid: text.sid().map(str::to_owned), line: text.line() }
+impl From<LocatedStatement<'_>> for StatementRef {
+    fn from(located: LocatedStatement<'_>) -> Self {
+        let LocatedStatement { document, index, statement } = located;
+        Self { document, statement: index, sid: statement.sid().map(str::to_owned), line: statement.line() }
     }
 }
 
@@ -91,9 +94,9 @@ impl fmt::Display for StatementRef {
     }
 }
 
-/// One statement's part in a decision.
+/// How one statement bears on the decision.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Considered {
+pub struct ConsideredStatement {
     /// Which statement.
     pub statement: StatementRef,
     /// Whether it allows or denies.
@@ -108,27 +111,27 @@ pub struct Considered {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Applies {
-    /// It does.
+    /// It applies.
     Yes,
-    /// It does not.
+    /// It does not apply.
     No,
-    /// It depends on context keys that are not known.
+    /// That depends on context keys that are not known.
     Unknown,
 }
 
-/// Decides a request as IAM would for a principal with these identity policies (and no boundary, session or
-/// organization policy).
+/// Decides a request as IAM would for a principal with these identity policies (and no permissions boundary, session
+/// policy or organization policy).
 ///
-/// In a [partial](Context::partial) context the answer is the lower bound: an allow that cannot be proven is none, a
-/// deny that cannot be excluded counts.
-pub fn evaluate(documents: &[Document], request: &Request<'_>) -> Decision {
-    let (asked, budget) = (Asked::new(request), Budget::unlimited());
+/// In a [partial](RequestContext::partial) context the decision is the lower bound: an allow that cannot be proven does
+/// not count, and a deny that cannot be ruled out counts.
+pub fn evaluate(documents: &[PolicyDocument], request: &AuthorizationRequest<'_>) -> Evaluation {
+    let (request, budget) = (SplitRequest::new(request), Budget::unlimited());
     let mut considered = Vec::new();
-    for (document, statement, text) in all_statements(documents) {
-        let (truth, reason) = explain(text, &asked, &budget);
-        considered.push(Considered {
-            statement: StatementRef::new(document, statement, text),
-            effect: if text.effect() == Effect::Allow { "Allow" } else { "Deny" },
+    for located in all_statements(documents) {
+        let (truth, reason) = explain(located.statement, &request, &budget);
+        considered.push(ConsideredStatement {
+            statement: located.into(),
+            effect: located.statement.effect().as_str(),
             applies: match truth {
                 Truth::True => Applies::Yes,
                 Truth::Unknown => Applies::Unknown,
@@ -137,123 +140,129 @@ pub fn evaluate(documents: &[Document], request: &Request<'_>) -> Decision {
             reason,
         });
     }
-    let (outcome, by) = decide(documents, &asked, &budget);
-    let by = by.map(|(document, statement, text)| StatementRef::new(document, statement, text));
-    Decision { outcome, by, considered }
+    let (decision, by) = decide(documents, &request, &budget);
+    Evaluation { decision, by: by.map(StatementRef::from), considered }
 }
 
-/// The upper bound: whether the policies allow the request in some context that agrees with `request.context`, taking
-/// every condition of an allow as met and every condition of a deny as not met.
+/// The upper bound: whether the policies allow the request in some context that agrees with `request.context`. Every
+/// condition of an allow counts as met, and every condition of a deny as not met.
 ///
-/// Only here does a conditional deny never count. [`check`](crate::check()) lets one count against an allow under the
+/// Only here does a conditional deny never count. In [`check`](crate::check()) it counts against an allow that has the
 /// same conditions.
-pub fn may_allow(documents: &[Document], request: &Request<'_>) -> bool {
-    may_allow_within(documents, &Asked::new(request), &Budget::unlimited())
+pub fn may_allow(documents: &[PolicyDocument], request: &AuthorizationRequest<'_>) -> bool {
+    may_allow_within(documents, &SplitRequest::new(request), &Budget::unlimited())
 }
 
 /// [`may_allow`] within a budget.
-pub(crate) fn may_allow_within(documents: &[Document], asked: &Asked<'_>, budget: &Budget) -> bool {
-    let statements = || all_statements(documents).map(|(_, _, statement)| statement);
-    statements().any(|statement| may_grant(statement, asked, budget))
-        && !statements().any(|statement| surely_refuses(statement, asked, budget))
+pub(crate) fn may_allow_within(documents: &[PolicyDocument], request: &SplitRequest<'_>, budget: &Budget) -> bool {
+    let statements = || all_statements(documents).map(|located| located.statement);
+    statements().any(|statement| statement_may_allow(statement, request, budget))
+        && !statements().any(|statement| statement_surely_denies(statement, request, budget))
 }
 
-/// Whether the statement allows the request, if its conditions hold.
-pub(crate) fn may_grant(statement: &Statement, asked: &Asked<'_>, budget: &Budget) -> bool {
+/// Whether the statement allows the request if its conditions hold.
+pub(crate) fn statement_may_allow(statement: &Statement, request: &SplitRequest<'_>, budget: &Budget) -> bool {
     statement.effect() == Effect::Allow
-        && matches_action(statement, asked, budget)
-        && matches_resource(statement, asked, budget) != Truth::False
+        && matches_action(statement, request, budget)
+        && matches_resource(statement, request, budget) != Truth::False
 }
 
-/// Whether the statement denies the request whatever holds.
-pub(crate) fn surely_refuses(statement: &Statement, asked: &Asked<'_>, budget: &Budget) -> bool {
+/// Whether the statement denies the request in every context.
+pub(crate) fn statement_surely_denies(statement: &Statement, request: &SplitRequest<'_>, budget: &Budget) -> bool {
     statement.effect() == Effect::Deny
         && statement.conditions().is_empty()
-        && matches_action(statement, asked, budget)
-        && matches_resource(statement, asked, budget) == Truth::True
+        && matches_action(statement, request, budget)
+        && matches_resource(statement, request, budget) == Truth::True
 }
 
-/// A statement and the indices of its document and of itself.
-pub(crate) type Found<'d> = (usize, usize, &'d Statement);
+/// A statement with the index of its document, and its own index in that document.
+#[derive(Clone, Copy)]
+pub(crate) struct LocatedStatement<'d> {
+    pub(crate) document: usize,
+    pub(crate) index: usize,
+    pub(crate) statement: &'d Statement,
+}
 
-pub(crate) fn all_statements(documents: &[Document]) -> impl Iterator<Item = Found<'_>> {
-    documents.iter().enumerate().flat_map(|(document, text)| {
-        text.statements().iter().enumerate().map(move |(index, statement)| (document, index, statement))
+/// The statements of all documents, in order.
+pub(crate) fn all_statements(documents: &[PolicyDocument]) -> impl Iterator<Item = LocatedStatement<'_>> {
+    documents.iter().enumerate().flat_map(|(document, policy)| {
+        let statements = policy.statements().iter().enumerate();
+        statements.map(move |(index, statement)| LocatedStatement { document, index, statement })
     })
 }
 
-/// A request with its action split, once for all statements.
-pub(crate) struct Asked<'r> {
-    request: &'r Request<'r>,
+/// A request with its action already split, so that this happens once for all statements.
+pub(crate) struct SplitRequest<'r> {
+    original: &'r AuthorizationRequest<'r>,
     service: String,
     name: String,
 }
 
-impl<'r> Asked<'r> {
-    pub(crate) fn new(request: &'r Request<'r>) -> Self {
-        let (service, name) = split_action(request.action);
-        Self { request, service, name }
+impl<'r> SplitRequest<'r> {
+    pub(crate) fn new(original: &'r AuthorizationRequest<'r>) -> Self {
+        let (service, name) = split_action(original.action);
+        Self { original, service, name }
     }
 }
 
-/// What [`evaluate`] decides, and the statement that decides it.
+/// The decision that [`evaluate`] reports, and the statement that decides.
 pub(crate) fn decide<'d>(
-    documents: &'d [Document],
-    asked: &Asked<'_>,
+    documents: &'d [PolicyDocument],
+    request: &SplitRequest<'_>,
     budget: &Budget,
-) -> (Outcome, Option<Found<'d>>) {
+) -> (Decision, Option<LocatedStatement<'d>>) {
     let mut allow = None;
-    for found in all_statements(documents) {
-        match (found.2.effect(), applies(found.2, asked, budget)) {
-            (Effect::Deny, Truth::True | Truth::Unknown) => return (Outcome::ExplicitDeny, Some(found)),
-            (Effect::Allow, Truth::True) => allow = allow.or(Some(found)),
+    for located in all_statements(documents) {
+        match (located.statement.effect(), applies(located.statement, request, budget)) {
+            (Effect::Deny, Truth::True | Truth::Unknown) => return (Decision::ExplicitDeny, Some(located)),
+            (Effect::Allow, Truth::True) => allow = allow.or(Some(located)),
             _ => {}
         }
     }
-    (if allow.is_some() { Outcome::Allow } else { Outcome::ImplicitDeny }, allow)
+    (if allow.is_some() { Decision::Allowed } else { Decision::ImplicitDeny }, allow)
 }
 
 /// Whether the statement applies to the request.
-pub(crate) fn applies(statement: &Statement, asked: &Asked<'_>, budget: &Budget) -> Truth {
-    if !matches_action(statement, asked, budget) {
+pub(crate) fn applies(statement: &Statement, request: &SplitRequest<'_>, budget: &Budget) -> Truth {
+    if !matches_action(statement, request, budget) {
         return Truth::False;
     }
-    let resource = matches_resource(statement, asked, budget);
+    let resource = matches_resource(statement, request, budget);
     statement.conditions().iter().fold(resource, |truth, condition| {
-        if truth == Truth::False { truth } else { truth.and(condition.holds(asked.request.context, budget)) }
+        if truth == Truth::False { truth } else { truth.and(condition.holds(request.original.context, budget)) }
     })
 }
 
 /// Whether the action is selected by the statement's `Action` or `NotAction`.
-fn matches_action(statement: &Statement, asked: &Asked<'_>, budget: &Budget) -> bool {
+fn matches_action(statement: &Statement, request: &SplitRequest<'_>, budget: &Budget) -> bool {
     let patterns = &statement.actions.patterns;
     budget.charge(10 + 20 * patterns.len());
     !budget.is_spent()
-        && patterns.iter().any(|pattern| pattern.matches(&asked.service, &asked.name)) != statement.actions.inverted
+        && patterns.iter().any(|pattern| pattern.matches(&request.service, &request.name)) != statement.actions.inverted
 }
 
-fn matches_resource(statement: &Statement, asked: &Asked<'_>, budget: &Budget) -> Truth {
+fn matches_resource(statement: &Statement, request: &SplitRequest<'_>, budget: &Budget) -> Truth {
     let matches = |pattern: &ResourcePattern| {
         budget.charge(pattern.effort());
         if budget.is_spent() {
             return Truth::Unknown;
         }
-        pattern.scope(asked.request.context, Reach::Documented).matches(asked.request.resource, budget)
+        pattern.resolve(request.original.context, Reach::Documented).matches(request.original.resource, budget)
     };
     let any = Truth::any(statement.resources.patterns.iter().map(matches));
     if statement.resources.inverted { any.not() } else { any }
 }
 
 /// Whether the statement applies, and the sentence that says why.
-pub(crate) fn explain(statement: &Statement, asked: &Asked<'_>, budget: &Budget) -> (Truth, String) {
-    let Request { action, resource: on, context } = asked.request;
+pub(crate) fn explain(statement: &Statement, request: &SplitRequest<'_>, budget: &Budget) -> (Truth, String) {
+    let AuthorizationRequest { action, resource: on, context } = request.original;
     let misses = |inverted, name: &str, what: &str| {
-        if inverted { format!("its Not{name} excepts {what}") } else { format!("its {name} does not cover {what}") }
+        if inverted { format!("its Not{name} covers {what}") } else { format!("its {name} does not cover {what}") }
     };
-    if !matches_action(statement, asked, budget) {
+    if !matches_action(statement, request, budget) {
         return (Truth::False, misses(statement.actions.inverted, "Action", action));
     }
-    let resource = matches_resource(statement, asked, budget);
+    let resource = matches_resource(statement, request, budget);
     if resource == Truth::False {
         return (Truth::False, misses(statement.resources.inverted, "Resource", on));
     }

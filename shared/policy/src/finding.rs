@@ -1,27 +1,32 @@
-//! What is wrong with a key's permissions, in one form for policies that were read and for probes that were made.
+//! What is wrong with a key's permissions. Policies that were read and probes that were made report it in one form.
 
 use serde::{Deserialize, Serialize};
 
+use crate::access_level::AccessLevel;
 use crate::action::{ActionPattern, split_action};
+use crate::catalogue::CATALOGUE;
 use crate::evaluate::StatementRef;
 use crate::severity::{Severity, rate};
+
+/// The most findings of one check. A person repairs the most severe ones and checks again.
+pub const MAX_FINDINGS: usize = 200;
 
 /// One thing that a key can do and should not, or that a person should know.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// What kind of finding it is.
     pub kind: FindingKind,
-    /// How bad it is.
+    /// How serious it is.
     pub severity: Severity,
-    /// An action that shows it, such as `iam:CreateAccessKey`.
+    /// An action that proves it, such as `iam:CreateAccessKey`.
     pub action: String,
     /// A resource on which the action is allowed; absent where none was determined.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resource: Option<String>,
-    /// Whether it hangs on a condition or on a variable that is not known.
+    /// Whether it depends on a condition, or on a variable whose value is not known.
     pub conditional: bool,
-    /// Read from a policy, or seen in AWS's answer.
-    pub source: Source,
+    /// Whether it comes from policies or from a call that AWS allowed.
+    pub source: FindingSource,
     /// The statement at fault.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub statement: Option<StatementRef>,
@@ -31,7 +36,7 @@ pub struct Finding {
     /// Further actions of the same kind that the same pattern allows; at most 24.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub also: Vec<Witness>,
-    /// What it means and what to do, for a person.
+    /// What it means and what to do, in sentences for a person.
     pub explanation: String,
 }
 
@@ -44,25 +49,24 @@ pub struct Witness {
     pub resource: String,
 }
 
-/// Kinds of findings. [`FindingKind::Excess`] and [`FindingKind::Undecided`] make a key over-privileged; the others do
-/// not.
+/// The kinds of findings. Only [`FindingKind::Excess`] and [`FindingKind::Undecided`] make a key over-privileged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FindingKind {
-    /// Allowed, and outside of what a key may do.
+    /// Allowed, and more than a key may do.
     Excess,
-    /// Could not be decided at bearable cost; taken as excess.
+    /// Not decided within the budget, so it counts as excess.
     Undecided,
-    /// Nothing today, but a wildcard would match actions that AWS may add.
+    /// Allows nothing today, but its wildcard would match actions that AWS may add.
     Latent,
-    /// Inside of what a key may do, and still worth knowing.
+    /// Within what a key may do, and still worth knowing.
     Notice,
 }
 
-/// How a finding came about.
+/// Where a finding comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Source {
+pub enum FindingSource {
     /// Policies were read and evaluated.
     Static,
     /// A call was made and AWS allowed it.
@@ -70,17 +74,17 @@ pub enum Source {
 }
 
 impl Finding {
-    /// What a probe has shown: AWS allowed `action` although it should not have.
+    /// The finding of a probe: AWS allowed `action`, which it should have denied.
     pub fn observed(action: &str, resource: Option<&str>) -> Self {
         let (service, name) = split_action(action);
-        let known = crate::catalogue::CATALOGUE.find(&service, &name);
+        let known = CATALOGUE.find(&service, &name);
         Self {
             kind: FindingKind::Excess,
             severity: known.map_or_else(|| rate(&service, &name, None), |known| known.severity),
             action: action.to_owned(),
             resource: resource.map(str::to_owned),
             conditional: false,
-            source: Source::Observed,
+            source: FindingSource::Observed,
             statement: None,
             pattern: None,
             also: Vec::new(),
@@ -96,17 +100,17 @@ impl Finding {
         matches!(self.kind, FindingKind::Excess | FindingKind::Undecided)
     }
 
-    /// Whether it says of this action that it is too much, on whatever resource.
+    /// Whether it says that this action is excess, on any resource.
     pub fn covers(&self, action: &str) -> bool {
         let (service, name) = split_action(action);
         self.is_excess()
             && match &self.pattern {
                 Some(pattern) => ActionPattern::parse(pattern).is_ok_and(|pattern| pattern.matches(&service, &name)),
-                None => self.source == Source::Static || self.action.eq_ignore_ascii_case(action),
+                None => self.source == FindingSource::Static || self.action.eq_ignore_ascii_case(action),
             }
     }
 
-    /// All actions on resources that the finding names.
+    /// Every pair of action and resource that the finding names.
     pub fn witnesses(&self) -> impl Iterator<Item = Witness> {
         let first =
             self.resource.as_ref().map(|resource| Witness { action: self.action.clone(), resource: resource.clone() });
@@ -114,7 +118,7 @@ impl Finding {
     }
 }
 
-/// What an action would let a thief of the key do, as a sentence.
+/// What an action lets a thief of the key do, as a sentence.
 pub(crate) fn meaning(action: &str) -> String {
     let lower = action.to_ascii_lowercase();
     let (service, name) = lower.split_once(':').unwrap_or(("", &lower));
@@ -167,12 +171,10 @@ pub(crate) fn meaning(action: &str) -> String {
     if !known.is_empty() {
         return known.to_owned();
     }
-    let level = crate::catalogue::CATALOGUE.find(service, name).map(|action| action.level);
+    let level = CATALOGUE.find(service, name).map(|action| action.level);
     match level {
-        Some(crate::catalogue::AccessLevel::Permissions) => format!("it changes permissions in {service}."),
-        Some(crate::catalogue::AccessLevel::List | crate::catalogue::AccessLevel::Read) => {
-            format!("it reads from {service}.")
-        }
+        Some(AccessLevel::Permissions) => format!("it changes permissions in {service}."),
+        Some(AccessLevel::List | AccessLevel::Read) => format!("it reads from {service}."),
         Some(_) => format!("it changes things in {service}."),
         None => "it is not needed.".to_owned(),
     }

@@ -1,19 +1,19 @@
-//! Patterns with `*` and `?` as IAM has them, and matching one text in bounded time.
+//! Globs: IAM's patterns with `*` and `?`, and matching a text in bounded time.
 
 use std::sync::Arc;
 
-/// One step of a pattern.
+/// One token of a glob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Token {
     /// This character.
     Literal(char),
     /// `?`: any one character.
     One,
-    /// `*`: any characters, also none.
+    /// `*`: any characters, or none.
     Many,
     /// `?` inside a segment of an ARN: any one character but a colon.
     OneInSegment,
-    /// `*` inside a segment of an ARN: any characters but colons.
+    /// `*` inside a segment of an ARN: any characters but colons, or none.
     ManyInSegment,
 }
 
@@ -27,17 +27,17 @@ impl Token {
         }
     }
 
-    /// Whether the token is a star: it may consume nothing, and stays after consuming something.
+    /// Whether the token is a star: it may consume any number of characters, or none.
     pub(crate) const fn repeats(self) -> bool {
         matches!(self, Self::Many | Self::ManyInSegment)
     }
 }
 
-/// A whole pattern. Stars in a row are one star, so equal languages of this kind are usually equal patterns.
+/// A whole pattern. Adjacent stars are merged into one, so globs that match the same texts are usually equal.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Glob {
     tokens: Arc<[Token]>,
-    /// What every match begins with: most texts differ there already.
+    /// What every match begins with. Most texts differ there already.
     prefix: Arc<str>,
     /// Whether a star stays inside its segment.
     segmented: bool,
@@ -46,10 +46,10 @@ pub(crate) struct Glob {
 }
 
 impl Glob {
-    /// A pattern of these steps.
-    pub(crate) fn new(steps: impl IntoIterator<Item = Token>) -> Self {
+    /// A glob of these tokens.
+    pub(crate) fn new(all: impl IntoIterator<Item = Token>) -> Self {
         let mut tokens: Vec<Token> = Vec::new();
-        for token in steps {
+        for token in all {
             match (tokens.last_mut(), token) {
                 (Some(Token::Many), Token::Many | Token::ManyInSegment)
                 | (Some(Token::ManyInSegment), Token::ManyInSegment) => {}
@@ -70,7 +70,7 @@ impl Glob {
         }
     }
 
-    /// Reads `*` and `?` as wildcards and everything else literally.
+    /// Parses `*` and `?` as wildcards and everything else literally.
     pub(crate) fn parse(text: &str) -> Self {
         Self::new(text.chars().map(|character| match character {
             '*' => Token::Many,
@@ -79,7 +79,7 @@ impl Glob {
         }))
     }
 
-    /// The pattern that matches everything.
+    /// The glob that matches everything.
     pub(crate) fn anything() -> Self {
         Self::new([Token::Many])
     }
@@ -92,17 +92,17 @@ impl Glob {
         &self.tokens
     }
 
-    /// The one text it matches, if it has no wildcards.
+    /// The one text that it matches, if it has no wildcards.
     pub(crate) fn literal(&self) -> Option<&str> {
         self.literal.then_some(&*self.prefix)
     }
 
-    /// Whether the whole text fits.
+    /// Whether it matches the whole text.
     pub(crate) fn matches(&self, text: &str) -> bool {
         self.matches_within(text, &mut { u64::MAX })
     }
 
-    /// The same, and takes its cost in nanoseconds off `left`, at most about |pattern| × |text|. The answer means
+    /// The same, and takes its cost in nanoseconds off `left`, at most about |pattern| × |text|. The result means
     /// nothing once none is left.
     pub(crate) fn matches_within(&self, text: &str, left: &mut u64) -> bool {
         *left = left.saturating_sub(10);
@@ -120,14 +120,15 @@ impl Glob {
         }
     }
 
-    /// Where no token before the fifth colon can take one, the segments are matched one by one.
+    /// Matches segments one by one, as long as none of their tokens can take a colon; `None` if what remains has both
+    /// kinds of stars.
     fn matches_by_segment(&self, text: &str, left: &mut u64) -> Option<bool> {
         let (mut tokens, mut rest) = (&*self.tokens, text);
         let mut fits = true;
         while let Some(colon) = tokens.iter().position(|token| *token == Token::Literal(':')) {
             let (segment, after) = (&tokens[..colon], &tokens[colon + 1..]);
             if segment.iter().any(|token| matches!(token, Token::One | Token::Many)) {
-                // The tail may take colons; only there may such tokens stand.
+                // Only the tail may contain tokens that take colons.
                 break;
             }
             match rest.split_once(':') {
@@ -148,7 +149,7 @@ impl Glob {
         Some(fits && matches_greedily(tokens, rest, left))
     }
 
-    /// All positions that the pattern can be in, advanced character by character.
+    /// Tracks all positions that the pattern can be in, character by character.
     fn matches_by_position(&self, text: &str, left: &mut u64) -> bool {
         let mut at = vec![false; self.tokens.len() + 1];
         let mut next = at.clone();
@@ -179,19 +180,19 @@ impl Glob {
         }
     }
 
-    /// A cheap proof that every text of `other` is one of this pattern's: `None` is "not proven", not "no".
+    /// A cheap proof that this glob matches every text that `other` matches: `false` means "not proven", not "no".
     pub(crate) fn plainly_covers(&self, other: &Self) -> bool {
         self == other
             || self.is_prefix_of(other)
             || (!self.literal && other.literal().is_some_and(|text| self.matches(text)))
     }
 
-    /// `a*b*` covers every pattern that goes on from `a*b`.
+    /// `a*b*` covers every pattern that begins with `a*b`.
     fn is_prefix_of(&self, other: &Self) -> bool {
         self.tokens.split_last().is_some_and(|(last, start)| *last == Token::Many && other.tokens.starts_with(start))
     }
 
-    /// A text that fits: stars become `star`, question marks `one`.
+    /// A text that it matches: stars become `star`, question marks `one`.
     pub(crate) fn example(&self, star: &str, one: char) -> String {
         let mut text = String::new();
         for token in self.tokens.iter() {
@@ -205,7 +206,7 @@ impl Glob {
     }
 }
 
-/// With one kind of star it is enough to remember the last one: giving an earlier one more text never helps.
+/// With one kind of star, remembering the last star is enough: giving an earlier one more text never helps.
 fn matches_greedily(tokens: &[Token], text: &str, left: &mut u64) -> bool {
     let (mut token, mut rest) = (0, text);
     let mut retry: Option<(usize, &str)> = None;

@@ -1,11 +1,13 @@
 #![doc = include_str!("../README.md")]
 
+mod access_level;
+mod account_id;
 mod action;
-mod answer;
-mod arn;
+mod bounds;
 mod budget;
 mod case;
 mod catalogue;
+mod check;
 mod condition;
 mod context;
 mod document;
@@ -14,24 +16,24 @@ mod finding;
 mod glob;
 mod inclusion;
 mod json;
-mod notice;
+mod principal;
 mod problem;
-mod reference;
+mod published;
+mod resource;
 mod severity;
-mod subject;
 mod truth;
 mod variable;
-mod verdict;
 
-pub use answer::{Answer, MAX_PROBLEMS, Placed};
-pub use case::{CaseOutcome, Failure, fixture, run_cases};
-pub use condition::{Condition, Operator, Qualifier};
-pub use context::{Context, ContextValue};
-pub use document::{Document, Effect, MAX_BYTES, MAX_CHARACTERS, Statement, Version};
-pub use evaluate::{Applies, Considered, Decision, Outcome, Request, StatementRef, evaluate, may_allow};
-pub use finding::{Finding, FindingKind, Source, Witness};
-pub use problem::{Class, Level, ParseError, Problem};
-pub use reference::{CLASSIC_VERSION, HARDENED_VERSION, Style, classic, hardened};
+pub use case::{CaseFailure, CaseOutcome, case_principal, run_cases};
+pub use check::{CheckOutput, Gap, LocatedProblem, MAX_PROBLEMS, PolicyReport, Verdict, check, excess_over, is_excess};
+pub use condition::{Condition, ConditionOperator, Qualifier};
+pub use context::{ContextValue, RequestContext};
+pub use document::{Effect, MAX_BYTES, MAX_CHARACTERS, PolicyDocument, Statement, Version};
+pub use evaluate::{
+    Applies, AuthorizationRequest, ConsideredStatement, Decision, Evaluation, StatementRef, evaluate, may_allow,
+};
+pub use finding::{Finding, FindingKind, FindingSource, MAX_FINDINGS, Witness};
+pub use principal::{Principal, ResolvedPrincipal};
+pub use problem::{DocumentProblem, ParseError, ProblemClass, ProblemLevel};
+pub use published::{CLASSIC_VERSION, HARDENED_VERSION, PolicyStyle, classic, hardened};
 pub use severity::Severity;
-pub use subject::{CheckedSubject, Subject};
-pub use verdict::{Gap, MAX_FINDINGS, Report, Verdict, check, excess_over, is_excess};

@@ -1,65 +1,70 @@
-//! What is wrong with a document: where, why, and what to write instead.
+//! What is wrong with a policy document: where, why, and what to write instead.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// Why a text is not a policy that IAM takes. Holds every problem found, in the order of the text.
+/// Why a text is not a policy that IAM accepts: all problems that were found.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}{}", .problems[0], more(.problems.len() - 1))]
 pub struct ParseError {
-    problems: Vec<Problem>,
+    problems: Vec<DocumentProblem>,
 }
 
 impl ParseError {
-    /// Wraps what was found; `first` is what `Display` shows.
-    pub(crate) fn new(first: Problem, rest: impl IntoIterator<Item = Problem>) -> Self {
+    /// Joins the problems found; `Display` shows `first`.
+    pub(crate) fn new(first: DocumentProblem, rest: impl IntoIterator<Item = DocumentProblem>) -> Self {
         let mut problems = vec![first];
         problems.extend(rest);
         Self { problems }
     }
 
-    /// All problems, at least one, the one to repair first in front.
-    pub fn problems(&self) -> &[Problem] {
+    /// All problems, at least one. The one to repair first comes first.
+    pub fn problems(&self) -> &[DocumentProblem] {
         &self.problems
     }
 }
 
 /// One thing wrong in a document.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Problem {
-    /// What kind of mistake it is.
-    pub class: Class,
-    /// Whether the document can be read in spite of it.
-    pub level: Level,
-    /// Where, as a JSON pointer (RFC 6901); empty is the whole document.
+pub struct DocumentProblem {
+    /// The kind of mistake.
+    pub class: ProblemClass,
+    /// Whether the document is still usable.
+    pub level: ProblemLevel,
+    /// Where it is, as a JSON pointer (RFC 6901); empty is the whole document.
     pub pointer: String,
     /// The line, counted from 1.
     pub line: usize,
     /// The column in characters, counted from 1.
     pub column: usize,
-    /// What is wrong there.
+    /// What is wrong there, in a sentence.
     pub message: String,
-    /// What to do about it.
+    /// What to do about it, in a sentence.
     pub remedy: String,
 }
 
-impl Problem {
+impl DocumentProblem {
     /// An error about the document as a whole.
-    pub(crate) fn at_start(class: Class, message: &str, remedy: &str) -> Self {
+    pub(crate) fn of_document(class: ProblemClass, message: &str, remedy: &str) -> Self {
+        Self::at((1, 1), class, message, remedy)
+    }
+
+    /// An error at a line and column, both counted from 1.
+    pub(crate) fn at((line, column): (usize, usize), class: ProblemClass, message: &str, remedy: &str) -> Self {
         Self {
             class,
-            level: Level::Error,
+            level: ProblemLevel::Error,
             pointer: String::new(),
-            line: 1,
-            column: 1,
+            line,
+            column,
             message: message.to_owned(),
             remedy: remedy.to_owned(),
         }
     }
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for DocumentProblem {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "line {}, column {}", self.line, self.column)?;
         if !self.pointer.is_empty() {
@@ -69,15 +74,15 @@ impl fmt::Display for Problem {
     }
 }
 
-/// How bad a problem is, in the words of IAM Access Analyzer's policy checks.
+/// How serious a problem is, in the words of IAM Access Analyzer's policy checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Level {
-    /// It means what AWS documents, though that is hardly what was meant.
+pub enum ProblemLevel {
+    /// The document means what AWS documents, but the author can hardly mean that.
     Suggestion,
-    /// IAM takes the document or its meaning is clear, but it does not mean what it seems to.
+    /// IAM accepts the document or its meaning is clear, but it does not mean what it seems to mean.
     Warning,
-    /// The document has no meaning that can be relied on. [`Document::parse`](crate::Document::parse) refuses it.
+    /// The document has no reliable meaning. [`PolicyDocument::parse`](crate::PolicyDocument::parse) rejects it.
     Error,
 }
 
@@ -85,16 +90,16 @@ pub enum Level {
 /// exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Class {
+pub enum ProblemClass {
     /// Not JSON, or not UTF-8.
     JsonSyntax,
-    /// An object, list, number or the like where the grammar has another type.
+    /// A value of another type than the grammar requires.
     DataType,
     /// Larger than any identity policy can be.
     OverSize,
-    /// The same key twice in one object; condition keys are compared without case.
+    /// The same key twice in one object. Condition keys are compared without case.
     DuplicateKey,
-    /// An element that the grammar does not have, or in the wrong case.
+    /// An element that the grammar does not have, or has in another case.
     UnknownElement,
     /// A `Version` that does not exist.
     InvalidVersion,
@@ -126,7 +131,7 @@ pub enum Class {
     VariableInAction,
     /// A policy variable that is not closed, empty, or has a default without quotes.
     VariableSyntax,
-    /// A policy variable in a document of the version of 2008, where it is plain text.
+    /// A policy variable in a document without `Version` 2012-10-17, where it is plain text.
     #[serde(rename = "variable-in-2008")]
     VariableIn2008,
     /// A condition operator that does not exist.
@@ -135,7 +140,7 @@ pub enum Class {
     ConditionValue,
 }
 
-impl Class {
+impl ProblemClass {
     /// The name used in reports and case files.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -166,6 +171,7 @@ impl Class {
     }
 }
 
+/// How `Display` counts the other problems.
 fn more(count: usize) -> String {
     if count == 0 { String::new() } else { format!(" (and {count} more)") }
 }

@@ -1,25 +1,25 @@
-//! How bad it is that a key can do something it should not.
+//! How serious it is that a key can call an action that it does not need.
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalogue::AccessLevel;
+use crate::access_level::AccessLevel;
 
 /// Severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// Reads names and settings, or may mean something one day.
+    /// Reads names and settings, or matches only actions that AWS may add.
     Low,
-    /// Changes or reads what is not needed.
+    /// Reads or changes something that the product does not need.
     Medium,
     /// Reads data, changes permissions, or covers a whole service.
     High,
-    /// Leads to everything, or outlives the key.
+    /// Leads to full control of the account, or outlives the key.
     Critical,
 }
 
 impl Severity {
-    /// The name used in reports.
+    /// The name used in reports and in JSON.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Low => "low",
@@ -30,8 +30,9 @@ impl Severity {
     }
 }
 
-/// IAM actions that write policies or credentials: one step from everything. `CreateAccessKey` is among them because
-/// the key may delete keys: it can make room for a new one even with a user who has two (pathfinding.cloud, iam-003).
+/// IAM actions that write policies or credentials: one step from full control. `CreateAccessKey` is in the list because
+/// our key may delete keys: even when a user already has two keys, it can make room for a new one (pathfinding.cloud,
+/// iam-003).
 const CRITICAL_IAM: [&str; 18] = [
     "attachgrouppolicy",
     "attachrolepolicy",
@@ -66,7 +67,7 @@ const HIGH_IAM: [&str; 10] = [
     "createvirtualmfadevice",
 ];
 
-/// Reads of data and secrets, and ways to run code or take over.
+/// Actions of other services that read data and secrets, run code, or take over a resource.
 const HIGH_ELSEWHERE: [&str; 31] = [
     "s3:getobject",
     "s3:getobjectversion",
@@ -101,8 +102,8 @@ const HIGH_ELSEWHERE: [&str; 31] = [
     "codecommit:gitpull",
 ];
 
-/// The severity of one action that is allowed and should not be. Service and name in lower case; `level` is absent for
-/// actions that are not listed, whose name then has to do.
+/// The severity of one action that is allowed and should not be. `service` and `name` are in lower case. An action that
+/// the catalogue does not list has no `level`; then its name decides.
 pub(crate) fn rate(service: &str, name: &str, level: Option<AccessLevel>) -> Severity {
     if service == "iam" {
         return rate_iam(name, level);

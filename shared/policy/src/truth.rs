@@ -1,4 +1,4 @@
-//! Three-valued truth: what cannot be known is neither true nor false.
+//! Three-valued truth: what is not known is neither true nor false.
 
 /// True, false, or not known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,48 +2,48 @@
 //!
 //! AWS: IAM user guide, "IAM policy elements: Variables and tags".
 
-use crate::context::{Context, Known};
+use crate::context::{ContextLookup, RequestContext};
 
-/// A string of a policy in which variables may stand.
+/// A string of a policy, which may contain variables.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Template {
-    parts: Vec<Part>,
+pub(crate) struct PolicyString {
+    parts: Vec<StringPart>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Part {
+enum StringPart {
     Piece(Piece),
     Variable { key: String, default: Option<String> },
 }
 
-/// A step of a string whose variables are replaced.
+/// One piece of a string: a character or a wildcard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Piece {
     /// A character of the policy's own text.
     Text(char),
-    /// A character that came out of a variable or an escape: never a wildcard, never a separator of an ARN.
+    /// A character of a variable's value or of an escape: never a wildcard, never a separator of an ARN.
     Value(char),
     One,
     Many,
 }
 
-/// A template with its variables replaced.
+/// A string with its variables resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Filled {
+pub(crate) enum ResolvedString {
     /// All variables have a value.
     Exact(Vec<Piece>),
-    /// A variable is not known; a star stands in its place.
+    /// A variable is not known; `*` takes its place.
     Loose(Vec<Piece>),
     /// A variable has no value and no default: the string matches nothing.
     Nothing,
 }
 
-/// What is reckoned with for a variable's value: names and ARNs of users are shorter.
-const MAX_VALUE: usize = 200;
+/// The length assumed for the value of a variable when costs are estimated. Names and ARNs of users are shorter.
+const ASSUMED_VALUE_LENGTH: usize = 200;
 
-/// Why a template cannot be read.
+/// Why a string with variables does not parse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum VariableFault {
+pub(crate) enum VariableError {
     Unclosed,
     Empty,
     Space,
@@ -51,8 +51,8 @@ pub(crate) enum VariableFault {
     Symbol,
 }
 
-impl VariableFault {
-    /// What is wrong and what to do, as two sentences.
+impl VariableError {
+    /// What is wrong and what to do: two sentences.
     pub(crate) const fn explain(self) -> (&'static str, &'static str) {
         match self {
             Self::Unclosed => ("A policy variable is not closed.", "Add the missing \"}\" after the variable's name."),
@@ -60,82 +60,82 @@ impl VariableFault {
                 ("A policy variable is empty.", "Name a context key between \"${\" and \"}\", or remove both.")
             }
             Self::Space => (
-                "A policy variable holds a space.",
-                "Remove the space; one may only stand before a default: ${key, 'default'}.",
+                "A policy variable contains a space.",
+                "Remove the space; only a default may have one before it: ${key, 'default'}.",
             ),
             Self::Quote => {
                 ("The default of a policy variable is not quoted.", "Put it in single quotes: ${key, 'default'}.")
             }
             Self::Symbol => (
-                "A policy variable holds another \"$\", \"{\" or wildcard.",
+                "A policy variable contains another \"$\", \"{\" or wildcard.",
                 "Variables cannot be nested; name one context key.",
             ),
         }
     }
 }
 
-impl Template {
-    /// Reads a string of a document with `Version` 2012-10-17. `*` and `?` are wildcards.
-    pub(crate) fn parse(text: &str) -> Result<Self, VariableFault> {
+impl PolicyString {
+    /// Parses a string of a document with `Version` 2012-10-17. `*` and `?` are wildcards.
+    pub(crate) fn parse(text: &str) -> Result<Self, VariableError> {
         let mut parts = Vec::new();
         let mut rest = text;
         while let Some(start) = rest.find("${") {
-            parts.extend(rest[..start].chars().map(Part::plain));
+            parts.extend(rest[..start].chars().map(StringPart::plain));
             let inside = &rest[start + 2..];
-            let end = find_end(inside).ok_or(VariableFault::Unclosed)?;
+            let end = find_end(inside).ok_or(VariableError::Unclosed)?;
             parts.push(parse_variable(&inside[..end])?);
             rest = &inside[end + 1..];
         }
-        parts.extend(rest.chars().map(Part::plain));
+        parts.extend(rest.chars().map(StringPart::plain));
         Ok(Self { parts })
     }
 
-    /// Reads a string of a document without `Version` or with 2008-10-17: there are no variables, `${` is text.
+    /// Parses a string of a document without `Version` or with 2008-10-17: there are no variables, and `${` is text.
     pub(crate) fn parse_plain(text: &str) -> Self {
-        Self { parts: text.chars().map(Part::plain).collect() }
+        Self { parts: text.chars().map(StringPart::plain).collect() }
     }
 
-    /// How long it may become when it is filled.
+    /// The estimated length once variables are resolved.
     pub(crate) fn size(&self) -> usize {
-        self.parts.iter().map(|part| if matches!(part, Part::Piece(_)) { 1 } else { MAX_VALUE }).sum()
+        self.parts.iter().map(|part| if matches!(part, StringPart::Piece(_)) { 1 } else { ASSUMED_VALUE_LENGTH }).sum()
     }
 
-    /// Replaces the variables by what the context holds.
-    pub(crate) fn fill(&self, context: &Context) -> Filled {
+    /// Replaces the variables with their values in the context.
+    pub(crate) fn resolve(&self, context: &RequestContext) -> ResolvedString {
         let mut pieces = Vec::with_capacity(self.parts.len());
         let mut loose = false;
         for part in &self.parts {
             match part {
-                Part::Piece(piece) => pieces.push(*piece),
-                Part::Variable { key, default } => match (context.look_up(key), default) {
-                    (Known::One(value), _) => pieces.extend(value.chars().map(Piece::Value)),
-                    (Known::Absent, Some(value)) => pieces.extend(value.chars().map(Piece::Value)),
-                    (Known::Unknown, _) => {
+                StringPart::Piece(piece) => pieces.push(*piece),
+                StringPart::Variable { key, default } => match (context.look_up(key), default) {
+                    (ContextLookup::One(value), _) => pieces.extend(value.chars().map(Piece::Value)),
+                    (ContextLookup::Absent, Some(value)) => pieces.extend(value.chars().map(Piece::Value)),
+                    (ContextLookup::Unknown, _) => {
                         loose = true;
                         pieces.push(Piece::Many);
                     }
-                    // Only single-valued keys can stand in a variable.
-                    (Known::Many(_) | Known::Absent, _) => return Filled::Nothing,
+                    // Only single-valued keys can be used in a variable.
+                    (ContextLookup::Many(_) | ContextLookup::Absent, _) => return ResolvedString::Nothing,
                 },
             }
         }
-        if loose { Filled::Loose(pieces) } else { Filled::Exact(pieces) }
+        if loose { ResolvedString::Loose(pieces) } else { ResolvedString::Exact(pieces) }
     }
 
-    /// The template's own characters, for checks of format; a variable counts as one wildcard.
+    /// The string's own characters, for checks of its format; a variable counts as one wildcard.
     pub(crate) fn skeleton(&self) -> String {
         self.parts
             .iter()
             .map(|part| match part {
-                Part::Piece(Piece::Text(character) | Piece::Value(character)) => *character,
-                Part::Piece(Piece::One) => '?',
-                Part::Piece(Piece::Many) | Part::Variable { .. } => '*',
+                StringPart::Piece(Piece::Text(character) | Piece::Value(character)) => *character,
+                StringPart::Piece(Piece::One) => '?',
+                StringPart::Piece(Piece::Many) | StringPart::Variable { .. } => '*',
             })
             .collect()
     }
 }
 
-impl Part {
+impl StringPart {
     const fn plain(character: char) -> Self {
         Self::Piece(match character {
             '*' => Piece::Many,
@@ -145,7 +145,7 @@ impl Part {
     }
 }
 
-/// The closing brace; one inside the quotes of a default does not count.
+/// The position of the closing brace. A brace inside the quotes of a default does not count.
 fn find_end(inside: &str) -> Option<usize> {
     let mut quoted = false;
     for (at, character) in inside.char_indices() {
@@ -158,11 +158,11 @@ fn find_end(inside: &str) -> Option<usize> {
     None
 }
 
-fn parse_variable(inside: &str) -> Result<Part, VariableFault> {
+fn parse_variable(inside: &str) -> Result<StringPart, VariableError> {
     match inside {
-        "*" => return Ok(Part::Piece(Piece::Value('*'))),
-        "?" => return Ok(Part::Piece(Piece::Value('?'))),
-        "$" => return Ok(Part::Piece(Piece::Value('$'))),
+        "*" => return Ok(StringPart::Piece(Piece::Value('*'))),
+        "?" => return Ok(StringPart::Piece(Piece::Value('?'))),
+        "$" => return Ok(StringPart::Piece(Piece::Value('$'))),
         _ => {}
     }
     let (key, default) = match inside.split_once(',') {
@@ -170,28 +170,28 @@ fn parse_variable(inside: &str) -> Result<Part, VariableFault> {
         None => (inside, None),
     };
     if key.is_empty() {
-        return Err(VariableFault::Empty);
+        return Err(VariableError::Empty);
     }
     if key.contains(char::is_whitespace) {
-        return Err(VariableFault::Space);
+        return Err(VariableError::Space);
     }
     if key.contains(['$', '{', '*', '?', '\'']) {
-        return Err(VariableFault::Symbol);
+        return Err(VariableError::Symbol);
     }
-    Ok(Part::Variable { key: key.to_owned(), default })
+    Ok(StringPart::Variable { key: key.to_owned(), default })
 }
 
-fn parse_default(text: &str) -> Result<String, VariableFault> {
-    let inner = text.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')).ok_or(VariableFault::Quote)?;
-    if inner.contains('\'') { Err(VariableFault::Quote) } else { Ok(inner.to_owned()) }
+fn parse_default(text: &str) -> Result<String, VariableError> {
+    let inner = text.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')).ok_or(VariableError::Quote)?;
+    if inner.contains('\'') { Err(VariableError::Quote) } else { Ok(inner.to_owned()) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn text_of(filled: &Filled) -> Option<String> {
-        let Filled::Exact(pieces) = filled else { return None };
+    fn text_of(resolved: &ResolvedString) -> Option<String> {
+        let ResolvedString::Exact(pieces) = resolved else { return None };
         Some(
             pieces
                 .iter()
@@ -206,37 +206,41 @@ mod tests {
 
     #[test]
     fn a_default_stands_in_only_for_an_absent_key() {
-        let template = Template::parse("a-${aws:PrincipalTag/team, 'no}body'}-b").unwrap();
-        assert_eq!(text_of(&template.fill(&Context::new())).unwrap(), "a-no}body-b");
-        assert_eq!(text_of(&template.fill(&Context::new().with("AWS:principaltag/TEAM", ""))).unwrap(), "a--b");
-        assert!(matches!(template.fill(&Context::partial()), Filled::Loose(_)));
+        let string = PolicyString::parse("a-${aws:PrincipalTag/team, 'no}body'}-b").unwrap();
+        assert_eq!(text_of(&string.resolve(&RequestContext::new())).unwrap(), "a-no}body-b");
+        assert_eq!(text_of(&string.resolve(&RequestContext::new().with("AWS:principaltag/TEAM", ""))).unwrap(), "a--b");
+        assert!(matches!(string.resolve(&RequestContext::partial()), ResolvedString::Loose(_)));
     }
 
     #[test]
     fn a_value_is_never_a_wildcard() {
-        let filled = Template::parse("${aws:username}").unwrap().fill(&Context::new().with("aws:username", "*"));
-        assert_eq!(filled, Filled::Exact(vec![Piece::Value('*')]));
+        let resolved =
+            PolicyString::parse("${aws:username}").unwrap().resolve(&RequestContext::new().with("aws:username", "*"));
+        assert_eq!(resolved, ResolvedString::Exact(vec![Piece::Value('*')]));
     }
 
     #[test]
     fn a_variable_without_value_matches_nothing() {
-        assert_eq!(Template::parse("x${aws:username}*").unwrap().fill(&Context::new()), Filled::Nothing);
+        assert_eq!(
+            PolicyString::parse("x${aws:username}*").unwrap().resolve(&RequestContext::new()),
+            ResolvedString::Nothing
+        );
     }
 
     #[test]
     fn broken_variables_are_refused() {
-        for (text, fault) in [
-            ("${aws:username", VariableFault::Unclosed),
-            ("${}", VariableFault::Empty),
-            ("${aws: username}", VariableFault::Space),
-            ("${a, b}", VariableFault::Quote),
-            ("${a, 'b}", VariableFault::Unclosed),
-            ("${a${b}}", VariableFault::Symbol),
-            ("${a*}", VariableFault::Symbol),
-            ("${, 'x'}", VariableFault::Empty),
+        for (text, error) in [
+            ("${aws:username", VariableError::Unclosed),
+            ("${}", VariableError::Empty),
+            ("${aws: username}", VariableError::Space),
+            ("${a, b}", VariableError::Quote),
+            ("${a, 'b}", VariableError::Unclosed),
+            ("${a${b}}", VariableError::Symbol),
+            ("${a*}", VariableError::Symbol),
+            ("${, 'x'}", VariableError::Empty),
         ] {
-            assert_eq!(Template::parse(text), Err(fault), "{text}");
+            assert_eq!(PolicyString::parse(text), Err(error), "{text}");
         }
-        assert!(Template::parse("$ {x} $x }").is_ok());
+        assert!(PolicyString::parse("$ {x} $x }").is_ok());
     }
 }

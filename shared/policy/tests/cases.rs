@@ -1,6 +1,6 @@
 //! The case files: documented answers of IAM, verdicts, and documents that are or are not policies.
 
-use policy::{Document, Level, run_cases};
+use policy::{PolicyDocument, ProblemLevel, run_cases};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -45,12 +45,13 @@ fn the_first_problem_is_of_the_class_and_level_that_the_case_names() {
     let files = [include_str!("cases/malformed_cases.jsonl"), include_str!("cases/own_malformed_cases.jsonl")];
     for line in files.into_iter().flat_map(str::lines) {
         let case: Malformed = serde_json::from_str(line).unwrap();
-        let problem = match Document::parse(&case.document) {
-            Ok(document) => document.warnings().iter().find(|problem| problem.level >= Level::Warning).cloned(),
+        let problem = match PolicyDocument::parse(&case.document) {
+            Ok(document) => document.warnings().iter().find(|problem| problem.level >= ProblemLevel::Warning).cloned(),
             Err(error) => error.problems().first().cloned(),
         };
         assert_eq!(problem.as_ref().map(|problem| problem.class.as_str()), case.class.as_deref(), "{}", case.id);
-        let level = problem.as_ref().map(|problem| if problem.level == Level::Error { "error" } else { "warning" });
+        let level =
+            problem.as_ref().map(|problem| if problem.level == ProblemLevel::Error { "error" } else { "warning" });
         assert_eq!(level, case.level.as_deref(), "{}", case.id);
         assert!(problem.is_none_or(|problem| !problem.message.is_empty() && !problem.remedy.is_empty()), "{}", case.id);
     }

@@ -2,13 +2,13 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use policy::{
-    Document, Finding, FindingKind, Report, Severity, Source, Subject, Verdict, check, classic, excess_over, fixture,
-    hardened,
+    Finding, FindingKind, FindingSource, PolicyDocument, PolicyReport, Principal, Severity, Verdict, case_principal,
+    check, classic, excess_over, hardened,
 };
 
-fn check_with(extra: &str) -> Report {
+fn check_with(extra: &str) -> PolicyReport {
     let text = format!("{{\"Version\":\"2012-10-17\",\"Statement\":[{extra}]}}");
-    check(&[Document::parse(classic()).unwrap(), Document::parse(text).unwrap()], &fixture())
+    check(&[PolicyDocument::parse(classic()).unwrap(), PolicyDocument::parse(text).unwrap()], &case_principal())
 }
 
 fn allow(action: &str, resource: &str) -> String {
@@ -59,7 +59,7 @@ fn a_finding_names_statement_pattern_witness_and_condition() {
         (finding.action.as_str(), finding.resource.as_deref()),
         ("iam:CreateAccessKey", Some("arn:aws:iam::123456789012:user/mailer"))
     );
-    assert!(finding.conditional && finding.source == Source::Static);
+    assert!(finding.conditional && finding.source == FindingSource::Static);
     assert!(finding.explanation.contains("stays when ours is deleted"), "{}", finding.explanation);
 }
 
@@ -74,7 +74,7 @@ fn a_pattern_for_future_actions_is_latent_and_no_excess() {
 
 #[test]
 fn the_classic_policy_is_accepted_with_notices_and_the_hardened_one_without() {
-    let report = check(&[Document::parse(classic()).unwrap()], &fixture());
+    let report = check(&[PolicyDocument::parse(classic()).unwrap()], &case_principal());
     assert_eq!((report.verdict, report.findings.len()), (Verdict::Sufficient, 0));
     for action in ["ses:CreateEmailIdentityPolicy", "iam:DeleteAccessKey", "sts:GetSessionToken"] {
         assert!(
@@ -82,17 +82,18 @@ fn the_classic_policy_is_accepted_with_notices_and_the_hardened_one_without() {
             "{action}"
         );
     }
-    let subject = Subject { configuration_set: Some("sendingbee-events".to_owned()), ..fixture() };
-    let report = check(&[Document::parse(hardened("123456789012").unwrap()).unwrap()], &subject);
+    let principal = Principal { configuration_set: Some("sendingbee-events".to_owned()), ..case_principal() };
+    let report = check(&[PolicyDocument::parse(hardened("123456789012").unwrap()).unwrap()], &principal);
     assert_eq!((report.verdict, report.findings, report.notices), (Verdict::Minimal, vec![], vec![]));
 }
 
 #[test]
 fn a_user_with_a_path_is_served_by_the_pair_of_resources() {
-    let subject = Subject { user_path: Some("/service/mail/".to_owned()), configuration_set: None, ..fixture() };
-    let report = check(&[Document::parse(hardened("123456789012").unwrap()).unwrap()], &subject);
+    let principal =
+        Principal { user_path: Some("/service/mail/".to_owned()), configuration_set: None, ..case_principal() };
+    let report = check(&[PolicyDocument::parse(hardened("123456789012").unwrap()).unwrap()], &principal);
     assert_eq!(
-        (report.verdict, report.subject.user_arn.as_str()),
+        (report.verdict, report.principal.user_arn.as_str()),
         (Verdict::Minimal, "arn:aws:iam::123456789012:user/service/mail/mailer")
     );
 }
@@ -102,9 +103,9 @@ fn what_is_not_given_is_taken_from_the_policy_and_said() {
     let own = "arn:aws:iam::210987654321:user/team/sender";
     let text =
         format!("{{\"Version\":\"2012-10-17\",\"Statement\":[{},{}]}}", allow("ses:*", "*"), allow("iam:GetUser", own));
-    let report = check(&[Document::parse(text).unwrap()], &Subject::default());
-    assert_eq!(report.subject.user_arn, own);
-    assert_eq!(report.subject.assumed, ["account_id", "user_name", "user_path", "region"]);
+    let report = check(&[PolicyDocument::parse(text).unwrap()], &Principal::default());
+    assert_eq!(report.principal.user_arn, own);
+    assert_eq!(report.principal.assumed, ["account_id", "user_name", "user_path", "region"]);
     assert_eq!(report.missing, ["iam:DeleteAccessKey"]);
     assert!(report.gaps[0].explanation.contains("No statement allows"), "{}", report.gaps[0].explanation);
 }
@@ -112,8 +113,8 @@ fn what_is_not_given_is_taken_from_the_policy_and_said() {
 #[test]
 fn the_classic_policy_is_the_ceiling_in_every_partition() {
     let text = classic().replace("arn:aws:", "arn:aws-cn:");
-    let subject = Subject { region: Some("cn-north-1".to_owned()), ..fixture() };
-    assert_eq!(check(&[Document::parse(text).unwrap()], &subject).verdict, Verdict::Sufficient);
+    let principal = Principal { region: Some("cn-north-1".to_owned()), ..case_principal() };
+    assert_eq!(check(&[PolicyDocument::parse(text).unwrap()], &principal).verdict, Verdict::Sufficient);
 }
 
 #[test]
@@ -146,11 +147,11 @@ fn a_finding_covers_what_its_pattern_matches() {
 
 #[test]
 fn any_two_policies_can_be_compared() {
-    let read = |text: &str| [Document::parse(text).unwrap()];
+    let read = |text: &str| [PolicyDocument::parse(text).unwrap()];
     let narrow = read(&hardened("123456789012").unwrap());
     let wide = read(classic());
-    assert_eq!(excess_over(&narrow, &wide, &fixture()), vec![]);
-    let over = excess_over(&wide, &narrow, &fixture());
+    assert_eq!(excess_over(&narrow, &wide, &case_principal()), vec![]);
+    let over = excess_over(&wide, &narrow, &case_principal());
     assert!(over.iter().all(Finding::is_excess) && !over.is_empty());
 }
 
@@ -159,7 +160,7 @@ fn a_probe_speaks_the_same_language() {
     let finding = Finding::observed("dynamodb:ListTables", Some("*"));
     assert_eq!(
         (finding.kind, finding.severity, finding.source),
-        (FindingKind::Excess, Severity::Low, Source::Observed)
+        (FindingKind::Excess, Severity::Low, FindingSource::Observed)
     );
     let json = serde_json::to_value(&finding).unwrap();
     assert_eq!(

@@ -4,11 +4,12 @@
 use std::time::{Duration, Instant};
 
 use policy::{
-    Class, Document, FindingKind, Level, MAX_CHARACTERS, MAX_FINDINGS, Problem, Report, Subject, Verdict, check,
+    DocumentProblem, FindingKind, MAX_CHARACTERS, MAX_FINDINGS, PolicyDocument, PolicyReport, Principal, ProblemClass,
+    ProblemLevel, Verdict, check,
 };
 
-fn first_problem(text: impl AsRef<[u8]>) -> Problem {
-    Document::parse(text).unwrap_err().problems()[0].clone()
+fn first_problem(text: impl AsRef<[u8]>) -> DocumentProblem {
+    PolicyDocument::parse(text).unwrap_err().problems()[0].clone()
 }
 
 fn policy_with(statement: &str) -> String {
@@ -20,109 +21,134 @@ fn depth_and_size_are_refused_before_they_cost_anything() {
     let started = Instant::now();
     for open in ["[", "{\"a\":", "[{\"a\":"] {
         let problem = first_problem(open.repeat(100_000 / open.len()));
-        assert_eq!(problem.class, Class::DataType, "{open}");
+        assert_eq!(problem.class, ProblemClass::DataType, "{open}");
     }
-    assert_eq!(first_problem("[".repeat(10_000_000)).class, Class::OverSize);
-    assert_eq!(first_problem(format!("{{\"a\":\"{}\"}}", "x".repeat(10_000_000))).class, Class::OverSize);
-    assert_eq!(first_problem(format!("[{}1]", "1,".repeat(100_000))).class, Class::OverSize);
+    assert_eq!(first_problem("[".repeat(10_000_000)).class, ProblemClass::OverSize);
+    assert_eq!(first_problem(format!("{{\"a\":\"{}\"}}", "x".repeat(10_000_000))).class, ProblemClass::OverSize);
+    assert_eq!(first_problem(format!("[{}1]", "1,".repeat(100_000))).class, ProblemClass::OverSize);
     assert!(started.elapsed() < Duration::from_secs(60));
 }
 
 #[test]
 fn text_that_is_not_utf8_is_refused_where_it_breaks() {
     let problem = first_problem(b"{\n \"Version\": \"\xff\"}");
-    assert_eq!((problem.class, problem.line, problem.column), (Class::JsonSyntax, 2, 14));
-    assert_eq!(first_problem("\u{feff}{}").class, Class::JsonSyntax);
-    assert_eq!(first_problem("").class, Class::JsonSyntax);
+    assert_eq!((problem.class, problem.line, problem.column), (ProblemClass::JsonSyntax, 2, 14));
+    assert_eq!(first_problem("\u{feff}{}").class, ProblemClass::JsonSyntax);
+    assert_eq!(first_problem("").class, ProblemClass::JsonSyntax);
 }
 
 #[test]
 fn a_problem_names_its_place_and_the_remedy() {
     for (statement, class, pointer, line) in [
-        ("{\"Effect\":\"Allow\",\"Action\":5,\"Resource\":\"*\"}", Class::DataType, "/Statement/0/Action", 4),
+        ("{\"Effect\":\"Allow\",\"Action\":5,\"Resource\":\"*\"}", ProblemClass::DataType, "/Statement/0/Action", 4),
         (
             "{\"Effect\":\"Allow\",\"Action\":[\"*\",\n5],\"Resource\":\"*\"}",
-            Class::DataType,
+            ProblemClass::DataType,
             "/Statement/0/Action/1",
             5,
         ),
-        ("{\"effect\":\"Allow\",\"Action\":\"*\",\"Resource\":\"*\"}", Class::UnknownElement, "/Statement/0/effect", 4),
+        (
+            "{\"effect\":\"Allow\",\"Action\":\"*\",\"Resource\":\"*\"}",
+            ProblemClass::UnknownElement,
+            "/Statement/0/effect",
+            4,
+        ),
         (
             "{\"Effect\":\"Allow\",\"Effect\":\"Deny\",\"Action\":\"*\",\"Resource\":\"*\"}",
-            Class::DuplicateKey,
+            ProblemClass::DuplicateKey,
             "/Statement/0/Effect",
             4,
         ),
         (
             "{\"Effect\":\"Allow\",\"Action\":\"*\",\"Resource\":\"*\",\"Condition\":{\"StringLikes\":{\"a\":\"b\"}}}",
-            Class::InvalidOperator,
+            ProblemClass::InvalidOperator,
             "/Statement/0/Condition/StringLikes",
             4,
         ),
         (
             "{\"Effect\":\"Allow\",\"Action\":\"*\",\"Resource\":\"*\",\"Condition\":{\"StringLike\":{\"a/b\":null}}}",
-            Class::DataType,
+            ProblemClass::DataType,
             "/Statement/0/Condition/StringLike/a~1b",
             4,
         ),
-        ("{\"Effect\":\"Allow\",\"Action\":\"*\",\"Resource\":[]}", Class::EmptyArray, "/Statement/0/Resource", 4),
-        ("{\"Effect\":\"Allow\",\"NotAction\":[],\"Resource\":\"*\"}", Class::EmptyArray, "/Statement/0/NotAction", 4),
+        (
+            "{\"Effect\":\"Allow\",\"Action\":\"*\",\"Resource\":[]}",
+            ProblemClass::EmptyArray,
+            "/Statement/0/Resource",
+            4,
+        ),
+        (
+            "{\"Effect\":\"Allow\",\"NotAction\":[],\"Resource\":\"*\"}",
+            ProblemClass::EmptyArray,
+            "/Statement/0/NotAction",
+            4,
+        ),
         (
             "{\"Sid\":\"not so\",\"Effect\":\"Allow\",\"Action\":\"*\",\"Resource\":\"*\"}",
-            Class::SidFormat,
+            ProblemClass::SidFormat,
             "/Statement/0/Sid",
             4,
         ),
-        ("{\"Effect\":\"Allow\",\"Action\":\"ses\",\"Resource\":\"*\"}", Class::ActionFormat, "/Statement/0/Action", 4),
-        ("{\"Effect\":\"Allow\",\"Action\":\"\",\"Resource\":\"*\"}", Class::ActionFormat, "/Statement/0/Action", 4),
+        (
+            "{\"Effect\":\"Allow\",\"Action\":\"ses\",\"Resource\":\"*\"}",
+            ProblemClass::ActionFormat,
+            "/Statement/0/Action",
+            4,
+        ),
+        (
+            "{\"Effect\":\"Allow\",\"Action\":\"\",\"Resource\":\"*\"}",
+            ProblemClass::ActionFormat,
+            "/Statement/0/Action",
+            4,
+        ),
         (
             "{\"Effect\":\"Allow\",\"Action\":\"a a:B\",\"Resource\":\"*\"}",
-            Class::ActionFormat,
+            ProblemClass::ActionFormat,
             "/Statement/0/Action",
             4,
         ),
         (
             "{\"Effect\":\"Allow\",\"Action\":\"*\",\"Resource\":\"\"}",
-            Class::ResourceFormat,
+            ProblemClass::ResourceFormat,
             "/Statement/0/Resource",
             4,
         ),
         (
             "{\"Effect\":\"Allow\",\"Action\":\"*\",\"Resource\":\"arn:aws\"}",
-            Class::ResourceFormat,
+            ProblemClass::ResourceFormat,
             "/Statement/0/Resource",
             4,
         ),
         (
             "{\"Effect\":\"Allow\",\"Action\":\"*\",\"Resource\":\"arn:error:s3:::b\"}",
-            Class::ResourceFormat,
+            ProblemClass::ResourceFormat,
             "/Statement/0/Resource",
             4,
         ),
         (
             "{\"Effect\":\"Allow\",\"Action\":\"*\",\"Resource\":\"arn:aws:s3::b\"}",
-            Class::ResourceFormat,
+            ProblemClass::ResourceFormat,
             "/Statement/0/Resource",
             4,
         ),
         (
             "{\"Effect\":\"Allow\",\"Action\":\"*\",\"Resource\":\"arn:aws::::b\"}",
-            Class::ResourceFormat,
+            ProblemClass::ResourceFormat,
             "/Statement/0/Resource",
             4,
         ),
         (
             "{\"Effect\":\"Allow\",\"Action\":\"*\",\"Resource\":\"arn:aws:s3:::${}\"}",
-            Class::VariableSyntax,
+            ProblemClass::VariableSyntax,
             "/Statement/0/Resource",
             4,
         ),
-        ("\"afd\"", Class::DataType, "/Statement/0", 4),
+        ("\"afd\"", ProblemClass::DataType, "/Statement/0", 4),
     ] {
         let problem = first_problem(policy_with(statement));
         assert_eq!((problem.class, problem.pointer.as_str(), problem.line), (class, pointer, line), "{problem}");
         assert!(
-            problem.level == Level::Error && problem.message.ends_with('.') && problem.remedy.ends_with('.'),
+            problem.level == ProblemLevel::Error && problem.message.ends_with('.') && problem.remedy.ends_with('.'),
             "{problem}"
         );
     }
@@ -130,14 +156,19 @@ fn a_problem_names_its_place_and_the_remedy() {
 
 #[test]
 fn all_problems_of_a_document_are_told_at_once() {
-    let error = Document::parse(policy_with(
+    let error = PolicyDocument::parse(policy_with(
         "{\"Effect\":\"allow\",\"Action\":\"ses\",\"Resource\":\"x\",\"Principal\":\"*\"}",
     ))
     .unwrap_err();
-    let classes: Vec<Class> = error.problems().iter().map(|problem| problem.class).collect();
+    let classes: Vec<ProblemClass> = error.problems().iter().map(|problem| problem.class).collect();
     assert_eq!(
         classes,
-        [Class::PrincipalInIdentityPolicy, Class::InvalidEffect, Class::ActionFormat, Class::ResourceFormat]
+        [
+            ProblemClass::PrincipalInIdentityPolicy,
+            ProblemClass::InvalidEffect,
+            ProblemClass::ActionFormat,
+            ProblemClass::ResourceFormat
+        ]
     );
     assert!(error.to_string().ends_with("(and 3 more)"), "{error}");
 }
@@ -155,8 +186,8 @@ fn what_iam_takes_is_taken() {
         "{\"Effect\":\"Allow\",\"Action\":\"*\",\"Resource\":\"*\",\"Condition\":{\"Bool\":{\"aws:SecureTransport\":true}}}",
         "{\"Sid\":\"\",\"Effect\":\"Allow\",\"Action\":\"*\",\"Resource\":\"*\"},{\"Sid\":\"\",\"Effect\":\"Deny\",\"Action\":\"*\",\"Resource\":\"*\"}",
     ] {
-        let document = Document::parse(policy_with(statement)).unwrap();
-        assert!(document.warnings().iter().all(|problem| problem.level == Level::Suggestion), "{statement}");
+        let document = PolicyDocument::parse(policy_with(statement)).unwrap();
+        assert!(document.warnings().iter().all(|problem| problem.level == ProblemLevel::Suggestion), "{statement}");
     }
 }
 
@@ -165,15 +196,15 @@ fn what_never_matches_is_warned_of_and_still_read() {
     for (statement, class) in [
         (
             "{\"Effect\":\"Allow\",\"Action\":\"*\",\"Resource\":\"*\",\"Condition\":{\"IpAddress\":{\"aws:SourceIp\":\"10.0.0.0/40\"}}}",
-            Class::ConditionValue,
+            ProblemClass::ConditionValue,
         ),
         (
             "{\"Effect\":\"Allow\",\"Action\":\"*\",\"Resource\":\"*\",\"Condition\":{\"DateLessThan\":{\"aws:CurrentTime\":\"soon\"}}}",
-            Class::ConditionValue,
+            ProblemClass::ConditionValue,
         ),
-        ("{\"Effect\":\"Allow\",\"Action\":\"*\",\"Resource\":\"arn:aws:s*:::b\"}", Class::ResourceFormat),
+        ("{\"Effect\":\"Allow\",\"Action\":\"*\",\"Resource\":\"arn:aws:s*:::b\"}", ProblemClass::ResourceFormat),
     ] {
-        assert_eq!(Document::parse(policy_with(statement)).unwrap().warnings()[0].class, class, "{statement}");
+        assert_eq!(PolicyDocument::parse(policy_with(statement)).unwrap().warnings()[0].class, class, "{statement}");
     }
 }
 
@@ -181,7 +212,7 @@ fn what_never_matches_is_warned_of_and_still_read() {
 fn an_arn_with_forty_colons_is_compared_like_any_other() {
     let arn = format!("arn:aws:s3:::{}x", "a:".repeat(36));
     let text = policy_with(&format!("{{\"Effect\":\"Allow\",\"Action\":\"s3:GetObject\",\"Resource\":\"{arn}\"}}"));
-    let report = check(&[Document::parse(text).unwrap()], &Subject::default());
+    let report = check(&[PolicyDocument::parse(text).unwrap()], &Principal::default());
     assert_eq!(report.missing.len(), 8);
 }
 
@@ -193,9 +224,9 @@ fn a_policy_of_a_thousand_statements_is_refused_or_answered_soon() {
         })
         .collect();
     let text = policy_with(&statements.join(","));
-    assert_eq!(first_problem(&text).class, Class::OverSize);
+    assert_eq!(first_problem(&text).class, ProblemClass::OverSize);
     let started = Instant::now();
-    let report = check(&[Document::parse_with_limit(&text, usize::MAX).unwrap()], &Subject::default());
+    let report = check(&[PolicyDocument::parse_with_limit(&text, usize::MAX).unwrap()], &Principal::default());
     assert_eq!(report.verdict, Verdict::Overprivileged);
     assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
 }
@@ -209,7 +240,7 @@ fn what_cannot_be_decided_is_overprivileged() {
     });
     let text = policy_with(&[allow, denies[0].clone(), denies[1].clone()].join(","));
     let started = Instant::now();
-    let report = check(&[Document::parse(text).unwrap()], &Subject::default());
+    let report = check(&[PolicyDocument::parse(text).unwrap()], &Principal::default());
     assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
     // Every name is denied, so "nothing is too much" is right as well; a wrong witness would not be.
     let findings: Vec<FindingKind> = report.findings.iter().map(|finding| finding.kind).collect();
@@ -218,7 +249,7 @@ fn what_cannot_be_decided_is_overprivileged() {
 }
 
 /// Documents with as many statements as each may hold.
-fn full_documents(count: usize, statement: impl Fn(usize, usize) -> String) -> Vec<Document> {
+fn full_documents(count: usize, statement: impl Fn(usize, usize) -> String) -> Vec<PolicyDocument> {
     let full = |document: usize| {
         let mut text = String::new();
         for number in 0.. {
@@ -230,7 +261,7 @@ fn full_documents(count: usize, statement: impl Fn(usize, usize) -> String) -> V
             let comma = if text.is_empty() { "" } else { "," };
             text = text + comma + &statement;
         }
-        Document::parse(policy_with(&text)).unwrap()
+        PolicyDocument::parse(policy_with(&text)).unwrap()
     };
     (0..count).map(full).collect()
 }
@@ -242,9 +273,9 @@ fn statement(effect: &str, actions: &str, resource: &str) -> String {
 /// Checks, and asks of every answer that it is over-privileged, no longer than promised, and there before anybody gives
 /// up.
 #[track_caller]
-fn check_full(documents: &[Document]) -> Report {
+fn check_full(documents: &[PolicyDocument]) -> PolicyReport {
     let started = Instant::now();
-    let report = check(documents, &Subject::default());
+    let report = check(documents, &Principal::default());
     assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
     assert_eq!(report.verdict, Verdict::Overprivileged);
     assert!(report.findings.len() <= MAX_FINDINGS);
@@ -281,9 +312,9 @@ fn no_number_of_latent_findings_hides_an_excess() {
     let own = "arn:aws:iam::*:user/${aws:username}";
     let latent =
         full_documents(5, |document, number| statement("Allow", &latent(document * 50 + number % 50 + 1), own));
-    let excess = Document::parse(policy_with(&statement("Allow", "\"nowhere:Be\"", "*"))).unwrap();
-    let documents: Vec<Document> = latent.into_iter().chain([excess]).collect();
-    let report = check(&documents, &Subject::default());
+    let excess = PolicyDocument::parse(policy_with(&statement("Allow", "\"nowhere:Be\"", "*"))).unwrap();
+    let documents: Vec<PolicyDocument> = latent.into_iter().chain([excess]).collect();
+    let report = check(&documents, &Principal::default());
     assert!(report.findings_omitted > 0, "{}", report.findings.len());
     assert_eq!((report.verdict, report.findings[0].action.as_str()), (Verdict::Overprivileged, "nowhere:Be"));
 }
@@ -321,13 +352,13 @@ fn what_is_too_much_to_look_at_counts_as_too_much() {
 }
 
 /// So many documents of fifty statements each, and another document.
-fn check_fifties(count: usize, statement: &dyn Fn(usize) -> String, other: &str) -> Report {
+fn check_fifties(count: usize, statement: &dyn Fn(usize) -> String, other: &str) -> PolicyReport {
     let fifty = |document: usize| {
         let statements: Vec<String> = (document * 50..document * 50 + 50).map(statement).collect();
-        Document::parse(policy_with(&statements.join(","))).unwrap()
+        PolicyDocument::parse(policy_with(&statements.join(","))).unwrap()
     };
-    let documents: Vec<Document> = (0..count).map(fifty).chain([Document::parse(other).unwrap()]).collect();
-    check(&documents, &Subject::default())
+    let documents: Vec<PolicyDocument> = (0..count).map(fifty).chain([PolicyDocument::parse(other).unwrap()]).collect();
+    check(&documents, &Principal::default())
 }
 
 fn identity(number: usize) -> String {
@@ -382,8 +413,8 @@ fn a_variable_that_stands_often_is_filled_no_more_often_than_is_paid_for() {
     let own = "${aws:PrincipalArn}".repeat(300);
     let statement = statement("Allow", "\"*\"", &format!("arn:aws:s3:::{own}"));
     let documents = full_documents(40, |_, _| statement.clone());
-    let subject = Subject { user_path: Some(format!("/{}/", "p".repeat(510))), ..Subject::default() };
+    let principal = Principal { user_path: Some(format!("/{}/", "p".repeat(510))), ..Principal::default() };
     let started = Instant::now();
-    assert_eq!(check(&documents, &subject).verdict, Verdict::Overprivileged);
+    assert_eq!(check(&documents, &principal).verdict, Verdict::Overprivileged);
     assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
 }

@@ -1,16 +1,16 @@
 //! Does one policy allow anything that another does not? Small pairs, each for one rule of the comparison.
 
-use policy::{Document, Finding, Subject, excess_over};
+use policy::{Finding, PolicyDocument, Principal, excess_over};
 
 /// A policy of these statements, written without `Version` and quotes around elements that never change.
-fn policy(statements: &[&str]) -> [Document; 1] {
+fn policy(statements: &[&str]) -> [PolicyDocument; 1] {
     let text = format!("{{\"Version\":\"2012-10-17\",\"Statement\":[{}]}}", statements.join(","));
-    [Document::parse(&text).unwrap_or_else(|error| panic!("{error}: {text}"))]
+    [PolicyDocument::parse(&text).unwrap_or_else(|error| panic!("{error}: {text}"))]
 }
 
 /// Whether the candidate allows nothing but what the reference allows.
 fn is_included(candidate: &[&str], reference: &[&str]) -> bool {
-    !excess_over(&policy(candidate), &policy(reference), &Subject::default()).iter().any(Finding::is_excess)
+    !excess_over(&policy(candidate), &policy(reference), &Principal::default()).iter().any(Finding::is_excess)
 }
 
 /// `s3:*` on resources, with an effect and perhaps conditions.

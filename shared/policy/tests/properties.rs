@@ -1,8 +1,8 @@
 //! Laws that hold for all policies, tried on generated ones.
 
 use policy::{
-    Context, Document, Effect, FindingKind, Outcome, Request, Subject, Verdict, check, evaluate, excess_over,
-    is_excess, may_allow,
+    AuthorizationRequest, Decision, Effect, FindingKind, PolicyDocument, Principal, RequestContext, Verdict, check,
+    evaluate, excess_over, is_excess, may_allow,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -72,10 +72,10 @@ fn text_of(statements: &[Value]) -> String {
 /// Statements of which IAM takes each; a generated ARN may lack a field.
 fn statements() -> impl Strategy<Value = Vec<Value>> {
     prop::collection::vec(statement(), 1..5)
-        .prop_filter("IAM would refuse it", |statements| Document::parse(text_of(statements)).is_ok())
+        .prop_filter("IAM would refuse it", |statements| PolicyDocument::parse(text_of(statements)).is_ok())
 }
 
-fn request() -> impl Strategy<Value = (String, String, Context)> {
+fn request() -> impl Strategy<Value = (String, String, RequestContext)> {
     let action = prop::sample::select(vec![
         "ses:SendEmail",
         "iam:GetUser",
@@ -109,17 +109,17 @@ fn request() -> impl Strategy<Value = (String, String, Context)> {
         0..6,
     );
     (action, resource, context).prop_map(|(action, resource, values)| {
-        let context = values.into_iter().fold(Context::new(), |context, (key, value)| context.with(key, value));
+        let context = values.into_iter().fold(RequestContext::new(), |context, (key, value)| context.with(key, value));
         (action.to_owned(), resource.to_owned(), context)
     })
 }
 
-fn decide(documents: &[Document], (action, resource, context): &(String, String, Context)) -> Outcome {
-    evaluate(documents, &Request { action, resource, context }).outcome
+fn decide(documents: &[PolicyDocument], (action, resource, context): &(String, String, RequestContext)) -> Decision {
+    evaluate(documents, &AuthorizationRequest { action, resource, context }).decision
 }
 
 /// All that the conditions and variables of the generated statements ask about.
-fn circumstances(team: Option<&str>, address: &str) -> Context {
+fn circumstances(team: Option<&str>, address: &str) -> RequestContext {
     let context = [
         ("aws:username", "mailer"),
         ("aws:SecureTransport", "true"),
@@ -128,7 +128,7 @@ fn circumstances(team: Option<&str>, address: &str) -> Context {
         ("aws:CurrentTime", "2026-01-01T00:00:00Z"),
     ]
     .into_iter()
-    .fold(Context::new(), |context, (key, value)| context.with(key, value));
+    .fold(RequestContext::new(), |context, (key, value)| context.with(key, value));
     match team {
         Some(team) => context.with("aws:PrincipalTag/team", team),
         None => context,
@@ -140,40 +140,40 @@ proptest! {
 
     #[test]
     fn an_added_deny_never_widens(statements in statements(), extra in statement(), request in request()) {
-        let before = Document::parse(text_of(&statements)).unwrap();
+        let before = PolicyDocument::parse(text_of(&statements)).unwrap();
         let mut denied = statements;
         denied.push(extra);
         denied.last_mut().unwrap()["Effect"] = json!("Deny");
-        let Ok(after) = Document::parse(text_of(&denied)) else { return Ok(()) };
+        let Ok(after) = PolicyDocument::parse(text_of(&denied)) else { return Ok(()) };
         prop_assert!(after.statements().last().unwrap().effect() == Effect::Deny);
         let (before, after) = (decide(&[before], &request), decide(&[after], &request));
-        prop_assert!(after != Outcome::Allow || before == Outcome::Allow);
-        prop_assert!(before != Outcome::ExplicitDeny || after == Outcome::ExplicitDeny);
+        prop_assert!(after != Decision::Allowed || before == Decision::Allowed);
+        prop_assert!(before != Decision::ExplicitDeny || after == Decision::ExplicitDeny);
     }
 
     #[test]
     fn a_policy_is_included_in_itself_and_in_everything(statements in statements()) {
-        let own = [Document::parse(text_of(&statements)).unwrap()];
-        let everything = [Document::parse(text_of(&[json!({"Effect": "Allow", "Action": "*", "Resource": "*"})])).unwrap()];
-        prop_assert_eq!(excess_over(&own, &own, &Subject::default()), vec![]);
-        prop_assert_eq!(excess_over(&own, &everything, &Subject::default()), vec![]);
+        let own = [PolicyDocument::parse(text_of(&statements)).unwrap()];
+        let everything = [PolicyDocument::parse(text_of(&[json!({"Effect": "Allow", "Action": "*", "Resource": "*"})])).unwrap()];
+        prop_assert_eq!(excess_over(&own, &own, &Principal::default()), vec![]);
+        prop_assert_eq!(excess_over(&own, &everything, &Principal::default()), vec![]);
     }
 
     #[test]
     fn a_witness_is_confirmed_by_the_evaluator(candidate in statements(), reference in statements()) {
-        let subject = Subject { account_id: Some("123456789012".to_owned()), user_name: Some("mailer".to_owned()), ..Subject::default() };
-        let candidate = [Document::parse(text_of(&candidate)).unwrap()];
-        let reference = [Document::parse(text_of(&reference)).unwrap()];
-        for finding in excess_over(&candidate, &reference, &subject) {
+        let principal = Principal { account_id: Some("123456789012".to_owned()), user_name: Some("mailer".to_owned()), ..Principal::default() };
+        let candidate = [PolicyDocument::parse(text_of(&candidate)).unwrap()];
+        let reference = [PolicyDocument::parse(text_of(&reference)).unwrap()];
+        for finding in excess_over(&candidate, &reference, &principal) {
             prop_assert!(finding.kind == FindingKind::Undecided || finding.resource.is_some());
-            let context = Context::partial().with("aws:username", "mailer");
+            let context = RequestContext::partial().with("aws:username", "mailer");
             for witness in finding.witnesses() {
-                let request = Request { action: &witness.action, resource: &witness.resource, context: &context };
+                let request = AuthorizationRequest { action: &witness.action, resource: &witness.resource, context: &context };
                 prop_assert!(may_allow(&candidate, &request), "{:?}", witness);
                 if !finding.conditional {
                     // Without doubt on the candidate's side: AWS allows it unless a conditional deny applies.
-                    let decision = evaluate(&candidate, &Request { context: &Context::new().with("aws:username", "mailer"), ..request });
-                    prop_assert!(decision.outcome != Outcome::ImplicitDeny, "{:?}", witness);
+                    let evaluation = evaluate(&candidate, &AuthorizationRequest { context: &RequestContext::new().with("aws:username", "mailer"), ..request });
+                    prop_assert!(evaluation.decision != Decision::ImplicitDeny, "{:?}", witness);
                 }
             }
         }
@@ -182,14 +182,14 @@ proptest! {
     /// The comparison may not miss anything: what it calls included is allowed by the reference wherever it is tried.
     #[test]
     fn what_is_included_is_never_allowed_by_the_candidate_alone(candidate in statements(), reference in statements(), requests in prop::collection::vec(request(), 20)) {
-        let subject = Subject { account_id: Some("123456789012".to_owned()), user_name: Some("mailer".to_owned()), ..Subject::default() };
-        let candidate = [Document::parse(text_of(&candidate)).unwrap()];
-        let reference = [Document::parse(text_of(&reference)).unwrap()];
-        if excess_over(&candidate, &reference, &subject).iter().any(policy::Finding::is_excess) {
+        let principal = Principal { account_id: Some("123456789012".to_owned()), user_name: Some("mailer".to_owned()), ..Principal::default() };
+        let candidate = [PolicyDocument::parse(text_of(&candidate)).unwrap()];
+        let reference = [PolicyDocument::parse(text_of(&reference)).unwrap()];
+        if excess_over(&candidate, &reference, &principal).iter().any(policy::Finding::is_excess) {
             return Ok(());
         }
         for request in &requests {
-            // Only requests that can exist, made by the subject.
+            // Only requests that can exist, made by the principal.
             let possible = !(request.1 == "*" || request.0 == "zz:Gu");
             let real = match request.0.split(':').next().unwrap() {
                 "iam" => request.1.contains(":user/"),
@@ -201,7 +201,7 @@ proptest! {
             if possible && real {
                 let context = request.2.clone().with("aws:username", "mailer").with("aws:SecureTransport", "true").without("aws:TokenIssueTime");
                 let request = (request.0.clone(), request.1.clone(), context);
-                prop_assert!(decide(&candidate, &request) != Outcome::Allow || decide(&reference, &request) == Outcome::Allow, "{:?}", request);
+                prop_assert!(decide(&candidate, &request) != Decision::Allowed || decide(&reference, &request) == Decision::Allowed, "{:?}", request);
             }
         }
     }
@@ -211,16 +211,16 @@ proptest! {
     /// unknown value are too much, though one never applies without the other.
     #[test]
     fn what_is_found_to_be_too_much_by_trying_is_in_the_verdict(statements in statements()) {
-        let subject = Subject { account_id: Some("123456789012".to_owned()), user_name: Some("mailer".to_owned()), ..Subject::default() };
-        let documents = [Document::parse(text_of(&statements)).unwrap()];
+        let principal = Principal { account_id: Some("123456789012".to_owned()), user_name: Some("mailer".to_owned()), ..Principal::default() };
+        let documents = [PolicyDocument::parse(text_of(&statements)).unwrap()];
         let users = [USER, "arn:aws:iam::123456789012:user/other", "arn:aws:iam::123456789012:user/p/mailer"];
         let objects = ["arn:aws:s3:::b/k", "arn:aws:s3:::x/y", "arn:aws:s3:::team/a:b"];
         let topics = ["arn:aws:sns:us-east-1:123456789012:abc", "arn:aws:sns:us-east-1:123456789012:d"];
-        let circumstances: Vec<Context> = [None, Some("a"), Some("b"), Some("x"), Some("team")]
+        let circumstances: Vec<RequestContext> = [None, Some("a"), Some("b"), Some("x"), Some("team")]
             .into_iter()
             .flat_map(|team| ["198.51.100.10", "192.0.2.1"].map(|address| circumstances(team, address)))
             .collect();
-        let report = check(&documents, &subject);
+        let report = check(&documents, &principal);
         for (actions, resources) in [
             (&["iam:CreateAccessKey", "iam:PutUserPolicy", "iam:GetUserPolicy", "iam:ListAccessKeys", "iam:UpdateUser"][..], &users[..]),
             (&["iam:ListUsers", "iam:GetAccountSummary", "ec2:DescribeInstances", "sts:GetSessionToken"][..], &["*"][..]),
@@ -231,9 +231,9 @@ proptest! {
         ] {
             for (action, resource) in actions.iter().flat_map(|action| resources.iter().map(move |resource| (action, resource))) {
                 let allowed = circumstances.iter().any(|context| {
-                    evaluate(&documents, &Request { action, resource, context }).outcome == Outcome::Allow
+                    evaluate(&documents, &AuthorizationRequest { action, resource, context }).decision == Decision::Allowed
                 });
-                let found = allowed && is_excess(&documents, &subject, action, resource);
+                let found = allowed && is_excess(&documents, &principal, action, resource);
                 prop_assert!(!found || report.verdict == Verdict::Overprivileged, "{} on {}", action, resource);
             }
         }
@@ -244,9 +244,9 @@ proptest! {
 
     #[test]
     fn what_is_printed_reads_the_same(statements in statements()) {
-        let first = Document::parse(text_of(&statements)).unwrap();
+        let first = PolicyDocument::parse(text_of(&statements)).unwrap();
         let printed = first.to_json();
-        let second = Document::parse_with_limit(&printed, usize::MAX).unwrap();
+        let second = PolicyDocument::parse_with_limit(&printed, usize::MAX).unwrap();
         prop_assert_eq!(&printed, &second.to_json());
         prop_assert_eq!(first.statements(), second.statements());
     }
@@ -264,25 +264,25 @@ proptest! {
             }
             turned
         };
-        let documents: Vec<[Document; 1]> = [str::to_ascii_lowercase as fn(&str) -> String, str::to_ascii_uppercase]
-            .map(|case| [Document::parse(text_of(&statements.iter().map(|statement| turn(statement, case)).collect::<Vec<_>>())).unwrap()])
+        let documents: Vec<[PolicyDocument; 1]> = [str::to_ascii_lowercase as fn(&str) -> String, str::to_ascii_uppercase]
+            .map(|case| [PolicyDocument::parse(text_of(&statements.iter().map(|statement| turn(statement, case)).collect::<Vec<_>>())).unwrap()])
             .into();
-        let own = [Document::parse(text_of(&statements)).unwrap()];
+        let own = [PolicyDocument::parse(text_of(&statements)).unwrap()];
         let loud = (request.0.to_ascii_uppercase(), request.1.clone(), request.2.clone());
         for documents in &documents {
             prop_assert_eq!(decide(documents, &request), decide(&own, &request));
             prop_assert_eq!(decide(documents, &loud), decide(&own, &request));
-            prop_assert_eq!(check(documents, &Subject::default()).verdict, check(&own, &Subject::default()).verdict);
+            prop_assert_eq!(check(documents, &Principal::default()).verdict, check(&own, &Principal::default()).verdict);
         }
     }
 
     #[test]
     fn any_text_is_read_or_refused(text in "\\PC{0,200}", bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        let _ = Document::parse(&text);
-        let _ = Document::parse(&bytes);
+        let _ = PolicyDocument::parse(&text);
+        let _ = PolicyDocument::parse(&bytes);
         let policy = json!({"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": text, "Resource": text}}).to_string();
-        if let Ok(document) = Document::parse(policy) {
-            let _ = check(&[document], &Subject::default());
+        if let Ok(document) = PolicyDocument::parse(policy) {
+            let _ = check(&[document], &Principal::default());
         }
     }
 
@@ -293,11 +293,11 @@ proptest! {
         "\"${aws:username\"", "\"arn:aws:iam::*:user/${a, 'b'}\"", "\"\\ud800\"", "1e9", "null", "true", " \n", "\"StringLike\":{\"a\":[\"*\"]}", "\"NotAction\":[\"a:b\"]",
     ]), 0..30)) {
         let text = pieces.concat();
-        if let Err(error) = Document::parse(&text) {
+        if let Err(error) = PolicyDocument::parse(&text) {
             prop_assert!(!error.problems().is_empty());
             prop_assert!(error.problems().iter().all(|problem| problem.line >= 1 && problem.column >= 1));
         }
-        prop_assert_eq!(serde_json::from_str::<Value>(&text).is_err(), Document::parse(&text).is_err_and(|error| error.problems()[0].class == policy::Class::JsonSyntax));
+        prop_assert_eq!(serde_json::from_str::<Value>(&text).is_err(), PolicyDocument::parse(&text).is_err_and(|error| error.problems()[0].class == policy::ProblemClass::JsonSyntax));
     }
 }
 
@@ -312,8 +312,8 @@ proptest! {
             json!({"Effect": "Allow", "Action": [action, "iam:GetUser"], "Resource": user}),
             json!({"Effect": "Deny", "Action": format!("iam:{deny}"), "Resource": format!("arn:aws:iam::*:user/{deny}")}),
         ]);
-        let documents = [Document::parse(text).unwrap()];
-        prop_assert_eq!(excess_over(&documents, &documents, &Subject::default()), vec![]);
-        let _ = check(&documents, &Subject::default());
+        let documents = [PolicyDocument::parse(text).unwrap()];
+        prop_assert_eq!(excess_over(&documents, &documents, &Principal::default()), vec![]);
+        let _ = check(&documents, &Principal::default());
     }
 }

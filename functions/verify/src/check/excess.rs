@@ -79,7 +79,7 @@ const TAKE_OFF: &str = "The key can do more than send mail and delete itself. Ta
 
 #[cfg(test)]
 mod tests {
-    use shared::policy::Subject;
+    use shared::policy::Principal;
 
     use super::super::Outcome::{Failed, Passed, Unknown};
     use super::super::failures::{EXPLICIT, NO_ALLOW, answered, denied, silent, throttled};
@@ -130,7 +130,7 @@ mod tests {
                 unread: unread.iter().map(|&what| what.to_owned()).collect(),
                 allowed: vec![("iam:ListUserPolicies", "arn:aws:iam::123456789012:user/mailer".to_owned())],
             };
-            OwnPolicies::judge(read, &Subject::default())
+            OwnPolicies::judge(read, &Principal::default())
         };
         let (check, findings) = excess(&asked([Ok(())]), Some(&own(&[])));
         assert_eq!((check.outcome, findings.len()), (Failed, 0));

@@ -4,7 +4,9 @@
 //! never adds to it, so the verdict on what is too much can only be too strict for that; what is needed was seen by calls.
 
 use serde::Serialize;
-use shared::policy::{Document, Finding, FindingKind, MAX_BYTES, Source, StatementRef, Subject, Verdict, check};
+use shared::policy::{
+    Finding, FindingKind, FindingSource, MAX_BYTES, PolicyDocument, Principal, StatementRef, Verdict, check,
+};
 
 use crate::examination::own_policies::Read;
 
@@ -31,13 +33,13 @@ pub(crate) struct OwnPolicies {
 impl OwnPolicies {
     /// Checks what was read. The calls that read it are excess themselves; those that no finding of the policies
     /// explains are findings of their own, as a probe's would be.
-    pub(crate) fn judge(read: Read, subject: &Subject) -> (Self, Vec<Finding>) {
+    pub(crate) fn judge(read: Read, subject: &Principal) -> (Self, Vec<Finding>) {
         let Read { documents, mut unread, allowed } = read;
         let mut names = Vec::with_capacity(documents.len());
         let mut parsed = Vec::with_capacity(documents.len());
         for (name, text) in documents {
             // AWS's own managed policies may be longer than a customer's.
-            match Document::parse_with_limit(text, MAX_BYTES) {
+            match PolicyDocument::parse_with_limit(text, MAX_BYTES) {
                 Ok(document) => {
                     names.push(name);
                     parsed.push(document);
@@ -104,7 +106,7 @@ impl OwnPolicies {
                 let statement = sid.clone().unwrap_or_else(|| format!("{}", statement + 1));
                 format!("{what} (statement {statement} of {policy}{undecided})")
             }
-            None if finding.source == Source::Observed => format!("{what} (observed)"),
+            None if finding.source == FindingSource::Observed => format!("{what} (observed)"),
             None => what.to_owned(),
         }
     }
@@ -121,11 +123,11 @@ mod tests {
 
     const USER: &str = "arn:aws:iam::123456789012:user/mailer";
 
-    fn subject() -> Subject {
-        Subject {
+    fn subject() -> Principal {
+        Principal {
             account_id: Some("123456789012".to_owned()),
             user_name: Some("mailer".to_owned()),
-            ..Subject::default()
+            ..Principal::default()
         }
     }
 
@@ -163,7 +165,7 @@ mod tests {
         for (documents, unread, explained) in cases {
             let (own, findings) = OwnPolicies::judge(read(documents, unread), &subject());
             assert_eq!(own.verdict, Verdict::Overprivileged, "{documents:?}");
-            let observed = findings.iter().filter(|finding| finding.source == Source::Observed).count();
+            let observed = findings.iter().filter(|finding| finding.source == FindingSource::Observed).count();
             assert_eq!(observed, if explained { 0 } else { 2 }, "{documents:?} {findings:?}");
         }
     }
@@ -179,7 +181,7 @@ mod tests {
         let text = json!({"Version": "2012-10-17", "Statement": [statement("Allow"), statement("Deny")]}).to_string();
         let (_, findings) = OwnPolicies::judge(read(&[shared::policy::classic(), &text], &[]), &subject());
         let observed: Vec<_> = findings.iter().map(|finding| (finding.action.as_str(), finding.source)).collect();
-        let expected = ["iam:ListUserPolicies", "iam:GetUserPolicy"].map(|action| (action, Source::Observed));
+        let expected = ["iam:ListUserPolicies", "iam:GetUserPolicy"].map(|action| (action, FindingSource::Observed));
         assert_eq!(observed, expected);
     }
 

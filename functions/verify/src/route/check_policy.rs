@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use shared::http::{FieldError, Problem, Request, Response, body, respond};
-use shared::policy::{Answer, Document, MAX_PROBLEMS, ParseError, Placed, Subject, check};
+use shared::policy::{CheckOutput, LocatedProblem, MAX_PROBLEMS, ParseError, PolicyDocument, Principal, check};
 use shared::tenant::Region;
 
 use crate::Verify;
@@ -34,10 +34,10 @@ impl Verify {
     pub(crate) fn check_policy(&self, request: &Request, line: &mut Line) -> Result<Response, Problem> {
         let wanted = Wanted::of(request)?;
         let documents = wanted.documents().inspect_err(|_| line.outcome("unreadable"))?;
-        let subject = Subject { now: Some(self.ambient.now().to_string()), ..wanted.subject() };
+        let subject = Principal { now: Some(self.ambient.now().to_string()), ..wanted.subject() };
         let report = check(&documents, &subject);
         line.outcome(report.verdict.as_str());
-        Ok(respond(200, &Answer::new(&report, &documents)))
+        Ok(respond(200, &CheckOutput::new(&report, &documents)))
     }
 }
 
@@ -50,14 +50,14 @@ impl Wanted {
         if !(1..=MAX_DOCUMENTS).contains(&wanted.policies.len()) {
             return Err(Problem::bad_request(&FieldError::new("policies", "must be 1 to 40 policy documents")));
         }
-        if let Some((field, problem)) = wanted.subject().fault() {
+        if let Some((field, problem)) = wanted.subject().invalid_field() {
             return Err(Problem::bad_request(&FieldError::new(field, problem)));
         }
         Ok(wanted)
     }
 
     /// All documents, or the problems of all that are none.
-    fn documents(&self) -> Result<Vec<Document>, Problem> {
+    fn documents(&self) -> Result<Vec<PolicyDocument>, Problem> {
         let mut documents = Vec::with_capacity(self.policies.len());
         let mut unreadable = Vec::new();
         for (index, raw) in self.policies.iter().enumerate() {
@@ -72,7 +72,7 @@ impl Wanted {
         let problems: Vec<_> = unreadable
             .iter()
             .flat_map(|(document, error)| {
-                error.problems().iter().map(|problem| Placed { document: *document, problem })
+                error.problems().iter().map(|problem| LocatedProblem { document: *document, problem })
             })
             .take(MAX_PROBLEMS)
             .collect();
@@ -85,21 +85,21 @@ impl Wanted {
         .with("problems", &problems))
     }
 
-    fn subject(&self) -> Subject {
-        Subject {
+    fn subject(&self) -> Principal {
+        Principal {
             account_id: self.account_id.clone(),
             user_name: self.user_name.clone(),
             user_path: self.user_path.clone(),
             region: self.region.map(|region| region.as_str().to_owned()),
-            ..Subject::default()
+            ..Principal::default()
         }
     }
 }
 
 /// A document as it stands in the body: JSON, or a string that holds JSON.
-fn read(index: usize, raw: &str) -> Result<Result<Document, ParseError>, Problem> {
+fn read(index: usize, raw: &str) -> Result<Result<PolicyDocument, ParseError>, Problem> {
     if !raw.starts_with('"') {
-        return Ok(Document::parse(raw));
+        return Ok(PolicyDocument::parse(raw));
     }
     let text: String = serde_json::from_str(raw).map_err(|_| {
         Problem::bad_request(&FieldError::new(
@@ -107,7 +107,7 @@ fn read(index: usize, raw: &str) -> Result<Result<Document, ParseError>, Problem
             "is a string with an escape of no character",
         ))
     })?;
-    Ok(Document::parse(text))
+    Ok(PolicyDocument::parse(text))
 }
 
 #[cfg(test)]

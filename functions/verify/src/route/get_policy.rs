@@ -4,7 +4,7 @@ use aws_lambda_events::encodings::Body;
 use http::header::{CONTENT_TYPE, ETAG};
 use http::{HeaderName, HeaderValue};
 use shared::http::{Problem, Request, Response};
-use shared::policy::{self, Style};
+use shared::policy::{self, PolicyStyle};
 
 use crate::query::Query;
 
@@ -16,11 +16,11 @@ const POLICY_VERSION: HeaderName = HeaderName::from_static("policy-version");
 pub(crate) fn serve(request: &Request) -> Result<Response, Problem> {
     let query = Query::of(request, &["style", "account_id"])?;
     let style = query.required("style")?;
-    let style = Style::parse(&style).ok_or_else(|| Query::bad("style", "must be `classic` or `hardened`"))?;
+    let style = PolicyStyle::parse(&style).ok_or_else(|| Query::bad("style", "must be `classic` or `hardened`"))?;
     let account_id = query.get("account_id");
     let document = match style {
-        Style::Classic => policy::classic().to_owned(),
-        Style::Hardened => {
+        PolicyStyle::Classic => policy::classic().to_owned(),
+        PolicyStyle::Hardened => {
             let account_id = account_id
                 .ok_or_else(|| Query::bad("account_id", "is missing: the hardened policy names the account"))?;
             policy::hardened(&account_id).ok_or_else(|| Query::bad("account_id", "must be 12 digits"))?

@@ -1,7 +1,7 @@
-//! Points in time: the W3C profile of ISO 8601, or seconds since 1970.
+//! Points in time, in the W3C profile of ISO 8601 or as seconds since 1970.
 //!
 //! AWS: IAM user guide, "Date condition operators". Reduced precision (`2026-11`, `2026-11-23`, `2026-11-23T10:00Z`) is
-//! allowed, but digits alone are seconds, also `2026`; a time without offset is UTC. The odd cases (`01T`, a lower-case
+//! allowed, but digits alone are seconds, even `2026`. A time without offset is UTC. The odd cases (`01T`, a lower-case
 //! `t`, `+23`) follow IAM's own answers, recorded in moto's test vectors.
 
 /// Nanoseconds since 1970-01-01T00:00:00Z.
@@ -36,18 +36,18 @@ fn parse_iso(text: &str) -> Option<Instant> {
     let month = fields.next().map_or(Some(1), |month| digits(month, 1..=2))?;
     let day = fields.next().map_or(Some(1), |day| digits(day, 1..=2))?;
     // The range of years of the platform that IAM runs on.
-    let sound = fields.next().is_none()
+    let is_valid = fields.next().is_none()
         && (1..=12).contains(&month)
         && (1..=31).contains(&day)
         && (-292_275_054..=292_278_993).contains(&year);
-    if !sound {
+    if !is_valid {
         return None;
     }
     let days = days_from_civil(year, i64::try_from(month).ok()?, i64::try_from(day).ok()?);
     Some(Instant(i128::from(days) * 86_400 * SECOND + parse_time(time)?))
 }
 
-/// Time of day with its offset taken off, in nanoseconds.
+/// The time of day minus its offset, in nanoseconds.
 fn parse_time(text: &str) -> Option<i128> {
     let (clock, offset) = match text.find(['z', '+', '-']) {
         Some(at) => (&text[..at], parse_offset(&text[at..])?),

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-/// A network; an address alone is a network of one.
+/// A network. A single address is a network of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Network {
     address: IpAddr,

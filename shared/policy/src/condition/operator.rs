@@ -5,13 +5,13 @@ use std::fmt;
 
 /// A condition operator, such as `ForAnyValue:StringLikeIfExists`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Operator {
+pub struct ConditionOperator {
     pub(crate) qualifier: Option<Qualifier>,
-    pub(crate) test: Test,
+    pub(crate) spec: OperatorSpec,
     pub(crate) if_exists: bool,
 }
 
-/// How the values of a multivalued key are taken together.
+/// How the values of a multivalued key are combined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Qualifier {
     /// Every value of the request must fit; true if there is none.
@@ -20,22 +20,24 @@ pub enum Qualifier {
     ForAnyValue,
 }
 
-/// An entry of the table of operators.
+/// What an operator does, without qualifier and suffix. Its name is `family` and `relation` joined: `Numeric` and
+/// `LessThanEquals`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Test {
-    pub(crate) name: &'static str,
-    pub(crate) comparison: Comparison,
+pub(crate) struct OperatorSpec {
+    family: &'static str,
+    relation: &'static str,
+    pub(crate) comparison: ComparisonKind,
     pub(crate) negated: bool,
 }
 
 /// What is compared, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Comparison {
+pub(crate) enum ComparisonKind {
     StringEquals,
     StringEqualsIgnoreCase,
     StringLike,
-    Numeric(Order),
-    Date(Order),
+    Numeric(Relation),
+    Date(Relation),
     Bool,
     Binary,
     IpAddress,
@@ -44,9 +46,9 @@ pub(crate) enum Comparison {
     Null,
 }
 
-/// Which orders of request value and policy value fit.
+/// How the value of the request must compare with the value of the policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Order {
+pub(crate) enum Relation {
     Equal,
     Less,
     LessOrEqual,
@@ -54,7 +56,7 @@ pub(crate) enum Order {
     GreaterOrEqual,
 }
 
-impl Order {
+impl Relation {
     pub(crate) const fn holds(self, ordering: Ordering) -> bool {
         match self {
             Self::Equal => ordering.is_eq(),
@@ -66,49 +68,68 @@ impl Order {
     }
 }
 
-const fn test(name: &'static str, comparison: Comparison) -> Test {
-    Test { name, comparison, negated: false }
+const fn spec(family: &'static str, relation: &'static str, comparison: ComparisonKind) -> OperatorSpec {
+    OperatorSpec { family, relation, comparison, negated: false }
 }
 
-const fn negated(name: &'static str, comparison: Comparison) -> Test {
-    Test { name, comparison, negated: true }
+const fn negated(family: &'static str, relation: &'static str, comparison: ComparisonKind) -> OperatorSpec {
+    OperatorSpec { family, relation, comparison, negated: true }
 }
 
-const TESTS: [Test; 27] = [
-    test("StringEquals", Comparison::StringEquals),
-    negated("StringNotEquals", Comparison::StringEquals),
-    test("StringEqualsIgnoreCase", Comparison::StringEqualsIgnoreCase),
-    negated("StringNotEqualsIgnoreCase", Comparison::StringEqualsIgnoreCase),
-    test("StringLike", Comparison::StringLike),
-    negated("StringNotLike", Comparison::StringLike),
-    test("NumericEquals", Comparison::Numeric(Order::Equal)),
-    negated("NumericNotEquals", Comparison::Numeric(Order::Equal)),
-    test("NumericLessThan", Comparison::Numeric(Order::Less)),
-    test("NumericLessThanEquals", Comparison::Numeric(Order::LessOrEqual)),
-    test("NumericGreaterThan", Comparison::Numeric(Order::Greater)),
-    test("NumericGreaterThanEquals", Comparison::Numeric(Order::GreaterOrEqual)),
-    test("DateEquals", Comparison::Date(Order::Equal)),
-    negated("DateNotEquals", Comparison::Date(Order::Equal)),
-    test("DateLessThan", Comparison::Date(Order::Less)),
-    test("DateLessThanEquals", Comparison::Date(Order::LessOrEqual)),
-    test("DateGreaterThan", Comparison::Date(Order::Greater)),
-    test("DateGreaterThanEquals", Comparison::Date(Order::GreaterOrEqual)),
-    test("Bool", Comparison::Bool),
-    test("BinaryEquals", Comparison::Binary),
-    test("IpAddress", Comparison::IpAddress),
-    negated("NotIpAddress", Comparison::IpAddress),
-    test("ArnEquals", Comparison::Arn),
-    test("ArnLike", Comparison::Arn),
-    negated("ArnNotEquals", Comparison::Arn),
-    negated("ArnNotLike", Comparison::Arn),
-    test("Null", Comparison::Null),
+/// All operators except those on numbers and dates.
+const OPERATORS: [OperatorSpec; 15] = [
+    spec("String", "Equals", ComparisonKind::StringEquals),
+    negated("String", "NotEquals", ComparisonKind::StringEquals),
+    spec("String", "EqualsIgnoreCase", ComparisonKind::StringEqualsIgnoreCase),
+    negated("String", "NotEqualsIgnoreCase", ComparisonKind::StringEqualsIgnoreCase),
+    spec("String", "Like", ComparisonKind::StringLike),
+    negated("String", "NotLike", ComparisonKind::StringLike),
+    spec("Arn", "Equals", ComparisonKind::Arn),
+    negated("Arn", "NotEquals", ComparisonKind::Arn),
+    spec("Arn", "Like", ComparisonKind::Arn),
+    negated("Arn", "NotLike", ComparisonKind::Arn),
+    spec("Bool", "", ComparisonKind::Bool),
+    spec("Binary", "Equals", ComparisonKind::Binary),
+    spec("IpAddress", "", ComparisonKind::IpAddress),
+    negated("NotIpAddress", "", ComparisonKind::IpAddress),
+    spec("Null", "", ComparisonKind::Null),
 ];
 
-impl Operator {
-    /// Reads an operator as written in a policy.
+/// The operators on ordered values: `NumericEquals` to `NumericGreaterThanEquals`, `DateEquals` to
+/// `DateGreaterThanEquals`.
+fn ordered(family: &'static str, comparison: fn(Relation) -> ComparisonKind) -> [OperatorSpec; 6] {
+    [
+        spec(family, "Equals", comparison(Relation::Equal)),
+        negated(family, "NotEquals", comparison(Relation::Equal)),
+        spec(family, "LessThan", comparison(Relation::Less)),
+        spec(family, "LessThanEquals", comparison(Relation::LessOrEqual)),
+        spec(family, "GreaterThan", comparison(Relation::Greater)),
+        spec(family, "GreaterThanEquals", comparison(Relation::GreaterOrEqual)),
+    ]
+}
+
+fn all_operators() -> impl Iterator<Item = OperatorSpec> {
+    let (numeric, date) = (ordered("Numeric", ComparisonKind::Numeric), ordered("Date", ComparisonKind::Date));
+    OPERATORS.into_iter().chain(numeric).chain(date)
+}
+
+impl OperatorSpec {
+    fn is_named(&self, name: &str) -> bool {
+        name.strip_prefix(self.family) == Some(self.relation)
+    }
+}
+
+impl fmt::Display for OperatorSpec {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}{}", self.family, self.relation)
+    }
+}
+
+impl ConditionOperator {
+    /// Parses an operator as written in a policy.
     ///
     /// # Errors
-    /// A sentence with what to write instead, if one comes to mind.
+    /// A sentence that says what to write instead.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let (qualifier, rest) = match text.split_once(':') {
             None => (None, text),
@@ -117,43 +138,45 @@ impl Operator {
             Some(_) => return Err("A qualifier is \"ForAllValues:\" or \"ForAnyValue:\".".to_owned()),
         };
         let (name, if_exists) = rest.strip_suffix("IfExists").map_or((rest, false), |name| (name, true));
-        let Some(test) = TESTS.iter().find(|test| test.name == name) else {
-            return Err(match TESTS.iter().find(|test| test.name.eq_ignore_ascii_case(name)) {
-                Some(test) => format!("Write it as {:?}.", test.name),
+        let Some(spec) = all_operators().find(|spec| spec.is_named(name)) else {
+            let written = all_operators().map(|spec| spec.to_string()).find(|own| own.eq_ignore_ascii_case(name));
+            return Err(match written {
+                Some(written) => format!("Write it as {written:?}."),
                 None => "Use one of AWS's condition operators, such as \"StringEquals\" or \"IpAddress\".".to_owned(),
             });
         };
-        if test.comparison == Comparison::Null && if_exists {
-            return Err("\"Null\" already asks whether the key exists: write it alone.".to_owned());
+        if spec.comparison == ComparisonKind::Null && if_exists {
+            return Err("\"Null\" already tests whether the key exists: write it alone.".to_owned());
         }
-        Ok(Self { qualifier, test: *test, if_exists })
+        Ok(Self { qualifier, spec, if_exists })
     }
 
-    /// Whether it is `Null` with a qualifier: IAM takes it, and its value does not matter.
+    /// Whether it is `Null` with a qualifier. IAM accepts that, and ignores the value.
     pub(crate) fn is_qualified_null(self) -> bool {
-        self.test.comparison == Comparison::Null && self.qualifier.is_some()
+        self.spec.comparison == ComparisonKind::Null && self.qualifier.is_some()
     }
 
-    /// What a qualified `Null` always is (AWS: "Access Analyzer policy check reference", "Null with qualifier").
+    /// Whether a qualified `Null` always holds; if not, it never does (AWS: "Access Analyzer policy check reference",
+    /// "Null with qualifier").
     pub(crate) fn is_always_true(self) -> bool {
         self.qualifier == Some(Qualifier::ForAllValues)
     }
 
     /// Whether `${…}` in its values is a variable (AWS: IAM user guide, "Policy variables": string and ARN operators).
     pub(crate) const fn takes_variables(self) -> bool {
-        use Comparison as C;
-        matches!(self.test.comparison, C::StringEquals | C::StringEqualsIgnoreCase | C::StringLike | C::Arn)
+        use ComparisonKind as C;
+        matches!(self.spec.comparison, C::StringEquals | C::StringEqualsIgnoreCase | C::StringLike | C::Arn)
     }
 }
 
-impl fmt::Display for Operator {
+impl fmt::Display for ConditionOperator {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.qualifier {
             Some(Qualifier::ForAllValues) => out.write_str("ForAllValues:")?,
             Some(Qualifier::ForAnyValue) => out.write_str("ForAnyValue:")?,
             None => {}
         }
-        out.write_str(self.test.name)?;
+        write!(out, "{}", self.spec)?;
         if self.if_exists { out.write_str("IfExists") } else { Ok(()) }
     }
 }
@@ -164,13 +187,14 @@ mod tests {
 
     #[test]
     fn every_operator_reads_what_it_prints() {
-        for test in TESTS {
+        for spec in all_operators() {
+            let name = spec.to_string();
             for prefix in ["", "ForAllValues:", "ForAnyValue:"] {
                 for suffix in ["", "IfExists"] {
-                    let text = format!("{prefix}{}{suffix}", test.name);
-                    match Operator::parse(&text) {
+                    let text = format!("{prefix}{name}{suffix}");
+                    match ConditionOperator::parse(&text) {
                         Ok(operator) => assert_eq!(operator.to_string(), text),
-                        Err(_) => assert!(test.name == "Null" && !suffix.is_empty(), "{text}"),
+                        Err(_) => assert!(name == "Null" && !suffix.is_empty(), "{text}"),
                     }
                 }
             }
@@ -189,7 +213,7 @@ mod tests {
             "BinaryNotEquals",
             "BoolIfExistsIfExists",
         ] {
-            assert!(Operator::parse(text).is_err(), "{text}");
+            assert!(ConditionOperator::parse(text).is_err(), "{text}");
         }
     }
 }

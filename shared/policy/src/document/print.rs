@@ -1,19 +1,19 @@
-//! A document as JSON again: what was understood, in one canonical form.
+//! Prints a document as JSON, in one canonical form.
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use super::{Document, Effect, Selection, Statement, Version};
+use super::{PatternSelection, PolicyDocument, Statement, Version};
 use crate::condition::Condition;
 
-impl Document {
-    /// The document as compact JSON, elements in AWS's order, lists always as lists. Reading it again gives the same
-    /// document.
+impl PolicyDocument {
+    /// The document as compact JSON: elements in AWS's order, lists always as lists. Parsing it gives the same document
+    /// again.
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
 }
 
-impl Serialize for Document {
+impl Serialize for PolicyDocument {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         match self.version {
@@ -35,9 +35,12 @@ impl Serialize for Statement {
         if let Some(sid) = &self.sid {
             map.serialize_entry("Sid", sid)?;
         }
-        map.serialize_entry("Effect", if self.effect == Effect::Allow { "Allow" } else { "Deny" })?;
-        map.serialize_entry(name(&self.actions, ["Action", "NotAction"]), &self.actions().collect::<Vec<_>>())?;
-        map.serialize_entry(name(&self.resources, ["Resource", "NotResource"]), &self.resources().collect::<Vec<_>>())?;
+        map.serialize_entry("Effect", self.effect.as_str())?;
+        map.serialize_entry(element_name(&self.actions, ["Action", "NotAction"]), &self.actions().collect::<Vec<_>>())?;
+        map.serialize_entry(
+            element_name(&self.resources, ["Resource", "NotResource"]),
+            &self.resources().collect::<Vec<_>>(),
+        )?;
         if !self.conditions.is_empty() {
             map.serialize_entry("Condition", &Conditions(&self.conditions))?;
         }
@@ -45,11 +48,11 @@ impl Serialize for Statement {
     }
 }
 
-const fn name<P>(selection: &Selection<P>, [plain, inverted]: [&'static str; 2]) -> &'static str {
+const fn element_name<P>(selection: &PatternSelection<P>, [plain, inverted]: [&'static str; 2]) -> &'static str {
     if selection.inverted { inverted } else { plain }
 }
 
-/// Conditions come operator by operator, so those of one operator stand together.
+/// The parser reads conditions operator by operator, so those of one operator are neighbours.
 struct Conditions<'c>(&'c [Condition]);
 
 impl Serialize for Conditions<'_> {

@@ -1,8 +1,8 @@
-//! The joint subset construction: reads all patterns at once and visits every set of patterns that some text matches,
-//! shortest text first.
+//! The joint subset construction: reads all patterns at once, and visits every set of patterns that some text matches,
+//! the shortest text first.
 //!
-//! Each pattern is a nondeterministic automaton with one state per token; a joint state is the set of all their states
-//! as a row of bits, so a step for one character is a handful of operations per 64 tokens.
+//! Each pattern is a nondeterministic automaton with one state per token. A joint state is the set of all their states
+//! as a row of bits, so a step for one character takes a handful of operations per 64 tokens.
 
 use std::collections::{HashSet, VecDeque};
 use std::ops::{ControlFlow, Range};
@@ -13,19 +13,19 @@ use crate::glob::{Glob, Token};
 /// Patterns read together.
 pub(super) struct Automaton {
     words: usize,
-    /// Where each pattern's tokens lie in the row; its accepting bit is the last.
+    /// The bits of each pattern's tokens in the row; the last is its accepting bit.
     spans: Vec<Range<usize>>,
     letters: Vec<char>,
-    /// For each letter the tokens that take it.
+    /// For each letter, the tokens that take it.
     takes: Vec<Box<[u64]>>,
     repeats: Box<[u64]>,
     start: Box<[u64]>,
 }
 
-/// What is done at each state; it pays for its own work and may end the search.
+/// What happens at each state. It charges its own work and may end the search.
 pub(super) type Visitor<'v> = dyn FnMut(&Visit<'_>, &Budget) -> Result<ControlFlow<()>, Exhausted> + 'v;
 
-/// A text at which the set of matching patterns is asked for.
+/// A reachable state, and the text that leads to it.
 pub(super) struct Visit<'v> {
     automaton: &'v Automaton,
     state: &'v [u64],
@@ -58,8 +58,10 @@ impl Visit<'_> {
 }
 
 impl Automaton {
+    /// Joins the globs. Witnesses prefer the letters of `preferred` where any letter will do.
+    ///
     /// # Errors
-    /// More patterns and letters than the budget suffices for.
+    /// The budget does not suffice for so many patterns and letters.
     pub(super) fn new(globs: &[&Glob], preferred: &str, budget: &Budget) -> Result<Self, Exhausted> {
         budget.spend(globs.iter().map(|glob| 20 + 30 * glob.tokens().len()).sum())?;
         let mut spans = Vec::with_capacity(globs.len());
@@ -92,8 +94,7 @@ impl Automaton {
 
     /// Visits each reachable state once, in the order of the length of its text, until `visit` breaks.
     ///
-    /// A state is left out, with all that follows from it, once every pattern of one of the groups in `needed` has
-    /// become impossible.
+    /// Skips a state and everything after it once no pattern of some group in `needed` can match any more.
     pub(super) fn explore(
         &self,
         needed: &[&[usize]],
@@ -112,7 +113,7 @@ impl Automaton {
                 return Ok(());
             }
             for (letter, takes) in self.letters.iter().zip(&self.takes) {
-                // Measured: a step over few words costs about 50 ns, most of it for the look-up, and 10 ns for each
+                // Measured: a step costs about 50 ns for few words, most of it for the look-up, and 10 ns for each
                 // further word.
                 budget.spend(50 + 10 * self.words)?;
                 self.step(&state, takes, &mut next);
@@ -140,7 +141,7 @@ impl Automaton {
     }
 }
 
-/// A star may match nothing: whoever stands before it stands behind it too. No two stars are neighbours, so once is
+/// A star may match nothing, so a state before a star is also behind it. No two stars are adjacent, so one pass is
 /// enough.
 fn pass_stars(state: &mut [u64], repeats: &[u64]) {
     let mut carry = 0;
@@ -151,8 +152,8 @@ fn pass_stars(state: &mut [u64], repeats: &[u64]) {
     }
 }
 
-/// The letters that patterns name, the colon, and one that stands for all others: the first of `preferred` that no
-/// pattern names.
+/// The letters of the patterns, the colon, and one letter that stands for all others: the first of `preferred` that no
+/// pattern contains.
 fn alphabet(globs: &[&Glob], preferred: &str) -> Vec<char> {
     let mut letters: Vec<char> = globs
         .iter()

@@ -1,206 +1,214 @@
-//! Actions that are not listed: future ones of whole services, all others of the rest, and services that are not known.
+//! Checks actions that the catalogue does not list: future ones of services that are listed whole, all others of
+//! services that are listed in part, and those of unknown services.
 
 use std::collections::{BTreeSet, HashSet};
 use std::ops::ControlFlow;
 use std::rc::Rc;
 
 use super::automaton::{Automaton, Visit};
-use super::resource::{Answer, Selected};
-use super::rule::Relevant;
-use super::{Blamed, Comparison, ExcessKind, STEPS_EACH};
+use super::check::{Blame, InclusionCheck, MAX_STEPS_OF_QUESTION, UnlistedNames};
+use super::covering::CoveringStatements;
+use super::excess::ExcessKind;
+use super::question::Containment;
+use super::statement::RelevantStatement;
 use crate::budget::{Budget, Exhausted};
 use crate::catalogue::{CATALOGUE, Coverage};
 use crate::glob::Glob;
 use crate::severity::{Severity, rate};
 
-/// Services and names that AWS does not have, to stand for those that it may have one day.
+/// A service and a name that AWS does not have. They stand for those that it may add.
 const UNLISTED_SERVICE: &str = "unlisted";
 const UNLISTED_NAME: &str = "Unlisted";
 
-/// What the reading of action patterns has found.
-pub(super) struct Names {
-    found: Vec<(Vec<usize>, String)>,
-    complete: bool,
-}
-
-impl Comparison<'_> {
-    /// Actions that are not listed: future ones of whole services, all others of the rest, and services that are not
-    /// known.
-    pub(super) fn unknown_actions(&mut self) -> Result<(), Exhausted> {
-        let everything = [self.rules.glob(Glob::anything())];
-        for rule in self.rules.numbers(|rule| rule.candidate && rule.allows) {
-            let blamed: Vec<Blamed> = if self.rules.rules[rule].statement.excludes_actions() {
-                vec![Blamed::NotAction]
+impl InclusionCheck<'_> {
+    /// Finds the unlisted actions that the candidate allows and the reference does not.
+    pub(super) fn check_unlisted_actions(&mut self) -> Result<(), Exhausted> {
+        let everything = [self.statements.glob(Glob::anything())];
+        for statement in self.statements.numbers(|statement| statement.candidate && statement.allows) {
+            let blame: Vec<Blame> = if self.statements[statement].excludes_actions() {
+                vec![Blame::NotAction]
             } else {
-                self.rules.rules[rule].patterns.iter().copied().map(Blamed::Pattern).collect()
+                self.statements[statement].patterns.iter().copied().map(Blame::Pattern).collect()
             };
-            for blamed in blamed {
-                for service in self.services_of(blamed)? {
+            for blame in blame {
+                for service in self.services_to_try(blame)? {
                     if self.is_done() {
                         return Ok(());
                     }
-                    if self.counts.contains_key(&(rule, blamed)) {
+                    if self.counts.contains_key(&(statement, blame)) {
                         break;
                     }
-                    self.unknown_names(rule, blamed, &service, &everything)?;
+                    self.check_unlisted_names(statement, blame, &service, &everything)?;
                 }
             }
         }
         Ok(())
     }
 
-    /// The services in which a pattern's unlisted names are looked for: its own, or all that are mentioned and one that
-    /// does not exist.
-    fn services_of(&self, blamed: Blamed) -> Result<Vec<String>, Exhausted> {
+    /// The services in which unlisted names of a pattern are tried: its own, or if it has none, every service that the
+    /// policies mention and one that does not exist.
+    fn services_to_try(&self, blame: Blame) -> Result<Vec<String>, Exhausted> {
         self.budget.spend(100)?;
-        if let Some(service) = self.pattern(blamed).and_then(|pattern| pattern.service()) {
+        if let Some(service) = self.pattern(blame).and_then(|pattern| pattern.service()) {
             return Ok(vec![service.to_owned()]);
         }
-        self.budget.spend(50 * self.rules.actions.len())?;
-        let mentioned: BTreeSet<&str> = self.rules.actions.iter().filter_map(|pattern| pattern.service()).collect();
+        self.budget.spend(50 * self.statements.actions.len())?;
+        let mentioned: BTreeSet<&str> =
+            self.statements.actions.iter().filter_map(|pattern| pattern.service()).collect();
         Ok(mentioned.into_iter().chain([UNLISTED_SERVICE]).map(str::to_owned).collect())
     }
 
-    fn unknown_names(
+    /// Records the first unlisted name of a pattern that is excess.
+    fn check_unlisted_names(
         &mut self,
-        rule: usize,
-        blamed: Blamed,
+        statement: usize,
+        blame: Blame,
         service: &str,
         everything: &[usize],
     ) -> Result<(), Exhausted> {
         self.budget.spend(200)?;
-        let own = self.pattern(blamed).map_or_else(Glob::anything, |pattern| pattern.name().clone());
+        let own = self.pattern(blame).map_or_else(Glob::anything, |pattern| pattern.name().clone());
         if own.literal().is_some_and(|name| CATALOGUE.find(service, name).is_some()) {
             return Ok(());
         }
-        let relevant = self.relevant_rules(service)?;
-        if self.is_plainly_settled(blamed, service, &relevant)? {
+        let relevant = self.relevant_statements(service)?;
+        if self.is_plainly_settled(blame, service, &relevant)? {
             return Ok(());
         }
-        let written = self.pattern(blamed).map_or_else(Glob::anything, |pattern| {
+        let written = self.pattern(blame).map_or_else(Glob::anything, |pattern| {
             Glob::parse(pattern.raw().split_once(':').map_or("*", |(_, name)| name))
         });
         let mut seen = HashSet::new();
         for star in [UNLISTED_NAME, ""] {
             let name = written.example(star, 'x');
-            match self.try_name(rule, &relevant, &name, everything, &mut seen)? {
-                Answer::Included => {}
-                answer => return self.record_unknown(rule, blamed, service, &name, &answer),
+            match self.check_name(statement, &relevant, &name, everything, &mut seen)? {
+                Containment::Included => {}
+                excess => return self.record_unlisted(statement, blame, service, &name, &excess),
             }
         }
         if own.literal().is_some() {
             return Ok(());
         }
-        let names = self.names(blamed, service, &relevant);
-        for (selected, name) in &names.found {
-            if selected.contains(&rule) && seen.insert(selected.clone()) {
-                match self.ask(rule, selected, everything)? {
-                    Answer::Included => {}
-                    answer => return self.record_unknown(rule, blamed, service, name, &answer),
+        let names = self.unlisted_names(blame, service, &relevant);
+        for (covering, name) in &names.found {
+            if covering.contains(&statement) && seen.insert(covering.clone()) {
+                match self.decide_unlisted(statement, covering, everything)? {
+                    Containment::Included => {}
+                    excess => return self.record_unlisted(statement, blame, service, name, &excess),
                 }
             }
         }
-        if names.complete {
+        if names.is_complete {
             return Ok(());
         }
-        self.record_unknown(rule, blamed, service, &written.example(UNLISTED_NAME, 'x'), &Answer::Undecided)
+        self.record_unlisted(statement, blame, service, &written.example(UNLISTED_NAME, 'x'), &Containment::Undecided)
     }
 
-    /// What [`settles_plainly`](Self::settles_plainly) says, looked up once for a service and a pattern: the answer is
+    /// The result of [`is_settled_by_one`](Self::is_settled_by_one), computed once for a service and a pattern: it is
     /// the same for every statement with the pattern.
-    fn is_plainly_settled(&mut self, blamed: Blamed, service: &str, relevant: &[Relevant]) -> Result<bool, Exhausted> {
-        let key = (service.to_owned(), blamed);
+    fn is_plainly_settled(
+        &mut self,
+        blame: Blame,
+        service: &str,
+        relevant: &[RelevantStatement],
+    ) -> Result<bool, Exhausted> {
+        let key = (service.to_owned(), blame);
         if let Some(settled) = self.settled.get(&key) {
             return Ok(*settled);
         }
         self.budget.spend(20 * relevant.iter().map(|relevant| 1 + relevant.patterns.len()).sum::<usize>())?;
         self.budget.keep(10 + service.len() / 8)?;
-        let settled = self.settles_plainly(blamed, relevant);
+        let settled = self.is_settled_by_one(blame, relevant);
         self.settled.insert(key, settled);
         Ok(settled)
     }
 
     /// Whether one statement settles all names of the pattern: the reference allows them all and denies nothing, or the
-    /// candidate denies them.
-    fn settles_plainly(&self, blamed: Blamed, relevant: &[Relevant]) -> bool {
+    /// candidate denies them all.
+    fn is_settled_by_one(&self, blame: Blame, relevant: &[RelevantStatement]) -> bool {
         let covers = |number: usize| {
-            let rule = &self.rules.rules[number];
-            rule.is_total(&self.rules.globs)
-                && !rule.statement.excludes_actions()
-                && rule.patterns.iter().any(|wide| {
-                    let wide = self.rules.actions[*wide];
-                    self.pattern(blamed).map_or_else(
+            let statement = &self.statements[number];
+            statement.is_total(&self.statements.globs)
+                && !statement.excludes_actions()
+                && statement.patterns.iter().any(|wide| {
+                    let wide = self.statements.actions[*wide];
+                    self.pattern(blame).map_or_else(
                         || wide.service().is_none() && wide.name().is_anything(),
                         |own| wide.plainly_covers(own),
                     )
                 })
         };
-        let of = |relevant: &Relevant| &self.rules.rules[relevant.rule];
+        let of = |relevant: &RelevantStatement| &self.statements[relevant.statement];
         let reference_denies = relevant.iter().any(|relevant| !of(relevant).candidate && !of(relevant).allows);
         relevant.iter().any(|relevant| {
-            let rule = of(relevant);
-            (rule.candidate != rule.allows) && (rule.candidate || !reference_denies) && covers(relevant.rule)
+            let statement = of(relevant);
+            (statement.candidate != statement.allows)
+                && (statement.candidate || !reference_denies)
+                && covers(relevant.statement)
         })
     }
 
-    /// Asks about one name that is not listed; included if the same statements were asked before, or the rule does not
-    /// cover it.
-    fn try_name(
+    /// Decides for one unlisted name. It counts as included if the same covering statements were already seen, or if
+    /// the statement does not cover it.
+    fn check_name(
         &mut self,
-        rule: usize,
-        relevant: &[Relevant],
+        statement: usize,
+        relevant: &[RelevantStatement],
         name: &str,
         everything: &[usize],
         seen: &mut HashSet<Vec<usize>>,
-    ) -> Result<Answer, Exhausted> {
+    ) -> Result<Containment, Exhausted> {
         let name = name.to_ascii_lowercase();
-        let matched = |pattern: usize| self.budget.matches(self.rules.actions[pattern].name(), &name);
-        let selected: Vec<usize> =
-            relevant.iter().filter(|relevant| relevant.covers(matched)).map(|relevant| relevant.rule).collect();
+        let matched = |pattern: usize| self.budget.matches(self.statements.actions[pattern].name(), &name);
+        let covering: Vec<usize> =
+            relevant.iter().filter(|relevant| relevant.covers(matched)).map(|relevant| relevant.statement).collect();
         self.budget.check()?;
-        if selected.contains(&rule) && seen.insert(selected.clone()) {
-            self.ask(rule, &selected, everything)
+        if covering.contains(&statement) && seen.insert(covering.clone()) {
+            self.decide_unlisted(statement, &covering, everything)
         } else {
-            Ok(Answer::Included)
+            Ok(Containment::Included)
         }
     }
 
-    /// Whether `rule` allows any resource that the reference does not, given the statements that cover an unlisted
-    /// action.
-    fn ask(&mut self, rule: usize, selected: &[usize], universe: &[usize]) -> Result<Answer, Exhausted> {
-        self.budget.spend(20 * selected.len())?;
+    /// Decides whether `statement` allows any resource that the reference does not, given the statements that cover an
+    /// unlisted name.
+    fn decide_unlisted(
+        &mut self,
+        statement: usize,
+        covering: &[usize],
+        universe: &[usize],
+    ) -> Result<Containment, Exhausted> {
+        self.budget.spend(20 * covering.len())?;
         let latest = match self.latest.take() {
-            Some((key, latest)) if key == selected => (key, latest),
+            Some((key, latest)) if key == covering => (key, latest),
             _ => {
-                let latest = Selected::new(&self.rules, selected);
+                let latest = CoveringStatements::new(&self.statements, covering);
                 self.budget.spend(20 * latest.size)?;
-                (selected.to_vec(), latest)
+                (covering.to_vec(), latest)
             }
         };
-        let answer = self.put(rule, &latest.1, universe, None);
+        let containment = self.decide(statement, &latest.1, universe, None);
         self.latest = Some(latest);
-        answer
+        containment
     }
 
-    /// All sets of statements that some unlisted name matching a pattern can have, by reading the action patterns
-    /// together.
-    fn names(&mut self, blamed: Blamed, service: &str, relevant: &[Relevant]) -> Rc<Names> {
-        let key = (service.to_owned(), blamed);
+    /// All sets of statements that can cover an unlisted name of a pattern, by reading the action patterns together.
+    fn unlisted_names(&mut self, blame: Blame, service: &str, relevant: &[RelevantStatement]) -> Rc<UnlistedNames> {
+        let key = (service.to_owned(), blame);
         if let Some(names) = self.names.get(&key) {
             return Rc::clone(names);
         }
         let numbers: BTreeSet<usize> = relevant.iter().flat_map(|relevant| relevant.patterns.iter().copied()).collect();
         let numbers: Vec<usize> = numbers.into_iter().collect();
-        let globs: Vec<&Glob> = numbers.iter().map(|number| self.rules.actions[*number].name()).collect();
-        let own: Vec<usize> =
-            numbers.iter().position(|number| Blamed::Pattern(*number) == blamed).into_iter().collect();
+        let globs: Vec<&Glob> = numbers.iter().map(|number| self.statements.actions[*number].name()).collect();
+        let own: Vec<usize> = numbers.iter().position(|number| Blame::Pattern(*number) == blame).into_iter().collect();
         let listed: Vec<usize> =
             (0..numbers.len()).filter(|index| self.is_listed_literal(service, numbers[*index])).collect();
         let needed: Vec<&[usize]> = if own.is_empty() { Vec::new() } else { vec![&own] };
         let mut found: Vec<(Vec<usize>, String)> = Vec::new();
         let mut seen: HashSet<Vec<usize>> = HashSet::new();
         let mut visit = |visit: &Visit<'_>, budget: &Budget| {
-            let is_own = blamed == Blamed::NotAction || own.iter().any(|own| visit.accepts(*own));
+            let is_own = blame == Blame::NotAction || own.iter().any(|own| visit.accepts(*own));
             if is_own && !visit.is_start() && !listed.iter().any(|index| visit.accepts(*index)) {
                 budget.spend(numbers.len() + 10 * relevant.len())?;
                 let accepted: Vec<usize> = numbers
@@ -209,61 +217,62 @@ impl Comparison<'_> {
                     .filter(|(index, _)| visit.accepts(*index))
                     .map(|(_, number)| *number)
                     .collect();
-                let selected: Vec<usize> = relevant
+                let covering: Vec<usize> = relevant
                     .iter()
                     .filter(|relevant| relevant.covers(|pattern| accepted.binary_search(&pattern).is_ok()))
-                    .map(|relevant| relevant.rule)
+                    .map(|relevant| relevant.statement)
                     .collect();
-                if seen.insert(selected.clone()) {
-                    budget.keep(2 * selected.len())?;
-                    found.push((selected, visit.text()));
+                if seen.insert(covering.clone()) {
+                    budget.keep(2 * covering.len())?;
+                    found.push((covering, visit.text()));
                 }
             }
             Ok(ControlFlow::Continue(()))
         };
-        let complete = self
+        let is_complete = self
             .budget
-            .part(STEPS_EACH, |part| {
+            .part(MAX_STEPS_OF_QUESTION, |part| {
                 Automaton::new(&globs, "xyzabcdefghijklmnopqrstuvw0123456789", part)?.explore(&needed, part, &mut visit)
             })
             .is_ok();
-        let names = Rc::new(Names { found, complete });
+        let names = Rc::new(UnlistedNames { found, is_complete });
         self.names.insert(key, Rc::clone(&names));
         names
     }
 
-    /// A pattern without wildcards that names a listed action: the only name that it matches is not unlisted.
+    /// Whether a pattern has no wildcards and names a listed action: then it matches no unlisted name.
     fn is_listed_literal(&self, service: &str, pattern: usize) -> bool {
-        self.rules.actions[pattern].name().literal().is_some_and(|name| CATALOGUE.find(service, name).is_some())
+        self.statements.actions[pattern].name().literal().is_some_and(|name| CATALOGUE.find(service, name).is_some())
     }
 
-    fn record_unknown(
+    /// Records an unlisted name that is excess.
+    fn record_unlisted(
         &mut self,
-        rule: usize,
-        blamed: Blamed,
+        statement: usize,
+        blame: Blame,
         service: &str,
         name: &str,
-        answer: &Answer,
+        containment: &Containment,
     ) -> Result<(), Exhausted> {
-        let kind = self.kind_of(blamed, service)?;
-        let severity = if kind == ExcessKind::Unlisted || *answer == Answer::Undecided {
+        let kind = self.kind_of(blame, service)?;
+        let severity = if kind == ExcessKind::Unlisted || *containment == Containment::Undecided {
             rate(service, &name.to_ascii_lowercase(), None)
         } else {
             Severity::Low
         };
-        // A pattern without wildcards is best shown as it was written.
-        let written = self.rules.rules[rule]
-            .statement
+        // A pattern without wildcards is shown as the policy writes it.
+        let written = self.statements[statement]
+            .source
             .actions()
             .find(|raw| raw.eq_ignore_ascii_case(&format!("{service}:{name}")));
         let action = written.map_or_else(|| format!("{service}:{name}"), str::to_owned);
-        let answer = self.confirm(rule, &action, answer.clone())?;
-        self.record(rule, blamed, &action, severity, kind, &answer)
+        let containment = self.confirm(statement, &action, containment.clone())?;
+        self.record(statement, blame, &action, severity, kind, &containment)
     }
 
-    /// Why a name that is not listed is excess.
-    fn kind_of(&self, blamed: Blamed, service: &str) -> Result<ExcessKind, Exhausted> {
-        let matches_listed = || match self.pattern(blamed) {
+    /// Why an unlisted name is excess.
+    fn kind_of(&self, blame: Blame, service: &str) -> Result<ExcessKind, Exhausted> {
+        let matches_listed = || match self.pattern(blame) {
             Some(pattern) => {
                 CATALOGUE.actions(service).any(|action| self.budget.matches(pattern.name(), &action.lower))
             }

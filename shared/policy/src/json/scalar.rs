@@ -2,11 +2,12 @@
 
 use std::ops::Range;
 
-use super::{Reader, Value};
-use crate::problem::Problem;
+use super::parser::JsonParser;
+use super::tree::JsonValue;
+use crate::problem::DocumentProblem;
 
-impl Reader<'_> {
-    pub(super) fn read_word(&mut self, word: &str, value: Value) -> Result<Value, Problem> {
+impl JsonParser<'_> {
+    pub(super) fn read_word(&mut self, word: &str, value: JsonValue) -> Result<JsonValue, DocumentProblem> {
         if self.bytes[self.at..].starts_with(word.as_bytes()) {
             self.at += word.len();
             Ok(value)
@@ -16,26 +17,26 @@ impl Reader<'_> {
     }
 
     /// RFC 8259, section 6: no leading zeros, digits on both sides of a point.
-    pub(super) fn read_number(&mut self) -> Result<Range<usize>, Problem> {
+    pub(super) fn read_number(&mut self) -> Result<Range<usize>, DocumentProblem> {
         let start = self.at;
         if self.bytes[self.at] == b'-' {
             self.at += 1;
         }
         let leading = self.at;
         let whole = self.skip_digits();
-        let mut sound = whole > 0 && (whole == 1 || self.bytes[leading] != b'0');
+        let mut is_valid = whole > 0 && (whole == 1 || self.bytes[leading] != b'0');
         if self.bytes.get(self.at) == Some(&b'.') {
             self.at += 1;
-            sound &= self.skip_digits() > 0;
+            is_valid &= self.skip_digits() > 0;
         }
         if matches!(self.bytes.get(self.at), Some(b'e' | b'E')) {
             self.at += 1;
             if matches!(self.bytes.get(self.at), Some(b'+' | b'-')) {
                 self.at += 1;
             }
-            sound &= self.skip_digits() > 0;
+            is_valid &= self.skip_digits() > 0;
         }
-        if sound { Ok(start..self.at) } else { Err(self.syntax(start, "This is not a JSON number.")) }
+        if is_valid { Ok(start..self.at) } else { Err(self.syntax(start, "This is not a JSON number.")) }
     }
 
     fn skip_digits(&mut self) -> usize {
@@ -46,7 +47,7 @@ impl Reader<'_> {
         self.at - start
     }
 
-    pub(super) fn read_string(&mut self) -> Result<String, Problem> {
+    pub(super) fn read_string(&mut self) -> Result<String, DocumentProblem> {
         let start = self.at;
         self.at += 1;
         let mut out = String::new();
@@ -69,7 +70,7 @@ impl Reader<'_> {
         }
     }
 
-    fn read_escape(&mut self) -> Result<char, Problem> {
+    fn read_escape(&mut self) -> Result<char, DocumentProblem> {
         let start = self.at;
         let escaped = self.bytes.get(self.at + 1).copied();
         self.at += 2;
@@ -96,7 +97,7 @@ impl Reader<'_> {
         })
     }
 
-    fn read_hex(&mut self, start: usize) -> Result<u32, Problem> {
+    fn read_hex(&mut self, start: usize) -> Result<u32, DocumentProblem> {
         let digits = self.bytes.get(self.at..self.at + 4).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
         let unit = digits
             .and_then(|digits| str::from_utf8(digits).ok())

@@ -1,12 +1,15 @@
-//! What is inside of what a key may do and a person should still know, mostly inside `ses:*`.
+//! What a key may do and a person should still know about, mostly within `ses:*`.
 
+use std::cmp::Reverse;
+
+use crate::action::split_action;
 use crate::budget::Budget;
 use crate::catalogue::CATALOGUE;
 use crate::context::ContextValue;
-use crate::document::{Document, Effect};
-use crate::evaluate::{Asked, Request, all_statements, applies, may_allow_within};
-use crate::finding::{Finding, FindingKind, Source, Witness};
-use crate::inclusion::Scene;
+use crate::document::{Effect, PolicyDocument, Statement};
+use crate::evaluate::{AuthorizationRequest, SplitRequest, all_statements, applies, may_allow_within};
+use crate::finding::{Finding, FindingKind, FindingSource, Witness};
+use crate::principal::ResolvedPrincipal;
 use crate::severity::Severity;
 use crate::truth::Truth;
 
@@ -88,21 +91,26 @@ const TOPICS: [Topic; 8] = [
     },
 ];
 
-/// The notices, gravest first; those that cannot be made within the budget are left out.
-pub(crate) fn notices(documents: &[Document], scene: &Scene, budget: &Budget) -> Vec<Finding> {
+/// The notices, the most severe first. Those that cannot be decided within the budget are left out.
+pub(crate) fn notices(documents: &[PolicyDocument], principal: &ResolvedPrincipal, budget: &Budget) -> Vec<Finding> {
     let mut notices: Vec<Finding> =
-        TOPICS.iter().filter_map(|topic| notice_of_topic(documents, scene, topic, budget)).collect();
-    notices.extend(notice_of_breadth(documents, scene, budget));
-    notices.extend(notice_of_sessions(documents, scene, budget));
-    notices.sort_by_key(|notice| std::cmp::Reverse(notice.severity));
+        TOPICS.iter().filter_map(|topic| notice_of_topic(documents, principal, topic, budget)).collect();
+    notices.extend(notice_of_breadth(documents, principal, budget));
+    notices.extend(notice_of_sessions(documents, principal, budget));
+    notices.sort_by_key(|notice| Reverse(notice.severity));
     notices
 }
 
-fn notice_of_topic(documents: &[Document], scene: &Scene, topic: &Topic, budget: &Budget) -> Option<Finding> {
+fn notice_of_topic(
+    documents: &[PolicyDocument],
+    principal: &ResolvedPrincipal,
+    topic: &Topic,
+    budget: &Budget,
+) -> Option<Finding> {
     let mut allowed = topic.actions.iter().filter_map(|action| {
-        let resource = example_of(action, scene);
-        let request = Request { action, resource: &resource, context: &scene.context };
-        let allowed = may_allow_within(documents, &Asked::new(&request), budget) && !budget.is_spent();
+        let resource = example_of(action, principal);
+        let request = AuthorizationRequest { action, resource: &resource, context: &principal.context };
+        let allowed = may_allow_within(documents, &SplitRequest::new(&request), budget) && !budget.is_spent();
         allowed.then(|| Witness { action: (*action).to_owned(), resource })
     });
     let first = allowed.next()?;
@@ -111,11 +119,11 @@ fn notice_of_topic(documents: &[Document], scene: &Scene, topic: &Topic, budget:
     Some(notice(topic.severity, first, also, explanation))
 }
 
-/// The classic policy's `user/*`: the key can delete the keys of every user.
-fn notice_of_breadth(documents: &[Document], scene: &Scene, budget: &Budget) -> Option<Finding> {
-    let other = format!("arn:{}:iam::{}:user/other", scene.partition, scene.account);
-    let request = Request { action: "iam:DeleteAccessKey", resource: &other, context: &scene.context };
-    let allowed = may_allow_within(documents, &Asked::new(&request), budget) && !budget.is_spent();
+/// The `user/*` of the classic policy lets the key delete the keys of every user.
+fn notice_of_breadth(documents: &[PolicyDocument], principal: &ResolvedPrincipal, budget: &Budget) -> Option<Finding> {
+    let other = principal.iam_arn("user/other");
+    let request = AuthorizationRequest { action: "iam:DeleteAccessKey", resource: &other, context: &principal.context };
+    let allowed = may_allow_within(documents, &SplitRequest::new(&request), budget) && !budget.is_spent();
     let explanation = "Whoever has the key can delete the access keys of other users of the account. Limit the resource to \
                        arn:aws:iam::*:user/${aws:username}.";
     allowed.then(|| {
@@ -128,20 +136,21 @@ fn notice_of_breadth(documents: &[Document], scene: &Scene, budget: &Budget) -> 
     })
 }
 
-/// `sts:GetSessionToken` needs no permission, and its credentials work for up to 36 hours, also after the key is
-/// deleted (AWS: STS API reference). Only a deny of everything when `aws:TokenIssueTime` is present stops them, or a
-/// deny of the call itself.
-fn notice_of_sessions(documents: &[Document], scene: &Scene, budget: &Budget) -> Option<Finding> {
-    let resource = example_of("ses:SendEmail", scene);
-    let mut session = scene.context.clone();
-    // Any time will do: what matters is that the key is there.
+/// `sts:GetSessionToken` needs no permission, and its credentials work for up to 36 hours, even after the key is
+/// deleted (AWS: STS API reference). Only two things stop them: denying everything when `aws:TokenIssueTime` is
+/// present, or denying the call itself.
+fn notice_of_sessions(documents: &[PolicyDocument], principal: &ResolvedPrincipal, budget: &Budget) -> Option<Finding> {
+    let resource = example_of("ses:SendEmail", principal);
+    let mut session = principal.context.clone();
+    // Any time will do: what matters is that the context key is present.
     session.insert("aws:TokenIssueTime", ContextValue::One("2026-01-01T00:00:00Z".to_owned()));
-    let in_session = Request { action: "ses:SendEmail", resource: &resource, context: &session };
-    let sends = Request { context: &scene.context, ..in_session.clone() };
-    let mints = Request { action: "sts:GetSessionToken", resource: "*", context: &scene.context };
-    let (in_session, sends, mints) = (Asked::new(&in_session), Asked::new(&sends), Asked::new(&mints));
+    let in_session = AuthorizationRequest { action: "ses:SendEmail", resource: &resource, context: &session };
+    let sends = AuthorizationRequest { context: &principal.context, ..in_session.clone() };
+    let mints = AuthorizationRequest { action: "sts:GetSessionToken", resource: "*", context: &principal.context };
+    let (in_session, sends, mints) =
+        (SplitRequest::new(&in_session), SplitRequest::new(&sends), SplitRequest::new(&mints));
     let outlives = may_allow_within(documents, &sends, budget)
-        && !is_surely_refused(documents, &in_session, budget)
+        && !is_never_allowed(documents, &in_session, budget)
         && !is_surely_denied(documents, &mints, budget);
     if !outlives || budget.is_spent() {
         return None;
@@ -152,31 +161,29 @@ fn notice_of_sessions(documents: &[Document], scene: &Scene, budget: &Budget) ->
     Some(notice(Severity::Medium, witness, Vec::new(), explanation.to_owned()))
 }
 
-fn is_surely_denied(documents: &[Document], asked: &Asked<'_>, budget: &Budget) -> bool {
-    all_statements(documents)
-        .any(|(_, _, statement)| statement.effect() == Effect::Deny && applies(statement, asked, budget) == Truth::True)
+fn is_surely_denied(documents: &[PolicyDocument], request: &SplitRequest<'_>, budget: &Budget) -> bool {
+    let denies = |statement: &Statement| applies(statement, request, budget) == Truth::True;
+    statements_with(documents, Effect::Deny).any(denies)
 }
 
-fn is_surely_refused(documents: &[Document], asked: &Asked<'_>, budget: &Budget) -> bool {
-    let mut allows = all_statements(documents).filter(|(_, _, statement)| statement.effect() == Effect::Allow);
-    is_surely_denied(documents, asked, budget)
-        || allows.all(|(_, _, statement)| applies(statement, asked, budget) == Truth::False)
+/// Whether the request is denied, explicitly or because no allow applies.
+fn is_never_allowed(documents: &[PolicyDocument], request: &SplitRequest<'_>, budget: &Budget) -> bool {
+    let does_not_allow = |statement: &Statement| applies(statement, request, budget) == Truth::False;
+    is_surely_denied(documents, request, budget) || statements_with(documents, Effect::Allow).all(does_not_allow)
 }
 
-fn example_of(action: &str, scene: &Scene) -> String {
-    let (service, name) = crate::action::split_action(action);
-    let arn = CATALOGUE.find(&service, &name).and_then(|action| {
-        CATALOGUE
-            .universe(action)
-            .arns
-            .iter()
-            .find(|arn| arn.contains(":identity/"))
-            .or(CATALOGUE.universe(action).arns.first())
-    });
-    match arn {
-        Some(arn) => {
-            crate::inclusion::fill(arn, scene, if arn.contains(":identity/") { "example.com" } else { "example" })
-        }
+fn statements_with(documents: &[PolicyDocument], effect: Effect) -> impl Iterator<Item = &Statement> {
+    all_statements(documents).map(|located| located.statement).filter(move |statement| statement.effect() == effect)
+}
+
+/// A resource that the action can be called on, an identity if possible.
+fn example_of(action: &str, principal: &ResolvedPrincipal) -> String {
+    let (service, name) = split_action(action);
+    let arns = CATALOGUE.find(&service, &name).map(|action| &CATALOGUE.resource_types(action).arns);
+    let identity = |arn: &&&str| arn.contains(":identity/");
+    match arns.and_then(|arns| arns.iter().find(identity).or(arns.first())) {
+        Some(arn) if identity(&arn) => principal.fill_arn(arn, "example.com"),
+        Some(arn) => principal.fill_arn(arn, "example"),
         None => "*".to_owned(),
     }
 }
@@ -188,7 +195,7 @@ fn notice(severity: Severity, first: Witness, also: Vec<Witness>, explanation: S
         action: first.action,
         resource: Some(first.resource),
         conditional: false,
-        source: Source::Static,
+        source: FindingSource::Static,
         statement: None,
         pattern: None,
         also,

@@ -1,0 +1,251 @@
+//! The user whose policies are checked, and what is known of the requests that its key signs.
+
+mod mentioned;
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use self::mentioned::{Mentioned, only};
+use crate::account_id::is_account_id;
+use crate::condition::Instant;
+use crate::context::RequestContext;
+use crate::document::PolicyDocument;
+
+/// The user that the policies are attached to.
+///
+/// A field that is not given is taken from the policies if they name exactly one value, and otherwise gets a made-up
+/// one: [`PolicyReport::principal`](crate::PolicyReport) says which user the check was made for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Principal {
+    /// Twelve digits.
+    pub account_id: Option<String>,
+    /// The friendly name, without path.
+    pub user_name: Option<String>,
+    /// `/` or `/path/`.
+    pub user_path: Option<String>,
+    /// The Region in which mail is sent; `us-east-1` if absent.
+    pub region: Option<String>,
+    /// A configuration set that must be usable. If absent, any one will do.
+    pub configuration_set: Option<String>,
+    /// An identity that must be usable. If absent, any one will do.
+    pub identity: Option<String>,
+    /// The address that requests come from, if it is always the same.
+    pub source_ip: Option<String>,
+    /// The time of the check, RFC 3339. If it is absent or does not parse, no condition on the time can be proven.
+    pub now: Option<String>,
+}
+
+/// A principal with every field filled in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ResolvedPrincipal {
+    /// Twelve digits.
+    pub account_id: String,
+    /// The ARN of the user.
+    pub user_arn: String,
+    /// The Region in which mail is sent.
+    pub region: String,
+    /// Which of these were not given but assumed.
+    pub assumed: Vec<&'static str>,
+    #[serde(skip)]
+    pub(crate) partition: &'static str,
+    #[serde(skip)]
+    pub(crate) user_name: String,
+    #[serde(skip)]
+    pub(crate) user_with_path: String,
+    /// The context keys known of every request that the user signs; partial.
+    #[serde(skip)]
+    pub(crate) context: RequestContext,
+    #[serde(skip)]
+    pub(crate) configuration_sets: Vec<String>,
+    #[serde(skip)]
+    pub(crate) identities: Vec<String>,
+}
+
+/// Stands for the account if nothing names one: the account of AWS's own examples.
+const DEFAULT_ACCOUNT: &str = "123456789012";
+const DEFAULT_USER: &str = "mailer";
+const DEFAULT_REGION: &str = "us-east-1";
+const DEFAULT_CONFIGURATION_SET: &str = "sendingbee-events";
+const DEFAULT_IDENTITY: &str = "example.com";
+
+/// The most names that are tried for a configuration set or identity that was not given.
+const MAX_NAMES: usize = 20;
+
+impl Principal {
+    /// The first field of user and account that AWS would not accept, and what it must be (AWS: IAM API reference,
+    /// `CreateUser`).
+    pub fn invalid_field(&self) -> Option<(&'static str, &'static str)> {
+        let is_invalid =
+            |field: &Option<String>, is_valid: fn(&str) -> bool| field.as_deref().is_some_and(|text| !is_valid(text));
+        if is_invalid(&self.account_id, is_account_id) {
+            return Some(("account_id", "must be 12 digits"));
+        }
+        if is_invalid(&self.user_name, is_user_name) {
+            return Some(("user_name", "must be 1 to 64 letters, digits or _+=,.@- without the path"));
+        }
+        if is_invalid(&self.user_path, is_user_path) {
+            let must = "must begin and end with a slash, with visible ASCII characters between, 512 at most";
+            return Some(("user_path", must));
+        }
+        None
+    }
+
+    /// Fills in what was not given, from the policies where they leave no choice.
+    pub(crate) fn resolve(&self, documents: &[PolicyDocument]) -> ResolvedPrincipal {
+        let mut assumed = Vec::new();
+        let mut given_or = |given: &Option<String>, name: &'static str, otherwise: &dyn Fn() -> String| {
+            given.clone().filter(|given| !given.is_empty()).unwrap_or_else(|| {
+                assumed.push(name);
+                otherwise()
+            })
+        };
+        let mentioned = Mentioned::in_documents(documents);
+        let account_id = given_or(&self.account_id, "account_id", &|| {
+            only(&mentioned.accounts).unwrap_or(DEFAULT_ACCOUNT).to_owned()
+        });
+        let user = only(&mentioned.users).unwrap_or(DEFAULT_USER);
+        let (mentioned_path, mentioned_name) =
+            user.rsplit_once('/').map_or(("/".to_owned(), user), |(path, name)| (format!("/{path}/"), name));
+        let user_name = given_or(&self.user_name, "user_name", &|| mentioned_name.to_owned());
+        let path = given_or(&self.user_path, "user_path", &|| {
+            if self.user_name.as_deref().is_none_or(|own| own == mentioned_name) {
+                mentioned_path.clone()
+            } else {
+                "/".to_owned()
+            }
+        });
+        let region = given_or(&self.region, "region", &|| DEFAULT_REGION.to_owned());
+        let partition = partition_of(&region);
+        let path = format!("{}/", path.trim_matches('/')).trim_start_matches('/').to_owned();
+        let user_with_path = format!("{path}{user_name}");
+        let user_arn = format!("arn:{partition}:iam::{account_id}:user/{user_with_path}");
+        let candidates = |given: &Option<String>, default: &str, mentioned: &BTreeSet<String>| match given {
+            Some(given) => vec![given.clone()],
+            None => std::iter::once(default.to_owned()).chain(mentioned.iter().cloned()).take(MAX_NAMES).collect(),
+        };
+        ResolvedPrincipal {
+            context: self.known_context(&account_id, &user_name, &user_arn),
+            configuration_sets: candidates(
+                &self.configuration_set,
+                DEFAULT_CONFIGURATION_SET,
+                &mentioned.configuration_sets,
+            ),
+            identities: candidates(&self.identity, DEFAULT_IDENTITY, &mentioned.identities),
+            partition,
+            account_id,
+            user_arn,
+            user_with_path,
+            region,
+            user_name,
+            assumed,
+        }
+    }
+
+    /// The context keys known of every request that a long-term key of this user signs (AWS: IAM user guide, "AWS
+    /// global condition context keys").
+    fn known_context(&self, account: &str, user_name: &str, user_arn: &str) -> RequestContext {
+        let mut context = RequestContext::partial()
+            .with("aws:username", user_name)
+            .with("aws:PrincipalType", "User")
+            .with("aws:PrincipalAccount", account)
+            .with("aws:PrincipalArn", user_arn)
+            .with("aws:PrincipalIsAWSService", "false")
+            .with("aws:SecureTransport", "true")
+            .with("aws:ViaAWSService", "false");
+        // Only requests with temporary credentials, of federated principals, or made by a service on somebody's behalf
+        // carry these keys.
+        for absent in [
+            "aws:MultiFactorAuthPresent",
+            "aws:MultiFactorAuthAge",
+            "aws:TokenIssueTime",
+            "aws:FederatedProvider",
+            "aws:SourceIdentity",
+            "aws:AssumedRoot",
+            "aws:CalledVia",
+            "aws:CalledViaFirst",
+            "aws:CalledViaLast",
+            "aws:SourceArn",
+            "aws:SourceAccount",
+            "aws:PrincipalServiceName",
+        ] {
+            context = context.without(absent);
+        }
+        if let Some(address) = &self.source_ip {
+            // A request with a public address did not come through a VPC endpoint.
+            context = context
+                .with("aws:SourceIp", address)
+                .without("aws:SourceVpc")
+                .without("aws:SourceVpce")
+                .without("aws:VpcSourceIp");
+        }
+        if let Some((now, instant)) = self.now.as_deref().and_then(|now| Some((now, Instant::parse(now)?))) {
+            // Written in digits, so that numeric and date operators both read it (AWS: "AWS global condition context
+            // keys", aws:EpochTime).
+            context = context.with("aws:CurrentTime", now).with("aws:EpochTime", instant.whole_seconds().to_string());
+        }
+        context
+    }
+}
+
+impl ResolvedPrincipal {
+    /// An ARN format of the Service Authorization Reference with its variables filled in.
+    pub(crate) fn fill_arn(&self, arn: &str, name: &str) -> String {
+        let mut filled = String::new();
+        let mut rest = arn;
+        while let Some((before, (variable, after))) =
+            rest.split_once("${").and_then(|(before, inside)| Some((before, inside.split_once('}')?)))
+        {
+            filled.push_str(before);
+            filled.push_str(match variable {
+                "Partition" => self.partition,
+                "Region" => &self.region,
+                "Account" => &self.account_id,
+                _ => name,
+            });
+            rest = after;
+        }
+        filled + rest
+    }
+
+    /// The ARN of an IAM resource of the user's account, such as `user/other`.
+    pub(crate) fn iam_arn(&self, path: &str) -> String {
+        format!("arn:{}:iam::{}:{path}", self.partition, self.account_id)
+    }
+
+    /// The ARN of an SES resource of the user's account in its Region.
+    pub(crate) fn ses_arn(&self, kind: &str, name: &str) -> String {
+        format!("arn:{}:ses:{}:{}:{kind}/{name}", self.partition, self.region, self.account_id)
+    }
+}
+
+fn is_user_name(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte))
+}
+
+fn is_user_path(text: &str) -> bool {
+    text.len() <= 512
+        && text.starts_with('/')
+        && text.ends_with('/')
+        && text.bytes().all(|byte| (b'!'..=b'\x7f').contains(&byte))
+}
+
+/// The partition follows from the Region (AWS: the SDKs' partition table).
+fn partition_of(region: &str) -> &'static str {
+    for (start, partition) in [
+        ("cn-", "aws-cn"),
+        ("us-gov-", "aws-us-gov"),
+        ("us-isob-", "aws-iso-b"),
+        ("us-isof-", "aws-iso-f"),
+        ("us-iso-", "aws-iso"),
+        ("eu-isoe-", "aws-iso-e"),
+        ("eusc-", "aws-eusc"),
+    ] {
+        if region.starts_with(start) {
+            return partition;
+        }
+    }
+    "aws"
+}
