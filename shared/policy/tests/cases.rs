@@ -1,10 +1,10 @@
-//! The case files: documented answers of IAM, verdicts, and documents that are or are not policies.
+//! The case files: documented decisions of IAM, verdicts, and documents that are or are not policies.
 
 use policy::{PolicyDocument, ProblemLevel, run_cases};
 use serde::Deserialize;
 use serde_json::json;
 
-/// Every case of a file comes out as it says.
+/// Every case of a file passes.
 #[track_caller]
 fn assert_all_pass(text: &str, at_least: usize) {
     let outcomes = run_cases(text);
@@ -27,7 +27,7 @@ fn verdicts_follow_the_rules() {
 }
 
 #[test]
-fn malformed_documents_are_refused() {
+fn malformed_documents_are_rejected() {
     assert_all_pass(include_str!("cases/malformed_cases.jsonl"), 33);
     assert_all_pass(include_str!("cases/own_malformed_cases.jsonl"), 234);
 }
@@ -58,7 +58,7 @@ fn the_first_problem_is_of_the_class_and_level_that_the_case_names() {
 }
 
 #[test]
-fn a_line_that_is_no_case_fails_and_hides_no_other() {
+fn a_line_that_is_not_a_case_fails_and_hides_no_other() {
     let good = include_str!("cases/malformed_cases.jsonl").lines().next().unwrap();
     let text = format!(
         "\u{feff}{good}\r\n\r\nnonsense\n{{\"id\":\"x\"}}\n{{\"id\":\"y\",\"document\":\"\",\"valid\":null}}\n{good}"
@@ -72,7 +72,7 @@ fn a_line_that_is_no_case_fails_and_hides_no_other() {
 
 /// A runner that passes everything would be worth nothing.
 #[test]
-fn a_case_that_says_something_else_fails() {
+fn a_case_that_expects_something_else_fails() {
     let lines =
         [include_str!("cases/policy_cases.jsonl"), include_str!("cases/overprivilege_cases.jsonl")].map(str::lines);
     let mut tried = 0;

@@ -1,5 +1,5 @@
-//! The same cases put to an independent evaluator, iam-rs (MIT): where it answers otherwise is listed here, each with
-//! the reason why we do not follow.
+//! The same cases run by an independent evaluator, iam-rs (MIT). Where it decides otherwise, the case is listed here
+//! with the reason why we do not follow.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ struct Case {
     expected: String,
 }
 
-/// Cases in which iam-rs 0.8.0 deviates from AWS's documentation, what it says, and why it is wrong.
+/// Cases in which iam-rs 0.8.0 deviates from AWS's documentation: the case, its result, and why that is wrong.
 const DEVIATIONS: [(&str, &str, &str); 12] = [
     ("act-qmark-needs-one", "unreadable resource", "a request without resource has no form there"),
     ("arn-equals-wild", "implicitDeny", "ArnEquals behaves like ArnLike, wildcards included"),
@@ -34,7 +34,7 @@ const DEVIATIONS: [(&str, &str, &str); 12] = [
     ("ver-none-plain", "unreadable policy", "Version is optional"),
 ];
 
-fn ask(case: &Case) -> String {
+fn decide(case: &Case) -> String {
     let policies: Result<Vec<IAMPolicy>, _> =
         case.policies.iter().map(|policy| serde_json::from_value(policy.clone())).collect();
     let Ok(policies) = policies else { return "unreadable policy".to_owned() };
@@ -45,7 +45,7 @@ fn ask(case: &Case) -> String {
             Value::Array(values) => {
                 ContextValue::StringList(values.iter().map(|value| value.as_str().unwrap().to_owned()).collect())
             }
-            // Bool compares with its own type only.
+            // Its Bool operator only matches values of its boolean type.
             value => value
                 .as_str()
                 .unwrap()
@@ -67,12 +67,12 @@ fn ask(case: &Case) -> String {
 }
 
 #[test]
-fn an_independent_evaluator_agrees_but_for_the_listed_deviations() {
+fn an_independent_evaluator_agrees_except_for_the_listed_deviations() {
     let deviations: BTreeMap<&str, &str> = DEVIATIONS.iter().map(|(id, theirs, _)| (*id, *theirs)).collect();
     let mut differences = BTreeMap::new();
     for line in include_str!("cases/policy_cases.jsonl").lines() {
         let case: Case = serde_json::from_str(line).unwrap();
-        let theirs = ask(&case);
+        let theirs = decide(&case);
         if theirs != case.expected {
             differences.insert(case.id, theirs);
         }

@@ -1,4 +1,4 @@
-//! What findings and notices say: how grave, whose fault, and what they leave alone.
+//! Findings and notices: severity, statement at fault, and what they do not report.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use policy::{
@@ -99,7 +99,7 @@ fn a_user_with_a_path_is_served_by_the_pair_of_resources() {
 }
 
 #[test]
-fn what_is_not_given_is_taken_from_the_policy_and_said() {
+fn what_is_not_given_is_taken_from_the_policy_and_reported_as_assumed() {
     let own = "arn:aws:iam::210987654321:user/team/sender";
     let text =
         format!("{{\"Version\":\"2012-10-17\",\"Statement\":[{},{}]}}", allow("ses:*", "*"), allow("iam:GetUser", own));
@@ -118,7 +118,7 @@ fn the_classic_policy_is_the_ceiling_in_every_partition() {
 }
 
 #[test]
-fn an_allow_in_another_partition_is_looked_at_there() {
+fn an_allow_in_another_partition_is_compared_there() {
     assert_eq!(check_with(&allow("iam:GetUser", "arn:aws-cn:iam::*:user/*")).verdict, Verdict::Sufficient);
     let report = check_with(&allow("iam:CreateAccessKey", "arn:aws-cn:iam::*:user/*"));
     let witness: Vec<String> = report.excess().map(|witness| witness.resource).collect();
@@ -126,7 +126,7 @@ fn an_allow_in_another_partition_is_looked_at_there() {
 }
 
 #[test]
-fn how_grave_a_finding_is_depends_on_its_own_statement() {
+fn the_severity_of_a_finding_depends_on_its_own_statement() {
     let roles = ["one", "other"].map(|role| allow("sts:AssumeRole", &format!("arn:aws:iam::123456789012:role/{role}")));
     let report = check_with(&[roles.join(","), allow("sts:AssumeRole", "*")].join(","));
     let severities: Vec<Severity> = report.findings.iter().map(|finding| finding.severity).collect();
@@ -156,7 +156,7 @@ fn any_two_policies_can_be_compared() {
 }
 
 #[test]
-fn a_probe_speaks_the_same_language() {
+fn a_probe_makes_a_finding_of_the_same_form() {
     let finding = Finding::observed("dynamodb:ListTables", Some("*"));
     assert_eq!(
         (finding.kind, finding.severity, finding.source),

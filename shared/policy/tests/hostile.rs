@@ -1,4 +1,4 @@
-//! Input that means harm or is merely broken: a clear error or a bounded answer, never a panic.
+//! Malicious or broken input: a clear error or a bounded result, never a panic.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ fn policy_with(statement: &str) -> String {
 }
 
 #[test]
-fn depth_and_size_are_refused_before_they_cost_anything() {
+fn depth_and_size_are_rejected_before_they_cost_anything() {
     let started = Instant::now();
     for open in ["[", "{\"a\":", "[{\"a\":"] {
         let problem = first_problem(open.repeat(100_000 / open.len()));
@@ -30,7 +30,7 @@ fn depth_and_size_are_refused_before_they_cost_anything() {
 }
 
 #[test]
-fn text_that_is_not_utf8_is_refused_where_it_breaks() {
+fn text_that_is_not_utf8_is_rejected_where_it_breaks() {
     let problem = first_problem(b"{\n \"Version\": \"\xff\"}");
     assert_eq!((problem.class, problem.line, problem.column), (ProblemClass::JsonSyntax, 2, 14));
     assert_eq!(first_problem("\u{feff}{}").class, ProblemClass::JsonSyntax);
@@ -38,7 +38,7 @@ fn text_that_is_not_utf8_is_refused_where_it_breaks() {
 }
 
 #[test]
-fn a_problem_names_its_place_and_the_remedy() {
+fn a_problem_names_its_position_and_the_remedy() {
     for (statement, class, pointer, line) in [
         ("{\"Effect\":\"Allow\",\"Action\":5,\"Resource\":\"*\"}", ProblemClass::DataType, "/Statement/0/Action", 4),
         (
@@ -155,7 +155,7 @@ fn a_problem_names_its_place_and_the_remedy() {
 }
 
 #[test]
-fn all_problems_of_a_document_are_told_at_once() {
+fn all_problems_of_a_document_are_reported_at_once() {
     let error = PolicyDocument::parse(policy_with(
         "{\"Effect\":\"allow\",\"Action\":\"ses\",\"Resource\":\"x\",\"Principal\":\"*\"}",
     ))
@@ -174,7 +174,7 @@ fn all_problems_of_a_document_are_told_at_once() {
 }
 
 #[test]
-fn what_iam_takes_is_taken() {
+fn what_iam_accepts_is_accepted() {
     for statement in [
         "{\"Effect\":\"Allow\",\"Action\":\"iam: asdf safdsf af \",\"Resource\":\"*\"}",
         "{\"Effect\":\"Allow\",\"Action\":\"s3:ListBucket\",\"Resource\":\"arn:aws:fdsasf\"}",
@@ -192,7 +192,7 @@ fn what_iam_takes_is_taken() {
 }
 
 #[test]
-fn what_never_matches_is_warned_of_and_still_read() {
+fn what_never_matches_is_a_warning_and_still_parsed() {
     for (statement, class) in [
         (
             "{\"Effect\":\"Allow\",\"Action\":\"*\",\"Resource\":\"*\",\"Condition\":{\"IpAddress\":{\"aws:SourceIp\":\"10.0.0.0/40\"}}}",
@@ -217,7 +217,7 @@ fn an_arn_with_forty_colons_is_compared_like_any_other() {
 }
 
 #[test]
-fn a_policy_of_a_thousand_statements_is_refused_or_answered_soon() {
+fn a_policy_of_a_thousand_statements_is_rejected_or_checked_soon() {
     let statements: Vec<String> = (0..1_000)
         .map(|number| {
             format!("{{\"Effect\":\"Allow\",\"Action\":\"s3:G*{number}\",\"Resource\":\"arn:aws:s3:::b{number}/*\"}}")
@@ -231,7 +231,8 @@ fn a_policy_of_a_thousand_statements_is_refused_or_answered_soon() {
     assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
 }
 
-/// What cannot be decided counts as too much: here a set of denies that leaves out just one name of exponentially many.
+/// What cannot be decided counts as too much. Here the denies cover every name, but the search for one that they leave
+/// out goes through exponentially many states.
 #[test]
 fn what_cannot_be_decided_is_overprivileged() {
     let allow = format!("{{\"Effect\":\"Allow\",\"Action\":\"s3:*a{}\",\"Resource\":\"*\"}}", "?".repeat(30));
@@ -248,13 +249,13 @@ fn what_cannot_be_decided_is_overprivileged() {
     assert_eq!(report.verdict == Verdict::Overprivileged, !findings.is_empty());
 }
 
-/// Documents with as many statements as each may hold.
+/// Documents with as many statements as each may have.
 fn full_documents(count: usize, statement: impl Fn(usize, usize) -> String) -> Vec<PolicyDocument> {
     let full = |document: usize| {
         let mut text = String::new();
         for number in 0.. {
             let statement = statement(document, number);
-            // What `policy_with` puts around the statements.
+            // 60: what `policy_with` puts around the statements.
             if text.len() + statement.len() + 60 > MAX_CHARACTERS {
                 break;
             }
@@ -270,8 +271,8 @@ fn statement(effect: &str, actions: &str, resource: &str) -> String {
     format!("{{\"Effect\":\"{effect}\",\"Action\":[{actions}],\"Resource\":\"{resource}\"}}")
 }
 
-/// Checks, and asks of every answer that it is over-privileged, no longer than promised, and there before anybody gives
-/// up.
+/// Checks, and asserts what holds for every full document: the key is overprivileged, the report is no longer than
+/// promised, and it does not take too long.
 #[track_caller]
 fn check_full(documents: &[PolicyDocument]) -> PolicyReport {
     let started = Instant::now();
@@ -284,7 +285,7 @@ fn check_full(documents: &[PolicyDocument]) -> PolicyReport {
 }
 
 #[test]
-fn of_countless_findings_the_gravest_are_listed_and_the_others_counted() {
+fn of_countless_findings_the_most_severe_are_listed_and_the_others_counted() {
     let assume = |document: usize, number: usize| {
         statement("Allow", "\"sts:AssumeRole\"", &format!("arn:aws:iam::*:role/{document}x{number}"))
     };
@@ -320,7 +321,7 @@ fn no_number_of_latent_findings_hides_an_excess() {
 }
 
 #[test]
-fn what_is_too_much_to_look_at_counts_as_too_much() {
+fn what_the_budget_does_not_cover_counts_as_too_much() {
     let letters_against_digits = |document: usize, number: usize| match number % 2 {
         0 => {
             let resource = format!("arn:aws:iam::*:user/*{document}x{number}*");
@@ -351,7 +352,7 @@ fn what_is_too_much_to_look_at_counts_as_too_much() {
     }
 }
 
-/// So many documents of fifty statements each, and another document.
+/// Checks this many documents of fifty statements each, and another document.
 fn check_fifties(count: usize, statement: &dyn Fn(usize) -> String, other: &str) -> PolicyReport {
     let fifty = |document: usize| {
         let statements: Vec<String> = (document * 50..document * 50 + 50).map(statement).collect();
@@ -366,7 +367,7 @@ fn identity(number: usize) -> String {
 }
 
 #[test]
-fn harmless_statements_are_not_too_many_to_look_at() {
+fn harmless_statements_do_not_exhaust_the_budget() {
     let (two, three) = ("\"ses:Get*\",\"ses:List*\"", "\"ses:Get*\",\"ses:List*\",\"ses:Send*\"");
     let shapes: [&dyn Fn(usize) -> String; 6] = [
         &|_| statement("Allow", two, "*"),
@@ -397,7 +398,7 @@ fn a_minimal_key_of_many_statements_is_still_minimal() {
 }
 
 #[test]
-fn a_match_that_goes_back_again_and_again_is_paid_for() {
+fn a_match_that_backtracks_again_and_again_is_charged() {
     let name = "a".repeat(1_500);
     let documents = full_documents(40, |document, number| match number % 2 {
         0 => {
@@ -409,7 +410,7 @@ fn a_match_that_goes_back_again_and_again_is_paid_for() {
 }
 
 #[test]
-fn a_variable_that_stands_often_is_filled_no_more_often_than_is_paid_for() {
+fn resolving_a_variable_many_times_is_charged() {
     let own = "${aws:PrincipalArn}".repeat(300);
     let statement = statement("Allow", "\"*\"", &format!("arn:aws:s3:::{own}"));
     let documents = full_documents(40, |_, _| statement.clone());

@@ -1,4 +1,4 @@
-//! Laws that hold for all policies, tried on generated ones.
+//! Laws that hold for all policies, tested on generated ones.
 
 use policy::{
     AuthorizationRequest, Decision, Effect, FindingKind, PolicyDocument, Principal, RequestContext, Verdict, check,
@@ -69,10 +69,10 @@ fn text_of(statements: &[Value]) -> String {
     json!({"Version": "2012-10-17", "Statement": statements}).to_string()
 }
 
-/// Statements of which IAM takes each; a generated ARN may lack a field.
+/// Statements that IAM accepts; without the filter, a generated ARN may lack a field.
 fn statements() -> impl Strategy<Value = Vec<Value>> {
     prop::collection::vec(statement(), 1..5)
-        .prop_filter("IAM would refuse it", |statements| PolicyDocument::parse(text_of(statements)).is_ok())
+        .prop_filter("IAM would reject it", |statements| PolicyDocument::parse(text_of(statements)).is_ok())
 }
 
 fn request() -> impl Strategy<Value = (String, String, RequestContext)> {
@@ -118,8 +118,8 @@ fn decide(documents: &[PolicyDocument], (action, resource, context): &(String, S
     evaluate(documents, &AuthorizationRequest { action, resource, context }).decision
 }
 
-/// All that the conditions and variables of the generated statements ask about.
-fn circumstances(team: Option<&str>, address: &str) -> RequestContext {
+/// A context with every key that the conditions and variables of the generated statements use.
+fn full_context(team: Option<&str>, address: &str) -> RequestContext {
     let context = [
         ("aws:username", "mailer"),
         ("aws:SecureTransport", "true"),
@@ -171,7 +171,7 @@ proptest! {
                 let request = AuthorizationRequest { action: &witness.action, resource: &witness.resource, context: &context };
                 prop_assert!(may_allow(&candidate, &request), "{:?}", witness);
                 if !finding.conditional {
-                    // Without doubt on the candidate's side: AWS allows it unless a conditional deny applies.
+                    // Nothing on the candidate's side is unknown: AWS allows it unless a conditional deny applies.
                     let evaluation = evaluate(&candidate, &AuthorizationRequest { context: &RequestContext::new().with("aws:username", "mailer"), ..request });
                     prop_assert!(evaluation.decision != Decision::ImplicitDeny, "{:?}", witness);
                 }
@@ -179,7 +179,8 @@ proptest! {
         }
     }
 
-    /// The comparison may not miss anything: what it calls included is allowed by the reference wherever it is tried.
+    /// The comparison may not miss anything: if it says included, the reference allows every request that the candidate
+    /// allows.
     #[test]
     fn what_is_included_is_never_allowed_by_the_candidate_alone(candidate in statements(), reference in statements(), requests in prop::collection::vec(request(), 20)) {
         let principal = Principal { account_id: Some("123456789012".to_owned()), user_name: Some("mailer".to_owned()), ..Principal::default() };
@@ -206,19 +207,19 @@ proptest! {
         }
     }
 
-    /// The verdict may not miss anything either: whatever the evaluator finds to be too much by trying, and allows in
-    /// some circumstances, makes a key over-privileged. By trying alone, an allow and a deny that hang on the same
-    /// unknown value are too much, though one never applies without the other.
+    /// The verdict may not miss anything either: a request that is excess, and that the evaluator allows in some
+    /// context, makes a key overprivileged. The contexts matter: an allow and a deny that depend on the same unknown
+    /// value look like excess to `is_excess`, although one never applies without the other.
     #[test]
-    fn what_is_found_to_be_too_much_by_trying_is_in_the_verdict(statements in statements()) {
+    fn an_excess_that_the_evaluator_allows_is_in_the_verdict(statements in statements()) {
         let principal = Principal { account_id: Some("123456789012".to_owned()), user_name: Some("mailer".to_owned()), ..Principal::default() };
         let documents = [PolicyDocument::parse(text_of(&statements)).unwrap()];
         let users = [USER, "arn:aws:iam::123456789012:user/other", "arn:aws:iam::123456789012:user/p/mailer"];
         let objects = ["arn:aws:s3:::b/k", "arn:aws:s3:::x/y", "arn:aws:s3:::team/a:b"];
         let topics = ["arn:aws:sns:us-east-1:123456789012:abc", "arn:aws:sns:us-east-1:123456789012:d"];
-        let circumstances: Vec<RequestContext> = [None, Some("a"), Some("b"), Some("x"), Some("team")]
+        let contexts: Vec<RequestContext> = [None, Some("a"), Some("b"), Some("x"), Some("team")]
             .into_iter()
-            .flat_map(|team| ["198.51.100.10", "192.0.2.1"].map(|address| circumstances(team, address)))
+            .flat_map(|team| ["198.51.100.10", "192.0.2.1"].map(|address| full_context(team, address)))
             .collect();
         let report = check(&documents, &principal);
         for (actions, resources) in [
@@ -230,7 +231,7 @@ proptest! {
             (&["zz:Gu", "sesv2:SendEmail"][..], &["*", "arn:aws:zz:r:1:x"][..]),
         ] {
             for (action, resource) in actions.iter().flat_map(|action| resources.iter().map(move |resource| (action, resource))) {
-                let allowed = circumstances.iter().any(|context| {
+                let allowed = contexts.iter().any(|context| {
                     evaluate(&documents, &AuthorizationRequest { action, resource, context }).decision == Decision::Allowed
                 });
                 let found = allowed && is_excess(&documents, &principal, action, resource);
@@ -243,7 +244,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_printed_reads_the_same(statements in statements()) {
+    fn what_is_printed_parses_the_same(statements in statements()) {
         let first = PolicyDocument::parse(text_of(&statements)).unwrap();
         let printed = first.to_json();
         let second = PolicyDocument::parse_with_limit(&printed, usize::MAX).unwrap();
@@ -277,7 +278,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_read_or_refused(text in "\\PC{0,200}", bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn any_text_is_parsed_or_rejected(text in "\\PC{0,200}", bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = PolicyDocument::parse(&text);
         let _ = PolicyDocument::parse(&bytes);
         let policy = json!({"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": text, "Resource": text}}).to_string();
@@ -288,7 +289,7 @@ proptest! {
 
     /// Text that is almost a policy: pieces of the grammar in any order.
     #[test]
-    fn almost_policies_are_read_or_refused(pieces in prop::collection::vec(prop::sample::select(vec![
+    fn almost_policies_are_parsed_or_rejected(pieces in prop::collection::vec(prop::sample::select(vec![
         "{", "}", "[", "]", ",", ":", "\"Version\":\"2012-10-17\",", "\"Statement\":", "\"Effect\":\"Allow\",", "\"Action\":\"*\",", "\"Resource\":\"*\"", "\"Condition\":",
         "\"${aws:username\"", "\"arn:aws:iam::*:user/${a, 'b'}\"", "\"\\ud800\"", "1e9", "null", "true", " \n", "\"StringLike\":{\"a\":[\"*\"]}", "\"NotAction\":[\"a:b\"]",
     ]), 0..30)) {
@@ -302,7 +303,7 @@ proptest! {
 }
 
 proptest! {
-    // Each costs up to the whole budget of a comparison, which a debug build takes half a second for.
+    // Each costs up to the whole budget of a comparison: half a second in a debug build.
     #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]

@@ -30,7 +30,7 @@ const STEPS: u64 = 24_000_000;
 const STEPS_FOR_REQUESTS: u64 = 8_000_000;
 
 /// Further steps, to tell a minimal key from a merely sufficient one. They are a budget of their own: only a key that
-/// is not over-privileged gets this far, and what was spent on finding that out must not decide the answer.
+/// is not overprivileged gets this far, and what was spent on finding that out must not decide the answer.
 const STEPS_FOR_FLOOR: u64 = 12_000_000;
 
 /// 8-byte words that a comparison may hold: 8 MiB.

@@ -18,7 +18,7 @@ use crate::severity::Severity;
 /// The most steps of one subset construction, so that one hard question does not leave the others undecided.
 pub(super) const MAX_STEPS_OF_QUESTION: u64 = 8_000_000;
 
-/// One comparison in progress: what it compares, what it has found, and what it remembers to be fast.
+/// One comparison in progress: what it compares, what it has found, and what it caches.
 pub(super) struct InclusionCheck<'c> {
     pub(super) statements: ComparedStatements<'c>,
     /// The numbers of the candidate's unconditional denies.
@@ -94,7 +94,7 @@ impl<'c> InclusionCheck<'c> {
         InclusionResult { omitted: beyond(self.excess) + beyond(self.latent), found: self.found }
     }
 
-    /// Whether the first excess is found, and nothing else is asked for.
+    /// Whether the first excess is found and no other is wanted.
     pub(super) const fn is_done(&self) -> bool {
         self.first && !self.found.is_empty()
     }

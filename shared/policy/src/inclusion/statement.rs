@@ -32,7 +32,7 @@ pub(super) struct ComparedStatements<'d> {
     atoms: HashMap<Opaque, Atom>,
 }
 
-/// What an atom stands for.
+/// What an atom represents.
 #[derive(PartialEq, Eq, Hash)]
 enum Opaque {
     /// All conditions of a statement.
@@ -213,7 +213,7 @@ impl<'d> ComparedStatements<'d> {
             ResolvedResource::AtMost(upper) => (None, upper),
             ResolvedResource::Nothing => return None,
         };
-        // The tokens identify an exact pattern, whatever variables they come from. The text identifies a pattern with
+        // The tokens identify an exact pattern, even if they come from variables. The text identifies a pattern with
         // an unknown variable.
         let doubt =
             if lower.is_some() { Opaque::Reach(upper.clone()) } else { Opaque::Variable(pattern.raw().to_owned()) };

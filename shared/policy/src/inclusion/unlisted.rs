@@ -16,7 +16,7 @@ use crate::catalogue::{CATALOGUE, Coverage};
 use crate::glob::Glob;
 use crate::severity::{Severity, rate};
 
-/// A service and a name that AWS does not have. They stand for those that it may add.
+/// A service and a name that AWS does not have. They represent those that it may add.
 const UNLISTED_SERVICE: &str = "unlisted";
 const UNLISTED_NAME: &str = "Unlisted";
 

@@ -89,7 +89,7 @@ impl JsonParser<'_> {
             Some(b'f') => self.read_word("false", JsonValue::Bool(false))?,
             Some(b'n') => self.read_word("null", JsonValue::Null)?,
             Some(_) => return Err(self.syntax(offset, "Expected a value.")),
-            None => return Err(self.syntax(offset, "The document ends where a value should stand.")),
+            None => return Err(self.syntax(offset, "The document ends where a value is expected.")),
         };
         Ok(Some(self.push(value, offset)))
     }

@@ -64,7 +64,7 @@ impl JsonParser<'_> {
                     return Ok(out);
                 }
                 Some(b'\\') => out.push(self.read_escape()?),
-                Some(_) => return Err(self.syntax(self.at, "A control character stands in a string.")),
+                Some(_) => return Err(self.syntax(self.at, "A string contains a control character.")),
                 None => return Err(self.syntax(start, "A string is not closed.")),
             }
         }

@@ -1,4 +1,4 @@
-//! Names that policies mention: they stand in for what was not given about the principal.
+//! Names that policies mention. They replace what was not given about the principal.
 
 use std::collections::BTreeSet;
 

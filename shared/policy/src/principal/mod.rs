@@ -63,7 +63,7 @@ pub struct ResolvedPrincipal {
     pub(crate) identities: Vec<String>,
 }
 
-/// Stands for the account if nothing names one: the account of AWS's own examples.
+/// The account if nothing names one: that of AWS's own examples.
 const DEFAULT_ACCOUNT: &str = "123456789012";
 const DEFAULT_USER: &str = "mailer";
 const DEFAULT_REGION: &str = "us-east-1";
@@ -154,8 +154,8 @@ impl Principal {
             .with("aws:PrincipalIsAWSService", "false")
             .with("aws:SecureTransport", "true")
             .with("aws:ViaAWSService", "false");
-        // Only requests with temporary credentials, of federated principals, or made by a service on somebody's behalf
-        // carry these keys.
+        // Only requests with temporary credentials, of federated principals, or by a service on behalf of a principal
+        // have these keys.
         for absent in [
             "aws:MultiFactorAuthPresent",
             "aws:MultiFactorAuthAge",

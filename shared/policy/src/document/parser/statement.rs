@@ -142,7 +142,7 @@ impl DocumentParser<'_> {
         Some(ResourcePattern::new(raw, string))
     }
 
-    /// A string in which policy variables may stand, if the document's version has them.
+    /// A string that may contain policy variables, if the document's version has them.
     pub(super) fn policy_string(&mut self, raw: &str, node: usize, pointer: &JsonPointer<'_>) -> Parsed<PolicyString> {
         if !self.version.has_variables() {
             if raw.contains("${") {
