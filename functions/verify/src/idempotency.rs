@@ -1,4 +1,4 @@
-//! The `Idempotency-KeyItem` header: the same request again has the same answer.
+//! The `Idempotency-Key` header: the same request again has the same answer.
 
 use sha2::{Digest as _, Sha256};
 use shared::http::{FieldError, Problem, Request};
@@ -10,11 +10,11 @@ use crate::submission::Submission;
 pub(crate) struct IdempotencyKey(String);
 
 impl IdempotencyKey {
-    /// The request's key, where it has one.
+    /// The request's key, if it has one.
     ///
     /// # Errors
-    /// A 400 problem where the header is there and is no such key.
-    pub(crate) fn of(request: &Request) -> Result<Option<Self>, Problem> {
+    /// A 400 problem if the header has a value that is not such a key.
+    pub(crate) fn from_request(request: &Request) -> Result<Option<Self>, Problem> {
         let Some(value) = request.headers.get("idempotency-key") else {
             return Ok(None);
         };
@@ -23,7 +23,7 @@ impl IdempotencyKey {
         match value.to_str() {
             Ok(text) if visible => Ok(Some(Self(text.to_owned()))),
             _ => Err(Problem::bad_request(&FieldError::new(
-                "Idempotency-KeyItem",
+                "Idempotency-Key",
                 "must be 1 to 255 visible ASCII characters",
             ))),
         }
@@ -35,23 +35,23 @@ impl IdempotencyKey {
     }
 }
 
-/// A caller's key and the request that it stands for.
-pub(crate) struct Once {
+/// A caller's key and the request that it was sent with.
+pub(crate) struct IdempotentRequest {
     /// The key.
     pub(crate) key: IdempotencyKey,
-    /// Tells the request from another one under the same key.
+    /// Differs if another request is sent with the same key.
     pub(crate) fingerprint: String,
 }
 
-impl Once {
-    /// What this key stands for: this submission of this access key.
-    pub(crate) fn of(key: IdempotencyKey, submission: &Submission, access_key_id: &AccessKeyId) -> Self {
+impl IdempotentRequest {
+    /// A submission of this access key with this idempotency key.
+    pub(crate) fn new(key: IdempotencyKey, submission: &Submission, access_key_id: &AccessKeyId) -> Self {
         Self { key, fingerprint: fingerprint(submission, access_key_id) }
     }
 }
 
-/// Tells one request from another under the same key. The secret is no part of it: nothing derived from a secret is
-/// stored except what KMS sealed. Each field is preceded by its length, so that no two requests run together.
+/// A digest of the request without its secret: nothing derived from a secret is stored except what KMS sealed. Each
+/// field is preceded by its length, so that no two requests have the same digest by moving text between fields.
 fn fingerprint(submission: &Submission, access_key_id: &AccessKeyId) -> String {
     let fields =
         [submission.tenant_id.as_str(), submission.name.as_str(), submission.region.as_str(), access_key_id.as_str()];
@@ -70,32 +70,33 @@ mod tests {
     use http::HeaderValue;
 
     use super::*;
+    use crate::fixtures::submission_from;
 
     #[test]
     fn only_visible_ascii_is_a_key() {
-        let of = |value: HeaderValue| {
+        let parse = |value: HeaderValue| {
             let mut request = Request::default();
-            request.headers.insert("Idempotency-KeyItem", value);
-            IdempotencyKey::of(&request).map(|key| key.map(|key| key.0)).map_err(|problem| problem.status())
+            request.headers.insert("Idempotency-Key", value);
+            IdempotencyKey::from_request(&request).map(|key| key.map(|key| key.0)).map_err(|problem| problem.status())
         };
-        assert_eq!(of(HeaderValue::from_static("order-1")), Ok(Some("order-1".to_owned())));
-        assert_eq!(of(HeaderValue::from_str(&"x".repeat(255)).unwrap()).map(|key| key.is_some()), Ok(true));
-        assert_eq!(of(HeaderValue::from_static("")), Err(400));
-        assert_eq!(of(HeaderValue::from_static("a b")), Err(400));
-        assert_eq!(of(HeaderValue::from_bytes("é".as_bytes()).unwrap()), Err(400));
-        assert_eq!(of(HeaderValue::from_str(&"x".repeat(256)).unwrap()), Err(400));
-        assert!(IdempotencyKey::of(&Request::default()).is_ok_and(|key| key.is_none()));
+        assert_eq!(parse(HeaderValue::from_static("order-1")), Ok(Some("order-1".to_owned())));
+        assert_eq!(parse(HeaderValue::from_str(&"x".repeat(255)).unwrap()).map(|key| key.is_some()), Ok(true));
+        assert_eq!(parse(HeaderValue::from_static("")), Err(400));
+        assert_eq!(parse(HeaderValue::from_static("a b")), Err(400));
+        assert_eq!(parse(HeaderValue::from_bytes("é".as_bytes()).unwrap()), Err(400));
+        assert_eq!(parse(HeaderValue::from_str(&"x".repeat(256)).unwrap()), Err(400));
+        assert!(IdempotencyKey::from_request(&Request::default()).is_ok_and(|key| key.is_none()));
     }
 
     #[test]
     fn another_request_has_another_fingerprint_and_another_secret_has_not() {
         let id = AccessKeyId::from_pasted("AKIASP2TPHJSQH3FJRUX").unwrap();
-        let of = |tenant: &str, name: &str, secret: &str| {
+        let fingerprint_of = |tenant: &str, name: &str, secret: &str| {
             let body = serde_json::json!({"tenant_id": tenant, "name": name, "region": "us-east-1",
                 "access_key_id": id, "secret_access_key": secret});
-            fingerprint(&Submission::of(&body), &id)
+            fingerprint(&submission_from(&body), &id)
         };
-        assert_eq!(of("a", "bc", "x"), of("a", "bc", "y"));
-        assert_ne!(of("a", "bc", "x"), of("ab", "c", "x"));
+        assert_eq!(fingerprint_of("a", "bc", "x"), fingerprint_of("a", "bc", "y"));
+        assert_ne!(fingerprint_of("a", "bc", "x"), fingerprint_of("ab", "c", "x"));
     }
 }

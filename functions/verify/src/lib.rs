@@ -1,35 +1,43 @@
-//! `verify`: takes a tenant's access key only if it is useful and harmless.
+//! `verify`: accepts a tenant's access key only if it is useful and harmless.
 //!
-//! It has HTTP routes, so it seals secrets and opens none: it holds no `kms:Decrypt`. Nothing is stored unless every
-//! required check has passed; see `check` for what is checked and ARCHITECTURE.md for why.
+//! It has HTTP routes, so it seals secrets and opens none: its role has no `kms:Decrypt`. Nothing is stored unless every
+//! required check has passed.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `route` | one file for each operation of the API |
+//! | `submission`, `idempotency` | what a caller hands over, and the same request again |
+//! | `onboarding` | from a submitted key to a stored provider, or to the reason why not |
+//! | `verification` | the calls into the tenant's account |
+//! | `check` | what each answer means: pure functions |
+//! | `report_builder` | the report while checks are still being made |
+//! | `time_budget`, `retry_policy` | how long calls may take, and which are repeated |
 
-mod budget;
 mod check;
-mod examination;
 mod idempotency;
-mod line;
 mod onboarding;
-mod patience;
 mod provider_view;
-mod query;
-mod report;
+mod report_builder;
+mod retry_policy;
 mod route;
 mod submission;
+mod time_budget;
+mod verification;
 
 #[cfg(test)]
-mod fake_aws;
+mod fixtures;
 #[cfg(test)]
 mod tests;
 
 use lambda_runtime::LambdaEvent;
 use shared::custody::{Custody, Lane};
-use shared::http::{Problem, Request, Response};
+use shared::http::{Problem, Request, RequestLog, Response};
 use shared::record::{Mails, Providers, Secrets};
 use shared::runtime::{Ambient, ColdStart, MissingVariable, serve};
 use shared::telemetry::Bus;
 use shared::tenant::Clients;
 
-use line::Line;
+pub use route::ROUTES;
 use route::Route;
 
 /// What a cold start builds once.
@@ -55,7 +63,7 @@ pub async fn run() -> anyhow::Result<()> {
 }
 
 impl Verify {
-    /// The handler over these variables and this connector.
+    /// The handler over the clients of this cold start.
     ///
     /// # Errors
     /// [`MissingVariable`] names the variable: nothing that guards something has a default.
@@ -73,29 +81,27 @@ impl Verify {
         })
     }
 
-    /// Answers one request and writes one log line about it, with ids and without anything a tenant typed.
+    /// Answers one request and writes one log line about it, with ids and without anything that a tenant typed.
     pub async fn handle(&self, mut request: Request) -> Response {
         let started = self.ambient.now();
-        let mut line = Line::default();
-        let answer = match Route::of(&request) {
-            Some(route) => self.answer(&route, &mut request, &mut line).await,
+        let mut log = RequestLog::default();
+        let result = match request.route_key.as_deref().and_then(Route::from_key) {
+            Some(route) => self.dispatch(route, &mut request, &mut log).await,
             None => Err(Problem::not_found("route")),
         };
-        let response = answer.unwrap_or_else(Response::from);
-        line.write(&response, self.ambient.now().duration_since(started));
-        response
+        log.finish(result, self.ambient.now().duration_since(started))
     }
 
-    async fn answer(&self, route: &Route, request: &mut Request, line: &mut Line) -> Result<Response, Problem> {
-        line.route(route);
-        // Boxed: each is a deep type by itself.
+    async fn dispatch(&self, route: Route, request: &mut Request, log: &mut RequestLog) -> Result<Response, Problem> {
+        log.route(route.name());
+        // Boxed, because each future is a large value of a deep type.
         match route {
-            Route::CreateProvider => Box::pin(self.create_provider(request, line)).await,
-            Route::ListProviders => Box::pin(self.list_providers(request, line)).await,
-            Route::GetProvider { provider_id } => Box::pin(self.get_provider(provider_id, line)).await,
-            Route::GetMail { provider_id, mail_id } => Box::pin(self.get_mail(provider_id, mail_id, line)).await,
-            Route::GetPolicy => route::get_policy::serve(request),
-            Route::CheckPolicy => self.check_policy(request, line),
+            Route::CreateProvider => Box::pin(self.create_provider(request, log)).await,
+            Route::ListProviders => Box::pin(self.list_providers(request, log)).await,
+            Route::GetProvider => Box::pin(self.get_provider(request, log)).await,
+            Route::GetMail => Box::pin(self.get_mail(request, log)).await,
+            Route::GetPolicy => route::get_policy::get_policy(request),
+            Route::CheckPolicy => self.check_policy(request, log),
         }
     }
 }

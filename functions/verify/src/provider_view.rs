@@ -2,12 +2,11 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::Value;
 use shared::id::{ProviderId, TenantId};
-use shared::record::{Provider, StatusName};
+use shared::record::{PolicyBreadth, StatusName, VerificationReport, VerifiedProvider};
 use shared::tenant::Region;
 
-/// The public face of a provider.
+/// The public form of a provider.
 #[derive(Serialize)]
 pub(crate) struct ProviderView<'a> {
     provider_id: &'a ProviderId,
@@ -22,14 +21,14 @@ pub(crate) struct ProviderView<'a> {
     reason: Option<&'a str>,
     quota: Quota,
     sandbox: bool,
-    policy_breadth: &'a str,
+    policy_breadth: PolicyBreadth,
     created_at: Timestamp,
     updated_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
-    report: Option<&'a Value>,
+    report: Option<&'a VerificationReport>,
 }
 
-/// What SES let the account send, when the key was taken.
+/// What SES allowed the account to send when the key was verified.
 #[derive(Serialize)]
 struct Quota {
     max_send_rate: f64,
@@ -38,7 +37,8 @@ struct Quota {
 
 impl<'a> ProviderView<'a> {
     /// A provider in a list, without its report.
-    pub(crate) fn listed(provider: &'a Provider) -> Self {
+    pub(crate) fn without_report(verified: &'a VerifiedProvider) -> Self {
+        let VerifiedProvider { provider, report } = verified;
         Self {
             provider_id: &provider.provider_id,
             tenant_id: &provider.tenant_id,
@@ -51,16 +51,16 @@ impl<'a> ProviderView<'a> {
             reason: provider.status.reason.as_deref(),
             quota: Quota { max_send_rate: provider.max_send_rate, max_24_hour_send: provider.max_24_hour_send },
             sandbox: provider.sandbox,
-            policy_breadth: provider.report["policy_breadth"].as_str().unwrap_or("unknown"),
+            policy_breadth: report.policy_breadth,
             created_at: provider.created_at,
             updated_at: provider.updated_at,
             report: None,
         }
     }
 
-    /// A provider by itself, with the report that its key was taken on.
-    pub(crate) fn whole(provider: &'a Provider) -> Self {
-        Self { report: Some(&provider.report), ..Self::listed(provider) }
+    /// One provider, with the report that its key was accepted on.
+    pub(crate) fn with_report(verified: &'a VerifiedProvider) -> Self {
+        Self { report: Some(&verified.report), ..Self::without_report(verified) }
     }
 }
 
@@ -68,7 +68,7 @@ impl<'a> ProviderView<'a> {
 mod tests {
     use serde_json::json;
     use shared::id::AccessKeyId;
-    use shared::record::Status;
+    use shared::record::{Provider, Status, VerificationOutcome};
 
     use super::*;
 
@@ -87,11 +87,20 @@ mod tests {
             max_send_rate: 14.0,
             max_24_hour_send: -1.0,
             sandbox: false,
-            report: json!({"policy_breadth": "all_users", "checks": []}),
             created_at: Timestamp::UNIX_EPOCH,
             updated_at: Timestamp::UNIX_EPOCH,
         };
-        let whole = serde_json::to_value(ProviderView::whole(&provider)).unwrap();
+        let report = VerificationReport {
+            checked_at: Timestamp::UNIX_EPOCH,
+            outcome: VerificationOutcome::Accepted,
+            policy_breadth: PolicyBreadth::AllUsers,
+            recommended_policy: "hardened-1".to_owned(),
+            checks: Vec::new(),
+            findings: Vec::new(),
+            own_policies: None,
+        };
+        let verified = VerifiedProvider { provider, report };
+        let whole = serde_json::to_value(ProviderView::with_report(&verified)).unwrap();
         assert_eq!(
             whole,
             json!({
@@ -101,10 +110,12 @@ mod tests {
                 "status": "suspended", "reason": "sending_paused",
                 "quota": {"max_send_rate": 14.0, "max_24_hour_send": -1.0}, "sandbox": false,
                 "policy_breadth": "all_users", "created_at": "1970-01-01T00:00:00Z",
-                "updated_at": "1970-01-01T00:00:00Z", "report": {"policy_breadth": "all_users", "checks": []}
+                "updated_at": "1970-01-01T00:00:00Z",
+                "report": {"checked_at": "1970-01-01T00:00:00Z", "verdict": "accepted", "policy_breadth": "all_users",
+                    "recommended_policy": "hardened-1", "checks": [], "findings": []}
             })
         );
-        let listed = serde_json::to_value(ProviderView::listed(&provider)).unwrap();
+        let listed = serde_json::to_value(ProviderView::without_report(&verified)).unwrap();
         assert!(listed.get("report").is_none());
     }
 }

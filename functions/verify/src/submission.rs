@@ -1,16 +1,15 @@
-//! What a caller hands over: a key, and whose it is.
+//! What a caller submits: a key, and whose it is.
 
 use serde::{Deserialize, Deserializer};
 use shared::http::{FieldError, Problem, Request, body};
-use shared::id::TenantId;
-use shared::id::{AccessKeyId, InvalidAccessKeyId};
+use shared::id::{AccessKeyId, InvalidAccessKeyId, TenantId};
 use shared::tenant::{InvalidSecret, Region, SecretAccessKey};
 use zeroize::{Zeroize as _, Zeroizing};
 
-/// The longest name of a provider, in characters: it is shown in lists.
-const NAME_MAX: usize = 100;
+/// The longest name of a provider in characters. Names are shown in lists.
+const MAX_NAME_CHARS: usize = 100;
 
-/// What `POST /providers` hands over. It has no `Debug`: people paste secrets into the wrong field.
+/// The body of `POST /providers`. It has no `Debug`, because people paste secrets into the wrong field.
 pub(crate) struct Submission {
     /// The operator's name for the tenant.
     pub(crate) tenant_id: TenantId,
@@ -18,42 +17,43 @@ pub(crate) struct Submission {
     pub(crate) name: String,
     /// SES's Region.
     pub(crate) region: Region,
-    /// As pasted; its shape is a check of the report.
-    pub(crate) access_key_id: Pasted,
-    /// As pasted; its shape is a check of the report.
-    pub(crate) secret_access_key: Pasted,
+    /// As pasted. Its shape is a check of the report, not a bad request.
+    pub(crate) access_key_id: PastedText,
+    /// As pasted. Its shape is a check of the report, not a bad request.
+    pub(crate) secret_access_key: PastedText,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Body {
+struct SubmissionBody {
     tenant_id: String,
     name: String,
     region: String,
-    access_key_id: Pasted,
-    secret_access_key: Pasted,
+    access_key_id: PastedText,
+    secret_access_key: PastedText,
 }
 
-/// A text as a person pasted it. Wiped when dropped, and shown by nothing.
-pub(crate) struct Pasted(Zeroizing<String>);
+/// A text as a person pasted it. It is wiped when dropped, and it has neither `Debug` nor `Display`.
+pub(crate) struct PastedText(Zeroizing<String>);
 
 impl Submission {
     /// Reads the body and wipes it from the request.
     ///
     /// # Errors
-    /// A 400 problem that names the field at fault and repeats no value.
-    pub(crate) fn take(request: &mut Request) -> Result<Self, Problem> {
-        let body = body::<Body>(request);
+    /// A 400 problem that names the invalid field and repeats no value.
+    pub(crate) fn from_request(request: &mut Request) -> Result<Self, Problem> {
+        let body = body::<SubmissionBody>(request);
         request.body.zeroize();
-        Self::of_body(body?).map_err(|error| Problem::bad_request(&error))
+        Self::from_body(body?).map_err(|error| Problem::bad_request(&error))
     }
 
-    fn of_body(body: Body) -> Result<Self, FieldError> {
-        let good_name = (1..=NAME_MAX).contains(&body.name.chars().count())
+    fn from_body(body: SubmissionBody) -> Result<Self, FieldError> {
+        let good_name = (1..=MAX_NAME_CHARS).contains(&body.name.chars().count())
             && !body.name.chars().any(char::is_control)
             && body.name.trim() == body.name;
         if !good_name {
-            let problem = format!("must be 1 to {NAME_MAX} characters, without control characters or blanks around it");
+            let problem =
+                format!("must be 1 to {MAX_NAME_CHARS} characters, without control characters or blanks around it");
             return Err(FieldError::new("name", problem));
         }
         Ok(Self {
@@ -66,17 +66,7 @@ impl Submission {
     }
 }
 
-#[cfg(test)]
-impl Submission {
-    /// What a request with this body hands over.
-    pub(crate) fn of(body: &serde_json::Value) -> Self {
-        let mut request = Request::default();
-        request.body = Some(body.to_string());
-        Self::take(&mut request).unwrap()
-    }
-}
-
-impl Pasted {
+impl PastedText {
     /// The text as the id of a long-term key, cleaned of what pasting leaves.
     pub(crate) fn access_key_id(&self) -> Result<AccessKeyId, InvalidAccessKeyId> {
         AccessKeyId::from_pasted(&self.0)
@@ -88,7 +78,7 @@ impl Pasted {
     }
 }
 
-impl<'de> Deserialize<'de> for Pasted {
+impl<'de> Deserialize<'de> for PastedText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer).map(|text| Self(Zeroizing::new(text)))
     }
@@ -102,10 +92,10 @@ mod tests {
 
     const SECRET: &str = "s3cretMARKERs3cretMARKERs3cretMARKERs3cr";
 
-    fn take(body: &str) -> Result<Submission, Value> {
+    fn parse(body: &str) -> Result<Submission, Value> {
         let mut request = Request::default();
         request.body = Some(body.to_owned());
-        let taken = Submission::take(&mut request).map_err(|problem| {
+        let parsed = Submission::from_request(&mut request).map_err(|problem| {
             let response = shared::http::Response::from(problem);
             assert_eq!(response.status_code, 400);
             let Some(aws_lambda_events::encodings::Body::Text(text)) = response.body else { panic!("no body") };
@@ -113,7 +103,7 @@ mod tests {
             serde_json::from_str(&text).unwrap()
         });
         assert!(request.body.unwrap_or_default().is_empty(), "the body is still there");
-        taken
+        parsed
     }
 
     fn with(name: &str, value: Value) -> String {
@@ -124,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_at_fault_is_named_and_no_value_is_repeated() {
+    fn an_invalid_field_is_named_and_no_value_is_repeated() {
         let cases = [
             (with("tenant_id", json!("a MARKER")), "tenant_id"),
             (with("tenant_id", json!(1)), "tenant_id"),
@@ -142,14 +132,14 @@ mod tests {
             (String::new(), "body"),
         ];
         for (body, field) in cases {
-            let problem = take(&body).map(drop).unwrap_err();
+            let problem = parse(&body).map(drop).unwrap_err();
             assert_eq!(problem["field"], field, "{body}");
         }
     }
 
     #[test]
-    fn a_good_body_is_taken_and_wiped_from_the_request() {
-        let Ok(submission) = take(&with("name", json!("Main"))) else { panic!("refused") };
+    fn a_valid_body_is_read_and_wiped_from_the_request() {
+        let Ok(submission) = parse(&with("name", json!("Main"))) else { panic!("refused") };
         assert_eq!(submission.region.as_str(), "eu-central-1");
         assert!(submission.secret_access_key.secret_access_key().is_ok());
     }

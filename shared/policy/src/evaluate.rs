@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::action::split_action;
 use crate::budget::Budget;
@@ -64,7 +64,7 @@ impl Decision {
 }
 
 /// Names a statement by its position.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct StatementRef {
     /// Index of the document, counted from 0.
     pub document: usize,

@@ -12,7 +12,7 @@ use crate::severity::{Severity, rate};
 pub const MAX_FINDINGS: usize = 200;
 
 /// One thing that a key can do and should not, or that a person should know.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// What kind of finding it is.
     pub kind: FindingKind,
@@ -34,7 +34,7 @@ pub struct Finding {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pattern: Option<String>,
     /// Further actions of the same kind that the same pattern allows; at most 24.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub also: Vec<Witness>,
     /// What it means and what to do, in sentences for a person.
     pub explanation: String,
@@ -50,7 +50,7 @@ pub struct Witness {
 }
 
 /// The kinds of findings. Only [`FindingKind::Excess`] and [`FindingKind::Undecided`] make a key overprivileged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FindingKind {
     /// Allowed, and more than a key may do.
@@ -64,7 +64,7 @@ pub enum FindingKind {
 }
 
 /// Where a finding comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FindingSource {
     /// Policies were read and evaluated.

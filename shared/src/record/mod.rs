@@ -25,6 +25,7 @@ mod status;
 mod stop;
 mod sweep;
 mod table;
+mod verification;
 mod write;
 
 pub use audit::AuditEvent;
@@ -35,9 +36,12 @@ pub use key_state::{BlockReason, KeyState};
 pub use mail::{LedgerRow, MailState, Mails, mail_pk, rate_pk};
 pub use onboarding::{Idempotency, Onboarded, Onboarding};
 pub use order::{BreachScope, Order};
-pub use provider::{Provider, ProviderPage};
+pub use provider::{Provider, ProviderPage, VerifiedProvider};
 pub use secret::Secrets;
 pub use status::{Status, StatusName};
 pub use stop::StopOutcome;
 pub use sweep::{Due, DuePage, DueSubject};
 pub use table::Providers;
+pub use verification::{
+    Check, CheckName, CheckOutcome, OwnPolicies, PolicyBreadth, VerificationOutcome, VerificationReport,
+};

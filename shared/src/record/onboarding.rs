@@ -5,15 +5,15 @@ use serde::{Deserialize, Serialize};
 
 use super::item::to_item;
 use super::write::{KEY_ITEM, Transaction, contended};
-use super::{AuditEvent, KeyItem, Provider, Providers, RecordError, Secrets};
+use super::{AuditEvent, KeyItem, Providers, RecordError, Secrets, VerifiedProvider};
 use crate::custody::{Lane, Sealed};
 use crate::id::{ProviderId, TenantId};
 use crate::runtime::Ambient;
 
 /// What is stored when a key is taken.
 pub struct Onboarding {
-    /// The provider.
-    pub provider: Provider,
+    /// The provider, with the report that its key was accepted on.
+    pub provider: VerifiedProvider,
     /// Its key item.
     pub key: KeyItem,
     /// The secret for sending.
@@ -22,11 +22,11 @@ pub struct Onboarding {
     pub revoke_lane: Sealed,
     /// The first event of its audit trail.
     pub audit: AuditEvent,
-    /// The caller's `Idempotency-KeyItem`, where one was sent.
+    /// The caller's `Idempotency-Key`, where one was sent.
     pub idempotency: Option<(String, Idempotency)>,
 }
 
-/// What an `Idempotency-KeyItem` led to.
+/// What an `Idempotency-Key` led to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Idempotency {
     /// The provider that was made.
@@ -42,12 +42,12 @@ pub enum Onboarded {
     Stored,
     /// The key item exists: somebody has this key, or it was reported.
     KeyExists(Box<KeyItem>),
-    /// The `Idempotency-KeyItem` was used in between.
+    /// The `Idempotency-Key` was used in between.
     IdempotencyKeyExists,
 }
 
 impl Providers {
-    /// What an `Idempotency-KeyItem` of a tenant led to, read consistently.
+    /// What an `Idempotency-Key` of a tenant led to, read consistently.
     ///
     /// # Errors
     /// DynamoDB did not answer, or the item cannot be read.
@@ -55,7 +55,7 @@ impl Providers {
         self.get(&idempotency_pk(tenant_id, key), IDEMPOTENCY_SK).await
     }
 
-    /// Stores a new provider in one transaction: the key item and the `Idempotency-KeyItem` if they are absent, the
+    /// Stores a new provider in one transaction: the key item and the `Idempotency-Key` if they are absent, the
     /// provider, both sealed secrets and the first audit event. Two concurrent onboardings of one key: one wins.
     ///
     /// # Errors
@@ -66,7 +66,8 @@ impl Providers {
         secrets: &Secrets,
         ambient: &Ambient,
     ) -> Result<Onboarded, RecordError> {
-        let Onboarding { provider, key, .. } = onboarding;
+        let Onboarding { provider: verified, key, .. } = onboarding;
+        let provider = &verified.provider;
         let pk = KeyItem::pk(&key.access_key_id);
         let secret = |lane, sealed: &Sealed| -> Result<TransactWriteItem, RecordError> {
             let put = Put::builder()
@@ -78,7 +79,7 @@ impl Providers {
         };
         let mut writes = vec![
             self.put_if_absent(key.item()?)?,
-            self.put_if_absent(provider.item()?)?,
+            self.put_if_absent(verified.item()?)?,
             secret(Lane::Send, &onboarding.send_lane)?,
             secret(Lane::Revoke, &onboarding.revoke_lane)?,
             self.put(onboarding.audit.item(&provider.provider_id, ambient)?)?,

@@ -2,10 +2,9 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::item::{from_item, to_item};
-use super::{Item, RecordError, Status};
+use super::{Item, RecordError, Status, VerificationReport};
 use crate::id::{AccessKeyId, ProviderId, TenantId};
 use crate::tenant::Region;
 
@@ -37,20 +36,29 @@ pub struct Provider {
     pub max_24_hour_send: f64,
     /// Verified recipients only.
     pub sandbox: bool,
-    /// The report its key was taken on.
-    pub report: Value,
     /// When it was taken.
     pub created_at: Timestamp,
     /// When its status last changed.
     pub updated_at: Timestamp,
 }
 
-/// Some of a tenant's providers.
+/// The whole provider record: with the report that its key was accepted on. `send` and `revoke` read it as a
+/// [`Provider`]: they need no report and must not fail because of one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VerifiedProvider {
+    /// The provider.
+    #[serde(flatten)]
+    pub provider: Provider,
+    /// The report that its key was accepted on.
+    pub report: VerificationReport,
+}
+
+/// One page of a tenant's providers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ProviderPage {
-    /// The providers in order of their ids, oldest first.
-    pub providers: Vec<Provider>,
-    /// The last of them, where there are more: the next page starts after it.
+    /// The providers in the order of their ids, oldest first.
+    pub providers: Vec<VerifiedProvider>,
+    /// The id of the last provider, if there are more: the next page starts after it.
     pub next: Option<ProviderId>,
 }
 
@@ -63,19 +71,63 @@ impl Provider {
     /// Sort key of the provider's own item; its audit trail lies beside it.
     pub const SK: &'static str = "provider";
 
-    /// The provider as an item.
-    ///
-    /// # Errors
-    /// [`RecordError::Shape`], if it cannot be written as an item.
-    pub fn item(&self) -> Result<Item, RecordError> {
-        to_item(&Self::pk(&self.provider_id), Self::SK, self)
-    }
-
     /// The provider of an item.
     ///
     /// # Errors
     /// [`RecordError::Shape`], if the item is no provider.
     pub fn from_item(item: Item) -> Result<Self, RecordError> {
         from_item("provider", item)
+    }
+}
+
+impl VerifiedProvider {
+    /// The record as an item.
+    ///
+    /// # Errors
+    /// [`RecordError::Shape`] if it cannot be written as an item.
+    pub fn item(&self) -> Result<Item, RecordError> {
+        to_item(&Provider::pk(&self.provider.provider_id), Provider::SK, self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// The record as it is stored: both types read it, and writing it again changes nothing.
+    #[test]
+    fn the_report_is_stored_beside_the_providers_own_attributes() {
+        let stored = json!({
+            "provider_id": "prv_01ARZ3NDEKTSV4RRFFQ69G5FAV", "tenant_id": "acme", "name": "Main",
+            "region": "eu-central-1", "account_id": "171436882533", "user_name": "mailer",
+            "user_arn": "arn:aws:iam::171436882533:user/mailer", "access_key_id": "AKIASP2TPHJSQH3FJRUX",
+            "status": "suspended", "reason": "sending_paused", "max_send_rate": 14.0, "max_24_hour_send": -1.0,
+            "sandbox": false, "created_at": "2026-11-23T09:00:00Z", "updated_at": "2026-11-23T09:00:00Z",
+            "report": {
+                "checked_at": "2026-11-23T09:00:00Z", "verdict": "accepted", "policy_breadth": "all_users",
+                "recommended_policy": "hardened-1",
+                "checks": [
+                    {"name": "live", "outcome": "passed", "evidence": "sts:GetCallerIdentity", "remedy": null},
+                    {"name": "breadth", "outcome": "warning", "evidence": "NoSuchEntity (404)", "remedy": "Replace it."}
+                ],
+                "findings": [
+                    {"kind": "notice", "severity": "medium", "action": "iam:DeleteAccessKey", "conditional": false,
+                     "source": "observed", "explanation": "Whoever has the key can delete others."}
+                ]
+            }
+        });
+        let record: VerifiedProvider = serde_json::from_value(stored.clone()).unwrap();
+        let item = record.item().unwrap();
+        assert_eq!(from_item::<VerifiedProvider>("provider", item.clone()).unwrap(), record);
+        assert_eq!(Provider::from_item(item).unwrap(), record.provider);
+        assert_eq!(serde_json::to_value(&record).unwrap(), stored);
+
+        let mut unreadable: Value = stored;
+        unreadable["report"] = json!({"verdict": "a word of a later version"});
+        let item = to_item("provider", Provider::SK, &unreadable).unwrap();
+        assert!(Provider::from_item(item.clone()).is_ok(), "sending does not depend on the report");
+        assert!(from_item::<VerifiedProvider>("provider", item).is_err());
     }
 }

@@ -5,7 +5,9 @@ use serde::de::DeserializeOwned;
 
 use super::item::{from_item, string};
 use super::write::{Transaction, contended};
-use super::{AuditEvent, Item, KeyItem, Order, Provider, ProviderPage, RecordError, Status, StatusName};
+use super::{
+    AuditEvent, Item, KeyItem, Order, Provider, ProviderPage, RecordError, Status, StatusName, VerifiedProvider,
+};
 use crate::id::{AccessKeyId, OrderId, ProviderId, TenantId};
 use crate::runtime::{Ambient, Environment, MissingVariable};
 
@@ -32,6 +34,14 @@ impl Providers {
     /// # Errors
     /// DynamoDB did not answer, or the item cannot be read.
     pub async fn provider(&self, provider_id: &ProviderId) -> Result<Option<Provider>, RecordError> {
+        self.get(&Provider::pk(provider_id), Provider::SK).await
+    }
+
+    /// A provider with the report that its key was accepted on, read consistently.
+    ///
+    /// # Errors
+    /// DynamoDB did not answer, or the item cannot be read.
+    pub async fn verified_provider(&self, provider_id: &ProviderId) -> Result<Option<VerifiedProvider>, RecordError> {
         self.get(&Provider::pk(provider_id), Provider::SK).await
     }
 
@@ -87,9 +97,9 @@ impl Providers {
             .items
             .unwrap_or_default()
             .into_iter()
-            .map(|item| from_item::<Provider>(&pk, item))
+            .map(|item| from_item::<VerifiedProvider>(&pk, item))
             .collect::<Result<Vec<_>, _>>()?;
-        let next = providers.last().filter(|_| more).map(|provider| provider.provider_id.clone());
+        let next = providers.last().filter(|_| more).map(|last| last.provider.provider_id.clone());
         Ok(ProviderPage { providers, next })
     }
 

@@ -1,9 +1,10 @@
-//! Who a key is.
+//! Whose key it is.
 
 use shared::id::{AccessKeyId, InvalidAccessKeyId};
+use shared::record::{Check, CheckName};
 use shared::tenant::{CallerIdentity, Failure, Kind, Region, SecretAccessKey};
 
-use super::{Check, CheckName, TRY_AGAIN, evidence};
+use super::{TRY_AGAIN, evidence};
 use crate::submission::Submission;
 
 const NEW_KEY: &str =
@@ -11,31 +12,31 @@ const NEW_KEY: &str =
 
 /// The IAM user that a key belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Caller {
+pub(crate) struct IamUser {
     /// The account, 12 digits.
     pub(crate) account_id: String,
     /// The user's ARN, with its path.
-    pub(crate) user_arn: String,
+    pub(crate) arn: String,
     /// The user's name, without its path.
-    pub(crate) user_name: String,
+    pub(crate) name: String,
 }
 
-impl Caller {
+impl IamUser {
     /// The user's path, `/` or `/path/`.
-    pub(crate) fn user_path(&self) -> &str {
-        let path = self.user_arn.split_once(":user").map_or("/", |(_, path)| path);
-        path.strip_suffix(&self.user_name).unwrap_or("/")
+    pub(crate) fn path(&self) -> &str {
+        let path = self.arn.split_once(":user").map_or("/", |(_, path)| path);
+        path.strip_suffix(&self.name).unwrap_or("/")
     }
 
-    /// The ARN of something else in the account's IAM, such as `group/mailers`.
-    pub(crate) fn beside(&self, resource: &str) -> String {
-        let account = self.user_arn.split_once(":user/").map_or("", |(account, _)| account);
+    /// The ARN of another IAM resource of the account, such as `group/mailers`.
+    pub(crate) fn sibling_arn(&self, resource: &str) -> String {
+        let account = self.arn.split_once(":user/").map_or("", |(account, _)| account);
         format!("{account}:{resource}")
     }
 }
 
-/// The checks that need nobody: shape, and whether it is a long-term key. The key comes with them where both passed.
-pub(crate) fn shape(submission: &Submission) -> (Vec<Check>, Option<(AccessKeyId, SecretAccessKey)>) {
+/// The checks that need no call: the shape, and whether it is a long-term key. The key itself is returned if both passed.
+pub(crate) fn check_shape(submission: &Submission) -> (Vec<Check>, Option<(AccessKeyId, SecretAccessKey)>) {
     let id = submission.access_key_id.access_key_id();
     let secret = submission.secret_access_key.secret_access_key();
     let shape = match (&id, &secret) {
@@ -63,7 +64,7 @@ pub(crate) fn shape(submission: &Submission) -> (Vec<Check>, Option<(AccessKeyId
 }
 
 /// Whether STS accepts id and secret.
-pub(crate) fn live(answer: &Result<CallerIdentity, Failure>) -> Check {
+pub(crate) fn check_live(answer: &Result<CallerIdentity, Failure>) -> Check {
     const CALL: &str = "sts:GetCallerIdentity";
     let name = CheckName::Live;
     match answer {
@@ -84,9 +85,9 @@ pub(crate) fn live(answer: &Result<CallerIdentity, Failure>) -> Check {
     }
 }
 
-/// Whether the key belongs to an IAM user of the Region's partition. Asked before anything that could touch keys: with
-/// root's key, `iam:DeleteAccessKey` manages root's keys.
-pub(crate) fn iam_user(identity: &CallerIdentity, region: Region) -> (Check, Option<Caller>) {
+/// Whether the key belongs to an IAM user of the Region's partition. This is checked before any call that could affect
+/// keys: with the root user's key, `iam:DeleteAccessKey` manages the root user's keys.
+pub(crate) fn check_iam_user(identity: &CallerIdentity, region: Region) -> (Check, Option<IamUser>) {
     let name = CheckName::IamUser;
     let failed = |evidence: String| (Check::failed(name, evidence, NEW_KEY), None);
     let mut parts = identity.arn.splitn(6, ':');
@@ -96,10 +97,10 @@ pub(crate) fn iam_user(identity: &CallerIdentity, region: Region) -> (Check, Opt
         return failed("the key belongs to the account's root user".to_owned());
     }
     if service == "sts" {
-        return failed(format!("the key belongs to a session ({})", kind_of(resource)));
+        return failed(format!("the key belongs to a session ({})", resource_type(resource)));
     }
     let user_name = resource.strip_prefix("user/").and_then(|path| path.rsplit('/').next()).unwrap_or_default();
-    let whole = service == "iam" && !user_name.is_empty() && is_account(account) && account == identity.account_id;
+    let whole = service == "iam" && !user_name.is_empty() && is_account_id(account) && account == identity.account_id;
     if !whole {
         let unread = Check::unknown(name, "sts:GetCallerIdentity: an ARN that is no user's", NEW_KEY);
         return (unread, None);
@@ -107,53 +108,53 @@ pub(crate) fn iam_user(identity: &CallerIdentity, region: Region) -> (Check, Opt
     if partition != region.partition() {
         return failed(format!("the user is in partition {partition}, the Region in {}", region.partition()));
     }
-    let caller =
-        Caller { account_id: account.to_owned(), user_arn: identity.arn.clone(), user_name: user_name.to_owned() };
-    (Check::passed(name, format!("sts:GetCallerIdentity: {}", identity.arn)), Some(caller))
+    let user = IamUser { account_id: account.to_owned(), arn: identity.arn.clone(), name: user_name.to_owned() };
+    (Check::passed(name, format!("sts:GetCallerIdentity: {}", identity.arn)), Some(user))
 }
 
-/// Whether the account is the one that the key's id tells.
-pub(crate) fn account(access_key_id: &AccessKeyId, caller: &Caller) -> Check {
+/// Whether the account is the one that the key's id encodes.
+pub(crate) fn check_account(access_key_id: &AccessKeyId, user: &IamUser) -> Check {
     let name = CheckName::Account;
     match access_key_id.account_id() {
-        Some(told) if told == caller.account_id => Check::passed(name, format!("id and STS both say account {told}")),
+        Some(told) if told == user.account_id => Check::passed(name, format!("id and STS both say account {told}")),
         Some(told) => Check::failed(
             name,
-            format!("the id tells account {told}, STS says {}", caller.account_id),
+            format!("the id tells account {told}, STS says {}", user.account_id),
             "Id and account contradict each other, which no key of AWS's does. Create another access key and hand over that one.",
         ),
         None => Check::warning(
             name,
-            format!("the id is of an older generation and tells no account; STS says {}", caller.account_id),
+            format!("the id is of an older generation and tells no account; STS says {}", user.account_id),
             "Create another access key for the user when you next rotate: newer ids tell their account, so that a report about a leaked key can be placed at once.",
         ),
     }
 }
 
-fn is_account(text: &str) -> bool {
+fn is_account_id(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// The word before the slash of an ARN's resource.
-fn kind_of(resource: &str) -> &str {
+fn resource_type(resource: &str) -> &str {
     resource.split('/').next().unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Outcome::{self, Failed, Passed, Unknown, Warning};
-    use super::super::failures::{answered, key_refused, signature_refused, silent, throttled};
     use super::*;
+    use crate::fixtures::failure::{answered, key_refused, signature_refused, silent, throttled};
+    use crate::fixtures::submission_from;
+    use shared::record::CheckOutcome::{self, Failed, Passed, Unknown, Warning};
 
     fn submission(id: &str, secret: &str) -> Submission {
-        Submission::of(&serde_json::json!({"tenant_id": "acme", "name": "x", "region": "eu-central-1",
+        submission_from(&serde_json::json!({"tenant_id": "acme", "name": "x", "region": "eu-central-1",
             "access_key_id": id, "secret_access_key": secret}))
     }
 
     #[test]
     fn a_key_of_another_shape_is_refused_by_the_right_check_and_not_repeated() {
         const SECRET: &str = "MARKERMARKERMARKERMARKERMARKERMARKERMARK";
-        type Expected = &'static [(CheckName, Outcome)];
+        type Expected = &'static [(CheckName, CheckOutcome)];
         let cases: [(&str, &str, Expected, bool); 6] = [
             ("AKIASP2TPHJSQH3FJRUX", SECRET, &[(CheckName::Shape, Passed), (CheckName::LongTerm, Passed)], true),
             (" 'AKIASP2TPHJSQH3FJRUX'", SECRET, &[(CheckName::Shape, Passed), (CheckName::LongTerm, Passed)], true),
@@ -163,7 +164,7 @@ mod tests {
             ("", "", &[(CheckName::Shape, Failed)], false),
         ];
         for (id, secret, expected, whole) in cases {
-            let (checks, key) = shape(&submission(id, secret));
+            let (checks, key) = check_shape(&submission(id, secret));
             let seen: Vec<_> = checks.iter().map(|check| (check.name, check.outcome)).collect();
             assert_eq!(seen, expected, "{id}");
             assert_eq!(key.is_some(), whole, "{id}");
@@ -185,12 +186,12 @@ mod tests {
             (Err(silent()), Unknown),
         ];
         for (answer, expected) in cases {
-            assert_eq!(live(&answer).outcome, expected, "{answer:?}");
+            assert_eq!(check_live(&answer).outcome, expected, "{answer:?}");
         }
     }
 
     #[test]
-    fn only_an_iam_user_of_the_partition_is_taken() {
+    fn only_an_iam_user_of_the_partition_is_accepted() {
         let eu = Region::parse("eu-central-1").unwrap();
         let cases = [
             ("arn:aws:iam::123456789012:user/mailer", Passed, Some("mailer")),
@@ -206,31 +207,30 @@ mod tests {
         ];
         for (arn, expected, user_name) in cases {
             let identity = CallerIdentity { account_id: "123456789012".to_owned(), arn: arn.to_owned() };
-            let (check, caller) = iam_user(&identity, eu);
+            let (check, user) = check_iam_user(&identity, eu);
             assert_eq!(check.outcome, expected, "{arn}");
-            assert_eq!(caller.as_ref().map(|caller| caller.user_name.as_str()), user_name, "{arn}");
+            assert_eq!(user.as_ref().map(|user| user.name.as_str()), user_name, "{arn}");
         }
     }
 
     #[test]
-    fn a_users_path_and_neighbours_are_read_off_its_arn() {
+    fn the_path_of_a_user_and_sibling_arns_are_parsed_from_its_arn() {
         for (arn, path) in
             [("arn:aws:iam::1:user/u", "/"), ("arn:aws:iam::1:user/a/b/u", "/a/b/"), ("arn:aws:iam::1:user/u/u", "/u/")]
         {
-            let caller = Caller { account_id: "1".to_owned(), user_arn: arn.to_owned(), user_name: "u".to_owned() };
-            assert_eq!(caller.user_path(), path, "{arn}");
-            assert_eq!(caller.beside("group/g"), "arn:aws:iam::1:group/g", "{arn}");
+            let user = IamUser { account_id: "1".to_owned(), arn: arn.to_owned(), name: "u".to_owned() };
+            assert_eq!(user.path(), path, "{arn}");
+            assert_eq!(user.sibling_arn("group/g"), "arn:aws:iam::1:group/g", "{arn}");
         }
     }
 
     #[test]
-    fn the_account_must_be_the_one_that_the_id_tells() {
+    fn the_account_must_be_the_one_that_the_id_encodes() {
         let cases =
             [("AKIASP2TPHJSQH3FJRUX", Passed), ("AKIAIOSFODNN7EXAMPLE", Warning), ("AKIAY34FZKBOKMUTVV7A", Failed)];
         for (id, expected) in cases {
-            let caller =
-                Caller { account_id: "171436882533".to_owned(), user_arn: String::new(), user_name: String::new() };
-            assert_eq!(account(&AccessKeyId::from_pasted(id).unwrap(), &caller).outcome, expected, "{id}");
+            let user = IamUser { account_id: "171436882533".to_owned(), arn: String::new(), name: String::new() };
+            assert_eq!(check_account(&AccessKeyId::from_pasted(id).unwrap(), &user).outcome, expected, "{id}");
         }
     }
 }

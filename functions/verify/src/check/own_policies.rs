@@ -1,119 +1,102 @@
-//! What a key's own policies say of it, where it may read them.
+//! What a key's own policies allow, if the key may read them.
 //!
-//! Identity-based policies only. A permissions boundary or a service control policy takes away from what they allow and
-//! never adds to it, so the verdict on what is too much can only be too strict for that; what is needed was seen by calls.
+//! This covers identity-based policies only. A permissions boundary or a service control policy removes permissions and
+//! never adds any, so ignoring them can only make the verdict on what is too much too strict. The required permissions
+//! were seen in calls.
 
-use serde::Serialize;
 use shared::policy::{
     Finding, FindingKind, FindingSource, MAX_BYTES, PolicyDocument, Principal, StatementRef, Verdict, check,
 };
+use shared::record::OwnPolicies;
 
-use crate::examination::own_policies::Read;
-
-/// The part of a report that is about the policies that were read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct OwnPolicies {
-    /// What follows from them and from the calls that read them.
-    verdict: Verdict,
-    /// Whether all were read. If not, the key may be allowed more than this.
-    complete: bool,
-    /// Names of those that were read; a finding's `statement.document` counts here.
-    documents: Vec<String>,
-    /// What could not be read, and why.
-    unread: Vec<String>,
-    /// Needed actions that they do not allow; absent where an unread policy might.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    missing: Option<Vec<String>>,
-    /// What is within bounds and still worth knowing.
-    notices: Vec<Finding>,
-    /// How many more findings there are than the report lists.
-    findings_omitted: usize,
+/// What was read of the policies of a key's own user.
+#[derive(Debug, Default)]
+pub(crate) struct PolicyTexts {
+    /// Each policy's name and text.
+    pub(crate) documents: Vec<(String, Vec<u8>)>,
+    /// What could not be read, and why: codes and ids, never a text of AWS's.
+    pub(crate) unread: Vec<String>,
+    /// The actions that AWS allowed while reading, each with the first resource.
+    pub(crate) allowed: Vec<(&'static str, String)>,
 }
 
-impl OwnPolicies {
-    /// Checks what was read. The calls that read it are excess themselves; those that no finding of the policies
-    /// explains are findings of their own, as a probe's would be.
-    pub(crate) fn judge(read: Read, subject: &Principal) -> (Self, Vec<Finding>) {
-        let Read { documents, mut unread, allowed } = read;
-        let mut names = Vec::with_capacity(documents.len());
-        let mut parsed = Vec::with_capacity(documents.len());
-        for (name, text) in documents {
-            // AWS's own managed policies may be longer than a customer's.
-            match PolicyDocument::parse_with_limit(text, MAX_BYTES) {
-                Ok(document) => {
-                    names.push(name);
-                    parsed.push(document);
-                }
-                Err(error) => {
-                    let problem = &error.problems()[0];
-                    unread.push(format!("{name}: not understood ({}, line {})", problem.class.as_str(), problem.line));
-                }
+/// How many findings, and how many unread policies, the evidence names. The report has all of them.
+const MAX_LISTED: usize = 12;
+
+/// What the policies allow that were read. The calls that read them are excess themselves: a call that no finding of the
+/// policies explains is a finding of its own, like an excess probe that AWS allowed.
+pub(crate) fn assess(texts: PolicyTexts, subject: &Principal) -> (OwnPolicies, Vec<Finding>) {
+    let PolicyTexts { documents, mut unread, allowed } = texts;
+    let mut names = Vec::with_capacity(documents.len());
+    let mut parsed = Vec::with_capacity(documents.len());
+    for (name, text) in documents {
+        // AWS's own managed policies may be longer than those of customers.
+        match PolicyDocument::parse_with_limit(text, MAX_BYTES) {
+            Ok(document) => {
+                names.push(name);
+                parsed.push(document);
+            }
+            Err(error) => {
+                let problem = &error.problems()[0];
+                unread.push(format!("{name}: not understood ({}, line {})", problem.class.as_str(), problem.line));
             }
         }
-        let report = check(&parsed, subject);
-        let mut findings = report.findings;
-        let observed: Vec<_> = allowed
-            .iter()
-            .filter(|(action, _)| !findings.iter().any(|finding| finding.covers(action)))
-            .map(|(action, resource)| Finding::observed(action, Some(resource)))
-            .collect();
-        findings.extend(observed);
-        let complete = unread.is_empty();
-        let own_policies = Self {
-            verdict: if findings.iter().any(Finding::is_excess) { Verdict::Overprivileged } else { report.verdict },
-            complete,
-            documents: names,
-            unread,
-            missing: complete.then_some(report.missing),
-            notices: report.notices,
-            findings_omitted: report.findings_omitted,
-        };
-        (own_policies, findings)
     }
-
-    /// Whether all were read.
-    pub(crate) fn is_complete(&self) -> bool {
-        self.complete
-    }
-
-    /// What was read and what is too much in it: actions and the policies that allow them.
-    pub(crate) fn evidence(&self, findings: &[Finding]) -> String {
-        let excess: Vec<_> = findings.iter().filter(|finding| finding.is_excess()).collect();
-        let mut listed: Vec<_> = excess.iter().take(LISTED).map(|finding| self.place(finding)).collect();
-        if excess.len() > LISTED {
-            listed.push(format!("and {} more", excess.len() - LISTED + self.findings_omitted));
-        }
-        let mut evidence = format!(
-            "iam:ListUserPolicies: answered; policies read: {}, {}: {}",
-            self.documents.len(),
-            self.verdict.as_str(),
-            listed.join(", ")
-        );
-        if !self.complete {
-            let unread: Vec<_> = self.unread.iter().take(LISTED).map(String::as_str).collect();
-            evidence.push_str(&format!("; at least that, because not read: {}", unread.join(", ")));
-        }
-        evidence
-    }
-
-    /// What is too much, and which policy allows it.
-    fn place(&self, finding: &Finding) -> String {
-        let what = finding.pattern.as_deref().unwrap_or(&finding.action);
-        let undecided = if finding.kind == FindingKind::Undecided { ", undecided" } else { "" };
-        match &finding.statement {
-            Some(StatementRef { document, statement, sid, .. }) => {
-                let policy = self.documents.get(*document).map_or("a policy", String::as_str);
-                let statement = sid.clone().unwrap_or_else(|| format!("{}", statement + 1));
-                format!("{what} (statement {statement} of {policy}{undecided})")
-            }
-            None if finding.source == FindingSource::Observed => format!("{what} (observed)"),
-            None => what.to_owned(),
-        }
-    }
+    let report = check(&parsed, subject);
+    let mut findings = report.findings;
+    let observed: Vec<_> = allowed
+        .iter()
+        .filter(|(action, _)| !findings.iter().any(|finding| finding.covers(action)))
+        .map(|(action, resource)| Finding::observed(action, Some(resource)))
+        .collect();
+    findings.extend(observed);
+    let complete = unread.is_empty();
+    let own_policies = OwnPolicies {
+        verdict: if findings.iter().any(Finding::is_excess) { Verdict::Overprivileged } else { report.verdict },
+        complete,
+        documents: names,
+        unread,
+        missing: complete.then_some(report.missing),
+        notices: report.notices,
+        findings_omitted: report.findings_omitted,
+    };
+    (own_policies, findings)
 }
 
-/// Findings named in one line of evidence; the report has them all.
-const LISTED: usize = 12;
+/// The evidence of the excess check: what was read and what is too much in it, with the policies that allow it.
+pub(crate) fn evidence_of(own: &OwnPolicies, findings: &[Finding]) -> String {
+    let excess: Vec<_> = findings.iter().filter(|finding| finding.is_excess()).collect();
+    let mut listed: Vec<_> = excess.iter().take(MAX_LISTED).map(|finding| name_statement(own, finding)).collect();
+    if excess.len() > MAX_LISTED {
+        listed.push(format!("and {} more", excess.len() - MAX_LISTED + own.findings_omitted));
+    }
+    let mut evidence = format!(
+        "iam:ListUserPolicies: answered; policies read: {}, {}: {}",
+        own.documents.len(),
+        own.verdict.as_str(),
+        listed.join(", ")
+    );
+    if !own.complete {
+        let unread: Vec<_> = own.unread.iter().take(MAX_LISTED).map(String::as_str).collect();
+        evidence.push_str(&format!("; at least that, because not read: {}", unread.join(", ")));
+    }
+    evidence
+}
+
+/// What is too much, and which statement of which policy allows it.
+fn name_statement(own: &OwnPolicies, finding: &Finding) -> String {
+    let what = finding.pattern.as_deref().unwrap_or(&finding.action);
+    let undecided = if finding.kind == FindingKind::Undecided { ", undecided" } else { "" };
+    match &finding.statement {
+        Some(StatementRef { document, statement, sid, .. }) => {
+            let policy = own.documents.get(*document).map_or("a policy", String::as_str);
+            let statement = sid.clone().unwrap_or_else(|| format!("{}", statement + 1));
+            format!("{what} (statement {statement} of {policy}{undecided})")
+        }
+        None if finding.source == FindingSource::Observed => format!("{what} (observed)"),
+        None => what.to_owned(),
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -131,9 +114,9 @@ mod tests {
         }
     }
 
-    fn read(documents: &[&str], unread: &[&str]) -> Read {
+    fn texts(documents: &[&str], unread: &[&str]) -> PolicyTexts {
         let name = |index: usize| format!("inline policy {index}");
-        Read {
+        PolicyTexts {
             documents: documents
                 .iter()
                 .enumerate()
@@ -163,7 +146,7 @@ mod tests {
             (&["{"], &[], false),
         ];
         for (documents, unread, explained) in cases {
-            let (own, findings) = OwnPolicies::judge(read(documents, unread), &subject());
+            let (own, findings) = assess(texts(documents, unread), &subject());
             assert_eq!(own.verdict, Verdict::Overprivileged, "{documents:?}");
             let observed = findings.iter().filter(|finding| finding.source == FindingSource::Observed).count();
             assert_eq!(observed, if explained { 0 } else { 2 }, "{documents:?} {findings:?}");
@@ -179,7 +162,7 @@ mod tests {
                    "Condition": {"StringEquals": {"aws:PrincipalTag/team": "mail"}}})
         };
         let text = json!({"Version": "2012-10-17", "Statement": [statement("Allow"), statement("Deny")]}).to_string();
-        let (_, findings) = OwnPolicies::judge(read(&[shared::policy::classic(), &text], &[]), &subject());
+        let (_, findings) = assess(texts(&[shared::policy::classic(), &text], &[]), &subject());
         let observed: Vec<_> = findings.iter().map(|finding| (finding.action.as_str(), finding.source)).collect();
         let expected = ["iam:ListUserPolicies", "iam:GetUserPolicy"].map(|action| (action, FindingSource::Observed));
         assert_eq!(observed, expected);
@@ -187,28 +170,28 @@ mod tests {
 
     #[test]
     fn a_policy_that_was_not_read_or_understood_makes_the_verdict_a_lower_bound() {
-        let (own, findings) = OwnPolicies::judge(read(&[shared::policy::classic()], &[]), &subject());
-        assert!(own.is_complete() && own.missing.as_ref().is_some_and(Vec::is_empty));
-        assert!(!own.evidence(&findings).contains("at least"));
-        for broken in [read(&["{"], &[]), read(&[], &["the user's groups"])] {
-            let (own, findings) = OwnPolicies::judge(broken, &subject());
-            assert!(!own.is_complete() && own.missing.is_none(), "{own:?}");
-            assert!(own.evidence(&findings).contains("at least that"), "{own:?}");
+        let (own, findings) = assess(texts(&[shared::policy::classic()], &[]), &subject());
+        assert!(own.complete && own.missing.as_ref().is_some_and(Vec::is_empty));
+        assert!(!evidence_of(&own, &findings).contains("at least"));
+        for broken in [texts(&["{"], &[]), texts(&[], &["the user's groups"])] {
+            let (own, findings) = assess(broken, &subject());
+            assert!(!own.complete && own.missing.is_none(), "{own:?}");
+            assert!(evidence_of(&own, &findings).contains("at least that"), "{own:?}");
         }
     }
 
     #[test]
     fn the_evidence_names_each_excess_and_its_policy() {
         let excess = allowing(&json!(["s3:GetObject", "iam:*UserPolic*"]));
-        let (own, findings) = OwnPolicies::judge(read(&[shared::policy::classic(), &excess], &[]), &subject());
-        let evidence = own.evidence(&findings);
+        let (own, findings) = assess(texts(&[shared::policy::classic(), &excess], &[]), &subject());
+        let evidence = evidence_of(&own, &findings);
         assert!(evidence.contains("policies read: 2, overprivileged: "), "{evidence}");
         assert!(evidence.contains("s3:GetObject (statement 1 of inline policy 1)"), "{evidence}");
         assert!(evidence.contains("iam:*UserPolic* (statement 1 of inline policy 1)"), "{evidence}");
         let many: Vec<_> = ["s3", "ec2", "sqs", "sns", "kms", "rds", "ssm", "logs", "glue", "ecs", "eks", "ecr", "dax"]
             .map(|service| format!("{service}:*"))
             .to_vec();
-        let (own, findings) = OwnPolicies::judge(read(&[&allowing(&json!(many))], &[]), &subject());
-        assert!(own.evidence(&findings).contains("more"), "{}", own.evidence(&findings));
+        let (own, findings) = assess(texts(&[&allowing(&json!(many))], &[]), &subject());
+        assert!(evidence_of(&own, &findings).contains("more"), "{}", evidence_of(&own, &findings));
     }
 }

@@ -1,54 +1,60 @@
-//! Whether a key may send, seen without sending.
+//! Whether a key may send, found out without sending.
 //!
-//! SES authorizes a call before it looks at the mail, so a mail that it must reject tells whether the key is allowed:
-//! rejected = allowed, denied = not. The first probe is from an address that is nobody's. A policy that is limited to
-//! certain identities denies it as well as a policy without `ses:SendEmail`, so then identities of the account are
-//! probed, with a mail that SES cannot take either.
+//! SES authorizes a call before it looks at the mail, so a mail that SES must reject shows whether the key is allowed:
+//! rejected = allowed, denied = not allowed. The first probe comes from an address that nobody owns. A policy that is
+//! limited to certain identities denies it, as does a policy without `ses:SendEmail`. In this case identities of the
+//! account are probed, also with a mail that SES cannot accept.
 
+use shared::record::{Check, CheckName};
 use shared::tenant::{Denial, DeniedBy, Failure, Identity, Kind};
 
-use super::{Check, CheckName, TRY_AGAIN, evidence, permission_remedy};
+use super::{TRY_AGAIN, evidence, permission_remedy};
 
 const SEND: &str = "ses:SendEmail";
 const RESOURCE: &str = "arn:aws:ses:*:<account>:identity/*";
 
-/// The most identities that are probed.
-const PROBED: usize = 3;
+/// The highest number of identities that are probed.
+const MAX_PROBED_IDENTITIES: usize = 3;
 
-/// What the probe from nobody's address says.
+/// What the probe from an unknown sender shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum FromNobody {
-    /// All that there is to say.
-    Settled(Check),
-    /// Denied on the identity: the policy may be limited to others. What was seen.
-    OnIdentity(String),
+pub(crate) enum UnknownSenderProbe {
+    /// The check is decided.
+    Decided(Check),
+    /// The call was denied on the identity: the policy may be limited to other identities.
+    DeniedOnIdentity {
+        /// What was seen.
+        evidence: String,
+    },
 }
 
-/// Reads the probe from nobody's address.
-pub(crate) fn from_nobody(probe: &Result<(), Failure>) -> FromNobody {
+/// What the answer to the probe from an unknown sender shows.
+pub(crate) fn read_unknown_sender_probe(probe: &Result<(), Failure>) -> UnknownSenderProbe {
     let name = CheckName::Sending;
     let failure = match probe {
-        Ok(()) => return FromNobody::Settled(Check::passed(name, format!("{SEND}: the probe was taken"))),
+        Ok(()) => return UnknownSenderProbe::Decided(Check::passed(name, format!("{SEND}: the probe was taken"))),
         Err(failure) => failure,
     };
     let seen = evidence(SEND, failure);
     match &failure.kind {
-        kind if is_past_authorization(kind) => FromNobody::Settled(Check::passed(name, seen)),
-        Kind::Denied(denial) if names(denial, ":identity/") => FromNobody::OnIdentity(seen),
-        Kind::Denied(denial) => {
-            FromNobody::Settled(Check::failed(name, seen, permission_remedy(SEND, RESOURCE, denial.by)))
+        kind if is_past_authorization(kind) => UnknownSenderProbe::Decided(Check::passed(name, seen)),
+        Kind::Denied(denial) if names_resource(denial, ":identity/") => {
+            UnknownSenderProbe::DeniedOnIdentity { evidence: seen }
         }
-        _ => FromNobody::Settled(Check::unknown(name, seen, TRY_AGAIN)),
+        Kind::Denied(denial) => {
+            UnknownSenderProbe::Decided(Check::failed(name, seen, permission_remedy(SEND, RESOURCE, denial.by)))
+        }
+        _ => UnknownSenderProbe::Decided(Check::unknown(name, seen, TRY_AGAIN)),
     }
 }
 
-/// Addresses to probe from: of the account's identities, the first few that mail can be sent from.
-pub(crate) fn senders(identities: &Result<Vec<Identity>, Failure>) -> Vec<String> {
+/// The addresses to probe from: of the account's identities, the first few that mail can be sent from.
+pub(crate) fn own_senders(identities: &Result<Vec<Identity>, Failure>) -> Vec<String> {
     let identities = identities.as_deref().unwrap_or_default();
     identities
         .iter()
         .filter(|identity| identity.sending_enabled && !identity.name.is_empty())
-        .take(PROBED)
+        .take(MAX_PROBED_IDENTITIES)
         .map(|identity| match identity.name.contains('@') {
             true => identity.name.clone(),
             false => format!("invalid@{}", identity.name),
@@ -56,9 +62,10 @@ pub(crate) fn senders(identities: &Result<Vec<Identity>, Failure>) -> Vec<String
         .collect()
 }
 
-/// Reads the probes from the account's own identities, after nobody's was denied with `first` as evidence. One that is
-/// allowed is enough; none is no proof that the key can send, so it is not taken.
-pub(crate) fn from_own(
+/// Whether the key may send from the account's own identities, after the probe from an unknown sender was denied with
+/// `first` as evidence. One allowed identity is enough. Without one there is no proof that the key can send, so the check
+/// fails.
+pub(crate) fn check_own_senders(
     first: &str,
     identities: &Result<Vec<Identity>, Failure>,
     probes: &[Result<(), Failure>],
@@ -90,12 +97,12 @@ pub(crate) fn from_own(
     Check::failed(name, format!("{first}; {own}"), permission_remedy(SEND, RESOURCE, by))
 }
 
-/// Whether an identity's default configuration set stands in the way: SES applies it to every mail that names none, and
-/// then wants `ses:SendEmail` on it too. Only a denial that names one can tell.
-pub(crate) fn default_configuration_set(probes: &[Result<(), Failure>]) -> Check {
+/// Whether the default configuration set of an identity prevents sending. SES applies it to every mail that names no
+/// configuration set, and then requires `ses:SendEmail` on it too. Only a denial that names one can show this.
+pub(crate) fn check_default_configuration_set(probes: &[Result<(), Failure>]) -> Check {
     let name = CheckName::DefaultConfigurationSet;
     let remedy = "If an identity of yours has a default configuration set, allow ses:SendEmail on its ARN too (arn:aws:ses:*:<account>:configuration-set/<name>), or mail from that identity will be rejected.";
-    let named = probes.iter().filter_map(denial).any(|denial| names(denial, ":configuration-set/"));
+    let named = probes.iter().filter_map(denial).any(|denial| names_resource(denial, ":configuration-set/"));
     if named {
         Check::warning(name, format!("{SEND}: denied on an identity's default configuration set"), remedy)
     } else {
@@ -103,7 +110,7 @@ pub(crate) fn default_configuration_set(probes: &[Result<(), Failure>]) -> Check
     }
 }
 
-/// Answers that SES gives only to a caller that may send.
+/// Whether SES gives this answer only to a caller that may send.
 fn is_past_authorization(kind: &Kind) -> bool {
     matches!(
         kind,
@@ -123,17 +130,17 @@ fn denial(probe: &Result<(), Failure>) -> Option<&Denial> {
     }
 }
 
-fn names(denial: &Denial, part: &str) -> bool {
+fn names_resource(denial: &Denial, part: &str) -> bool {
     denial.resource.as_deref().is_some_and(|resource| resource.contains(part))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Outcome::{self, Failed, Passed, Unknown, Warning};
-    use super::super::failures::{EXPLICIT, NO_ALLOW, answered, denied, key_refused, silent, throttled};
     use super::*;
+    use crate::fixtures::failure::{EXPLICIT, NO_ALLOW, answered, denied, key_refused, silent, throttled};
+    use shared::record::CheckOutcome::{self, Failed, Passed, Unknown, Warning};
 
-    const NOBODY: &str = "arn:aws:ses:eu-central-1:1:identity/invalid@invalid";
+    const UNKNOWN: &str = "arn:aws:ses:eu-central-1:1:identity/invalid@invalid";
     const OWN: &str = "arn:aws:ses:eu-central-1:1:identity/example.com";
     const SET: &str = "arn:aws:ses:eu-central-1:1:configuration-set/main";
 
@@ -147,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_rejected_mail_is_an_allowed_one() {
-        let settled: [(Result<(), Failure>, Outcome); 13] = [
+        let decided: [(Result<(), Failure>, CheckOutcome); 13] = [
             (Err(rejected()), Passed),
             (Err(answered("MessageRejected", "Illegal address", 400)), Passed),
             (Err(answered("MailFromDomainNotVerifiedException", "", 400)), Passed),
@@ -162,19 +169,22 @@ mod tests {
             (Err(key_refused()), Unknown),
             (Err(silent()), Unknown),
         ];
-        for (probe, expected) in settled {
-            let FromNobody::Settled(check) = from_nobody(&probe) else { panic!("{probe:?}") };
+        for (probe, expected) in decided {
+            let UnknownSenderProbe::Decided(check) = read_unknown_sender_probe(&probe) else { panic!("{probe:?}") };
             assert_eq!(check.outcome, expected, "{probe:?}");
         }
-        assert!(matches!(from_nobody(&Err(denied(SEND, NOBODY, NO_ALLOW))), FromNobody::OnIdentity(_)));
+        assert!(matches!(
+            read_unknown_sender_probe(&Err(denied(SEND, UNKNOWN, NO_ALLOW))),
+            UnknownSenderProbe::DeniedOnIdentity { .. }
+        ));
     }
 
     #[test]
-    fn a_denial_on_nobodys_identity_is_settled_by_the_accounts_own() {
+    fn a_denial_on_an_unknown_identity_is_decided_by_the_accounts_own() {
         let own = || Ok(vec![identity("example.com", true)]);
         type Identities = Result<Vec<Identity>, Failure>;
         type Probes = Vec<Result<(), Failure>>;
-        let cases: [(Identities, Probes, Outcome); 9] = [
+        let cases: [(Identities, Probes, CheckOutcome); 9] = [
             (own(), vec![Err(rejected())], Passed),
             (own(), vec![Ok(())], Passed),
             (own(), vec![Err(denied(SEND, OWN, NO_ALLOW)), Err(rejected())], Passed),
@@ -186,7 +196,7 @@ mod tests {
             (Err(throttled()), vec![], Unknown),
         ];
         for (identities, probes, expected) in cases {
-            assert_eq!(from_own("first", &identities, &probes).outcome, expected, "{identities:?} {probes:?}");
+            assert_eq!(check_own_senders("first", &identities, &probes).outcome, expected, "{identities:?} {probes:?}");
         }
     }
 
@@ -195,14 +205,14 @@ mod tests {
         let identities = Ok(["a.example", "off.example", "x@b.example", "c.example", "d.example"]
             .map(|name| identity(name, name != "off.example"))
             .to_vec());
-        assert_eq!(senders(&identities), ["invalid@a.example", "x@b.example", "invalid@c.example"]);
-        assert!(senders(&Err(silent())).is_empty());
+        assert_eq!(own_senders(&identities), ["invalid@a.example", "x@b.example", "invalid@c.example"]);
+        assert!(own_senders(&Err(silent())).is_empty());
     }
 
     #[test]
     fn a_default_configuration_set_is_known_by_a_denial_that_names_it() {
-        assert_eq!(default_configuration_set(&[Err(denied(SEND, SET, NO_ALLOW))]).outcome, Warning);
-        assert_eq!(default_configuration_set(&[Err(denied(SEND, OWN, NO_ALLOW))]).outcome, Unknown);
-        assert_eq!(default_configuration_set(&[]).outcome, Unknown);
+        assert_eq!(check_default_configuration_set(&[Err(denied(SEND, SET, NO_ALLOW))]).outcome, Warning);
+        assert_eq!(check_default_configuration_set(&[Err(denied(SEND, OWN, NO_ALLOW))]).outcome, Unknown);
+        assert_eq!(check_default_configuration_set(&[]).outcome, Unknown);
     }
 }

@@ -1,17 +1,18 @@
-//! What SES says of the account in the Region.
+//! What SES says about the account in the Region.
 
+use shared::record::{Check, CheckName};
 use shared::tenant::{AccountStatus, Failure, Kind};
 
-use super::{Check, CheckName, TRY_AGAIN, evidence, permission_remedy};
+use super::{TRY_AGAIN, evidence, permission_remedy};
 
 const GET_ACCOUNT: &str = "ses:GetAccount";
 
-/// Codes of accounts to which a service has not been opened.
+/// Error codes of accounts that have not finished signing up for a service.
 const NOT_SUBSCRIBED: [&str; 3] = ["OptInRequired", "SubscriptionRequiredException", "NotSignedUp"];
 
-/// Whether SES answers the key in the Region. A live key that is unknown there means that the account has not enabled
-/// the Region.
-pub(crate) fn ses_region(answer: &Result<AccountStatus, Failure>, region: &str) -> Check {
+/// Whether SES answers the key in the Region. If SES does not know a key that STS accepted, the account has not enabled the
+/// Region.
+pub(crate) fn check_region(answer: &Result<AccountStatus, Failure>, region: &str) -> Check {
     let name = CheckName::SesRegion;
     let failure = match answer {
         Ok(account) => {
@@ -39,8 +40,8 @@ pub(crate) fn ses_region(answer: &Result<AccountStatus, Failure>, region: &str) 
     }
 }
 
-/// Whether the account may send at all, by what SES says of it and by how SES answered the send probe.
-pub(crate) fn sending_status(account: &AccountStatus, probe: &Result<(), Failure>) -> Check {
+/// Whether the account may send at all, from what SES says about it and from the answer to the send probe.
+pub(crate) fn check_sending_status(account: &AccountStatus, probe: &Result<(), Failure>) -> Check {
     let name = CheckName::SendingStatus;
     let probe = probe.as_ref().err().map(|failure| &failure.kind);
     let seen = format!(
@@ -77,7 +78,7 @@ pub(crate) fn sending_status(account: &AccountStatus, probe: &Result<(), Failure
 }
 
 /// Whether the account may send to anybody.
-pub(crate) fn sandbox(account: &AccountStatus) -> Check {
+pub(crate) fn check_sandbox(account: &AccountStatus) -> Check {
     let name = CheckName::Sandbox;
     if account.production_access {
         Check::passed(name, format!("{GET_ACCOUNT}: production access"))
@@ -92,19 +93,10 @@ pub(crate) fn sandbox(account: &AccountStatus) -> Check {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Outcome::{Failed, Passed, Unknown, Warning};
-    use super::super::failures::{NO_ALLOW, ORGANIZATION, answered, denied, key_refused, silent, throttled};
     use super::*;
-
-    fn account(sending_enabled: bool, enforcement: &str) -> AccountStatus {
-        AccountStatus {
-            production_access: true,
-            sending_enabled,
-            enforcement: enforcement.to_owned(),
-            max_send_rate: 14.0,
-            max_24_hour_send: 50_000.0,
-        }
-    }
+    use crate::fixtures::failure::account_status as account;
+    use crate::fixtures::failure::{NO_ALLOW, ORGANIZATION, answered, denied, key_refused, silent, throttled};
+    use shared::record::CheckOutcome::{Failed, Passed, Unknown, Warning};
 
     #[test]
     fn ses_must_answer_in_the_region() {
@@ -120,12 +112,12 @@ mod tests {
             (Err(silent()), Unknown),
         ];
         for (answer, expected) in cases {
-            assert_eq!(ses_region(&answer, "eu-central-1").outcome, expected, "{answer:?}");
+            assert_eq!(check_region(&answer, "eu-central-1").outcome, expected, "{answer:?}");
         }
     }
 
     #[test]
-    fn a_shut_down_account_is_refused_and_a_paused_one_warned_of() {
+    fn a_shut_down_account_is_refused_and_a_paused_one_gets_a_warning() {
         let rejected = || Err(answered("MessageRejected", "Email address is not verified", 400));
         let cases = [
             (account(true, "HEALTHY"), rejected(), Passed),
@@ -138,15 +130,15 @@ mod tests {
             (account(true, "HEALTHY"), Err(answered("AccountSuspendedException", "", 400)), Failed),
         ];
         for (account, probe, expected) in cases {
-            assert_eq!(sending_status(&account, &probe).outcome, expected, "{account:?} {probe:?}");
+            assert_eq!(check_sending_status(&account, &probe).outcome, expected, "{account:?} {probe:?}");
         }
     }
 
     #[test]
-    fn the_sandbox_is_warned_of() {
+    fn the_sandbox_is_a_warning() {
         let mut account = account(true, "HEALTHY");
-        assert_eq!(sandbox(&account).outcome, Passed);
+        assert_eq!(check_sandbox(&account).outcome, Passed);
         account.production_access = false;
-        assert_eq!(sandbox(&account).outcome, Warning);
+        assert_eq!(check_sandbox(&account).outcome, Warning);
     }
 }

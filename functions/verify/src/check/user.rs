@@ -1,16 +1,17 @@
-//! What a key can do with its own user, and with others'.
+//! What a key can do with its own user, and with other users.
 
 use shared::policy::{Finding, FindingKind, Severity};
+use shared::record::{Check, CheckName, CheckOutcome};
 use shared::tenant::{AccountStatus, Failure, Kind, User};
 
-use super::{Check, CheckName, TRY_AGAIN, evidence, permission_remedy};
+use super::{TRY_AGAIN, evidence, permission_remedy};
 
 const GET_USER: &str = "iam:GetUser";
 const DELETE: &str = "iam:DeleteAccessKey";
 const OWN_USER: &str = "its own user";
 
 /// Whether the key may read its own user.
-pub(crate) fn get_user(answer: &Result<User, Failure>) -> Check {
+pub(crate) fn check_get_user(answer: &Result<User, Failure>) -> Check {
     let name = CheckName::GetUser;
     match answer {
         Ok(_) => Check::passed(name, format!("{GET_USER}: answered")),
@@ -24,7 +25,7 @@ pub(crate) fn get_user(answer: &Result<User, Failure>) -> Check {
 }
 
 /// Whether somebody signs in to the console as this user.
-pub(crate) fn console_login(answer: &Result<User, Failure>) -> Check {
+pub(crate) fn check_console_login(answer: &Result<User, Failure>) -> Check {
     let name = CheckName::ConsoleLogin;
     match answer {
         Ok(user) if user.has_console_login => Check::warning(
@@ -38,7 +39,7 @@ pub(crate) fn console_login(answer: &Result<User, Failure>) -> Check {
 }
 
 /// Whether the key may delete itself, by the probe with an id that cannot exist.
-pub(crate) fn delete_access_key(probe: &Result<(), Failure>) -> Check {
+pub(crate) fn check_delete_access_key(probe: &Result<(), Failure>) -> Check {
     let name = CheckName::DeleteAccessKey;
     match probe {
         Ok(()) => Check::unknown(name, format!("{DELETE}: the probe was not refused"), TRY_AGAIN),
@@ -52,10 +53,10 @@ pub(crate) fn delete_access_key(probe: &Result<(), Failure>) -> Check {
     }
 }
 
-/// Whether AWS has put the user under quarantine: the policies that it attaches to users with a leaked key
-/// (`AWSCompromisedKeyQuarantine…`) deny `iam:DeleteAccessKey` and leave `ses:GetAccount` alone, and nothing else looks
+/// Whether AWS has put the user under quarantine. The policies that AWS attaches to users with a leaked key
+/// (`AWSCompromisedKeyQuarantine…`) deny `iam:DeleteAccessKey` and do not affect `ses:GetAccount`, and nothing else looks
 /// like that.
-pub(crate) fn quarantine(probe: &Result<(), Failure>, account: &Result<AccountStatus, Failure>) -> Check {
+pub(crate) fn check_quarantine(probe: &Result<(), Failure>, account: &Result<AccountStatus, Failure>) -> Check {
     let name = CheckName::Quarantine;
     let failure = match probe {
         Ok(()) => return Check::unknown(name, format!("{DELETE}: the probe was not refused"), TRY_AGAIN),
@@ -81,7 +82,7 @@ pub(crate) fn quarantine(probe: &Result<(), Failure>, account: &Result<AccountSt
 }
 
 /// Whether the key can delete other users' keys, by the same probe on a user that cannot exist.
-pub(crate) fn breadth(probe: &Result<(), Failure>) -> (Check, Option<Finding>) {
+pub(crate) fn check_breadth(probe: &Result<(), Failure>) -> (Check, Option<Finding>) {
     let name = CheckName::Breadth;
     let check = match probe {
         Ok(()) => Check::unknown(name, format!("{DELETE} on another user: the probe was not refused"), TRY_AGAIN),
@@ -98,8 +99,8 @@ pub(crate) fn breadth(probe: &Result<(), Failure>) -> (Check, Option<Finding>) {
             }
         }
     };
-    // Within what the classic policy allows, so a notice and no excess.
-    let finding = (check.outcome == super::Outcome::Warning).then(|| Finding {
+    // The classic policy allows it, so it is a notice and not excess.
+    let finding = (check.outcome == CheckOutcome::Warning).then(|| Finding {
         kind: FindingKind::Notice,
         severity: Severity::Medium,
         explanation: "Whoever has the key can delete the access keys of other users of the account.".to_owned(),
@@ -110,30 +111,27 @@ pub(crate) fn breadth(probe: &Result<(), Failure>) -> (Check, Option<Finding>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Outcome::{Failed, Passed, Unknown, Warning};
-    use super::super::failures::{EXPLICIT, NO_ALLOW, ORGANIZATION, answered, denied, key_refused, silent, throttled};
     use super::*;
+    use crate::fixtures::failure::account_status;
+    use crate::fixtures::failure::{
+        EXPLICIT, NO_ALLOW, ORGANIZATION, answered, denied, key_refused, silent, throttled,
+    };
+    use shared::record::CheckOutcome::{Failed, Passed, Unknown, Warning};
 
     fn user(has_console_login: bool) -> User {
         User { name: "u".to_owned(), arn: String::new(), has_console_login }
     }
 
     fn account() -> AccountStatus {
-        AccountStatus {
-            production_access: true,
-            sending_enabled: true,
-            enforcement: "HEALTHY".to_owned(),
-            max_send_rate: 14.0,
-            max_24_hour_send: 50_000.0,
-        }
+        account_status(true, "HEALTHY")
     }
 
     fn missing() -> Failure {
-        answered("NoSuchEntity", "The Access KeyItem with id X cannot be found.", 404)
+        answered("NoSuchEntity", "The Access Key with id X cannot be found.", 404)
     }
 
     #[test]
-    fn reading_its_own_user_tells_of_console_logins() {
+    fn the_answer_about_the_own_user_shows_console_logins() {
         let cases = [
             (Ok(user(false)), Passed, Passed),
             (Ok(user(true)), Passed, Warning),
@@ -143,12 +141,16 @@ mod tests {
             (Err(silent()), Unknown, Unknown),
         ];
         for (answer, expected, login) in cases {
-            assert_eq!((get_user(&answer).outcome, console_login(&answer).outcome), (expected, login), "{answer:?}");
+            assert_eq!(
+                (check_get_user(&answer).outcome, check_console_login(&answer).outcome),
+                (expected, login),
+                "{answer:?}"
+            );
         }
     }
 
     #[test]
-    fn deleting_itself_and_quarantine_are_told_apart() {
+    fn a_missing_permission_to_delete_itself_is_not_taken_for_quarantine() {
         let delete = |tail| Err(denied(DELETE, "arn:aws:iam::1:user/u", tail));
         let no_account = || Err(denied("ses:GetAccount", "*", NO_ALLOW));
         let cases = [
@@ -165,7 +167,7 @@ mod tests {
             (Ok(()), Ok(account()), Unknown, Unknown),
         ];
         for (probe, account, delete, quarantined) in cases {
-            let seen = (delete_access_key(&probe).outcome, quarantine(&probe, &account).outcome);
+            let seen = (check_delete_access_key(&probe).outcome, check_quarantine(&probe, &account).outcome);
             assert_eq!(seen, (delete, quarantined), "{probe:?} {account:?}");
         }
     }
@@ -180,7 +182,7 @@ mod tests {
             (Ok(()), Unknown),
         ];
         for (probe, expected) in cases {
-            let (check, finding) = breadth(&probe);
+            let (check, finding) = check_breadth(&probe);
             assert_eq!((check.outcome, finding.is_some()), (expected, expected == Warning), "{probe:?}");
             assert!(finding.is_none_or(|finding| !finding.is_excess()));
         }

@@ -1,67 +1,68 @@
-//! `POST /policy/check`: what policies allow, before anybody creates a key. It asks nobody and stores nothing.
+//! `POST /policy/check`: what policies allow, before anybody creates a key. It calls nothing and stores nothing.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use shared::http::{FieldError, Problem, Request, Response, body, respond};
+use shared::http::{FieldError, Problem, Request, RequestLog, Response, body, respond};
 use shared::policy::{CheckOutput, LocatedProblem, MAX_PROBLEMS, ParseError, PolicyDocument, Principal, check};
 use shared::tenant::Region;
 
 use crate::Verify;
-use crate::line::Line;
 
-/// The largest body in bytes, as it is transported: more than every policy that IAM's quotas allow a user.
-const MAX_BODY: usize = 1 << 20;
+/// The largest body in bytes, as it is transported: more than all policies that IAM's quotas allow a user.
+const MAX_BODY_BYTES: usize = 1 << 20;
 
-/// The most documents, as many as are read of a key's own user. A user has at most 20 managed policies and 2,048
-/// characters of inline ones (AWS: "IAM and AWS STS quotas"); the rest is for those of its groups.
+/// The highest number of documents, the same as for the policies of a key's own user. A user has at most 20 managed
+/// policies and 2,048 characters of inline ones (AWS: "IAM and AWS STS quotas"); the rest is for those of its groups.
 const MAX_DOCUMENTS: usize = 40;
 
 /// The body.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Wanted {
-    /// As written: only the text has the keys that come twice, and a line for everything.
+struct PolicyCheckRequest {
+    /// As written: only the text shows duplicate keys, and the line of every problem.
     policies: Vec<Box<RawValue>>,
     account_id: Option<String>,
     user_name: Option<String>,
     user_path: Option<String>,
-    /// Where mail will be sent, which also tells the partition.
+    /// Where mail will be sent, which also determines the partition.
     region: Option<Region>,
 }
 
 impl Verify {
-    /// Says what these policies allow together.
-    pub(crate) fn check_policy(&self, request: &Request, line: &mut Line) -> Result<Response, Problem> {
-        let wanted = Wanted::of(request)?;
-        let documents = wanted.documents().inspect_err(|_| line.outcome("unreadable"))?;
-        let subject = Principal { now: Some(self.ambient.now().to_string()), ..wanted.subject() };
+    /// Answers with what these policies allow together.
+    pub(crate) fn check_policy(&self, request: &Request, log: &mut RequestLog) -> Result<Response, Problem> {
+        let asked = PolicyCheckRequest::from_request(request)?;
+        let documents = asked.documents().inspect_err(|_| log.outcome("unreadable"))?;
+        let subject = Principal { now: Some(self.ambient.now().to_string()), ..asked.subject() };
         let report = check(&documents, &subject);
-        line.outcome(report.verdict.as_str());
+        log.outcome(report.verdict.as_str());
         Ok(respond(200, &CheckOutput::new(&report, &documents)))
     }
 }
 
-impl Wanted {
-    fn of(request: &Request) -> Result<Self, Problem> {
-        if request.body.as_deref().is_some_and(|body| body.len() > MAX_BODY) {
-            return Err(Problem::new(413, format!("`body` is larger than {MAX_BODY} bytes.")).with("field", &"body"));
+impl PolicyCheckRequest {
+    fn from_request(request: &Request) -> Result<Self, Problem> {
+        if request.body.as_deref().is_some_and(|body| body.len() > MAX_BODY_BYTES) {
+            return Err(
+                Problem::new(413, format!("`body` is larger than {MAX_BODY_BYTES} bytes.")).with("field", &"body")
+            );
         }
-        let wanted: Self = body(request)?;
-        if !(1..=MAX_DOCUMENTS).contains(&wanted.policies.len()) {
+        let asked: Self = body(request)?;
+        if !(1..=MAX_DOCUMENTS).contains(&asked.policies.len()) {
             return Err(Problem::bad_request(&FieldError::new("policies", "must be 1 to 40 policy documents")));
         }
-        if let Some((field, problem)) = wanted.subject().invalid_field() {
+        if let Some((field, problem)) = asked.subject().invalid_field() {
             return Err(Problem::bad_request(&FieldError::new(field, problem)));
         }
-        Ok(wanted)
+        Ok(asked)
     }
 
-    /// All documents, or the problems of all that are none.
+    /// All documents, or the problems of all that cannot be read.
     fn documents(&self) -> Result<Vec<PolicyDocument>, Problem> {
         let mut documents = Vec::with_capacity(self.policies.len());
         let mut unreadable = Vec::new();
         for (index, raw) in self.policies.iter().enumerate() {
-            match read(index, raw.get())? {
+            match parse_document(index, raw.get())? {
                 Ok(document) => documents.push(document),
                 Err(error) => unreadable.push((index, error)),
             }
@@ -96,8 +97,8 @@ impl Wanted {
     }
 }
 
-/// A document as it stands in the body: JSON, or a string that holds JSON.
-fn read(index: usize, raw: &str) -> Result<Result<PolicyDocument, ParseError>, Problem> {
+/// A document of the body: JSON, or a string that contains JSON.
+fn parse_document(index: usize, raw: &str) -> Result<Result<PolicyDocument, ParseError>, Problem> {
     if !raw.starts_with('"') {
         return Ok(PolicyDocument::parse(raw));
     }
@@ -135,14 +136,14 @@ mod tests {
     }
 
     fn refused(body: &str) -> (u16, Value) {
-        match Wanted::of(&request(body)).and_then(|wanted| wanted.documents()) {
-            Ok(_) => panic!("{body} was taken"),
+        match PolicyCheckRequest::from_request(&request(body)).and_then(|asked| asked.documents()) {
+            Ok(_) => panic!("{body} was accepted"),
             Err(problem) => problem_of(problem),
         }
     }
 
     #[test]
-    fn a_request_is_taken_whole_or_its_fault_is_named() {
+    fn a_request_is_valid_as_a_whole_or_its_fault_is_named() {
         let with = |field: &str, value: Value| {
             let mut body = json!({"policies": [{}]});
             body[field] = value;
@@ -176,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_body_that_is_too_large_is_not_read() {
-        let (status, problem) = refused(&format!("[{}]", " ".repeat(MAX_BODY)));
+        let (status, problem) = refused(&format!("[{}]", " ".repeat(MAX_BODY_BYTES)));
         assert_eq!((status, &problem["field"]), (413, &json!("body")));
     }
 
@@ -193,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn the_problems_of_all_documents_are_told_and_not_without_end() {
+    fn the_problems_of_all_documents_are_listed_up_to_a_limit() {
         let twice = r#"{"Version":"2012-10-17","Version":"2012-10-17"}"#;
         let nested = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
         let body = format!("{{\"policies\": [{}, {twice}, 7, {nested}, null]}}", policy::classic());

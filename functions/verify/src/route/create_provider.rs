@@ -1,106 +1,119 @@
 //! `POST /providers`: from what a tenant pasted to a provider, or to a report that says why not.
 
 use http::{HeaderName, HeaderValue};
-use shared::http::{Problem, Request, Response, respond};
+use shared::http::{Problem, Request, RequestLog, Response, respond};
+use shared::record::{VerificationOutcome, VerificationReport};
 use shared::tenant::Credential;
 
 use crate::Verify;
-use crate::budget::Budget;
-use crate::check::identity::shape;
-use crate::idempotency::{IdempotencyKey, Once};
-use crate::line::Line;
-use crate::onboarding::{Ending, Onboarding, Taken};
+use crate::check::identity::check_shape;
+use crate::idempotency::{IdempotencyKey, IdempotentRequest};
+use crate::onboarding::{KeyHolder, OnboardingAttempt, OnboardingOutcome};
 use crate::provider_view::ProviderView;
-use crate::report::{Draft, Report, Verdict};
+use crate::report_builder::ReportBuilder;
 use crate::submission::Submission;
+use crate::time_budget::TimeBudget;
 
-/// When an undecided verification is worth another try, in seconds.
-const RETRY_UNDECIDED_S: u64 = 30;
+/// `Retry-After` of an undecided verification, in seconds.
+const UNDECIDED_RETRY_AFTER_S: u64 = 30;
 
-/// Set where the answer is that of an earlier request.
+/// Set on the response to an earlier request with the same `Idempotency-Key`.
 const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 impl Verify {
-    /// Takes a key, or says why not.
-    pub(crate) async fn create_provider(&self, request: &mut Request, line: &mut Line) -> Result<Response, Problem> {
-        let budget = Budget::start();
-        let idempotency_key = IdempotencyKey::of(request)?;
-        let submission = Submission::take(request)?;
-        line.tenant(&submission.tenant_id);
-        let mut draft = Draft::default();
-        let (checks, key) = shape(&submission);
-        checks.into_iter().for_each(|check| draft.add(check));
+    /// Onboards a key, or answers with why not.
+    pub(crate) async fn create_provider(
+        &self,
+        request: &mut Request,
+        log: &mut RequestLog,
+    ) -> Result<Response, Problem> {
+        let budget = TimeBudget::start();
+        let idempotency_key = IdempotencyKey::from_request(request)?;
+        let submission = Submission::from_request(request)?;
+        log.tenant(&submission.tenant_id);
+        let mut report = ReportBuilder::default();
+        let (checks, key) = check_shape(&submission);
+        checks.into_iter().for_each(|check| report.add(check));
         let Some((access_key_id, secret_access_key)) = key else {
-            return Err(refused(&draft.close(self.ambient.now()), line));
+            return Err(not_accepted(&report.finish(self.ambient.now()), log));
         };
-        line.key(&access_key_id);
-        let once = idempotency_key.map(|key| Once::of(key, &submission, &access_key_id));
+        log.access_key(&access_key_id);
+        let idempotent = idempotency_key.map(|key| IdempotentRequest::new(key, &submission, &access_key_id));
         let credential = Credential { access_key_id, secret_access_key, region: submission.region };
-        let onboarding = Onboarding { verify: self, submission, credential, once, budget };
-        if let Some(replay) = onboarding.replay(line).await? {
+        let attempt = OnboardingAttempt { verify: self, submission, credential, idempotent, budget };
+        if let Some(replay) = attempt.replay(log).await? {
             return Ok(replay);
         }
-        match onboarding.take(draft).await? {
-            Ending::Onboarded(provider) => {
-                line.outcome("onboarded");
-                line.provider(&provider.provider_id);
-                Ok(respond(201, &ProviderView::whole(&provider)))
+        match attempt.run(report).await? {
+            OnboardingOutcome::Onboarded(verified) => {
+                log.outcome("onboarded");
+                log.provider(&verified.provider.provider_id);
+                Ok(respond(201, &ProviderView::with_report(&verified)))
             }
-            Ending::Refused(report) => Err(refused(&report, line)),
-            Ending::TooManyAttempts { retry_after_s } => {
-                line.outcome("too_many_attempts");
+            OnboardingOutcome::Refused(report) => Err(not_accepted(&report, log)),
+            OnboardingOutcome::TooManyAttempts { retry_after_s } => {
+                log.outcome("too_many_attempts");
                 Err(too_many_attempts(retry_after_s))
             }
-            // A concurrent request with the same `Idempotency-KeyItem` may have taken it: then this is that one's answer.
-            Ending::Taken(Taken::Own(provider_id)) => match onboarding.replay(line).await? {
-                Some(replay) => Ok(replay),
-                None => {
-                    line.outcome("already_onboarded");
-                    line.provider(&provider_id);
-                    Err(Problem::new(409, "This access key was onboarded before; `provider_id` has it.")
-                        .kind("already-onboarded")
-                        .with("provider_id", &provider_id))
+            // A concurrent request with the same `Idempotency-Key` may have onboarded it: then its answer is ours too.
+            OnboardingOutcome::AlreadyOnboarded(KeyHolder::SameTenant(provider_id)) => {
+                match attempt.replay(log).await? {
+                    Some(replay) => Ok(replay),
+                    None => {
+                        log.outcome("already_onboarded");
+                        log.provider(&provider_id);
+                        Err(Problem::new(409, "This access key was onboarded before; `provider_id` has it.")
+                            .kind("already-onboarded")
+                            .with("provider_id", &provider_id))
+                    }
                 }
-            },
-            Ending::Taken(Taken::Others) => {
-                line.outcome("taken_by_another_tenant");
+            }
+            OnboardingOutcome::AlreadyOnboarded(KeyHolder::OtherTenant) => {
+                log.outcome("taken_by_another_tenant");
                 Err(Problem::new(409, "This access key is taken.").kind("key-taken"))
             }
-            Ending::IdempotencyKeyUsed => onboarding.replay(line).await?.ok_or_else(Problem::unavailable),
+            OnboardingOutcome::IdempotencyKeyUsed => attempt.replay(log).await?.ok_or_else(Problem::unavailable),
         }
     }
 }
 
-impl Onboarding<'_> {
-    /// The answer to the same request before, where its `Idempotency-KeyItem` was used. No secret is asked for again: the
-    /// answer has nothing that the tenant's other requests would not tell.
-    async fn replay(&self, line: &mut Line) -> Result<Option<Response>, Problem> {
-        let Some(once) = &self.once else { return Ok(None) };
+impl OnboardingAttempt<'_> {
+    /// The response to the earlier request with this `Idempotency-Key`, if there was one. The secret is not verified
+    /// again: the response has nothing that the tenant's other requests would not show.
+    async fn replay(&self, log: &mut RequestLog) -> Result<Option<Response>, Problem> {
+        let Some(request) = &self.idempotent else { return Ok(None) };
         let providers = &self.verify.providers;
-        let used = providers.idempotency(&self.submission.tenant_id, once.key.as_str());
-        let Some(used) = self.budget.own(used).await? else { return Ok(None) };
-        line.provider(&used.provider_id);
-        if used.fingerprint != once.fingerprint {
-            line.outcome("idempotency_key_reused");
+        let earlier = providers.idempotency(&self.submission.tenant_id, request.key.as_str());
+        let Some(earlier) = self.budget.call_own("read the idempotency item", earlier).await? else {
+            return Ok(None);
+        };
+        log.provider(&earlier.provider_id);
+        if earlier.fingerprint != request.fingerprint {
+            log.outcome("idempotency_key_reused");
             return Err(Problem::new(
                 422,
-                "This Idempotency-KeyItem was used for another request. Use a new one, or none.",
+                "This Idempotency-Key was used for another request. Use a new one, or none.",
             )
             .kind("idempotency-key-reused"));
         }
-        let provider = self.budget.own(providers.provider(&used.provider_id)).await?;
-        let provider = provider.ok_or_else(Problem::internal)?;
-        line.outcome("replayed");
-        let mut response = respond(201, &ProviderView::whole(&provider));
+        let verified = providers.verified_provider(&earlier.provider_id);
+        let verified = self.budget.call_own("read the provider of the idempotency item", verified).await?;
+        let Some(verified) = verified else {
+            log.outcome("provider_of_idempotency_item_missing");
+            return Err(Problem::internal());
+        };
+        log.outcome("replayed");
+        let mut response = respond(201, &ProviderView::with_report(&verified));
         response.headers.insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
         Ok(Some(response))
     }
 }
 
-/// A report as the problem that it is: 422 where the key is at fault, 503 where AWS or we are.
-fn refused(report: &Report, line: &mut Line) -> Problem {
-    line.report(report);
-    let problem = if report.verdict() == Verdict::Refused {
+/// The problem of a report that does not accept the key: 422 if the key is at fault, 503 if AWS or we are.
+fn not_accepted(report: &VerificationReport, log: &mut RequestLog) -> Problem {
+    log.outcome(report.outcome.as_str());
+    log.checks(&report.failed_checks(), &report.undecided_checks());
+    let problem = if report.outcome == VerificationOutcome::Refused {
         Problem::new(422, "The key was not taken and nothing was stored. The report says what to mend.")
             .kind("credential-refused")
     } else {
@@ -109,7 +122,7 @@ fn refused(report: &Report, line: &mut Line) -> Problem {
             "The key could not be checked to the end, and nothing was stored. Nothing is wrong with it as far as was seen; try again later.",
         )
         .kind("credential-undecided")
-        .retry_after(RETRY_UNDECIDED_S)
+        .retry_after(UNDECIDED_RETRY_AFTER_S)
     };
     problem.with("report", report)
 }

@@ -1,16 +1,15 @@
-//! `GET /providers/{provider_id}/mails/{mail_id}`: a mail's fate as callers see it.
+//! `GET /providers/{provider_id}/mails/{mail_id}`: the state of a mail, as callers see it.
 
 use jiff::Timestamp;
 use serde::Serialize;
-use shared::http::{Problem, Response, respond};
+use shared::http::{Problem, Request, RequestLog, Response, respond};
 use shared::id::{MailId, ProviderId};
 use shared::record::{LedgerRow, MailState};
 
-use super::provider_id;
+use super::{path_parameter, provider_id};
 use crate::Verify;
-use crate::line::Line;
 
-/// The public face of a ledger row.
+/// The public form of a ledger row.
 #[derive(Serialize)]
 struct MailView<'a> {
     mail_id: &'a MailId,
@@ -39,10 +38,11 @@ impl<'a> From<&'a LedgerRow> for MailView<'a> {
 }
 
 impl Verify {
-    /// Answers a mail's fate. A mail that `send` has not seen yet is not there either.
-    pub(crate) async fn get_mail(&self, provider: &str, mail_id: &str, line: &mut Line) -> Result<Response, Problem> {
-        let provider_id = provider_id(provider)?;
-        line.provider(&provider_id);
+    /// Answers with the state of a mail. A mail that `send` has not received yet is not found either.
+    pub(crate) async fn get_mail(&self, request: &Request, log: &mut RequestLog) -> Result<Response, Problem> {
+        let mail_id = path_parameter(request, "mail_id")?;
+        let provider_id = provider_id(request)?;
+        log.provider(&provider_id);
         let mail_id = MailId::parse(mail_id).map_err(|_| Problem::not_found("mail"))?;
         let row = self.mails.get(&provider_id, &mail_id).await?;
         let row = row.ok_or_else(|| Problem::not_found("mail"))?;

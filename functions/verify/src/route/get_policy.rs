@@ -1,4 +1,4 @@
-//! `GET /policy?account_id=&style=`: the policies that tenants attach to their users, as they are pasted into IAM.
+//! `GET /policy?account_id=&style=`: the policies that tenants attach to their users, ready to paste into IAM.
 
 use aws_lambda_events::encodings::Body;
 use http::header::{CONTENT_TYPE, ETAG};
@@ -6,24 +6,24 @@ use http::{HeaderName, HeaderValue};
 use shared::http::{Problem, Request, Response};
 use shared::policy::{self, PolicyStyle};
 
-use crate::query::Query;
+use super::query_parameters::{QueryParameters, invalid};
 
-/// The version of the document in the body. A provider's report names the one that was current when it was made.
+/// The version of the document in the body. A provider's report names the version that was current at the time.
 const POLICY_VERSION: HeaderName = HeaderName::from_static("policy-version");
 
-/// Answers the document itself as the body, byte for byte, so that it can be
-/// piped into `aws iam put-user-policy`; its version in `Policy-Version` and `ETag`.
-pub(crate) fn serve(request: &Request) -> Result<Response, Problem> {
-    let query = Query::of(request, &["style", "account_id"])?;
+/// Answers with the document itself as the body, byte for byte, so that it can be piped into
+/// `aws iam put-user-policy`. Its version is in `Policy-Version` and `ETag`.
+pub(crate) fn get_policy(request: &Request) -> Result<Response, Problem> {
+    let query = QueryParameters::from_request(request, &["style", "account_id"])?;
     let style = query.required("style")?;
-    let style = PolicyStyle::parse(&style).ok_or_else(|| Query::bad("style", "must be `classic` or `hardened`"))?;
+    let style = PolicyStyle::parse(&style).ok_or_else(|| invalid("style", "must be `classic` or `hardened`"))?;
     let account_id = query.get("account_id");
     let document = match style {
         PolicyStyle::Classic => policy::classic().to_owned(),
         PolicyStyle::Hardened => {
-            let account_id = account_id
-                .ok_or_else(|| Query::bad("account_id", "is missing: the hardened policy names the account"))?;
-            policy::hardened(&account_id).ok_or_else(|| Query::bad("account_id", "must be 12 digits"))?
+            let account_id =
+                account_id.ok_or_else(|| invalid("account_id", "is missing: the hardened policy names the account"))?;
+            policy::hardened(&account_id).ok_or_else(|| invalid("account_id", "must be 12 digits"))?
         }
     };
     let version = HeaderValue::from_static(style.version());
@@ -47,7 +47,7 @@ mod tests {
         let mut event: Value = serde_json::from_str(include_str!("../../../../events/verify-get-policy.json")).unwrap();
         event["queryStringParameters"] = parameters;
         let request: Request = serde_json::from_value(event).unwrap();
-        let response = serve(&request).map_err(|problem| problem.status())?;
+        let response = get_policy(&request).map_err(|problem| problem.status())?;
         let Some(Body::Text(document)) = response.body else { panic!("no body") };
         let version = response.headers["policy-version"].to_str().unwrap().to_owned();
         assert_eq!(response.headers["etag"], format!("\"{version}\""));
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_policy_is_a_bad_request() {
+    fn an_unknown_style_or_account_is_a_bad_request() {
         for parameters in [
             json!({}),
             json!({"style": "strict"}),

@@ -1,20 +1,19 @@
-//! `GET /providers/{provider_id}`: a provider, with the report that its key was taken on.
+//! `GET /providers/{provider_id}`: a provider, with the report that its key was accepted on.
 
-use shared::http::{Problem, Response, respond};
+use shared::http::{Problem, Request, RequestLog, Response, respond};
 
 use super::provider_id;
 use crate::Verify;
-use crate::line::Line;
 use crate::provider_view::ProviderView;
 
 impl Verify {
-    /// Answers a provider.
-    pub(crate) async fn get_provider(&self, id: &str, line: &mut Line) -> Result<Response, Problem> {
-        let provider_id = provider_id(id)?;
-        line.provider(&provider_id);
-        let provider = self.providers.provider(&provider_id).await?;
-        let provider = provider.ok_or_else(|| Problem::not_found("provider"))?;
-        line.tenant(&provider.tenant_id);
-        Ok(respond(200, &ProviderView::whole(&provider)))
+    /// Answers with one provider.
+    pub(crate) async fn get_provider(&self, request: &Request, log: &mut RequestLog) -> Result<Response, Problem> {
+        let provider_id = provider_id(request)?;
+        log.provider(&provider_id);
+        let verified = self.providers.verified_provider(&provider_id).await?;
+        let verified = verified.ok_or_else(|| Problem::not_found("provider"))?;
+        log.tenant(&verified.provider.tenant_id);
+        Ok(respond(200, &ProviderView::with_report(&verified)))
     }
 }

@@ -1,4 +1,4 @@
-//! The secret stays where it belongs, whatever fails.
+//! The secret leaks into no response and no log line, whatever fails.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -9,8 +9,8 @@ use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 
-use super::{SECRET, create, event, post, submission, verify};
-use crate::fake_aws::{FakeAws, json_error, query_error};
+use crate::fixtures::fake_aws::{FakeAws, json_error, query_error};
+use crate::fixtures::{SECRET, create, event, post, submission, verify};
 
 /// Log lines of this process.
 #[derive(Clone, Default)]
@@ -26,9 +26,9 @@ impl Write for Lines {
     }
 }
 
-/// Whatever fails, and even where AWS repeats the secret in its texts: no answer and no line at TRACE holds it.
+/// Whatever fails, and even if AWS repeats the secret in its texts: no response and no log line at TRACE contains it.
 #[tokio::test(start_paused = true)]
-async fn the_secret_is_in_no_answer_and_in_no_log_line_whatever_fails() {
+async fn the_secret_is_in_no_response_and_in_no_log_line_whatever_fails() {
     let lines = Lines::default();
     let writer = lines.clone();
     let layer = tracing_subscriber::fmt::layer()

@@ -2,17 +2,18 @@
 
 use serde_json::{Value, json};
 
-use super::{ACCOUNT, NO_ALLOW, outcomes, post, submission};
-use crate::fake_aws::{FakeAws, denied, iam, query_error};
+use crate::fixtures::failure::NO_ALLOW;
+use crate::fixtures::fake_aws::{ACCOUNT, FakeAws, denied, iam, query_error};
+use crate::fixtures::{outcomes, post, submission};
 
-/// The other probes, which policies that were read make needless.
+/// The other probes, which are not needed once the policies were read completely.
 const PROBES: [&str; 3] = ["tenant:SimulatePrincipalPolicy", "tenant:ListUsers", "tenant:ListTables"];
 
 fn members(names: &[String]) -> String {
     names.iter().map(|name| format!("<member>{name}</member>")).collect()
 }
 
-/// As IAM hands documents over: every byte that may be encoded is.
+/// A document as IAM returns it: every byte that may be encoded is.
 fn encoded(document: &str) -> String {
     document.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
@@ -46,7 +47,7 @@ fn reader() -> FakeAws {
             "tenant:GetPolicyVersion",
             "GetPolicyVersion",
             format!(
-                "<PolicyVersion><Document>{}</Document></PolicyVersion>",
+                "<PolicyVersion><PolicyDocument>{}</PolicyDocument></PolicyVersion>",
                 encoded(&allowing(&["iam:Get*", "iam:List*"]))
             ),
         ),
@@ -61,7 +62,7 @@ fn reader() -> FakeAws {
     aws
 }
 
-/// The report's verdict on the policies, and the line on excess.
+/// The whole report, and the evidence of its excess check.
 async fn judged(aws: &FakeAws) -> (Value, String) {
     let (status, problem, _) = post(aws, &submission(), None).await;
     assert_eq!((status, outcomes(&problem["report"], "failed")), (422, vec!["excess".to_owned()]), "{problem}");
@@ -76,7 +77,7 @@ fn calls_of(aws: &FakeAws, names: &[&str]) -> usize {
 }
 
 #[tokio::test(start_paused = true)]
-async fn policies_that_were_read_whole_decide_and_nothing_else_is_probed() {
+async fn policies_that_were_read_completely_decide_and_nothing_else_is_probed() {
     let aws = reader();
     let (report, evidence) = judged(&aws).await;
     let own = &report["own_policies"];
@@ -102,7 +103,7 @@ async fn policies_that_were_read_whole_decide_and_nothing_else_is_probed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_may_not_be_read_makes_it_a_lower_bound_and_probes_are_made() {
+async fn policies_that_may_not_be_read_make_it_a_lower_bound_and_probes_are_made() {
     let aws = reader();
     aws.answer("tenant:GetPolicy", denied("iam:GetPolicy", NO_ALLOW));
     aws.answer("tenant:ListGroupsForUser", denied("iam:ListGroupsForUser", NO_ALLOW));
@@ -129,7 +130,7 @@ async fn what_may_not_be_read_makes_it_a_lower_bound_and_probes_are_made() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn reading_ends_where_it_is_denied_thrice() {
+async fn reading_ends_after_three_denied_actions() {
     let aws = reader();
     for (call, action) in [
         ("tenant:GetUserPolicy", "iam:GetUserPolicy"),
@@ -145,7 +146,7 @@ async fn reading_ends_where_it_is_denied_thrice() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_action_that_was_denied_is_not_asked_for_again_and_the_number_of_policies_is_bounded() {
+async fn a_denied_action_is_not_called_again_and_the_number_of_policies_is_limited() {
     let names: Vec<_> = (0..90).map(|index| format!("p{index}")).collect();
     let many = iam(
         "ListUserPolicies",

@@ -1,9 +1,9 @@
-//! What is read: providers, mails, policies.
+//! The routes that read: providers, mails, policies.
 
 use serde_json::json;
 
-use super::{event, get, json_of, post, submission, verify};
-use crate::fake_aws::{ACCOUNT, FakeAws};
+use crate::fixtures::fake_aws::{ACCOUNT, FakeAws};
+use crate::fixtures::{event, get, json_of, post, submission, verify};
 
 #[tokio::test(start_paused = true)]
 async fn a_provider_is_read_alone_and_in_a_list() {
@@ -27,7 +27,7 @@ async fn a_provider_is_read_alone_and_in_a_list() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_mails_fate_is_told() {
+async fn the_state_of_a_mail_is_answered() {
     let aws = FakeAws::new();
     let verify = verify(&aws);
     let provider_id = "prv_01ARZ3NDEKTSV4RRFFQ69G5FAV";
@@ -53,7 +53,7 @@ async fn a_mails_fate_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_policy_is_checked_without_asking_anybody() {
+async fn a_policy_is_checked_without_any_call() {
     let aws = FakeAws::new();
     let response = verify(&aws).handle(event(include_str!("../../../../events/verify-check-policy.json"))).await;
     let report = json_of(&response);
@@ -66,7 +66,7 @@ async fn a_policy_is_checked_without_asking_anybody() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_route_of_nobody_is_not_found() {
+async fn an_unknown_route_is_not_found() {
     let mut request = event(include_str!("../../../../events/verify-get-policy.json"));
     request.route_key = Some("POST /policy".to_owned());
     assert_eq!(verify(&FakeAws::new()).handle(request).await.status_code, 404);

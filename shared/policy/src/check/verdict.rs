@@ -1,9 +1,9 @@
 //! The verdict on a key.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The answer to "may we accept this key?".
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// Exactly what the product needs.

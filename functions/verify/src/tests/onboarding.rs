@@ -1,108 +1,21 @@
-//! The handler over the wire, against a fake AWS.
+//! `POST /providers` over the wire.
 
-mod leak;
-mod own_policies;
-mod reading;
-
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use aws_lambda_events::encodings::Body;
 use base64::Engine as _;
-use jiff::Timestamp;
 use serde_json::{Value, json};
-use shared::http::{Request, Response};
-use shared::runtime::{Ambient, ColdStart, Environment};
+use shared::testing::FakeResponse;
 use tokio::time::Instant;
 
-use crate::Verify;
-use crate::fake_aws::{
-    ACCOUNT, Answer, FakeAws, KEY_ID, account, caller, cancelled, denial, denied, identities, json_error, no_such_key,
+use crate::fixtures::failure::{EXPLICIT, NO_ALLOW};
+use crate::fixtures::fake_aws::{
+    ACCOUNT, FakeAws, KEY_ID, account, caller, cancelled, denial, denied, identities, json_error, no_such_key,
     not_verified, query_error,
 };
-
-const SECRET: &str = "mark3rMARK3Rmark3rMARK3Rmark3rMARK3Rmark";
-const NO_ALLOW: &str = "because no identity-based policy allows the action";
-const EXPLICIT: &str = "with an explicit deny in an identity-based policy";
-
-fn now() -> Timestamp {
-    "2026-11-23T10:00:00Z".parse().unwrap()
-}
-
-fn random() -> u64 {
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-    NEXT.fetch_add(1, Ordering::Relaxed)
-}
-
-fn verify(aws: &FakeAws) -> Verify {
-    let environment = Environment::from_variables(&[
-        ("AWS_ACCESS_KEY_ID", "own"),
-        ("AWS_SECRET_ACCESS_KEY", "own"),
-        ("AWS_REGION", "eu-central-1"),
-        ("AWS_ENDPOINT_URL", "http://own.test"),
-        ("TENANT_AWS_ENDPOINT_URL", "http://tenant.test"),
-        ("PROVIDERS_TABLE", "providers"),
-        ("SECRETS_TABLE", "secrets"),
-        ("MAILS_TABLE", "mails"),
-        ("SEND_LANE_KEY", "send-key"),
-        ("REVOKE_LANE_KEY", "revoke-key"),
-        ("BUS_NAME", "bus"),
-    ]);
-    Verify::new(&ColdStart { environment, ambient: Ambient::new(now, random), http: aws.http() }).unwrap()
-}
-
-fn submission() -> Value {
-    json!({"tenant_id": "acme", "name": "Main account", "region": "eu-central-1",
-        "access_key_id": KEY_ID, "secret_access_key": SECRET})
-}
-
-fn event(sample: &str) -> Request {
-    serde_json::from_str(sample).unwrap()
-}
-
-fn create(body: &Value, idempotency_key: Option<&'static str>) -> Request {
-    let mut request = event(include_str!("../../../events/verify-create-provider.json"));
-    request.body = Some(body.to_string());
-    request.headers.remove("idempotency-key");
-    if let Some(key) = idempotency_key {
-        request.headers.insert("idempotency-key", key.parse().unwrap());
-    }
-    request
-}
-
-fn get(sample: &str, provider_id: &str) -> Request {
-    let mut request = event(sample);
-    request.path_parameters.insert("provider_id".to_owned(), provider_id.to_owned());
-    request
-}
-
-fn json_of(response: &Response) -> Value {
-    let Some(Body::Text(text)) = &response.body else { panic!("no body") };
-    assert!(!text.contains(SECRET), "{text}");
-    serde_json::from_str(text).unwrap()
-}
-
-async fn post(aws: &FakeAws, body: &Value, idempotency_key: Option<&'static str>) -> (i64, Value, Response) {
-    let response = verify(aws).handle(create(body, idempotency_key)).await;
-    (response.status_code, json_of(&response), response)
-}
-
-fn outcomes(report: &Value, outcome: &str) -> Vec<String> {
-    let checks = report["checks"].as_array().unwrap();
-    assert_eq!(checks.len(), 17);
-    let mut names = Vec::new();
-    for check in checks {
-        assert_eq!(check["outcome"] != "passed", check["remedy"].is_string(), "{check}");
-        assert!(check["evidence"].as_str().is_some_and(|evidence| !evidence.is_empty()), "{check}");
-        if check["outcome"] == outcome {
-            names.push(check["name"].as_str().unwrap().to_owned());
-        }
-    }
-    names
-}
+use crate::fixtures::{SECRET, create, json_of, outcomes, post, submission, verify};
 
 #[tokio::test(start_paused = true)]
-async fn a_good_key_is_taken_sealed_twice_and_told_of() {
+async fn a_good_key_is_stored_sealed_for_both_lanes_and_an_event_is_sent() {
     let aws = FakeAws::new();
     let (status, view, _) = post(&aws, &submission(), None).await;
     assert_eq!(status, 201, "{view}");
@@ -123,7 +36,7 @@ async fn a_good_key_is_taken_sealed_twice_and_told_of() {
     assert_eq!(kms, 2, "only the two calls to KMS may hold the secret");
     assert!(!stored.contains(SECRET) && !stored.contains(&sealed));
 
-    let sample: Value = serde_json::from_str(include_str!("../../../events/verify-provider-verified.json")).unwrap();
+    let sample: Value = serde_json::from_str(include_str!("../../../../events/verify-provider-verified.json")).unwrap();
     let put: Value = serde_json::from_str(bodies.last().unwrap()).unwrap();
     let entry = &put["Entries"][0];
     assert_eq!((&entry["Source"], &entry["DetailType"]), (&sample["source"], &sample["detail-type"]));
@@ -134,9 +47,9 @@ async fn a_good_key_is_taken_sealed_twice_and_told_of() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_only_unwise_is_taken_with_a_warning() {
+async fn what_is_only_unwise_is_accepted_with_a_warning() {
     let old_id = "AKIAIOSFODNN7EXAMPLE";
-    let cases: [(&str, &'static str, Answer, &str); 5] = [
+    let cases: [(&str, &'static str, FakeResponse, &str); 5] = [
         (KEY_ID, "tenant:DeleteAccessKey elsewhere", no_such_key(), "breadth"),
         (KEY_ID, "tenant:GetAccount", account(false, true, "HEALTHY"), "sandbox"),
         (KEY_ID, "tenant:GetAccount", account(true, false, "HEALTHY"), "sending_status"),
@@ -163,7 +76,7 @@ async fn a_key_at_fault_is_refused_by_the_right_check_and_nothing_is_stored() {
         |resource: &str| json_error(403, "AccessDeniedException", &denial("ses:SendEmail", resource, NO_ALLOW));
     let identity = format!("arn:aws:ses:eu-central-1:{ACCOUNT}:identity/invalid@invalid");
     let empty = (200, "<ListUsersResponse><ListUsersResult><Users/></ListUsersResult></ListUsersResponse>".to_owned());
-    let cases: Vec<(&'static str, Answer, &[&str])> = vec![
+    let cases: Vec<(&'static str, FakeResponse, &[&str])> = vec![
         ("tenant:GetCallerIdentity", not_known(), &["live"]),
         ("tenant:GetCallerIdentity", wrong, &["live"]),
         ("tenant:GetCallerIdentity", caller(&format!("arn:aws:iam::{ACCOUNT}:root")), &["iam_user"]),
@@ -199,7 +112,7 @@ async fn a_key_at_fault_is_refused_by_the_right_check_and_nothing_is_stored() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_of_the_wrong_shape_calls_nobody() {
+async fn a_key_of_the_wrong_shape_makes_no_call() {
     for (field, value, check) in [
         ("access_key_id", "ASIAY34FZKBOKMUTVV7A", "long_term"),
         ("access_key_id", "nonsense", "shape"),
@@ -215,7 +128,7 @@ async fn a_key_of_the_wrong_shape_calls_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn roots_key_is_never_tried_on_keys() {
+async fn the_root_users_key_makes_no_call_but_the_first() {
     let aws = FakeAws::new();
     aws.answer("tenant:GetCallerIdentity", caller(&format!("arn:aws:iam::{ACCOUNT}:root")));
     post(&aws, &submission(), None).await;
@@ -227,7 +140,7 @@ async fn roots_key_is_never_tried_on_keys() {
 async fn what_aws_does_not_answer_is_not_the_keys_fault() {
     let throttled = || query_error(400, "Throttling", "Rate exceeded");
     let silent = || json_error(500, "InternalFailure", "");
-    let cases: Vec<(&'static str, Answer, &str)> = vec![
+    let cases: Vec<(&'static str, FakeResponse, &str)> = vec![
         ("tenant:GetCallerIdentity", throttled(), "live"),
         ("tenant:GetUser", throttled(), "get_user"),
         ("tenant:DeleteAccessKey", throttled(), "delete_access_key"),
@@ -248,14 +161,14 @@ async fn what_aws_does_not_answer_is_not_the_keys_fault() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_that_aws_learns_of_late_is_waited_for() {
+async fn a_key_that_is_still_propagating_is_tried_again() {
     let aws = FakeAws::new();
     let unknown = query_error(403, "InvalidClientTokenId", "The security token included in the request is invalid.");
     let known = caller(&format!("arn:aws:iam::{ACCOUNT}:user/mailer"));
-    aws.answers("tenant:GetCallerIdentity", vec![unknown.clone(), unknown.clone(), unknown, known]);
+    aws.answer_in_turn("tenant:GetCallerIdentity", vec![unknown.clone(), unknown.clone(), unknown, known]);
     let refused =
         json_error(403, "UnrecognizedClientException", "The security token included in the request is invalid.");
-    aws.answers("tenant:GetAccount", vec![refused, account(true, true, "HEALTHY")]);
+    aws.answer_in_turn("tenant:GetAccount", vec![refused, account(true, true, "HEALTHY")]);
     let (status, view, _) = post(&aws, &submission(), None).await;
     assert_eq!(status, 201, "{view}");
 }
@@ -265,19 +178,19 @@ async fn a_policy_limited_to_own_identities_is_seen_to_allow_sending() {
     let identity = format!("arn:aws:ses:eu-central-1:{ACCOUNT}:identity/invalid@invalid");
     let denied = json_error(403, "AccessDeniedException", &denial("ses:SendEmail", &identity, NO_ALLOW));
     let aws = FakeAws::new();
-    aws.answers("tenant:SendEmail", vec![denied.clone(), not_verified()]);
+    aws.answer_in_turn("tenant:SendEmail", vec![denied.clone(), not_verified()]);
     let (status, view, _) = post(&aws, &submission(), None).await;
     assert_eq!(status, 201, "{view}");
 
     let aws = FakeAws::new();
-    aws.answers("tenant:SendEmail", vec![denied]);
+    aws.answer_in_turn("tenant:SendEmail", vec![denied]);
     aws.answer("tenant:ListEmailIdentities", identities(&[]));
     let (status, problem, _) = post(&aws, &submission(), None).await;
     assert_eq!((status, outcomes(&problem["report"], "failed")), (422, vec!["sending".to_owned()]));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_taken_key_is_named_to_its_tenant_and_to_nobody_who_lacks_the_secret() {
+async fn an_onboarded_key_is_named_to_its_tenant_and_to_nobody_without_the_secret() {
     let aws = FakeAws::new();
     let (_, view, _) = post(&aws, &submission(), None).await;
     let (status, problem, _) = post(&aws, &submission(), None).await;
@@ -327,11 +240,11 @@ async fn the_same_request_again_has_the_same_answer() {
     let mut request = create(&submission(), None);
     request.headers.insert("idempotency-key", "a b".parse().unwrap());
     let response = verify(&aws).handle(request).await;
-    assert_eq!((response.status_code, &json_of(&response)["field"]), (400, &json!("Idempotency-KeyItem")));
+    assert_eq!((response.status_code, &json_of(&response)["field"]), (400, &json!("Idempotency-Key")));
 }
 
 #[tokio::test(start_paused = true)]
-async fn too_many_attempts_are_turned_away_before_anybody_is_asked() {
+async fn too_many_attempts_are_refused_before_any_call_to_the_tenants_account() {
     let aws = FakeAws::new();
     aws.answer("own:UpdateItem", json_error(400, "ConditionalCheckFailedException", "The conditional request failed"));
     let (status, _, response) = post(&aws, &submission(), None).await;
@@ -342,11 +255,11 @@ async fn too_many_attempts_are_turned_away_before_anybody_is_asked() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_conflict_in_the_transaction_is_settled_by_looking() {
+async fn a_conflict_in_the_transaction_is_settled_by_reading_the_key_item() {
     let conflict = || cancelled(&[json!({"Code": "TransactionConflict"})]);
-    // Nobody has the key: the second try stores it.
+    // Nobody has onboarded the key: the second try stores it.
     let aws = FakeAws::new();
-    aws.answers("own:TransactWriteItems", vec![conflict(), (200, "{}".to_owned())]);
+    aws.answer_in_turn("own:TransactWriteItems", vec![conflict(), (200, "{}".to_owned())]);
     assert_eq!(post(&aws, &submission(), None).await.0, 201);
     // It stays in conflict: nothing is known to be stored.
     let aws = FakeAws::new();
@@ -369,7 +282,7 @@ async fn a_key_that_is_reported_while_it_is_checked_is_refused_with_the_checks_t
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_answer_is_there_before_the_function_is_stopped() {
+async fn every_response_is_there_before_the_function_is_stopped() {
     let never = Duration::from_secs(3600);
     let own = ["own:GetItem", "own:UpdateItem", "own:Encrypt", "own:TransactWriteItems", "own:PutEvents"];
     for tenants_ms in [0, 1000, 1700, 1800, 1900, 2000, 2900] {
@@ -391,7 +304,7 @@ async fn every_answer_is_there_before_the_function_is_stopped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_event_that_cannot_be_told_fails_nothing() {
+async fn an_event_that_cannot_be_sent_fails_nothing() {
     let aws = FakeAws::new();
     aws.answer("own:PutEvents", json_error(500, "InternalFailure", ""));
     let (status, view, _) = post(&aws, &submission(), None).await;

@@ -1,0 +1,124 @@
+//! One attempt to onboard a key: counted, verified, looked up, and stored if every required check passed.
+
+mod store;
+
+use shared::http::Problem;
+use shared::id::ProviderId;
+use shared::record::{Check, CheckName, KeyItem, VerificationOutcome, VerificationReport, VerifiedProvider};
+use shared::tenant::Credential;
+
+use crate::Verify;
+use crate::idempotency::IdempotentRequest;
+use crate::report_builder::ReportBuilder;
+use crate::submission::Submission;
+use crate::time_budget::TimeBudget;
+use crate::verification::Verification;
+
+/// One key that a caller submitted.
+pub(crate) struct OnboardingAttempt<'a> {
+    /// The handler, with the clients of our own account and of the tenants'.
+    pub(crate) verify: &'a Verify,
+    /// What the caller submitted.
+    pub(crate) submission: Submission,
+    /// The key, with its secret.
+    pub(crate) credential: Credential,
+    /// The caller's `Idempotency-Key`, if there is one.
+    pub(crate) idempotent: Option<IdempotentRequest>,
+    /// The time that is left.
+    pub(crate) budget: TimeBudget,
+}
+
+/// How an attempt ends.
+pub(crate) enum OnboardingOutcome {
+    /// The key is stored.
+    Onboarded(Box<VerifiedProvider>),
+    /// Nothing is stored, and the report says why.
+    Refused(Box<VerificationReport>),
+    /// Too many attempts: AWS was not asked about the key.
+    TooManyAttempts {
+        /// The seconds until the next attempt is allowed.
+        retry_after_s: u64,
+    },
+    /// The key was onboarded before.
+    AlreadyOnboarded(KeyHolder),
+    /// A concurrent request with the same `Idempotency-Key` was faster.
+    IdempotencyKeyUsed,
+}
+
+/// Which tenant onboarded a key before.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum KeyHolder {
+    /// The tenant of this attempt, as this provider.
+    SameTenant(ProviderId),
+    /// Another tenant.
+    OtherTenant,
+}
+
+impl OnboardingAttempt<'_> {
+    /// Verifies the key and stores it, or finds out why it cannot be accepted. `report` has the checks that were made
+    /// before.
+    ///
+    /// # Errors
+    /// 503 if our own account did not answer.
+    pub(crate) async fn run(&self, mut report: ReportBuilder) -> Result<OnboardingOutcome, Problem> {
+        if let Some(retry_after_s) = self.count_attempt().await? {
+            return Ok(OnboardingOutcome::TooManyAttempts { retry_after_s });
+        }
+        let Verify { tenants, providers, ambient, .. } = self.verify;
+        let verification =
+            Verification { clients: tenants, credential: &self.credential, budget: &self.budget, ambient };
+        let Some(identity) = verification.verify_secret(&mut report).await else {
+            return Ok(self.refuse(report));
+        };
+        // Not before STS has accepted the secret: only a caller who has it is told what we know of the key.
+        let key = providers.key(&self.credential.access_key_id);
+        match self.budget.call_own("read the key item", key).await? {
+            None => report.add(Check::passed(CheckName::NotReported, "no report of this key is known")),
+            Some(key) => match self.key_holder(&key) {
+                Some(holder) => return Ok(OnboardingOutcome::AlreadyOnboarded(holder)),
+                None => {
+                    report.add(key_is_reported());
+                    return Ok(self.refuse(report));
+                }
+            },
+        }
+        let Some(user) = verification.identify_user(&identity, &mut report) else {
+            return Ok(self.refuse(report));
+        };
+        let account = verification.verify_permissions(&user, &mut report).await;
+        let report = report.finish(ambient.now());
+        match account {
+            Some(account) if report.outcome == VerificationOutcome::Accepted => {
+                self.store(user, &account, report).await
+            }
+            _ => Ok(OnboardingOutcome::Refused(Box::new(report))),
+        }
+    }
+
+    /// Counts the attempt. Returns the seconds until the next attempt is allowed, if this one is one too many.
+    async fn count_attempt(&self) -> Result<Option<u64>, Problem> {
+        let Verify { providers, ambient, .. } = self.verify;
+        let (tenant_id, access_key_id) = (&self.submission.tenant_id, &self.credential.access_key_id);
+        let count = providers.count_attempt(tenant_id, access_key_id, ambient.now());
+        self.budget.call_own("count the onboarding attempt", count).await
+    }
+
+    fn refuse(&self, report: ReportBuilder) -> OnboardingOutcome {
+        OnboardingOutcome::Refused(Box::new(report.finish(self.verify.ambient.now())))
+    }
+
+    /// Which tenant onboarded the key of this item. `None` for a tombstone: the key was reported, nobody onboarded it.
+    fn key_holder(&self, key: &KeyItem) -> Option<KeyHolder> {
+        let owner = key.owner.as_ref()?;
+        let same = owner.tenant_id == self.submission.tenant_id;
+        Some(if same { KeyHolder::SameTenant(owner.provider_id.clone()) } else { KeyHolder::OtherTenant })
+    }
+}
+
+fn key_is_reported() -> Check {
+    Check::failed(
+        CheckName::NotReported,
+        "this key was reported as known to others",
+        "Delete this access key in IAM, look in CloudTrail for what was done with it, and hand over a new one.",
+    )
+}

@@ -1,0 +1,162 @@
+//! Storing a key that was accepted: its secret sealed for both lanes, everything in one transaction, and the event.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use shared::custody::Holder;
+use shared::http::Problem;
+use shared::id::ProviderId;
+use shared::record::{
+    AuditEvent, Idempotency, KeyItem, KeyState, Onboarded, Onboarding, Owner, Plane, Provider, Receipt, RecordError,
+    Status, StatusName, VerificationReport, VerifiedProvider,
+};
+use shared::telemetry::{Event, ProviderEvent, chain};
+use shared::tenant::AccountStatus;
+use tokio::time::timeout;
+
+use super::{OnboardingAttempt, OnboardingOutcome, key_is_reported};
+use crate::Verify;
+use crate::check::identity::IamUser;
+
+/// How long sending the event may take: the key is stored, and the caller must get a response.
+const EVENT_TIMEOUT: Duration = Duration::from_secs(1);
+
+impl OnboardingAttempt<'_> {
+    /// Stores everything, or nothing. A concurrent attempt or a report of the key may have been faster.
+    pub(super) async fn store(
+        &self,
+        user: IamUser,
+        account: &AccountStatus,
+        report: VerificationReport,
+    ) -> Result<OnboardingOutcome, Problem> {
+        let sealed = self.seal(VerifiedProvider { provider: self.new_provider(user, account), report });
+        let onboarding = self.budget.call_own("seal the secret", sealed).await?;
+        let committed = self.budget.call_own("store the provider", self.commit(&onboarding)).await?;
+        let VerifiedProvider { provider, mut report } = onboarding.provider;
+        Ok(match committed {
+            Onboarded::KeyExists(key) if !is_key_of(&key, &provider.provider_id) => match self.key_holder(&key) {
+                Some(holder) => OnboardingOutcome::AlreadyOnboarded(holder),
+                None => {
+                    report.replace_check(key_is_reported());
+                    OnboardingOutcome::Refused(Box::new(report))
+                }
+            },
+            Onboarded::IdempotencyKeyExists => OnboardingOutcome::IdempotencyKeyUsed,
+            // A key item with our own provider id was written by our own commit, whose answer was lost.
+            Onboarded::Stored | Onboarded::KeyExists(_) => {
+                self.send_event(&provider).await;
+                OnboardingOutcome::Onboarded(Box::new(VerifiedProvider { provider, report }))
+            }
+        })
+    }
+
+    fn new_provider(&self, user: IamUser, account: &AccountStatus) -> Provider {
+        let ambient = &self.verify.ambient;
+        let now = ambient.now();
+        Provider {
+            provider_id: ProviderId::new(ambient),
+            tenant_id: self.submission.tenant_id.clone(),
+            name: self.submission.name.clone(),
+            region: self.submission.region,
+            account_id: user.account_id,
+            user_name: user.name,
+            user_arn: user.arn,
+            access_key_id: self.credential.access_key_id.clone(),
+            status: Status::plain(StatusName::Active),
+            max_send_rate: account.max_send_rate,
+            max_24_hour_send: account.max_24_hour_send,
+            sandbox: !account.production_access,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+
+    /// All that is stored, with the secret sealed for both lanes.
+    async fn seal(&self, verified: VerifiedProvider) -> Result<Onboarding, Problem> {
+        let provider = &verified.provider;
+        let holder = Holder {
+            tenant_id: &provider.tenant_id,
+            provider_id: &provider.provider_id,
+            access_key_id: &provider.access_key_id,
+        };
+        let secret = &self.credential.secret_access_key;
+        let (send_lane, revoke_lane) =
+            tokio::try_join!(self.verify.send_lane.seal(holder, secret), self.verify.revoke_lane.seal(holder, secret))
+                .map_err(|error| Problem::unavailable().caused_by(&error))?;
+        Ok(Onboarding {
+            key: new_key_item(provider),
+            send_lane,
+            revoke_lane,
+            audit: AuditEvent { event: "onboarded", at: provider.created_at, by: "verify".to_owned(), reason: None },
+            idempotency: self.idempotent.as_ref().map(|request| {
+                let (provider_id, fingerprint) = (provider.provider_id.clone(), request.fingerprint.clone());
+                (request.key.as_str().to_owned(), Idempotency { provider_id, fingerprint })
+            }),
+            provider: verified,
+        })
+    }
+
+    /// Writes the transaction. If it failed without saying why, reads whether it was committed: two concurrent
+    /// onboardings of a key can cancel each other with a conflict, and an answer can be lost after the commit.
+    async fn commit(&self, onboarding: &Onboarding) -> Result<Onboarded, RecordError> {
+        let Verify { providers, secrets, ambient, .. } = self.verify;
+        let error = match providers.onboard(onboarding, secrets, ambient).await {
+            Ok(onboarded) => return Ok(onboarded),
+            Err(error) => error,
+        };
+        tracing::warn!(
+            provider_id = onboarding.provider.provider.provider_id.as_str(),
+            access_key_id = onboarding.key.access_key_id.masked(),
+            error = chain(&error),
+            "the onboarding transaction failed; it is repeated unless the key item shows that it was committed"
+        );
+        match providers.key(&onboarding.key.access_key_id).await? {
+            Some(key) => Ok(Onboarded::KeyExists(Box::new(key))),
+            None => providers.onboard(onboarding, secrets, ambient).await,
+        }
+    }
+
+    /// Sends `Provider Verified`. The provider is stored, so a failure here is logged and fails nothing.
+    async fn send_event(&self, provider: &Provider) {
+        let event = Event::ProviderVerified(ProviderEvent {
+            tenant_id: provider.tenant_id.clone(),
+            provider_id: provider.provider_id.clone(),
+            account_id: provider.account_id.clone(),
+            reason: None,
+        });
+        let error = match timeout(EVENT_TIMEOUT, self.verify.bus.put(&event, self.verify.ambient.now())).await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => chain(&error),
+            Err(elapsed) => elapsed.to_string(),
+        };
+        tracing::error!(
+            provider_id = provider.provider_id.as_str(),
+            error,
+            "the provider is stored but the event Provider Verified was not sent"
+        );
+    }
+}
+
+fn is_key_of(key: &KeyItem, provider_id: &ProviderId) -> bool {
+    key.owner.as_ref().is_some_and(|owner| owner.provider_id == *provider_id)
+}
+
+fn new_key_item(provider: &Provider) -> KeyItem {
+    KeyItem {
+        access_key_id: provider.access_key_id.clone(),
+        owner: Some(Owner {
+            provider_id: provider.provider_id.clone(),
+            tenant_id: provider.tenant_id.clone(),
+            account_id: provider.account_id.clone(),
+            region: provider.region,
+        }),
+        state: KeyState::Active,
+        updated_at: provider.created_at,
+        orders: BTreeSet::new(),
+        seen_alive: BTreeMap::from([(Plane::Sts, provider.created_at), (Plane::Ses, provider.created_at)]),
+        receipt: Receipt::default(),
+        attempts: 0,
+        next_attempt_at: None,
+        notification_pending: false,
+    }
+}

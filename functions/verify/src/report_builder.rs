@@ -1,0 +1,144 @@
+//! The report of a verification while checks are still being made.
+
+use jiff::Timestamp;
+use shared::policy::{Finding, HARDENED_VERSION};
+use shared::record::{
+    Check, CheckName, CheckOutcome, OwnPolicies, PolicyBreadth, VerificationOutcome, VerificationReport,
+};
+
+use crate::check::TRY_AGAIN;
+
+/// Collects the checks of a verification.
+#[derive(Default)]
+pub(crate) struct ReportBuilder {
+    checks: Vec<Check>,
+    findings: Vec<Finding>,
+    own_policies: Option<OwnPolicies>,
+}
+
+impl ReportBuilder {
+    /// Adds a check.
+    pub(crate) fn add(&mut self, check: Check) {
+        self.checks.push(check);
+    }
+
+    /// Adds what was found beyond the key's purpose.
+    pub(crate) fn add_findings(&mut self, findings: impl IntoIterator<Item = Finding>) {
+        self.findings.extend(findings);
+    }
+
+    /// Sets what the key's own policies say.
+    pub(crate) fn set_own_policies(&mut self, own_policies: OwnPolicies) {
+        self.own_policies = Some(own_policies);
+    }
+
+    /// Whether the checks so far would accept the key.
+    pub(crate) fn would_accept(&self) -> bool {
+        VerificationOutcome::from_checks(&self.checks) == VerificationOutcome::Accepted
+    }
+
+    /// The whole report. A check that was not made is `unknown`, and its evidence says which check prevented it.
+    pub(crate) fn finish(self, now: Timestamp) -> VerificationReport {
+        let Self { mut checks, findings, own_policies } = self;
+        let cause = checks
+            .iter()
+            .find(|check| check.outcome == CheckOutcome::Failed)
+            .or_else(|| checks.iter().find(|check| check.is_undecided()))
+            .map(|check| (check.name, check.outcome));
+        for name in CheckName::ALL {
+            if checks.iter().any(|check| check.name == name) {
+                continue;
+            }
+            checks.push(match cause {
+                Some((cause, outcome)) => {
+                    let ended = if outcome == CheckOutcome::Failed { "failed" } else { "is not known" };
+                    let evidence = format!("not checked because `{}` {ended}", cause.as_str());
+                    Check::unknown(name, evidence, format!("Mend `{}` first.", cause.as_str()))
+                }
+                None => Check::unknown(name, "not checked", TRY_AGAIN),
+            });
+        }
+        checks.sort_by_key(|check| check.name);
+        let breadth = checks.iter().find(|check| check.name == CheckName::Breadth).map(|check| check.outcome);
+        VerificationReport {
+            checked_at: now,
+            outcome: VerificationOutcome::from_checks(&checks),
+            policy_breadth: match breadth {
+                Some(CheckOutcome::Passed) => PolicyBreadth::OwnUser,
+                Some(CheckOutcome::Warning) => PolicyBreadth::AllUsers,
+                _ => PolicyBreadth::Unknown,
+            },
+            recommended_policy: HARDENED_VERSION.to_owned(),
+            checks,
+            findings,
+            own_policies,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finish(outcomes: &[(CheckName, CheckOutcome)]) -> VerificationReport {
+        let mut report = ReportBuilder::default();
+        for (name, outcome) in outcomes {
+            report.add(Check { name: *name, outcome: *outcome, evidence: String::new(), remedy: None });
+        }
+        report.finish(Timestamp::UNIX_EPOCH)
+    }
+
+    fn all_but(name: CheckName, outcome: CheckOutcome) -> VerificationReport {
+        let outcomes: Vec<_> = CheckName::ALL
+            .map(|checked| (checked, if checked == name { outcome } else { CheckOutcome::Passed }))
+            .to_vec();
+        finish(&outcomes)
+    }
+
+    #[test]
+    fn one_failed_check_refuses_whichever_it_is() {
+        for name in CheckName::ALL {
+            assert_eq!(all_but(name, CheckOutcome::Failed).outcome, VerificationOutcome::Refused, "{name:?}");
+            assert_eq!(all_but(name, CheckOutcome::Warning).outcome, VerificationOutcome::Accepted, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn unknown_is_never_as_good_as_passed_if_the_check_is_required() {
+        for name in CheckName::ALL {
+            let expected =
+                if name.is_required() { VerificationOutcome::Undecided } else { VerificationOutcome::Accepted };
+            assert_eq!(all_but(name, CheckOutcome::Unknown).outcome, expected, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_report_has_every_check_in_order_and_says_why_one_was_not_made() {
+        let report = finish(&[(CheckName::Live, CheckOutcome::Failed), (CheckName::Shape, CheckOutcome::Passed)]);
+        assert_eq!(report.checks.iter().map(|check| check.name).collect::<Vec<_>>(), CheckName::ALL);
+        assert_eq!(report.outcome, VerificationOutcome::Refused);
+        let excess = report.checks.last().unwrap();
+        assert_eq!(excess.outcome, CheckOutcome::Unknown);
+        assert_eq!(excess.evidence, "not checked because `live` failed");
+        assert_eq!(finish(&[]).outcome, VerificationOutcome::Undecided);
+    }
+
+    #[test]
+    fn a_later_check_replaces_the_earlier_one_and_decides() {
+        let mut report = all_but(CheckName::Sandbox, CheckOutcome::Warning);
+        report.replace_check(Check::failed(CheckName::NotReported, "", ""));
+        assert_eq!(report.outcome, VerificationOutcome::Refused);
+        assert_eq!(report.failed_checks(), ["not_reported"]);
+        assert_eq!(report.checks.iter().map(|check| check.name).collect::<Vec<_>>(), CheckName::ALL);
+    }
+
+    #[test]
+    fn checks_that_are_not_against_the_key_would_accept_it() {
+        let mut report = ReportBuilder::default();
+        report.add(Check::passed(CheckName::Shape, ""));
+        report.add(Check::unknown(CheckName::ConsoleLogin, "", ""));
+        assert!(report.would_accept());
+        report.add(Check::unknown(CheckName::Live, "", ""));
+        assert!(!report.would_accept());
+    }
+}

@@ -1,0 +1,115 @@
+//! The routes of the API that this function answers, one file for each operation.
+
+mod check_policy;
+mod create_provider;
+mod get_mail;
+pub(crate) mod get_policy;
+mod get_provider;
+mod list_providers;
+mod query_parameters;
+
+use shared::http::{Problem, Request};
+use shared::id::ProviderId;
+
+/// One operation of the API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Route {
+    CreateProvider,
+    ListProviders,
+    GetProvider,
+    GetMail,
+    GetPolicy,
+    CheckPolicy,
+}
+
+/// The route keys of API Gateway that this function answers. `template.yaml` has exactly these.
+pub const ROUTES: &[&str] = &{
+    let mut keys = [""; Route::ALL.len()];
+    let mut index = 0;
+    while index < keys.len() {
+        keys[index] = Route::ALL[index].key();
+        index += 1;
+    }
+    keys
+};
+
+impl Route {
+    const ALL: [Self; 6] = [
+        Self::CreateProvider,
+        Self::ListProviders,
+        Self::GetProvider,
+        Self::GetMail,
+        Self::GetPolicy,
+        Self::CheckPolicy,
+    ];
+
+    const fn key(self) -> &'static str {
+        match self {
+            Self::CreateProvider => "POST /providers",
+            Self::ListProviders => "GET /providers",
+            Self::GetProvider => "GET /providers/{provider_id}",
+            Self::GetMail => "GET /providers/{provider_id}/mails/{mail_id}",
+            Self::GetPolicy => "GET /policy",
+            Self::CheckPolicy => "POST /policy/check",
+        }
+    }
+
+    /// The route of the key that API Gateway matched; `None` if this function does not answer it.
+    pub(crate) fn from_key(key: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|route| route.key() == key)
+    }
+
+    /// The route's name in log lines, which is also the name of its file.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::CreateProvider => "create_provider",
+            Self::ListProviders => "list_providers",
+            Self::GetProvider => "get_provider",
+            Self::GetMail => "get_mail",
+            Self::GetPolicy => "get_policy",
+            Self::CheckPolicy => "check_policy",
+        }
+    }
+}
+
+/// A path parameter.
+///
+/// HTTP APIs hand path parameters over decoded (AWS: "AWS Lambda proxy integrations for HTTP APIs", payload format 2.0),
+/// so they are not decoded again: an id may contain a percent sign.
+fn path_parameter<'a>(request: &'a Request, name: &str) -> Result<&'a str, Problem> {
+    request.path_parameters.get(name).map(String::as_str).ok_or_else(|| Problem::not_found("route"))
+}
+
+/// The provider id in the path. A text that cannot be one is answered like an id that does not exist.
+fn provider_id(request: &Request) -> Result<ProviderId, Problem> {
+    ProviderId::parse(path_parameter(request, "provider_id")?).map_err(|_| Problem::not_found("provider"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_sample_event_finds_its_route() {
+        let samples = [
+            (include_str!("../../../../events/verify-create-provider.json"), "create_provider"),
+            (include_str!("../../../../events/verify-list-providers.json"), "list_providers"),
+            (include_str!("../../../../events/verify-get-provider.json"), "get_provider"),
+            (include_str!("../../../../events/verify-get-mail.json"), "get_mail"),
+            (include_str!("../../../../events/verify-get-policy.json"), "get_policy"),
+            (include_str!("../../../../events/verify-check-policy.json"), "check_policy"),
+        ];
+        assert_eq!(samples.len(), ROUTES.len());
+        for ((event, name), key) in samples.into_iter().zip(ROUTES) {
+            let request: Request = serde_json::from_str(event).unwrap();
+            assert_eq!(request.route_key.as_deref(), Some(*key));
+            assert_eq!(Route::from_key(key).map(Route::name), Some(name));
+        }
+    }
+
+    #[test]
+    fn a_route_of_another_function_is_not_answered() {
+        assert_eq!(Route::from_key("DELETE /providers/{provider_id}"), None);
+        assert_eq!(Route::from_key(""), None);
+    }
+}

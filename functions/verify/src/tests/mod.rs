@@ -1,0 +1,6 @@
+//! The handler over the wire, against a fake AWS.
+
+mod leak;
+mod onboarding;
+mod own_policies;
+mod reading;
