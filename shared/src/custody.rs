@@ -1,8 +1,8 @@
 //! Sealing and opening secrets.
 //!
-//! KMS encrypts up to 4,096 bytes and a secret has 40, so it goes through KMS itself: no data keys, no cryptography of
-//! ours. The encryption context makes a ciphertext useless on any other record, and each function's role may use one
-//! operation on one lane.
+//! KMS encrypts up to 4,096 bytes and a secret has 40, so KMS itself encrypts it: no data keys, no cryptography of our own.
+//! The encryption context makes a ciphertext useless on any other record, and each function's role may use one operation
+//! on one lane.
 
 use std::fmt;
 
@@ -16,10 +16,10 @@ use crate::id::{AccessKeyId, ProviderId, TenantId};
 use crate::runtime::{Environment, MissingVariable};
 use crate::tenant::SecretAccessKey;
 
-/// A lane could not be sealed or opened. KMS's answer is not repeated.
+/// A lane could not be sealed or opened. The error does not repeat KMS's answer.
 #[derive(Debug, Error)]
 pub enum CustodyError {
-    /// KMS did not answer, or was throttled: nothing is said about the secret.
+    /// KMS did not answer, or throttled us: this says nothing about the secret.
     #[error("KMS did not answer for the {lane} lane of {access_key_id}")]
     Unavailable {
         /// The lane.
@@ -27,7 +27,7 @@ pub enum CustodyError {
         /// Whose secret.
         access_key_id: String,
     },
-    /// KMS refused: a wrong context, a foreign ciphertext, a disabled key or a missing grant.
+    /// KMS refused: a wrong context, a ciphertext of another key, a disabled key or a missing permission.
     #[error("KMS refused the {lane} lane of {access_key_id} ({code})")]
     Refused {
         /// The lane.
@@ -37,7 +37,7 @@ pub enum CustodyError {
         /// KMS's error code.
         code: String,
     },
-    /// What was sealed is no secret access key.
+    /// What was sealed is not a secret access key.
     #[error("the {lane} lane of {access_key_id} holds no secret access key")]
     Content {
         /// The lane.
@@ -47,8 +47,8 @@ pub enum CustodyError {
     },
 }
 
-/// Which copy of a secret: the same one is sealed twice, under a KMS key each, so that shredding the one stops sending
-/// while the other can still revoke.
+/// Which copy of a secret. Every secret is sealed twice, each time under another KMS key, so that deleting one copy stops
+/// sending while the other copy can still revoke.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lane {
     /// Opened by `send` only.
@@ -61,7 +61,7 @@ pub enum Lane {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Sealed(Vec<u8>);
 
-/// Whose secret it is: the encryption context, less the lane.
+/// Whose secret it is: the encryption context without the lane.
 #[derive(Clone, Copy)]
 pub struct Holder<'a> {
     /// The tenant.
@@ -97,7 +97,7 @@ impl fmt::Display for Lane {
 }
 
 impl Sealed {
-    /// A ciphertext as it was stored.
+    /// A stored ciphertext.
     pub fn new(ciphertext: Vec<u8>) -> Self {
         Self(ciphertext)
     }
@@ -107,7 +107,7 @@ impl Sealed {
         &self.0
     }
 
-    /// Tells this ciphertext from any other, so that an opened secret can be kept for exactly it.
+    /// A digest of the ciphertext, so that an opened secret can be cached for exactly this ciphertext.
     pub fn digest(&self) -> [u8; 32] {
         Sha256::digest(&self.0).into()
     }
@@ -139,7 +139,7 @@ impl Custody {
             .set_encryption_context(Some(self.context(holder)))
             .send()
             .await
-            .map_err(|error| self.failed(holder, &error))?;
+            .map_err(|error| self.to_error(holder, &error))?;
         answer
             .ciphertext_blob
             .map(|blob| Sealed(blob.into_inner()))
@@ -149,7 +149,7 @@ impl Custody {
     /// Opens a secret for its holder.
     ///
     /// # Errors
-    /// KMS refused or did not answer, or what was sealed is no secret.
+    /// KMS refused or did not answer, or what was sealed is not a secret access key.
     pub async fn open(&self, holder: Holder<'_>, sealed: &Sealed) -> Result<SecretAccessKey, CustodyError> {
         let answer = self
             .client
@@ -159,7 +159,7 @@ impl Custody {
             .set_encryption_context(Some(self.context(holder)))
             .send()
             .await
-            .map_err(|error| self.failed(holder, &error))?;
+            .map_err(|error| self.to_error(holder, &error))?;
         let plaintext = Zeroizing::new(answer.plaintext.map(Blob::into_inner).unwrap_or_default());
         std::str::from_utf8(&plaintext)
             .ok()
@@ -179,7 +179,7 @@ impl Custody {
         .collect()
     }
 
-    fn failed<E, R>(
+    fn to_error<E, R>(
         &self,
         holder: Holder<'_>,
         error: &aws_smithy_runtime_api::client::result::SdkError<E, R>,

@@ -6,7 +6,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `route` | one file for each operation of the API |
-//! | `submission`, `idempotency` | what a caller hands over, and the same request again |
+//! | `submission`, `idempotency` | what a caller submits, and a repeated request |
 //! | `onboarding` | from a submitted key to a stored provider, or to the reason why not |
 //! | `verification` | the calls into the tenant's account |
 //! | `check` | what each answer means: pure functions |

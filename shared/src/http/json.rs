@@ -15,12 +15,12 @@ use zeroize::Zeroizing;
 
 use super::{Problem, Request, Response};
 
-/// A field of a document is not what it should be. The value is in here nowhere, and neither is a name that nobody of us
-/// chose: people paste secrets into the wrong place.
+/// A field of a document is invalid. The error contains no value, and no name that is not ours: people paste secrets into
+/// the wrong place.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{field}: {problem}")]
 pub struct FieldError {
-    /// Path of the field, such as `scope.provider_id` or `to[2]`; `body` for the document itself.
+    /// The path of the field, such as `scope.provider_id` or `to[2]`; `body` for the document itself.
     pub field: String,
     /// What is wrong and what would be right.
     pub problem: String,
@@ -32,7 +32,7 @@ impl FieldError {
         Self { field: field.into(), problem: problem.into() }
     }
 
-    /// Makes what a type of ours says of a text an error of the field that held it. What it says must not hold the text.
+    /// Turns the error of one of our own types into an error of this field. The error's text must not contain the value.
     pub fn from_display<E: Display>(field: impl Into<String>) -> impl FnOnce(E) -> Self {
         move |error| Self::new(field, error.to_string())
     }
@@ -59,9 +59,9 @@ pub fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Problem> {
 /// A JSON object as `T`.
 ///
 /// # Errors
-/// [`FieldError`] names the field; serde's own text, which quotes values, stays here.
+/// [`FieldError`] names the field. serde's own text is dropped, because it quotes values.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, FieldError> {
-    // serde reads an array as a struct too, member by member without their names.
+    // serde also reads an array as a struct, in the order of the fields.
     if bytes.trim_ascii_start().starts_with(b"[") {
         return Err(FieldError::new("body", "must be a JSON object"));
     }
@@ -72,15 +72,15 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, FieldError> {
     Ok(value)
 }
 
-/// A JSON answer.
+/// A JSON response.
 pub fn respond(status: u16, body: &impl Serialize) -> Response {
     match serde_json::to_string(body) {
-        Ok(body) => answer(status, "application/json", body),
+        Ok(body) => build_response(status, "application/json", body),
         Err(_) => Problem::internal().into(),
     }
 }
 
-pub(super) fn answer(status: u16, content_type: &'static str, body: String) -> Response {
+pub(super) fn build_response(status: u16, content_type: &'static str, body: String) -> Response {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     let mut response = Response::default();
@@ -90,7 +90,7 @@ pub(super) fn answer(status: u16, content_type: &'static str, body: String) -> R
     response
 }
 
-/// Turns serde's error into a field's name and a fixed text.
+/// Turns serde's error into the path of a field and a fixed text.
 fn field_error(path: &[&Segment], error: &serde_json::Error) -> FieldError {
     let text = error.to_string();
     if error.is_syntax() || error.is_eof() {
@@ -99,78 +99,81 @@ fn field_error(path: &[&Segment], error: &serde_json::Error) -> FieldError {
             format!("is not valid JSON at line {}, column {}", error.line(), error.column()),
         );
     }
-    if let Some(name) = named(&text, "missing field `") {
-        return FieldError::new(shown(&within(path, name)), "is missing");
+    if let Some(name) = quoted_name(&text, "missing field `") {
+        return FieldError::new(format_path(&path_to(path, name)), "is missing");
     }
-    if let Some(name) = named(&text, "unknown field `") {
-        let path = within(path, name);
+    if let Some(name) = quoted_name(&text, "unknown field `") {
+        let path = path_to(path, name);
         return match path.split_last() {
-            // serde's quote ends at a backtick of the name's own, the path has it whole.
-            Some((Part::Name(name), parent)) if !is_identifier(name) => {
-                FieldError::new(shown(parent), "has an unknown field; remove it")
+            // serde's quote ends at a backtick in the name, but the path has the whole name.
+            Some((PathSegment::Name(name), parent)) if !is_identifier(name) => {
+                FieldError::new(format_path(parent), "has an unknown field; remove it")
             }
-            _ => FieldError::new(shown(&path), "is not a known field; remove it"),
+            _ => FieldError::new(format_path(&path), "is not a known field; remove it"),
         };
     }
-    if let Some(name) = named(&text, "duplicate field `") {
-        return FieldError::new(shown(&within(path, name)), "is given twice");
+    if let Some(name) = quoted_name(&text, "duplicate field `") {
+        return FieldError::new(format_path(&path_to(path, name)), "is given twice");
     }
-    FieldError::new(shown(&path.iter().map(|segment| part(segment)).collect::<Vec<_>>()), "has the wrong type or form")
+    FieldError::new(
+        format_path(&path.iter().map(|segment| path_segment(segment)).collect::<Vec<_>>()),
+        "has the wrong type or form",
+    )
 }
 
-/// A part of a path: a name, or an index in brackets.
-enum Part<'a> {
+/// A segment of a path: a name, or an index in brackets.
+enum PathSegment<'a> {
     Name(&'a str),
     Index(usize),
 }
 
-fn part(segment: &Segment) -> Part<'_> {
+fn path_segment(segment: &Segment) -> PathSegment<'_> {
     match segment {
-        Segment::Seq { index } => Part::Index(*index),
-        Segment::Map { key } => Part::Name(key),
-        Segment::Enum { variant } => Part::Name(variant),
-        Segment::Unknown => Part::Name("?"),
+        Segment::Seq { index } => PathSegment::Index(*index),
+        Segment::Map { key } => PathSegment::Name(key),
+        Segment::Enum { variant } => PathSegment::Name(variant),
+        Segment::Unknown => PathSegment::Name("?"),
     }
 }
 
-/// The path of the field `name`. Where serde stopped at the name itself, the path ends with it already.
-fn within<'a>(path: &[&'a Segment], name: &'a str) -> Vec<Part<'a>> {
-    let mut parts: Vec<_> = path.iter().map(|segment| part(segment)).collect();
-    if !matches!(parts.last(), Some(Part::Name(last)) if last.starts_with(name)) {
-        parts.push(Part::Name(name));
+/// The path of the field `name`. If serde stopped at the name itself, its path already ends with it.
+fn path_to<'a>(path: &[&'a Segment], name: &'a str) -> Vec<PathSegment<'a>> {
+    let mut segments: Vec<_> = path.iter().map(|segment| path_segment(segment)).collect();
+    if !matches!(segments.last(), Some(PathSegment::Name(last)) if last.starts_with(name)) {
+        segments.push(PathSegment::Name(name));
     }
-    parts
+    segments
 }
 
-/// A path as callers write it. A key that they chose, such as a header's name, is shown where it looks like a name.
-fn shown(path: &[Part<'_>]) -> String {
-    let mut shown = String::new();
-    for part in path {
-        match part {
-            Part::Index(index) => shown.push_str(&format!("[{index}]")),
-            Part::Name(name) => {
-                if !shown.is_empty() {
-                    shown.push('.');
+/// A path as callers write it. A key that they chose, such as the name of a header, is shown only if it looks like a name.
+fn format_path(path: &[PathSegment<'_>]) -> String {
+    let mut text = String::new();
+    for segment in path {
+        match segment {
+            PathSegment::Index(index) => text.push_str(&format!("[{index}]")),
+            PathSegment::Name(name) => {
+                if !text.is_empty() {
+                    text.push('.');
                 }
-                shown.push_str(if is_name(name) { name } else { "?" });
+                text.push_str(if is_name(name) { name } else { "?" });
             }
         }
     }
-    if shown.is_empty() { "body".to_owned() } else { shown }
+    if text.is_empty() { "body".to_owned() } else { text }
 }
 
-/// The name that serde quotes.
-fn named<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
+/// The name that serde quotes in its text.
+fn quoted_name<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
     text.strip_prefix(prefix)?.split_once('`').map(|(name, _)| name)
 }
 
-/// Whether an unknown name is one that a caller can have meant: a lowercase letter and up to 38 letters, digits and `_`.
-/// Others are not repeated, because people paste secrets into the wrong place, and a secret access key has 40 characters.
+/// Whether an unknown name may be repeated to the caller: a lowercase letter and up to 38 letters, digits and `_`. Other
+/// names are not repeated, because people paste secrets into the wrong place, and a secret access key has 40 characters.
 pub fn is_identifier(name: &str) -> bool {
     name.starts_with(|first: char| first.is_ascii_lowercase()) && is_name(name) && !name.contains('-')
 }
 
-/// Whether a key can be a name, such as that of a header.
+/// Whether a key of a map looks like a name, such as the name of a header.
 fn is_name(name: &str) -> bool {
     (1..40).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 }
@@ -241,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_a_caller_chose_is_shown_where_it_is_a_name() {
+    fn a_key_that_a_caller_chose_is_shown_only_if_it_looks_like_a_name() {
         let cases = [
             (r#"{"List-Unsubscribe":{"count":1},"x":{"count":""}}"#, "x.count"),
             (r#"{"List-Unsubscribe":[]}"#, "List-Unsubscribe"),

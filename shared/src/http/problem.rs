@@ -7,15 +7,15 @@ use http::header::RETRY_AFTER;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::json::answer;
+use super::json::build_response;
 use super::{FieldError, Response};
 use crate::record::RecordError;
 use crate::telemetry::chain;
 
-/// When our own services are worth another try, in seconds.
-const RETRY_OWN_S: u64 = 5;
+/// `Retry-After` if our own account did not answer, in seconds.
+const OWN_RETRY_AFTER_S: u64 = 5;
 
-/// What went wrong, as RFC 9457 puts it: `type` is `about:blank` where the status says it all.
+/// An error as RFC 9457 describes it. `type` is `about:blank` if the status alone says what is wrong.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Problem {
     kind: Option<&'static str>,
@@ -27,32 +27,32 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A problem of this HTTP status. `detail` says what is wrong and what to do about it.
+    /// A problem with this HTTP status. `detail` says what is wrong and what the caller can do.
     pub fn new(status: u16, detail: impl Into<String>) -> Self {
         Self { kind: None, status, detail: detail.into(), members: Map::new(), retry_after_s: None, cause: None }
     }
 
-    /// 400: a field is not what it should be.
+    /// 400: a field is invalid.
     pub fn bad_request(error: &FieldError) -> Self {
         Self::new(400, format!("`{}` {}.", error.field, error.problem)).with("field", &error.field)
     }
 
-    /// 404: `what` does not exist, or not for this caller.
+    /// 404: `what` does not exist, or this caller may not know of it.
     pub fn not_found(what: &str) -> Self {
         Self::new(404, format!("There is no such {what}."))
     }
 
-    /// 500 without a word about the inside.
+    /// 500, without internal details.
     pub fn internal() -> Self {
         Self::new(500, "Something failed on our side. Nothing was left half done; try again.")
     }
 
-    /// 503: something that we need did not answer.
+    /// 503: something that we depend on did not answer.
     pub fn unavailable() -> Self {
-        Self::new(503, "Something that we depend on did not answer. Try again later.").retry_after(RETRY_OWN_S)
+        Self::new(503, "Something that we depend on did not answer. Try again later.").retry_after(OWN_RETRY_AFTER_S)
     }
 
-    /// Tells the problem type, `urn:sendingbee:problem:<kind>`, for callers that branch on it.
+    /// Sets the problem type, `urn:sendingbee:problem:<kind>`, for callers that branch on it.
     #[must_use]
     pub fn kind(mut self, kind: &'static str) -> Self {
         self.kind = Some(kind);
@@ -75,14 +75,14 @@ impl Problem {
         self
     }
 
-    /// Adds the error on our side that caused it. It is logged and never shown.
+    /// Adds the error on our side that caused the problem. It is logged and is not in the response.
     #[must_use]
     pub fn caused_by(mut self, error: &dyn Error) -> Self {
         self.cause = Some(chain(error));
         self
     }
 
-    /// The error on our side that caused it.
+    /// The error on our side that caused the problem, with its own causes.
     pub fn cause(&self) -> Option<&str> {
         self.cause.as_deref()
     }
@@ -94,7 +94,7 @@ impl Problem {
 }
 
 impl From<RecordError> for Problem {
-    /// 503; the error itself is for the log.
+    /// 503. The error itself goes to the log only.
     fn from(error: RecordError) -> Self {
         Self::unavailable().caused_by(&error)
     }
@@ -108,7 +108,8 @@ impl From<Problem> for Response {
         members.insert("title".to_owned(), title(problem.status).into());
         members.insert("status".to_owned(), problem.status.into());
         members.insert("detail".to_owned(), problem.detail.into());
-        let mut response = answer(problem.status, "application/problem+json", Value::Object(members).to_string());
+        let mut response =
+            build_response(problem.status, "application/problem+json", Value::Object(members).to_string());
         if let Some(seconds) = problem.retry_after_s {
             response.headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }

@@ -1,11 +1,11 @@
-//! The one log line about a request.
+//! The one log line of a request.
 
 use jiff::SignedDuration;
 
 use super::{Problem, Response};
 use crate::id::{AccessKeyId, OrderId, ProviderId, TenantId};
 
-/// What the log line of a request says: ids, names and words of ours, nothing that a caller typed.
+/// The fields of a request's log line: ids and words of ours, nothing that a caller typed.
 #[derive(Default)]
 pub struct RequestLog {
     route: Option<&'static str>,
@@ -19,7 +19,7 @@ pub struct RequestLog {
 }
 
 impl RequestLog {
-    /// Records the route, in the function's word for it.
+    /// Records the route by its name in the function.
     pub fn route(&mut self, route: &'static str) {
         self.route = Some(route);
     }
@@ -49,19 +49,19 @@ impl RequestLog {
         self.outcome = Some(outcome);
     }
 
-    /// Records the checks of a verification that failed, and those that could not be made.
+    /// Records the checks of a verification that failed, and the required ones that remained unknown.
     pub fn checks(&mut self, failed: &[&str], unknown: &[&str]) {
         self.failed_checks = failed.join(",");
         self.unknown_checks = unknown.join(",");
     }
 
-    /// Writes the line and makes the response. A problem that has a cause on our side is logged as an error, with the
-    /// cause, which the response does not show.
-    pub fn finish(self, answer: Result<Response, Problem>, duration: SignedDuration) -> Response {
-        let cause = answer.as_ref().err().and_then(Problem::cause).map(str::to_owned);
-        let response = answer.unwrap_or_else(Response::from);
+    /// Writes the line and returns the response. A problem with a cause on our side is logged as an error together with
+    /// the cause, which is not in the response.
+    pub fn finish(self, result: Result<Response, Problem>, duration: SignedDuration) -> Response {
+        let cause = result.as_ref().err().and_then(Problem::cause).map(str::to_owned);
+        let response = result.unwrap_or_else(Response::from);
         let duration_ms = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
-        // The fields have to be the same in both lines; `tracing` takes the level only as a constant.
+        // Both lines need the same fields, and `tracing` takes the level only as a constant.
         macro_rules! line {
             ($level:ident, $message:literal) => {
                 tracing::$level!(

@@ -1,4 +1,4 @@
-//! The id of an access key, and what it says without asking AWS.
+//! The id of an access key, and the account that it encodes.
 
 use std::fmt;
 
@@ -7,27 +7,27 @@ use thiserror::Error;
 
 use super::pasted::unwrap_pasted;
 
-/// Why a text is not the id of a user's long-term access key. The texts are for tenants.
+/// Why a text is not the id of a user's long-term access key. The texts are shown to tenants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum InvalidAccessKeyId {
     /// `ASIA…`: temporary credentials.
     #[error("is the id of temporary credentials (ASIA…); create an access key of an IAM user, which starts with AKIA")]
     Temporary,
-    /// Neither `AKIA` nor `ASIA`, or of another length or alphabet.
+    /// Another prefix, length or alphabet.
     #[error("is not an access key id: AKIA and 16 characters of A-Z and 2-7")]
     Shape,
 }
 
-/// The id of a long-term access key: `AKIA` and 16 characters. No secret, but shortened wherever people see it.
+/// The id of a long-term access key: `AKIA` and 16 characters. It is not a secret, but people see it shortened.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct AccessKeyId(String);
 
 impl AccessKeyId {
-    /// Takes an id as a person pasted it: blanks, quotes and URL-encoding around it are taken off.
+    /// The id in a text that a person pasted. Blanks, quotes and URL encoding are removed.
     ///
     /// # Errors
-    /// [`InvalidAccessKeyId`] says what it is instead.
+    /// [`InvalidAccessKeyId`] says what the text is instead.
     pub fn from_pasted(text: &str) -> Result<Self, InvalidAccessKeyId> {
         let id = unwrap_pasted(text);
         let shape = id.len() == 20 && id.bytes().skip(4).all(|b| b.is_ascii_uppercase() || (b'2'..=b'7').contains(&b));
@@ -45,26 +45,26 @@ impl AccessKeyId {
         &self.0
     }
 
-    /// As it is shown: `AKIA…` and the last four characters.
+    /// The shortened form for people: `AKIA…` and the last four characters.
     pub fn masked(&self) -> String {
         format!("AKIA…{}", &self.0[self.0.len() - 4..])
     }
 
-    /// An id of the right shape that AWS cannot have issued: the account that it tells has more than twelve digits.
+    /// An id of the right shape that AWS cannot have issued: the account that it encodes has more than twelve digits.
     pub(crate) fn impossible() -> Self {
         Self("AKIA7777777777777777".to_owned())
     }
 
-    /// The account that the id itself tells, 12 digits; `None` for ids of the older generation, which do not hold it.
+    /// The account that the id encodes, 12 digits. `None` for ids of the older generation, which encode none.
     ///
-    /// The 16 characters after the prefix are base32 of 10 bytes; bits 7 to 46 of the first 48 are the account.
-    /// Ids made before 2019 start with a letter up to P there and hold none.
+    /// The 16 characters after the prefix are base32 of 10 bytes; bits 7 to 46 of the first 48 are the account. Ids made
+    /// before 2019 have a letter up to P as the first of these characters and encode no account.
     pub fn account_id(&self) -> Option<String> {
         let encoded = &self.0.as_bytes()[4..];
         if !matches!(encoded[0], b'Q'..=b'Z' | b'2'..=b'7') {
             return None;
         }
-        // The first 48 bits are the first ten characters, less two bits.
+        // The first 48 bits are the first ten characters without their last two bits.
         let bits = encoded[..10].iter().fold(0_u64, |bits, c| {
             let value = if c.is_ascii_uppercase() { c - b'A' } else { c - b'2' + 26 };
             (bits << 5) | u64::from(value)
@@ -99,8 +99,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_of_the_newer_generation_tells_its_account() {
-        // Published vectors; those of temporary credentials are built by hand, since they are refused as input.
+    fn an_id_of_the_newer_generation_encodes_its_account() {
+        // Published vectors. The ids of temporary credentials are built directly, because parsing refuses them.
         let cases = [
             ("ASIAY34FZKBOKMUTVV7A", Some("609629065308")),
             ("AKIASP2TPHJSQH3FJRUX", Some("171436882533")),
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn only_ids_of_long_term_keys_are_taken() {
+    fn only_ids_of_long_term_keys_are_accepted() {
         let cases = [
             ("AKIASP2TPHJSQH3FJRUX", Ok(())),
             ("ASIAY34FZKBOKMUTVV7A", Err(InvalidAccessKeyId::Temporary)),

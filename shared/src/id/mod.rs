@@ -16,7 +16,7 @@ pub(crate) use pasted::unwrap_pasted;
 
 use crate::runtime::{Ambient, ulid_at};
 
-/// The text is not an id of this kind; the message says what would be.
+/// The text is not an id of this kind. The message says what such an id looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("{0}")]
 pub struct InvalidId(&'static str);
@@ -54,7 +54,8 @@ impl OrderId {
         Self(format!("rvk_{}", ambient.ulid()))
     }
 
-    /// The id of the order that answers an event: the same for every delivery of it, so a replay finds its order.
+    /// The id of the order that an event leads to. It is the same for every delivery of the event, so a replay finds its
+    /// order.
     pub fn from_event(event_id: &str, time: Timestamp) -> Self {
         let digest = Sha256::digest(event_id.as_bytes());
         let bits = digest.iter().take(10).fold(0_u128, |bits, byte| (bits << 8) | u128::from(*byte));
@@ -62,27 +63,27 @@ impl OrderId {
     }
 }
 
-fn tenant_id(text: &str) -> Result<(), InvalidId> {
+fn check_tenant_id(text: &str) -> Result<(), InvalidId> {
     let good = (1..=128).contains(&text.chars().count())
         && !text.chars().any(|c| c.is_control() || c.is_whitespace() || c == '#');
     good.then_some(()).ok_or(InvalidId("must be 1 to 128 characters without blanks, control characters or `#`"))
 }
 
-fn mail_id(text: &str) -> Result<(), InvalidId> {
+fn check_mail_id(text: &str) -> Result<(), InvalidId> {
     let good = (1..=256).contains(&text.chars().count()) && !text.chars().any(char::is_control);
     good.then_some(()).ok_or(InvalidId("must be 1 to 256 characters without control characters"))
 }
 
-fn provider_id(text: &str) -> Result<(), InvalidId> {
-    prefixed(text, "prv_").ok_or(InvalidId("must be a provider id, `prv_` and a ULID"))
+fn check_provider_id(text: &str) -> Result<(), InvalidId> {
+    check_prefixed_ulid(text, "prv_").ok_or(InvalidId("must be a provider id, `prv_` and a ULID"))
 }
 
-fn order_id(text: &str) -> Result<(), InvalidId> {
-    prefixed(text, "rvk_").ok_or(InvalidId("must be an order id, `rvk_` and a ULID"))
+fn check_order_id(text: &str) -> Result<(), InvalidId> {
+    check_prefixed_ulid(text, "rvk_").ok_or(InvalidId("must be an order id, `rvk_` and a ULID"))
 }
 
-/// A ULID has many spellings; only the canonical one is an id, so that one thing has one key.
-fn prefixed(text: &str, prefix: &str) -> Option<()> {
+/// A ULID has several spellings. Only the canonical one is an id, so that one thing has one key in the table.
+fn check_prefixed_ulid(text: &str, prefix: &str) -> Option<()> {
     let ulid = text.strip_prefix(prefix)?;
     let parsed = Ulid::from_string(ulid).ok()?;
     (parsed.to_string() == ulid).then_some(())
@@ -96,10 +97,10 @@ macro_rules! id {
                 &self.0
             }
 
-            /// Takes a text that is an id of this kind.
+            /// The id of this text.
             ///
             /// # Errors
-            /// [`InvalidId`] says what such an id looks like, without the text.
+            /// [`InvalidId`] says what such an id looks like, and does not repeat the text.
             pub fn parse(text: &str) -> Result<Self, InvalidId> {
                 $check(text).map(|()| Self(text.to_owned()))
             }
@@ -127,14 +128,19 @@ macro_rules! id {
     )+};
 }
 
-id!(TenantId by tenant_id, MailId by mail_id, ProviderId by provider_id, OrderId by order_id);
+id!(
+    TenantId by check_tenant_id,
+    MailId by check_mail_id,
+    ProviderId by check_provider_id,
+    OrderId by check_order_id
+);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn ids_are_taken_in_their_one_form() {
+    fn an_id_has_one_spelling() {
         let ulid = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
         assert!(ProviderId::parse(&format!("prv_{ulid}")).is_ok());
         assert!(ProviderId::parse(&format!("prv_{}", ulid.to_lowercase())).is_err());

@@ -1,10 +1,10 @@
-//! Values that a person pasted.
+//! Texts that a person pasted.
 
 use percent_encoding::percent_decode_str;
 use zeroize::Zeroizing;
 
 /// Removes what copying from consoles, CSV files, shells and URLs leaves around a value. Neither an access key id nor a
-/// secret contains `%`, so a percent sign can only be URL encoding. The value may be a secret, so it is zeroized.
+/// secret contains `%`, so a percent sign can only come from URL encoding. The value may be a secret, so it is zeroized.
 pub(crate) fn unwrap_pasted(text: &str) -> Zeroizing<String> {
     let outer = text.trim_matches(is_wrapping);
     let decoded = Zeroizing::new(percent_decode_str(outer).collect::<Vec<u8>>());

@@ -13,7 +13,7 @@ pub struct Ambient {
 }
 
 impl Ambient {
-    /// Takes the two ambient effects; each `main.rs` calls this once, through [`Ambient::system`].
+    /// A clock and a source of randomness. Functions take [`Ambient::system`], tests fixed ones.
     pub const fn new(now: fn() -> Timestamp, random: fn() -> u64) -> Self {
         Self { now, random }
     }
@@ -34,7 +34,7 @@ impl Ambient {
         ulid_at(self.now(), random)
     }
 
-    /// A random number in `0..bound`, for jitter; 0 where `bound` is 0.
+    /// A random number in `0..bound`, for jitter; 0 if `bound` is 0.
     pub fn below(&self, bound: u64) -> u64 {
         if bound == 0 { 0 } else { (self.random)() % bound }
     }
@@ -46,7 +46,7 @@ impl fmt::Debug for Ambient {
     }
 }
 
-/// The ULID of a time and up to 80 bits that tell it from others of the same millisecond.
+/// The ULID of a time. Up to 80 bits distinguish it from other ULIDs of the same millisecond.
 pub(crate) fn ulid_at(time: Timestamp, bits: u128) -> Ulid {
     Ulid::from_parts(u64::try_from(time.as_millisecond()).unwrap_or(0), bits)
 }
@@ -56,7 +56,7 @@ fn system_now() -> Timestamp {
     Timestamp::now()
 }
 
-/// Zero on failure would weaken nothing but uniqueness, which conditional writes check anyway.
+/// Zero if the source fails: that weakens only the uniqueness of ids, which conditional writes check anyway.
 #[expect(clippy::disallowed_methods, reason = "the one source of randomness; everything else takes an `Ambient`")]
 fn system_random() -> u64 {
     getrandom::u64().unwrap_or_default()

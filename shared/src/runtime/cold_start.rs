@@ -5,13 +5,13 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use super::{Ambient, Connector, Environment, MissingVariable, own_config};
 use crate::telemetry::{self, Bus};
 
-/// Environment, clock and connector of a process, and the clients of our own account over them.
+/// The environment, clock and connector of a process, and the clients of our own account that use them.
 pub struct ColdStart {
     /// The environment variables.
     pub environment: Environment,
     /// Clock and randomness.
     pub ambient: Ambient,
-    /// The one HTTP connector, for our own account and for the tenants'.
+    /// The one HTTP connector, for our own account and for the tenants' accounts.
     pub http: SharedHttpClient,
 }
 
@@ -56,7 +56,8 @@ impl ColdStart {
         Ok(aws_sdk_sqs::Client::new(&own_config(&self.environment, &self.http, "SQS")?))
     }
 
-    /// The bus that `BUS_NAME` names. `source`, such as `sendingbee.send`, is the one that the function's role may use.
+    /// The bus that `BUS_NAME` names. `source`, such as `sendingbee.send`, is the event source that the function's role may
+    /// use.
     ///
     /// # Errors
     /// A variable is missing.

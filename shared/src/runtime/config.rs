@@ -16,8 +16,8 @@ use super::{Environment, MissingVariable};
 
 /// The configuration of our own services, from the variables that Lambda and the SDKs define.
 ///
-/// `aws-config` is left out on purpose: its provider chain brings two more SDKs, and a function has exactly one source
-/// of credentials. `service` is the identifier in `AWS_ENDPOINT_URL_<SERVICE>`, which wins over `AWS_ENDPOINT_URL`.
+/// `aws-config` is not used on purpose: its provider chain adds two more SDKs, and a function has exactly one source of
+/// credentials. `service` is the identifier in `AWS_ENDPOINT_URL_<SERVICE>`, which overrides `AWS_ENDPOINT_URL`.
 ///
 /// # Errors
 /// [`MissingVariable`] names the variable.

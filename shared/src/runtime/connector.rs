@@ -14,29 +14,29 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Ambient;
 
-/// A silence longer than this means that the environment may have been frozen. Lambda freezes it between invocations
-/// without telling it, and the far end has closed the sockets meanwhile.
+/// After this long without a request the environment may have been frozen. Lambda freezes it between invocations without
+/// notice, and the remote end has closed the sockets in the meantime.
 const FROZEN_AFTER: SignedDuration = SignedDuration::from_secs(5);
 
-/// Below the 20 s after which AWS's front ends close an idle connection.
-const POOL_IDLE: Duration = Duration::from_secs(15);
+/// How long an idle connection is kept. AWS's front ends close one after 20 s.
+const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Connections shared by all clients, ours and the tenants', and replaced after a gap in wall-clock time, because a
-/// thawed environment holds dead sockets.
+/// The connections of all clients, of our own account and of the tenants'. They are replaced after a gap in wall-clock
+/// time, because a thawed environment holds dead sockets.
 pub struct Connector {
     ambient: Ambient,
-    current: Mutex<Current>,
+    current: Mutex<Connections>,
 }
 
-struct Current {
+struct Connections {
     client: SharedHttpClient,
-    used: Timestamp,
+    last_used: Timestamp,
 }
 
 impl Connector {
     /// A connector without connections.
     pub fn new(ambient: Ambient) -> Self {
-        Self { ambient, current: Mutex::new(Current { client: fresh(), used: ambient.now() }) }
+        Self { ambient, current: Mutex::new(Connections { client: new_client(), last_used: ambient.now() }) }
     }
 }
 
@@ -44,10 +44,10 @@ impl HttpClient for Connector {
     fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
         let now = self.ambient.now();
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        if now.duration_since(current.used) > FROZEN_AFTER {
-            current.client = fresh();
+        if now.duration_since(current.last_used) > FROZEN_AFTER {
+            current.client = new_client();
         }
-        current.used = now;
+        current.last_used = now;
         current.client.http_connector(settings, components)
     }
 }
@@ -58,33 +58,33 @@ impl fmt::Debug for Connector {
     }
 }
 
-fn fresh() -> SharedHttpClient {
+fn new_client() -> SharedHttpClient {
     Builder::new()
-        .pool_idle_timeout(POOL_IDLE)
+        .pool_idle_timeout(POOL_IDLE_TIMEOUT)
         .tls_provider(Provider::Rustls(CryptoMode::Ring))
-        .tls_context(amazon())
+        .tls_context(amazon_tls())
         .build_https()
 }
 
-/// Trusts Amazon's roots and no others. Every endpoint here is AWS's, and loading the platform's whole bundle would cost
-/// the first request more CPU than all else in it.
-fn amazon() -> TlsContext {
+/// Trusts Amazon's roots only. Every endpoint is one of AWS's, and loading the platform's whole bundle would cost the first
+/// request more CPU time than everything else in it.
+fn amazon_tls() -> TlsContext {
     let mut trusted = TrustStore::empty();
     for certificate in amazon_roots() {
-        trusted.add_pem_certificate(pem(certificate));
+        trusted.add_pem_certificate(to_pem(certificate));
     }
     TlsContext::builder().with_trust_store(trusted).build().unwrap_or_default()
 }
 
-/// The roots of Amazon Trust Services (<https://www.amazontrust.com/repository/>) among those that Mozilla trusts.
+/// The roots of Amazon Trust Services (<https://www.amazontrust.com/repository/>) among the roots that Mozilla trusts.
 fn amazon_roots() -> impl Iterator<Item = &'static [u8]> {
     const SUBJECTS: [&[u8]; 2] = [b"Amazon Root CA ", b"Starfield Services Root Certificate Authority - G2"];
     webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().map(AsRef::as_ref).filter(|certificate: &&[u8]| {
-        SUBJECTS.iter().any(|subject| certificate.windows(subject.len()).any(|part| part == *subject))
+        SUBJECTS.iter().any(|subject| certificate.windows(subject.len()).any(|window| window == *subject))
     })
 }
 
-fn pem(certificate: &[u8]) -> String {
+fn to_pem(certificate: &[u8]) -> String {
     let base64 = STANDARD.encode(certificate);
     let lines: Vec<&str> = base64.as_bytes().chunks(64).filter_map(|line| std::str::from_utf8(line).ok()).collect();
     format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))

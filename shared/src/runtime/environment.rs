@@ -9,7 +9,7 @@ use thiserror::Error;
 #[error("environment variable {0} is missing or empty")]
 pub struct MissingVariable(String);
 
-/// The environment as a value. It has no `Debug`: the function's own credentials are in it.
+/// The environment variables as a value. It has no `Debug`, because it contains the function's own credentials.
 pub struct Environment(HashMap<String, String>);
 
 impl Environment {
@@ -30,12 +30,12 @@ impl Environment {
     /// The variable's value.
     ///
     /// # Errors
-    /// [`MissingVariable`] names it where it is not set or empty: there is no default for anything that guards something.
+    /// [`MissingVariable`] names it if it is not set or empty: there is no default for anything that guards something.
     pub fn required(&self, name: &str) -> Result<String, MissingVariable> {
         self.optional(name).map(str::to_owned).ok_or_else(|| MissingVariable(name.to_owned()))
     }
 
-    /// The variable's value where it is set and not empty.
+    /// The variable's value, if it is set and not empty.
     pub fn optional(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }

@@ -1,4 +1,4 @@
-//! The loop between Lambda and a handler.
+//! The loop that passes Lambda's events to a handler.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -8,17 +8,17 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// Serves events until Lambda ends the process. A handler cannot fail: the runtime would log its error with `Debug`,
-/// and whatever went wrong has an answer (a problem, a partial batch response) that says it better.
+/// Serves events until Lambda ends the process. A handler cannot fail: the runtime would log its error with `Debug`, and
+/// every failure has a response that describes it better (a problem, a partial batch response).
 ///
 /// # Errors
 /// The Runtime API is gone.
-pub async fn serve<Event, Answer, Handler, Handled>(handler: Handler) -> Result<(), Error>
+pub async fn serve<Event, Returned, Handler, Handled>(handler: Handler) -> Result<(), Error>
 where
     Event: DeserializeOwned,
-    Answer: Serialize,
+    Returned: Serialize,
     Handler: Fn(LambdaEvent<Event>) -> Handled,
-    Handled: Future<Output = Answer>,
+    Handled: Future<Output = Returned>,
 {
     lambda_runtime::run(service_fn(|event| {
         let handled = handler(event);

@@ -1,4 +1,4 @@
-//! Events on our bus for what an operator must know.
+//! Events on our bus: what an operator must know.
 
 use aws_sdk_eventbridge::Client;
 use aws_sdk_eventbridge::error::ProvideErrorMetadata as _;
@@ -9,33 +9,33 @@ use thiserror::Error;
 
 use crate::id::{AccessKeyId, OrderId, ProviderId, TenantId};
 
-/// An event could not be put on the bus.
+/// An event could not be sent to the bus.
 #[derive(Debug, Error)]
-#[error("put event {detail_type} of provider {provider_id} ({code})")]
+#[error("EventBridge did not accept the event {detail_type} of provider {provider_id} ({code})")]
 pub struct PutEventFailed {
     detail_type: &'static str,
     provider_id: String,
-    /// EventBridge's error code, which tells a missing permission from a moment's trouble.
+    /// EventBridge's error code, which shows whether a permission is missing or EventBridge is temporarily unavailable.
     code: String,
 }
 
-/// What happened, as the event's `detail`. Ids and reasons only: every field here is public.
+/// An event, serialized as its `detail`. It contains ids and reasons only: every field is public.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Event {
-    /// `Provider Verified`: a credential was taken.
+    /// `Provider Verified`: a credential was accepted and stored.
     ProviderVerified(ProviderEvent),
-    /// `Provider Suspended`: no mail goes out until an operator or the tenant has acted.
+    /// `Provider Suspended`: no mail is sent until an operator or the tenant has acted.
     ProviderSuspended(ProviderEvent),
     /// `Mail Rejected`: this mail will never be sent.
     MailRejected(MailEvent),
-    /// `Mail In Doubt`: SES may or may not have taken it and nobody will send it again.
+    /// `Mail In Doubt`: SES may or may not have accepted it, and it will not be sent again.
     MailInDoubt(MailEvent),
-    /// `Mail Expired`: not sent in time.
+    /// `Mail Expired`: it was not sent in time.
     MailExpired(MailEvent),
-    /// `Provider Revoked`: the key was seen dead.
+    /// `Provider Revoked`: the key was seen to be dead.
     ProviderRevoked(KeyEvent),
-    /// `Revocation Blocked`: the key is alive and somebody has to act.
+    /// `Revocation Blocked`: the key is alive, and a person has to act.
     RevocationBlocked(KeyEvent),
 }
 
@@ -48,7 +48,7 @@ pub struct ProviderEvent {
     pub provider_id: ProviderId,
     /// The tenant's AWS account.
     pub account_id: String,
-    /// Why, where there is something to say.
+    /// Why, if there is a reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
@@ -56,18 +56,18 @@ pub struct ProviderEvent {
 /// What happened to a mail.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct MailEvent {
-    /// The operator's name for the tenant, as the mail said it.
+    /// The operator's name for the tenant, as written in the mail.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tenant_id: Option<String>,
-    /// The provider, as the mail said it.
+    /// The provider, as written in the mail.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provider_id: Option<String>,
-    /// The caller's idempotency key. Absent where the message could not be read that far.
+    /// The caller's idempotency key. Absent if the message could not be parsed far enough.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mail_id: Option<String>,
     /// The SQS message that carried it.
     pub message_id: String,
-    /// Why: a code and, where a field is at fault, its name; never its value.
+    /// Why: a code, and the name of a field if one is invalid; never its value.
     pub reason: String,
 }
 
@@ -80,14 +80,14 @@ pub struct KeyEvent {
     pub provider_id: ProviderId,
     /// The tenant's AWS account.
     pub account_id: String,
-    /// The access key id, which is no secret and which the tenant needs in order to act.
+    /// The access key id. It is not a secret, and the tenant needs it to act.
     pub access_key_id: AccessKeyId,
     /// The key's state: `revoked` or `revocation_blocked`.
     pub state: String,
     /// `refused_unproven`, `quarantined`, …
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// The orders that wanted it revoked.
+    /// The orders that revoke it.
     pub orders: Vec<OrderId>,
 }
 
@@ -116,7 +116,7 @@ impl Event {
     }
 }
 
-/// Our bus.
+/// The event bus of our own account.
 #[derive(Clone, Debug)]
 pub struct Bus {
     client: Client,
@@ -125,12 +125,13 @@ pub struct Bus {
 }
 
 impl Bus {
-    /// The bus of this name. `source`, such as `sendingbee.send`, is the one that the function's role may use.
+    /// The bus of this name. `source`, such as `sendingbee.send`, is the event source that the function's role may use.
     pub fn new(client: Client, name: String, source: &'static str) -> Self {
         Self { client, name, source }
     }
 
-    /// Puts the event on the bus. At least once: a caller that cannot record that it told will tell again.
+    /// Sends the event to the bus. Delivery is at least once: a caller that cannot record that it has sent an event sends it
+    /// again.
     ///
     /// # Errors
     /// EventBridge refused it or could not be reached in three attempts.
@@ -148,7 +149,7 @@ impl Bus {
             .detail(serde_json::to_string(event).map_err(|_| failed(Some("not built")))?)
             .build();
         let answer = self.client.put_events().entries(entry).send().await.map_err(|error| failed(error.code()))?;
-        // PutEvents answers 200 for an entry that it did not take.
+        // PutEvents answers 200 even for an entry that it did not accept.
         match answer.failed_entry_count() {
             0 => Ok(()),
             _ => Err(failed(answer.entries().first().and_then(|entry| entry.error_code()))),

@@ -1,4 +1,4 @@
-//! JSON log lines on standard output, one object a line.
+//! Log lines on standard output, one JSON object per line.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -9,14 +9,14 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// Our own targets, which follow `LOG_LEVEL`.
+/// The targets of our own crates, which follow `LOG_LEVEL`.
 const OURS: [&str; 6] = ["policy", "revoke", "revoke_worker", "send", "shared", "verify"];
 
-/// Starts logging. Targets other than ours are clamped in code, whatever the level: at TRACE the Lambda runtime logs
-/// raw events, hyper raw bytes and the SDK's signer canonical requests.
+/// Starts logging. All other targets are off at every level: at TRACE the Lambda runtime logs raw events, hyper logs raw
+/// bytes, and the SDK's signer logs canonical requests.
 ///
-/// `level` is one of `error`, `warn`, `info`, `debug`, `trace`; anything else counts as `info`. A second call changes
-/// nothing.
+/// `level` is one of `error`, `warn`, `info`, `debug`, `trace`; anything else counts as `info`. A second call has no
+/// effect.
 pub fn init(level: Option<&str>) {
     let level = level.and_then(|level| level.parse::<LevelFilter>().ok()).unwrap_or(LevelFilter::INFO);
     let targets = Targets::new()
@@ -31,15 +31,16 @@ pub fn init(level: Option<&str>) {
         .with_writer(std::io::stdout)
         .with_filter(targets);
     let started = tracing_subscriber::registry().with(lines).try_init();
-    // Only a second call can fail, and then the first one's subscriber serves.
+    // Only a second call can fail, and then the subscriber of the first call stays.
     drop(started);
-    report_panics_by_place();
+    log_panics_by_place();
 }
 
-/// The error and its causes by `Display` only, for a log line: `Debug` of an SDK error prints raw response bodies.
+/// The error and its causes as text for a log line. It uses `Display` only: `Debug` of an SDK error prints raw response
+/// bodies.
 ///
-/// Only for errors of our own account's services and of our own types. What a tenant's account answered is logged as
-/// the code of a [`crate::tenant::Failure`], because SES repeats addresses in its texts.
+/// Use it for errors of our own account's services and of our own types. What a tenant's account answered is logged as the
+/// code of a [`crate::tenant::Failure`], because SES repeats addresses in its texts.
 pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -51,11 +52,11 @@ pub fn chain(error: &dyn Error) -> String {
     text
 }
 
-/// Makes a panic a log line that tells its place and not its message, which may quote a piece of a mail or worse.
-fn report_panics_by_place() {
+/// Logs a panic with its place and without its message, which may quote a part of a mail or a secret.
+fn log_panics_by_place() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        tracing::error!(place, "panicked");
+        tracing::error!(place, "the function panicked");
     }));
 }
 
@@ -72,7 +73,7 @@ mod tests {
     struct Inner;
 
     #[test]
-    fn a_chain_names_every_cause_once() {
+    fn an_error_chain_names_every_cause_once() {
         assert_eq!(chain(&Outer(Inner)), "put item order#1: timed out");
     }
 }

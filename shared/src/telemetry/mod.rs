@@ -1,5 +1,4 @@
-//! What leaves the system for people: log lines and events. Neither ever holds a secret, an address, a subject or a
-//! body.
+//! What people see of the system: log lines and events. Neither ever contains a secret, an address, a subject or a body.
 
 mod event;
 mod log;

@@ -153,8 +153,8 @@ mod tests {
         }
     }
 
-    /// A deny under the same condition as the allow takes everything away on paper. A call that got through all the same
-    /// shows that the condition did not hold for the deny, whatever the policies say.
+    /// On paper, a Deny under the same condition as the Allow removes everything. A call that AWS allowed nevertheless shows
+    /// that the condition did not hold for the Deny, whatever the policies say.
     #[test]
     fn a_call_that_the_policies_deny_and_aws_allowed_is_a_finding() {
         let statement = |effect: &str| {

@@ -7,13 +7,10 @@ use shared::policy::{CheckOutput, LocatedProblem, MAX_PROBLEMS, ParseError, Poli
 use shared::tenant::Region;
 
 use crate::Verify;
+use crate::verification::own_policies::MAX_DOCUMENTS;
 
 /// The largest body in bytes, as it is transported: more than all policies that IAM's quotas allow a user.
 const MAX_BODY_BYTES: usize = 1 << 20;
-
-/// The highest number of documents, the same as for the policies of a key's own user. A user has at most 20 managed
-/// policies and 2,048 characters of inline ones (AWS: "IAM and AWS STS quotas"); the rest is for those of its groups.
-const MAX_DOCUMENTS: usize = 40;
 
 /// The body.
 #[derive(Deserialize)]
@@ -49,7 +46,10 @@ impl PolicyCheckRequest {
         }
         let asked: Self = body(request)?;
         if !(1..=MAX_DOCUMENTS).contains(&asked.policies.len()) {
-            return Err(Problem::bad_request(&FieldError::new("policies", "must be 1 to 40 policy documents")));
+            return Err(Problem::bad_request(&FieldError::new(
+                "policies",
+                format!("must be 1 to {MAX_DOCUMENTS} policy documents"),
+            )));
         }
         if let Some((field, problem)) = asked.subject().invalid_field() {
             return Err(Problem::bad_request(&FieldError::new(field, problem)));
