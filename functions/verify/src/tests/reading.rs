@@ -67,7 +67,9 @@ async fn a_policy_is_checked_without_any_call() {
 
 #[tokio::test(start_paused = true)]
 async fn an_unknown_route_is_not_found() {
-    let mut request = event(include_str!("../../../../events/verify-get-policy.json"));
-    request.route_key = Some("POST /policy".to_owned());
-    assert_eq!(verify(&FakeAws::new()).handle(request).await.status_code, 404);
+    for route_key in [Some("POST /policy"), Some("DELETE /providers/{provider_id}"), None] {
+        let mut request = event(include_str!("../../../../events/verify-get-policy.json"));
+        request.route_key = route_key.map(str::to_owned);
+        assert_eq!(verify(&FakeAws::new()).handle(request).await.status_code, 404, "{route_key:?}");
+    }
 }
