@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use reqwest::Method;
 use serde_json::json;
 use tokio::time::sleep;
 
@@ -71,26 +70,6 @@ async fn a_key_reported_while_it_is_taken_is_kept_out_or_revoked() {
         assert!(!has_key(&stack, &tenant).await);
         assert!(records.lanes(&tenant).await.is_empty());
     }
-}
-
-#[tokio::test]
-async fn a_report_about_a_time_before_the_key_was_taken_spares_the_provider_but_not_the_key_by_name() {
-    let stack = Stack::shared().await;
-    let as_of = "2020-01-01T00:00:00Z";
-    let (tenant, provider_id) = stack.provider("acme").await;
-    let ordered = |scope| {
-        let body = json!({ "scope": scope, "reason": "last week's laptop", "as_of": as_of });
-        let stack = &stack;
-        async move { stack.api(Method::POST, "/revocations", Some(&body)).await.unwrap() }
-    };
-    let spared = ordered(json!({ "provider_id": provider_id })).await;
-    assert_eq!(spared.status, 202, "{}", spared.text);
-    assert_eq!((&spared.body["keys"], &spared.body["done"]), (&json!([]), &json!(true)), "{}", spared.text);
-    assert_eq!(status(&stack, &provider_id).await, "active");
-
-    let meant = ordered(scope_of(&tenant)).await;
-    assert_eq!(meant.status, 202, "{}", meant.text);
-    assert_ne!(status(&stack, &provider_id).await, "active");
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ pub enum Halt {
 }
 
 impl Halt {
-    /// What the halt item says. Only an item that says `halted: false` opens; missing or unreadable = halted.
+    /// Reads the halt item. Only `halted: false` opens; a missing or unreadable item counts as halted.
     pub fn from_item(item: Option<&Item>) -> Self {
         match item.and_then(|item| item.get("halted")).map(|halted| halted.as_bool()) {
             Some(Ok(false)) => Self::Open,

@@ -1,4 +1,4 @@
-//! Between records and DynamoDB's attribute maps.
+//! Conversion between records and DynamoDB's attribute maps.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -14,11 +14,12 @@ use crate::id::AccessKeyId;
 /// An item as DynamoDB has it.
 pub type Item = HashMap<String, AttributeValue>;
 
-/// A read or write of a record failed. It names the operation and the item; the cause is of our own account's DynamoDB.
+/// A read or write of a record failed. It names the operation and the item. The cause comes from DynamoDB of our own
+/// account, so it may be logged.
 #[derive(Debug, Error)]
 pub enum RecordError {
-    /// DynamoDB refused or did not answer in three attempts.
-    #[error("{operation} {}", shown(pk))]
+    /// DynamoDB returned an error or did not answer in three attempts.
+    #[error("{operation} {}", masked(pk))]
     Dynamodb {
         /// The operation, such as `GetItem`.
         operation: &'static str,
@@ -28,8 +29,8 @@ pub enum RecordError {
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
-    /// An item is not what this version writes.
-    #[error("item {} cannot be read", shown(pk))]
+    /// An item does not have the form that this version writes.
+    #[error("item {} cannot be read", masked(pk))]
     Shape {
         /// The item's partition key.
         pk: String,
@@ -47,10 +48,10 @@ impl RecordError {
     }
 }
 
-/// A partition key with the access key id in it, if there is one, as people see it.
-fn shown(pk: &str) -> String {
-    let masked = |part: &str| AccessKeyId::from_pasted(part).map_or_else(|_| part.to_owned(), |id| id.masked());
-    pk.split('#').map(masked).collect::<Vec<_>>().join("#")
+/// A partition key as it is shown: an access key id in it is masked.
+fn masked(pk: &str) -> String {
+    let mask = |part: &str| AccessKeyId::from_pasted(part).map_or_else(|_| part.to_owned(), |id| id.masked());
+    pk.split('#').map(mask).collect::<Vec<_>>().join("#")
 }
 
 /// A string attribute.
@@ -63,7 +64,7 @@ pub(super) fn timestamp(time: Timestamp) -> AttributeValue {
     string(time.to_string())
 }
 
-/// A record as an item under its key.
+/// Writes a record as an item under its key.
 pub(crate) fn to_item<T: Serialize>(pk: &str, sk: &str, record: &T) -> Result<Item, RecordError> {
     let mut item: Item = serde_dynamo::to_item(record).map_err(|_| RecordError::Shape { pk: pk.to_owned() })?;
     item.insert("pk".to_owned(), string(pk));
@@ -71,7 +72,7 @@ pub(crate) fn to_item<T: Serialize>(pk: &str, sk: &str, record: &T) -> Result<It
     Ok(item)
 }
 
-/// A record out of an item; attributes that the record does not have (keys, index attributes) are passed over.
+/// Reads a record from an item. Attributes that the record does not have (keys, index attributes) are ignored.
 pub(crate) fn from_item<T: DeserializeOwned>(pk: &str, item: Item) -> Result<T, RecordError> {
     serde_dynamo::from_item(item).map_err(|_| RecordError::Shape { pk: pk.to_owned() })
 }

@@ -1,4 +1,4 @@
-//! The key item: everything about one access key but its secret. Revocation's state lives here.
+//! The key item: everything about one access key except its secret. It holds the state of its revocation.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,12 +6,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::item::{from_item, to_item};
-use super::{Item, KeyState, RecordError, sweep};
+use super::{Item, KeyState, RecordError, sweep_index};
 use crate::id::{AccessKeyId, OrderId, ProviderId, TenantId};
 use crate::tenant::Region;
 
-/// Where a key can be seen alive or dead. Only refusals on a plane where it was seen alive say anything: in a Region
-/// that the account has not enabled, and in the wrong partition, a live key is refused as unknown.
+/// Where a key is seen alive or dead. A refusal counts only on a plane where the key was seen alive: in a Region that the
+/// account has not enabled, and in the wrong partition, a live key is refused as unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Plane {
@@ -34,22 +34,22 @@ pub struct KeyItem {
     pub state: KeyState,
     /// When its state last changed.
     pub updated_at: Timestamp,
-    /// Orders that want it revoked.
+    /// The orders to revoke it.
     #[serde(default)]
     pub orders: BTreeSet<OrderId>,
-    /// Where it was seen alive, and when last.
+    /// Where it was seen alive, and when it was last seen there.
     #[serde(default)]
     pub seen_alive: BTreeMap<Plane, Timestamp>,
     /// What proves its death so far.
     #[serde(default)]
     pub receipt: Receipt,
-    /// Revocation steps tried.
+    /// How often progress of its revocation was written.
     #[serde(default)]
     pub attempts: u32,
-    /// When the sweep shall try again; absent = nothing left to do.
+    /// When the sweep picks it up again; absent = nothing is left to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_attempt_at: Option<Timestamp>,
-    /// The state that operators have not been told of yet.
+    /// Whether operators have yet to be notified of its state.
     #[serde(default)]
     pub notification_pending: bool,
 }
@@ -70,15 +70,15 @@ pub struct Owner {
 /// What proves a key's death: its own deletion and the refusals after it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
-    /// When a DeleteAccessKey was about to leave whose answer is not known. It is written before the call, with the key
-    /// seen alive just before, and removed by whatever tells what became of the call.
+    /// When a DeleteAccessKey was sent whose answer is not known. It is written before the call, right after the key was
+    /// seen alive, and removed once it is known what the call did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delete_sent_at: Option<Timestamp>,
-    /// When our DeleteAccessKey was answered with 200, or first with NoSuchEntity for the key's own id; by `write_ahead`,
-    /// when it was sent.
+    /// When our DeleteAccessKey was answered with 200, or first with NoSuchEntity for the key's own id. With
+    /// `write_ahead`: when it was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleted_at: Option<Timestamp>,
-    /// How.
+    /// What stands as proof of the deletion.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleted_by: Option<Proof>,
     /// AWS's request id of that answer.
@@ -89,7 +89,7 @@ pub struct Receipt {
     pub refused: BTreeMap<Plane, RefusedCall>,
 }
 
-/// What stands for a key's deletion.
+/// What stands as proof that a key was deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Proof {
@@ -97,7 +97,7 @@ pub enum Proof {
     Deleted,
     /// It was answered with NoSuchEntity for the key's own id.
     NoSuchEntity,
-    /// The key was alive, then our call left whose answer was lost, then the key was refused.
+    /// The key was alive, then our call was sent and its answer was lost, then the key was refused.
     WriteAhead,
 }
 
@@ -133,22 +133,22 @@ impl KeyItem {
     /// Sort key of a key item.
     pub const SK: &'static str = "key";
 
-    /// The key as an item, which the sweep finds from its next attempt on.
+    /// The key as an item. The sweep finds it from its next attempt on.
     ///
     /// # Errors
     /// [`RecordError::Shape`], if it cannot be written as an item.
-    pub fn item(&self) -> Result<Item, RecordError> {
+    pub fn to_item(&self) -> Result<Item, RecordError> {
         let mut item = to_item(&Self::pk(&self.access_key_id), Self::SK, self)?;
         if let Some(next_attempt_at) = self.next_attempt_at {
-            sweep::mark(&mut item, next_attempt_at);
+            sweep_index::add(&mut item, next_attempt_at);
         }
         Ok(item)
     }
 
-    /// The key of an item.
+    /// Reads a key item.
     ///
     /// # Errors
-    /// [`RecordError::Shape`], if the item is no key item.
+    /// [`RecordError::Shape`], if the item is not a key item.
     pub fn from_item(item: Item) -> Result<Self, RecordError> {
         from_item("key", item)
     }

@@ -1,4 +1,4 @@
-//! The state of a key, as far as decisions hang on it.
+//! The state of a key, as decisions use it.
 
 use std::fmt;
 
@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Status, StatusName};
 
-/// A key's state, which is stored as the [`Status`] that it shows. A reason that this version does not know makes a key
-/// item unreadable: what is not understood is never taken for a death.
+/// A key's state. It is stored as the [`Status`] that it shows. A reason that this version does not know makes the key
+/// item unreadable: a state that is not understood is never taken for a death.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "Status", try_from = "Status")]
 pub enum KeyState {
@@ -15,32 +15,53 @@ pub enum KeyState {
     Active,
     /// Reported before it was ever onboarded.
     Reported,
-    /// On its way to being deleted; something may be in the way that is not believed yet.
+    /// Being deleted. A block reason here is a suspicion that is not confirmed yet.
     Revoking(Option<BlockReason>),
     /// Proved dead.
     Revoked,
-    /// Refused everywhere, but that it was deleted is not proved: it can come back.
+    /// Refused everywhere, but its deletion is not proved: it can come back.
     RefusedUnproven,
-    /// Alive, and something keeps it from deleting itself.
+    /// Alive, and unable to delete itself.
     RevocationBlocked(BlockReason),
 }
 
-/// What keeps a key from deleting itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BlockReason {
-    /// A policy denies the deletion explicitly, while SES lets the key in: AWS has found the key too.
-    Quarantined,
-    /// The deletion is denied for any other reason.
-    DeleteDenied,
-    /// The secret that was handed over is not the key's.
-    SecretRejected,
-    /// The revoke lane is not there.
-    SecretMissing,
-    /// KMS does not open the revoke lane, or it holds something else.
-    SecretUnreadable,
+/// Declares the block reasons, each with its word, so that no reason lacks one.
+macro_rules! block_reasons {
+    ($($(#[doc = $doc:literal])+ $name:ident = $word:literal,)+) => {
+        /// What keeps a key from deleting itself.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum BlockReason {
+            $($(#[doc = $doc])+ $name,)+
+        }
+
+        impl BlockReason {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name,)+];
+
+            /// The reason as it is stored and shown.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $word,)+
+                }
+            }
+        }
+    };
 }
 
-/// What is said of a status that no key has.
+block_reasons! {
+    /// A policy denies the deletion explicitly, while SES accepts the key: AWS has found the key too.
+    Quarantined = "quarantined",
+    /// The deletion is denied for any other reason.
+    DeleteDenied = "delete_denied",
+    /// The secret that was handed over is not the key's.
+    SecretRejected = "secret_rejected",
+    /// The revoke lane does not exist.
+    SecretMissing = "secret_missing",
+    /// KMS does not open the revoke lane, or the lane does not hold a secret.
+    SecretUnreadable = "secret_unreadable",
+}
+
+/// The error for a status that no key has.
 const NO_SUCH_STATE: &str = "a key has no such status and reason";
 
 /// Reason of [`KeyState::RefusedUnproven`].
@@ -68,29 +89,20 @@ impl KeyState {
         }
     }
 
-    /// Whether an order has stopped it already. There is no way back from here.
+    /// Whether an order has stopped it. That is final.
     pub fn is_stopped(self) -> bool {
         self != Self::Active
     }
 
-    /// Whether nothing is left to do: proved dead, or kept out before anybody handed it over.
+    /// Whether nothing is left to do: proved dead, or kept out before it was onboarded.
     pub fn is_over(self) -> bool {
         matches!(self, Self::Revoked | Self::Reported)
     }
 }
 
 impl BlockReason {
-    const ALL: [Self; 5] =
-        [Self::Quarantined, Self::DeleteDenied, Self::SecretRejected, Self::SecretMissing, Self::SecretUnreadable];
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Quarantined => "quarantined",
-            Self::DeleteDenied => "delete_denied",
-            Self::SecretRejected => "secret_rejected",
-            Self::SecretMissing => "secret_missing",
-            Self::SecretUnreadable => "secret_unreadable",
-        }
+    fn parse(word: &str) -> Result<Self, &'static str> {
+        Self::ALL.iter().copied().find(|reason| reason.as_str() == word).ok_or(NO_SUCH_STATE)
     }
 }
 
@@ -104,18 +116,16 @@ impl TryFrom<Status> for KeyState {
     type Error = &'static str;
 
     fn try_from(Status { status, reason }: Status) -> Result<Self, &'static str> {
-        let block_reason =
-            || BlockReason::ALL.into_iter().find(|block_reason| Some(block_reason.as_str()) == reason.as_deref());
         match (status, reason.as_deref()) {
-            // A suspension is its provider's: the key is in use all the same.
+            // Only the provider is suspended; the key is still in use.
             (StatusName::Active | StatusName::Suspended, _) => Ok(Self::Active),
             (StatusName::Reported, _) => Ok(Self::Reported),
             (StatusName::Revoking, None) => Ok(Self::Revoking(None)),
-            (StatusName::Revoking, Some(_)) => block_reason().map(|it| Self::Revoking(Some(it))).ok_or(NO_SUCH_STATE),
+            (StatusName::Revoking, Some(reason)) => Ok(Self::Revoking(Some(BlockReason::parse(reason)?))),
             (StatusName::Revoked, None) => Ok(Self::Revoked),
             (StatusName::Revoked, Some(REFUSED_UNPROVEN)) => Ok(Self::RefusedUnproven),
-            (StatusName::Revoked, Some(_)) => Err(NO_SUCH_STATE),
-            (StatusName::RevocationBlocked, _) => block_reason().map(Self::RevocationBlocked).ok_or(NO_SUCH_STATE),
+            (StatusName::RevocationBlocked, Some(reason)) => Ok(Self::RevocationBlocked(BlockReason::parse(reason)?)),
+            (StatusName::Revoked, Some(_)) | (StatusName::RevocationBlocked, None) => Err(NO_SUCH_STATE),
         }
     }
 }
@@ -145,7 +155,7 @@ mod tests {
             (KeyState::Revoked, json!({"status": "revoked"})),
             (KeyState::RefusedUnproven, json!({"status": "revoked", "reason": "refused_unproven"})),
         ];
-        let blocked = BlockReason::ALL.map(|block_reason| {
+        let blocked = BlockReason::ALL.iter().map(|&block_reason| {
             let stored = json!({"status": "revocation_blocked", "reason": block_reason.as_str()});
             (KeyState::RevocationBlocked(block_reason), stored)
         });
@@ -163,5 +173,31 @@ mod tests {
         for stored in unreadable {
             assert!(serde_json::from_value::<KeyState>(stored.clone()).is_err(), "{stored}");
         }
+    }
+
+    /// The part of README's "Operate" that begins with this heading in bold.
+    fn operate(heading: &str) -> &'static str {
+        let readme = include_str!("../../../README.md");
+        let (_, rest) = readme.split_once(&format!("- **{heading}")).unwrap();
+        rest.split("\n- **").next().unwrap()
+    }
+
+    #[test]
+    fn readme_says_what_to_do_about_every_reason() {
+        for reason in BlockReason::ALL {
+            let word = format!("`{}`", reason.as_str());
+            assert!(operate("`Revocation Blocked`").contains(&word), "README does not explain {word}");
+        }
+        assert!(operate("`revoked` with").starts_with(&format!(" `{REFUSED_UNPROVEN}`")));
+    }
+
+    #[test]
+    fn the_sample_event_of_a_blocked_key_has_a_state_that_exists() {
+        let event: Value =
+            serde_json::from_str(include_str!("../../../events/revoke-revocation-blocked.json")).unwrap();
+        let detail = &event["detail"];
+        let state = json!({"status": detail["state"], "reason": detail["reason"]});
+        let state = serde_json::from_value::<KeyState>(state).unwrap();
+        assert!(matches!(state, KeyState::RevocationBlocked(_)), "{state}");
     }
 }

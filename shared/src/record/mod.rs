@@ -1,4 +1,4 @@
-//! Records in DynamoDB: what decides what may be sent, and what became of it.
+//! Records in DynamoDB: what decides whether a mail may be sent, and what happened to mails and keys.
 //!
 //! | table | handle | items |
 //! |---|---|---|
@@ -7,12 +7,16 @@
 //! | Mails | [`Mails`] | the ledger's rows ([`LedgerRow`]), and the rate items and refused keys of `send` |
 //!
 //! Reads that decide something are strongly consistent; the indexes only list. Writes that change a state are
-//! conditional, so that every step can be tried again.
+//! conditional, so every step can be repeated.
+//!
+//! What is written to the Providers table goes through two files: `item_update` (a conditional update of one item) and
+//! `transaction` (several writes, or none).
 
 mod attempts;
 mod audit;
 mod halt;
 mod item;
+mod item_update;
 mod key;
 mod key_state;
 mod mail;
@@ -20,13 +24,15 @@ mod onboarding;
 mod order;
 mod progress;
 mod provider;
+mod provider_status;
 mod secret;
 mod status;
 mod stop;
 mod sweep;
+mod sweep_index;
 mod table;
+mod transaction;
 mod verification;
-mod write;
 
 pub use audit::AuditEvent;
 pub use halt::{HALT_PK, HALT_SK, Halt};
@@ -36,6 +42,7 @@ pub use key_state::{BlockReason, KeyState};
 pub use mail::{LedgerRow, MailState, Mails, mail_pk, rate_pk};
 pub use onboarding::{Idempotency, Onboarded, Onboarding};
 pub use order::{BreachScope, Order};
+pub use progress::ProgressOutcome;
 pub use provider::{Provider, ProviderPage, VerifiedProvider};
 pub use secret::Secrets;
 pub use status::{Status, StatusName};

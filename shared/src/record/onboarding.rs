@@ -4,13 +4,13 @@ use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
 use serde::{Deserialize, Serialize};
 
 use super::item::to_item;
-use super::write::{KEY_ITEM, Transaction, contended};
+use super::transaction::{KEY_ITEM, Transaction, contended};
 use super::{AuditEvent, KeyItem, Providers, RecordError, Secrets, VerifiedProvider};
 use crate::custody::{Lane, Sealed};
 use crate::id::{ProviderId, TenantId};
 use crate::runtime::Ambient;
 
-/// What is stored when a key is taken.
+/// What is stored when a key is accepted.
 pub struct Onboarding {
     /// The provider, with the report that its key was accepted on.
     pub provider: VerifiedProvider,
@@ -22,14 +22,14 @@ pub struct Onboarding {
     pub revoke_lane: Sealed,
     /// The first event of its audit trail.
     pub audit: AuditEvent,
-    /// The caller's `Idempotency-Key`, where one was sent.
+    /// The caller's `Idempotency-Key`, if one was sent, and what is stored for it.
     pub idempotency: Option<(String, Idempotency)>,
 }
 
-/// What an `Idempotency-Key` led to.
+/// What a request with an `Idempotency-Key` created.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Idempotency {
-    /// The provider that was made.
+    /// The provider that was created.
     pub provider_id: ProviderId,
     /// Digest of the request without its secret: the same key with another request is an error.
     pub fingerprint: String,
@@ -40,14 +40,14 @@ pub struct Idempotency {
 pub enum Onboarded {
     /// All of it is stored.
     Stored,
-    /// The key item exists: somebody has this key, or it was reported.
+    /// The key item exists: the key was onboarded before, or it was reported.
     KeyExists(Box<KeyItem>),
-    /// The `Idempotency-Key` was used in between.
+    /// Another request used the `Idempotency-Key` in between.
     IdempotencyKeyExists,
 }
 
 impl Providers {
-    /// What an `Idempotency-Key` of a tenant led to, read consistently.
+    /// Reads what a tenant's request with this `Idempotency-Key` created, consistently.
     ///
     /// # Errors
     /// DynamoDB did not answer, or the item cannot be read.
@@ -59,7 +59,7 @@ impl Providers {
     /// provider, both sealed secrets and the first audit event. Two concurrent onboardings of one key: one wins.
     ///
     /// # Errors
-    /// DynamoDB did not answer, or another transaction was in the way: nothing is stored, try again.
+    /// DynamoDB did not answer, or another transaction came first: nothing is stored, try again.
     pub async fn onboard(
         &self,
         onboarding: &Onboarding,
@@ -72,28 +72,28 @@ impl Providers {
         let secret = |lane, sealed: &Sealed| -> Result<TransactWriteItem, RecordError> {
             let put = Put::builder()
                 .table_name(&secrets.table)
-                .set_item(Some(Secrets::item(&key.access_key_id, lane, sealed)))
+                .set_item(Some(Secrets::to_item(&key.access_key_id, lane, sealed)))
                 .build()
                 .map_err(RecordError::dynamodb("build Put", &pk))?;
             Ok(TransactWriteItem::builder().put(put).build())
         };
         let mut writes = vec![
-            self.put_if_absent(key.item()?)?,
-            self.put_if_absent(verified.item()?)?,
+            self.put_if_absent(key.to_item()?)?,
+            self.put_if_absent(verified.to_item()?)?,
             secret(Lane::Send, &onboarding.send_lane)?,
             secret(Lane::Revoke, &onboarding.revoke_lane)?,
-            self.put(onboarding.audit.item(&provider.provider_id, ambient)?)?,
+            self.put(onboarding.audit.to_item(&provider.provider_id, ambient)?)?,
         ];
         if let Some((key, idempotency)) = &onboarding.idempotency {
             let pk = idempotency_pk(&provider.tenant_id, key);
             writes.push(self.put_if_absent(to_item(&pk, IDEMPOTENCY_SK, idempotency)?)?);
         }
-        let unmet = match self.transact(&pk, writes).await? {
-            Transaction::Made => return Ok(Onboarded::Stored),
-            Transaction::Unmet(unmet) => unmet,
+        let failed = match self.transact(&pk, writes).await? {
+            Transaction::Committed => return Ok(Onboarded::Stored),
+            Transaction::ConditionFailed(failed) => failed,
             Transaction::Contended => Vec::new(),
         };
-        match unmet.into_iter().next() {
+        match failed.into_iter().next() {
             Some((KEY_ITEM, Some(item))) => Ok(Onboarded::KeyExists(Box::new(KeyItem::from_item(item)?))),
             Some((IDEMPOTENCY_ITEM, _)) => Ok(Onboarded::IdempotencyKeyExists),
             _ => Err(contended(pk)),
@@ -101,7 +101,7 @@ impl Providers {
     }
 }
 
-/// Place of the idempotency item in the transaction.
+/// The position of the idempotency item in the transaction.
 const IDEMPOTENCY_ITEM: usize = 5;
 
 const IDEMPOTENCY_SK: &str = "idempotency";

@@ -1,4 +1,4 @@
-//! An order: our whole answer to a breach or an off-boarding.
+//! An order: our whole response to a breach or an off-boarding.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -7,17 +7,17 @@ use super::item::to_item;
 use super::{Item, RecordError};
 use crate::id::{AccessKeyId, OrderId, ProviderId};
 
-/// What a breach report is about.
+/// What a breach report covers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum BreachScope {
     /// One key, whether we know it or not.
     AccessKeyId(AccessKeyId),
-    /// A provider, so the key it sends with.
+    /// A provider: the key that it sends with.
     ProviderId(ProviderId),
 }
 
-/// An order, written before anything is done about it. Its keys are pinned: a replay spares keys that came later.
+/// An order. It is written before it is executed, with the ids of its keys, so that a repetition revokes the same keys.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
     /// Its id.
@@ -26,14 +26,13 @@ pub struct Order {
     pub scope: BreachScope,
     /// Why, in the reporter's words.
     pub reason: String,
-    /// Who reported it, as the report says; whoever signed it, where it does not say.
+    /// Who reported it, as the report says; if it does not say, whoever signed it.
     pub reported_by: String,
-    /// The ARN that signed the report, which is proved. Absent on what came by the bus, where nobody signs.
+    /// The ARN that signed the request, which API Gateway has verified. Absent for reports from the bus, which nobody
+    /// signs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signed_by: Option<String>,
-    /// The moment reported about: keys taken later are not meant.
-    pub as_of: Timestamp,
-    /// When we wrote it.
+    /// When it was written.
     pub created_at: Timestamp,
     /// The keys it revokes.
     pub access_key_ids: Vec<AccessKeyId>,
@@ -52,7 +51,7 @@ impl Order {
     ///
     /// # Errors
     /// [`RecordError::Shape`], if it cannot be written as an item.
-    pub fn item(&self) -> Result<Item, RecordError> {
+    pub fn to_item(&self) -> Result<Item, RecordError> {
         to_item(&Self::pk(&self.order_id), Self::SK, self)
     }
 }

@@ -1,14 +1,24 @@
 //! Progress of a revocation: what `revoke-worker` writes on a stopped key.
 
-use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 
 use super::item::string;
-use super::write::{KEY_ITEM, Transaction, back_off, contended, made};
-use super::{AuditEvent, Item, KeyItem, KeyState, Providers, RecordError, Secrets, Status};
+use super::item_update::ItemUpdate;
+use super::transaction::{KEY_ITEM, Transaction, back_off, contended};
+use super::{AuditEvent, KeyItem, KeyState, Providers, RecordError, Secrets, Status};
 use crate::custody::Lane;
 use crate::runtime::Ambient;
 
-/// Attributes of a key item that belong to the worker. Orders do not: others note them at any time.
+/// What writing progress did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProgressOutcome {
+    /// It was written.
+    Recorded,
+    /// Another worker wrote progress since the key was read, so this was not written.
+    Superseded,
+}
+
+/// Attributes of a key item that only the worker writes. `orders` is not one of them: stops add orders at any time.
 const PROGRESS: [&str; 9] = [
     "status",
     "reason",
@@ -21,60 +31,47 @@ const PROGRESS: [&str; 9] = [
     "notification_pending",
 ];
 
-/// Every write of progress counts `attempts` up, so it tells whether the key is still the one that was read.
+/// Every write of progress increments `attempts`, so `attempts` tells whether the key is still the one that was read.
 const IF_UNCHANGED: &str = "attempts = :read_attempts AND #status = :read_status";
 
-/// Transactions tried before a conflict is an error.
-const ROUNDS: u32 = 4;
+/// Attempts of a transaction before a conflict is an error.
+const MAX_ATTEMPTS: u32 = 4;
 
 impl Providers {
-    /// Writes a key's progress from `before`, as it was read, to `after`, if nobody wrote progress in between; answers
-    /// whether. A change of state is one transaction with the provider's status and an audit event, and `revoked` (with
-    /// no reason left) shreds the revoke lane in it.
+    /// Writes a key's progress from `before`, as it was read, to `after`, if nobody wrote progress in between. A change
+    /// of state is one transaction with the provider's status and an audit event; a change to `revoked` without a reason
+    /// also shreds the revoke lane.
     ///
     /// # Errors
-    /// DynamoDB did not answer; what was done is not recorded, or it is and nobody knows.
+    /// DynamoDB did not answer: the progress may or may not have been written.
     pub async fn record_progress(
         &self,
         before: &KeyItem,
         after: &KeyItem,
         secrets: &Secrets,
         ambient: &Ambient,
-    ) -> Result<bool, RecordError> {
+    ) -> Result<ProgressOutcome, RecordError> {
         if before.state == after.state {
-            return self.record_same_state(before, after).await;
+            return Ok(match self.update(progress_update(before, after)?).await? {
+                true => ProgressOutcome::Recorded,
+                false => ProgressOutcome::Superseded,
+            });
         }
         let pk = KeyItem::pk(&after.access_key_id);
         let mut with_provider = true;
-        for round in 0..ROUNDS {
+        for round in 0..MAX_ATTEMPTS {
             let writes = self.state_writes(before, after, with_provider, secrets, ambient)?;
             match self.transact(&pk, writes).await? {
-                Transaction::Made => return Ok(true),
-                Transaction::Unmet(items) if items.iter().any(|(place, _)| *place == KEY_ITEM) => return Ok(false),
-                Transaction::Unmet(_) => with_provider = false,
+                Transaction::Committed => return Ok(ProgressOutcome::Recorded),
+                Transaction::ConditionFailed(items) if items.iter().any(|(place, _)| *place == KEY_ITEM) => {
+                    return Ok(ProgressOutcome::Superseded);
+                }
+                Transaction::ConditionFailed(_) => with_provider = false,
                 Transaction::Contended => {}
             }
             back_off(round, ambient).await;
         }
         Err(contended(pk))
-    }
-
-    async fn record_same_state(&self, before: &KeyItem, after: &KeyItem) -> Result<bool, RecordError> {
-        let pk = KeyItem::pk(&after.access_key_id);
-        let change = Change::of(before, after)?;
-        let answer = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .key("pk", string(&pk))
-            .key("sk", string(KeyItem::SK))
-            .update_expression(change.expression)
-            .condition_expression(IF_UNCHANGED)
-            .set_expression_attribute_names(Some(change.names))
-            .set_expression_attribute_values(Some(change.values))
-            .send()
-            .await;
-        made(answer, "UpdateItem", pk)
     }
 
     fn state_writes(
@@ -85,19 +82,7 @@ impl Providers {
         secrets: &Secrets,
         ambient: &Ambient,
     ) -> Result<Vec<TransactWriteItem>, RecordError> {
-        let pk = KeyItem::pk(&after.access_key_id);
-        let change = Change::of(before, after)?;
-        let key = Update::builder()
-            .table_name(&self.table)
-            .key("pk", string(&pk))
-            .key("sk", string(KeyItem::SK))
-            .update_expression(change.expression)
-            .condition_expression(IF_UNCHANGED)
-            .set_expression_attribute_names(Some(change.names))
-            .set_expression_attribute_values(Some(change.values))
-            .build()
-            .map_err(RecordError::dynamodb("build Update", &pk))?;
-        let mut writes = vec![TransactWriteItem::builder().update(key).build()];
+        let mut writes = vec![self.update_in_transaction(progress_update(before, after)?)?];
         if after.state == KeyState::Revoked {
             writes.push(secrets.shred(&after.access_key_id, Lane::Revoke)?);
         }
@@ -113,47 +98,34 @@ impl Providers {
             by: "revoke-worker".to_owned(),
             reason: status.reason,
         };
-        writes.push(self.put(audit.item(&owner.provider_id, ambient)?)?);
+        writes.push(self.put(audit.to_item(&owner.provider_id, ambient)?)?);
         Ok(writes)
     }
 }
 
-/// An update of a key item's progress as DynamoDB wants it.
-struct Change {
-    expression: String,
-    names: std::collections::HashMap<String, String>,
-    values: Item,
-}
-
-impl Change {
-    fn of(before: &KeyItem, after: &KeyItem) -> Result<Self, RecordError> {
-        let mut item = after.item()?;
-        let mut change = Self {
-            expression: String::new(),
-            names: Default::default(),
-            values: Item::from([
-                (":read_attempts".to_owned(), AttributeValue::N(before.attempts.to_string())),
-                (":read_status".to_owned(), string(before.state.name().as_str())),
-            ]),
-        };
-        let (mut set, mut remove) = (Vec::new(), Vec::new());
-        for attribute in PROGRESS {
-            let (name, value) = (format!("#{attribute}"), format!(":{attribute}"));
-            change.names.insert(name.clone(), attribute.to_owned());
-            match item.remove(attribute) {
-                Some(attribute) => {
-                    set.push(format!("{name} = {value}"));
-                    change.values.insert(value, attribute);
-                }
-                None => remove.push(name),
+/// The update of a key item that writes or removes each of the worker's attributes.
+fn progress_update(before: &KeyItem, after: &KeyItem) -> Result<ItemUpdate, RecordError> {
+    let mut item = after.to_item()?;
+    let mut update = ItemUpdate::for_key(&after.access_key_id, "", IF_UNCHANGED)
+        .value(":read_attempts", AttributeValue::N(before.attempts.to_string()))
+        .value(":read_status", string(before.state.name().as_str()));
+    let (mut set, mut remove) = (Vec::new(), Vec::new());
+    for attribute in PROGRESS {
+        let (name, placeholder) = (format!("#{attribute}"), format!(":{attribute}"));
+        update = update.name(name.clone(), attribute);
+        match item.remove(attribute) {
+            Some(value) => {
+                set.push(format!("{name} = {placeholder}"));
+                update = update.value(placeholder, value);
             }
+            None => remove.push(name),
         }
-        change.expression = format!("SET {}", set.join(", "));
-        if !remove.is_empty() {
-            change.expression.push_str(&format!(" REMOVE {}", remove.join(", ")));
-        }
-        Ok(change)
     }
+    update.expression = format!("SET {}", set.join(", "));
+    if !remove.is_empty() {
+        update.expression.push_str(&format!(" REMOVE {}", remove.join(", ")));
+    }
+    Ok(update)
 }
 
 #[cfg(test)]
@@ -171,14 +143,14 @@ mod tests {
         after.state = KeyState::Revoked;
         after.attempts = 4;
         after.next_attempt_at = None;
-        let change = Change::of(&before, &after).unwrap();
+        let update = progress_update(&before, &after).unwrap();
         assert_eq!(
-            change.expression,
+            update.expression,
             "SET #status = :status, #updated_at = :updated_at, #seen_alive = :seen_alive, #receipt = :receipt, \
              #attempts = :attempts, #notification_pending = :notification_pending REMOVE #reason, #next_attempt_at, #sweep"
         );
-        assert_eq!(change.values[":read_attempts"], AttributeValue::N("3".to_owned()));
-        assert_eq!(change.values[":attempts"], AttributeValue::N("4".to_owned()));
-        assert!(change.names.values().all(|name| name != "orders" && name != "owner"));
+        assert_eq!(update.values[":read_attempts"], AttributeValue::N("3".to_owned()));
+        assert_eq!(update.values[":attempts"], AttributeValue::N("4".to_owned()));
+        assert!(update.names.values().all(|name| name != "orders" && name != "owner"));
     }
 }

@@ -8,12 +8,12 @@ use super::{Item, RecordError, Status, VerificationReport};
 use crate::id::{AccessKeyId, ProviderId, TenantId};
 use crate::tenant::Region;
 
-/// A tenant's delivery provider. It holds no secret.
+/// A tenant's delivery provider. It does not hold the secret.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Provider {
     /// Its id.
     pub provider_id: ProviderId,
-    /// Whose it is.
+    /// The tenant that it belongs to.
     pub tenant_id: TenantId,
     /// What the tenant calls it.
     pub name: String,
@@ -68,13 +68,13 @@ impl Provider {
         format!("provider#{provider_id}")
     }
 
-    /// Sort key of the provider's own item; its audit trail lies beside it.
+    /// Sort key of the provider's own item; its audit trail has the same partition key.
     pub const SK: &'static str = "provider";
 
-    /// The provider of an item.
+    /// Reads a provider's item.
     ///
     /// # Errors
-    /// [`RecordError::Shape`], if the item is no provider.
+    /// [`RecordError::Shape`], if the item is not a provider.
     pub fn from_item(item: Item) -> Result<Self, RecordError> {
         from_item("provider", item)
     }
@@ -85,7 +85,7 @@ impl VerifiedProvider {
     ///
     /// # Errors
     /// [`RecordError::Shape`] if it cannot be written as an item.
-    pub fn item(&self) -> Result<Item, RecordError> {
+    pub fn to_item(&self) -> Result<Item, RecordError> {
         to_item(&Provider::pk(&self.provider.provider_id), Provider::SK, self)
     }
 }
@@ -119,7 +119,7 @@ mod tests {
             }
         });
         let record: VerifiedProvider = serde_json::from_value(stored.clone()).unwrap();
-        let item = record.item().unwrap();
+        let item = record.to_item().unwrap();
         assert_eq!(from_item::<VerifiedProvider>("provider", item.clone()).unwrap(), record);
         assert_eq!(Provider::from_item(item).unwrap(), record.provider);
         assert_eq!(serde_json::to_value(&record).unwrap(), stored);

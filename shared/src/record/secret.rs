@@ -13,9 +13,9 @@ use crate::runtime::{Environment, MissingVariable};
 /// The Secrets table.
 #[derive(Clone, Debug)]
 pub struct Secrets {
-    /// DynamoDB.
+    /// DynamoDB; prefer [`Secrets::client`].
     pub client: Client,
-    /// The table's name.
+    /// The table's name; prefer [`Secrets::table`].
     pub table: String,
 }
 
@@ -28,7 +28,17 @@ impl Secrets {
         Ok(Self { client, table: environment.required("SECRETS_TABLE")? })
     }
 
-    /// The key of a sealed secret.
+    /// DynamoDB.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The table's name.
+    pub fn table(&self) -> &str {
+        &self.table
+    }
+
+    /// The key of a sealed secret's item.
     pub fn key(access_key_id: &AccessKeyId, lane: Lane) -> Item {
         Item::from([
             ("access_key_id".to_owned(), string(access_key_id.as_str())),
@@ -37,19 +47,19 @@ impl Secrets {
     }
 
     /// A sealed secret as an item.
-    pub fn item(access_key_id: &AccessKeyId, lane: Lane, sealed: &Sealed) -> Item {
+    pub fn to_item(access_key_id: &AccessKeyId, lane: Lane, sealed: &Sealed) -> Item {
         let mut item = Self::key(access_key_id, lane);
         item.insert("ciphertext".to_owned(), AttributeValue::B(Blob::new(sealed.bytes())));
         item
     }
 
-    /// The sealed secret of an item; `None` where it holds none.
+    /// Reads the sealed secret of an item; `None` if it does not hold one.
     pub fn sealed(item: &Item) -> Option<Sealed> {
         let ciphertext = item.get("ciphertext")?.as_b().ok()?;
         Some(Sealed::new(ciphertext.as_ref().to_vec()))
     }
 
-    /// A transaction's Delete of a sealed secret, whether it is there or not.
+    /// The deletion of a sealed secret as a part of a transaction. It succeeds whether the secret exists or not.
     pub(super) fn shred(&self, access_key_id: &AccessKeyId, lane: Lane) -> Result<TransactWriteItem, RecordError> {
         let delete = Delete::builder()
             .table_name(&self.table)
@@ -59,7 +69,7 @@ impl Secrets {
         Ok(TransactWriteItem::builder().delete(delete).build())
     }
 
-    /// A sealed secret, read consistently.
+    /// Reads a sealed secret, consistently.
     ///
     /// # Errors
     /// DynamoDB did not answer.

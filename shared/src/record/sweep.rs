@@ -1,4 +1,4 @@
-//! The sweep: what is due, by a sparse index, and when it is due again.
+//! What the sweep works on: items that are due, and when they are due again.
 
 use std::fmt;
 
@@ -6,15 +6,14 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
 use super::item::{string, timestamp};
-use super::stop::sweep_after;
-use super::write::made;
-use super::{Item, KeyItem, Order, Providers, RecordError};
+use super::item_update::ItemUpdate;
+use super::{Item, KeyItem, Order, Providers, RecordError, sweep_index};
 use crate::id::{AccessKeyId, OrderId};
 
-/// Something that is due, as the index knows it.
+/// An item that is due, as the index has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Due {
-    /// What it is.
+    /// What is due.
     pub subject: DueSubject,
     /// Since when, as it is stored.
     next_attempt_at: String,
@@ -25,50 +24,41 @@ pub struct Due {
 pub enum DueSubject {
     /// A key's next step.
     Key(AccessKeyId),
-    /// An order's fan-out, once more.
+    /// Another execution of an order.
     Order(OrderId),
 }
 
-/// Some of what is due.
+/// One page of what is due.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DuePage {
     /// What is due, longest due first.
     pub due: Vec<Due>,
-    /// Where the next page starts, if there is one.
+    /// Where the next page starts; `None` on the last page.
     pub next: Option<Item>,
 }
 
-/// The one partition of the sparse index.
-pub(super) const PARTITION: &str = "due";
+/// Items on one page.
+const PAGE_SIZE: i32 = 100;
 
-/// Items that one page of the sweep holds.
-const PAGE: i32 = 100;
-
-/// It is still as the sweep saw it.
-const IF_STILL_DUE: &str = "next_attempt_at = :seen";
-
-/// Puts an item under the sweep from a moment on.
-pub(super) fn mark(item: &mut Item, next_attempt_at: Timestamp) {
-    item.insert("sweep".to_owned(), string(PARTITION));
-    item.insert("next_attempt_at".to_owned(), timestamp(next_attempt_at));
-}
+/// Nobody has rescheduled it since the sweep read it.
+const IF_STILL_DUE: &str = "next_attempt_at = :read";
 
 impl Providers {
-    /// What was due at `now`, from the sparse index: an item written a moment ago may be missing.
+    /// Lists what was due at `now`, from the index: an item that was written a moment ago may be missing.
     ///
     /// # Errors
     /// DynamoDB did not answer.
-    pub async fn due(&self, now: Timestamp, start: Option<Item>) -> Result<DuePage, RecordError> {
+    pub async fn list_due(&self, now: Timestamp, start: Option<Item>) -> Result<DuePage, RecordError> {
         let answer = self
             .client
             .query()
             .table_name(&self.table)
             .index_name("sweep")
             .key_condition_expression("sweep = :sweep AND next_attempt_at <= :now")
-            .expression_attribute_values(":sweep", string(PARTITION))
+            .expression_attribute_values(":sweep", string(sweep_index::PARTITION))
             .expression_attribute_values(":now", timestamp(now))
             .set_exclusive_start_key(start)
-            .limit(PAGE)
+            .limit(PAGE_SIZE)
             .send()
             .await
             .map_err(RecordError::dynamodb("Query", "sweep"))?;
@@ -76,7 +66,7 @@ impl Providers {
         Ok(DuePage { due, next: answer.last_evaluated_key })
     }
 
-    /// An order was carried out by whoever wrote it, so that the sweep need not do it.
+    /// Takes an order that was executed completely off the sweep.
     ///
     /// # Errors
     /// DynamoDB did not answer.
@@ -84,34 +74,27 @@ impl Providers {
         self.reschedule(&Due::from_new_order(order), None).await
     }
 
-    /// Makes it due again at `next`, or not at all, if it is still as the sweep saw it.
+    /// Makes an item due at `next`, or takes it off the sweep. Changes nothing if somebody has rescheduled it since it was
+    /// read.
     ///
     /// # Errors
     /// DynamoDB did not answer.
     pub async fn reschedule(&self, due: &Due, next: Option<Timestamp>) -> Result<(), RecordError> {
         let (pk, sk) = due.subject.key();
-        let update = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .key("pk", string(&pk))
-            .key("sk", string(sk))
-            .condition_expression(IF_STILL_DUE)
-            .expression_attribute_values(":seen", string(&due.next_attempt_at));
         let update = match next {
-            Some(next) => update
-                .update_expression("SET next_attempt_at = :next")
-                .expression_attribute_values(":next", timestamp(next)),
-            None => update.update_expression("REMOVE sweep, next_attempt_at"),
+            Some(next) => {
+                ItemUpdate::new(pk, sk, "SET next_attempt_at = :next", IF_STILL_DUE).value(":next", timestamp(next))
+            }
+            None => ItemUpdate::new(pk, sk, "REMOVE sweep, next_attempt_at", IF_STILL_DUE),
         };
-        made(update.send().await, "UpdateItem", pk).map(drop)
+        self.update(update.value(":read", string(&due.next_attempt_at))).await.map(drop)
     }
 }
 
 impl Due {
-    /// As an order is due when it is written.
+    /// The due item of an order that was just written.
     fn from_new_order(order: &Order) -> Self {
-        let next_attempt_at = sweep_after(order.created_at).to_string();
+        let next_attempt_at = sweep_index::due_after(order.created_at).to_string();
         Self { subject: DueSubject::Order(order.order_id.clone()), next_attempt_at }
     }
 
@@ -150,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_sweep_knows_keys_and_orders_by_their_items() {
+    fn the_sweep_recognises_keys_and_orders_by_their_items() {
         let subjects = [
             DueSubject::Key(AccessKeyId::from_pasted("AKIASP2TPHJSQH3FJRUX").unwrap()),
             DueSubject::Order(OrderId::parse("rvk_01ARZ3NDEKTSV4RRFFQ69G5FAV").unwrap()),
@@ -159,7 +142,7 @@ mod tests {
             let (pk, sk) = subject.key();
             let mut item = Item::from([("pk".to_owned(), string(pk)), ("sk".to_owned(), string(sk))]);
             assert_eq!(Due::from_item(&item), None);
-            mark(&mut item, Timestamp::UNIX_EPOCH);
+            sweep_index::add(&mut item, Timestamp::UNIX_EPOCH);
             let next_attempt_at = "1970-01-01T00:00:00Z".to_owned();
             assert_eq!(Due::from_item(&item), Some(Due { subject, next_attempt_at }));
             item.insert("pk".to_owned(), string("provider#prv_01ARZ3NDEKTSV4RRFFQ69G5FAV"));

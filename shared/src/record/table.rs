@@ -4,19 +4,16 @@ use aws_sdk_dynamodb::Client;
 use serde::de::DeserializeOwned;
 
 use super::item::{from_item, string};
-use super::write::{Transaction, contended};
-use super::{
-    AuditEvent, Item, KeyItem, Order, Provider, ProviderPage, RecordError, Status, StatusName, VerifiedProvider,
-};
+use super::{Item, KeyItem, Order, Provider, ProviderPage, RecordError, VerifiedProvider};
 use crate::id::{AccessKeyId, OrderId, ProviderId, TenantId};
-use crate::runtime::{Ambient, Environment, MissingVariable};
+use crate::runtime::{Environment, MissingVariable};
 
 /// The Providers table.
 #[derive(Clone, Debug)]
 pub struct Providers {
-    /// DynamoDB.
+    /// DynamoDB; prefer [`Providers::client`].
     pub client: Client,
-    /// The table's name.
+    /// The table's name; prefer [`Providers::table`].
     pub table: String,
 }
 
@@ -29,7 +26,17 @@ impl Providers {
         Ok(Self { client, table: environment.required("PROVIDERS_TABLE")? })
     }
 
-    /// A provider, read consistently.
+    /// DynamoDB.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The table's name.
+    pub fn table(&self) -> &str {
+        &self.table
+    }
+
+    /// Reads a provider, consistently.
     ///
     /// # Errors
     /// DynamoDB did not answer, or the item cannot be read.
@@ -37,7 +44,7 @@ impl Providers {
         self.get(&Provider::pk(provider_id), Provider::SK).await
     }
 
-    /// A provider with the report that its key was accepted on, read consistently.
+    /// Reads a provider with the report that its key was accepted on, consistently.
     ///
     /// # Errors
     /// DynamoDB did not answer, or the item cannot be read.
@@ -45,7 +52,7 @@ impl Providers {
         self.get(&Provider::pk(provider_id), Provider::SK).await
     }
 
-    /// A key item, read consistently.
+    /// Reads a key item, consistently.
     ///
     /// # Errors
     /// DynamoDB did not answer, or the item cannot be read.
@@ -53,7 +60,7 @@ impl Providers {
         self.get(&KeyItem::pk(access_key_id), KeyItem::SK).await
     }
 
-    /// An order, read consistently.
+    /// Reads an order, consistently.
     ///
     /// # Errors
     /// DynamoDB did not answer, or the item cannot be read.
@@ -61,7 +68,7 @@ impl Providers {
         self.get(&Order::pk(order_id), Order::SK).await
     }
 
-    /// Some of a tenant's providers, from the index: a provider taken a moment ago may be missing.
+    /// Lists some of a tenant's providers, from the index: a provider that was onboarded a moment ago may be missing.
     ///
     /// # Errors
     /// DynamoDB did not answer, or an item cannot be read.
@@ -101,33 +108,6 @@ impl Providers {
             .collect::<Result<Vec<_>, _>>()?;
         let next = providers.last().filter(|_| more).map(|last| last.provider.provider_id.clone());
         Ok(ProviderPage { providers, next })
-    }
-
-    /// Suspends a provider, if it is active with this key. Answers whether this call did it.
-    ///
-    /// # Errors
-    /// DynamoDB did not answer.
-    pub async fn suspend(
-        &self,
-        provider_id: &ProviderId,
-        access_key_id: &AccessKeyId,
-        reason: &str,
-        ambient: &Ambient,
-    ) -> Result<bool, RecordError> {
-        let now = ambient.now();
-        let to = Status::because(StatusName::Suspended, reason);
-        let audit = AuditEvent { event: "suspended", at: now, by: "send".to_owned(), reason: to.reason.clone() };
-        let writes = vec![
-            // Only an active provider is suspended, so a stop that came first stays.
-            self.provider_status((provider_id, access_key_id), &[StatusName::Active], &to, now)?,
-            self.put(audit.item(provider_id, ambient)?)?,
-        ];
-        let pk = Provider::pk(provider_id);
-        match self.transact(&pk, writes).await? {
-            Transaction::Made => Ok(true),
-            Transaction::Unmet(_) => Ok(false),
-            Transaction::Contended => Err(contended(pk)),
-        }
     }
 
     pub(super) async fn get<T: DeserializeOwned>(&self, pk: &str, sk: &str) -> Result<Option<T>, RecordError> {

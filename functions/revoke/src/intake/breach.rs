@@ -54,7 +54,7 @@ impl Breach {
         }
         Ok(Self {
             order_id: OrderId::from_event(&envelope.id, envelope.time),
-            report: envelope.detail.report(&envelope.source, envelope.time)?,
+            report: envelope.detail.report(&envelope.source)?,
         })
     }
 }

@@ -52,7 +52,6 @@ impl Intake {
         if let Some(order) = self.providers.order(&order_id).await? {
             return Ok(self.carry_out_once(order).await);
         }
-        let created_at = self.ambient.now();
         let order = Order {
             order_id,
             access_key_ids: self.pin(&report).await?,
@@ -60,13 +59,9 @@ impl Intake {
             reason: report.reason,
             reported_by: report.reported_by,
             signed_by: report.signed_by,
-            as_of: report.as_of.unwrap_or(created_at),
-            created_at,
+            created_at: self.ambient.now(),
         };
-        let order = match self.providers.place(&order).await? {
-            Some(earlier) => earlier,
-            None => order,
-        };
+        let order = self.providers.create_order(order).await?;
         Ok(self.carry_out_once(order).await)
     }
 
@@ -81,15 +76,13 @@ impl Intake {
         ordered
     }
 
-    /// The keys that a report means. A key id means itself, whenever it was taken: AWS issues no id twice. A report that
-    /// is about no certain time means what there is: the clock that dated a provider may be ahead of ours.
+    /// The keys that a report means.
     async fn pin(&self, report: &Report) -> Result<Vec<AccessKeyId>, OrderError> {
         match &report.scope {
             BreachScope::AccessKeyId(access_key_id) => Ok(vec![access_key_id.clone()]),
             BreachScope::ProviderId(provider_id) => {
                 let provider = self.providers.provider(provider_id).await?.ok_or(OrderError::UnknownProvider)?;
-                let meant = report.as_of.is_none_or(|as_of| provider.created_at <= as_of);
-                Ok(if meant { vec![provider.access_key_id] } else { Vec::new() })
+                Ok(vec![provider.access_key_id])
             }
         }
     }

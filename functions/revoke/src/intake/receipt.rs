@@ -19,7 +19,6 @@ pub(super) struct RevocationView<'a> {
     reported_by: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     signed_by: Option<&'a str>,
-    as_of: Timestamp,
     created_at: Timestamp,
     /// Whether nothing is left to do about any key.
     done: bool,
@@ -77,7 +76,6 @@ impl<'a> RevocationView<'a> {
             reason: &order.reason,
             reported_by: &order.reported_by,
             signed_by: order.signed_by.as_deref(),
-            as_of: order.as_of,
             created_at: order.created_at,
             done: keys.iter().all(|(_, key)| key.as_ref().is_some_and(|key| key.state.is_over())),
             counts,
@@ -129,7 +127,7 @@ mod tests {
     fn a_receipt_counts_its_keys_and_shows_what_proves_their_death() {
         let order: Order = serde_json::from_value(json!({
             "order_id": "rvk_01ARZ3NDEKTSV4RRFFQ69G5FAV", "scope": {"access_key_id": "AKIASP2TPHJSQH3FJRUX"},
-            "reason": "leaked", "reported_by": "ops", "as_of": "2026-11-23T10:00:00Z",
+            "reason": "leaked", "reported_by": "ops",
             "created_at": "2026-11-23T10:00:01Z", "access_key_ids": ["AKIASP2TPHJSQH3FJRUX"],
         }))
         .unwrap();

@@ -1,6 +1,5 @@
 //! What is reported: a scope, a reason, and by whom; read from a request's body or an event's detail.
 
-use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
 use shared::http::FieldError;
@@ -15,8 +14,6 @@ pub(super) struct Report {
     pub(super) reported_by: String,
     /// Who signed it, where somebody did.
     pub(super) signed_by: Option<String>,
-    /// Keys taken later are not meant. Absent: all that there are.
-    pub(super) as_of: Option<Timestamp>,
 }
 
 /// The body of `POST /revocations`.
@@ -26,7 +23,6 @@ pub(super) struct Body {
     scope: Value,
     reason: String,
     reported_by: Option<String>,
-    as_of: Option<Timestamp>,
 }
 
 /// The `detail` of a `Credential Breach` event.
@@ -46,50 +42,33 @@ const KNOWN: [&str; 3] = ["tenant_id", "account_id", "all"];
 const REASON: usize = 1_000;
 const REPORTED_BY: usize = 2_048;
 
-/// How far ahead of ours a caller's clock may be.
-const CLOCKS_APART: SignedDuration = SignedDuration::from_secs(60);
-
 impl Body {
     /// The report that `signer` signed.
     ///
     /// # Errors
     /// The field that is wrong.
-    pub(super) fn report(self, signer: &str, now: Timestamp) -> Result<Report, FieldError> {
-        if self.as_of.is_some_and(|as_of| as_of.duration_since(now) > CLOCKS_APART) {
-            return Err(FieldError::new("as_of", "must not be in the future"));
-        }
+    pub(super) fn report(self, signer: &str) -> Result<Report, FieldError> {
         Ok(Report {
             scope: scope("scope", &self.scope)?,
             reason: text("reason", self.reason, REASON)?,
             reported_by: reported_by("reported_by", self.reported_by, signer)?,
             signed_by: Some(signer.to_owned()),
-            as_of: self.as_of,
         })
     }
 }
 
 impl Detail {
-    /// The report of an event of `source` and `time`.
+    /// The report of an event of `source`.
     ///
     /// # Errors
     /// The field that is wrong.
-    pub(super) fn report(self, source: &str, time: Timestamp) -> Result<Report, FieldError> {
+    pub(super) fn report(self, source: &str) -> Result<Report, FieldError> {
         Ok(Report {
             scope: scope("detail.scope", &self.scope)?,
             reason: text("detail.reason", self.reason, REASON)?,
             reported_by: reported_by("detail.reported_by", self.reported_by, source)?,
             signed_by: None,
-            as_of: Some(end_of_second(time)),
         })
-    }
-}
-
-/// EventBridge gives an event's time in whole seconds: a key that was taken in that second may be meant.
-fn end_of_second(time: Timestamp) -> Timestamp {
-    if time.subsec_nanosecond() == 0 {
-        time.saturating_add(SignedDuration::from_millis(999)).unwrap_or(time)
-    } else {
-        time
     }
 }
 
@@ -134,12 +113,8 @@ mod tests {
 
     use super::*;
 
-    fn now() -> Timestamp {
-        "2026-11-23T10:00:00Z".parse().unwrap_or(Timestamp::UNIX_EPOCH)
-    }
-
     fn read(body: &Value) -> Result<Report, FieldError> {
-        decode::<Body>(body.to_string().as_bytes())?.report("arn:aws:iam::123456789012:user/ops", now())
+        decode::<Body>(body.to_string().as_bytes())?.report("arn:aws:iam::123456789012:user/ops")
     }
 
     #[test]
@@ -148,9 +123,7 @@ mod tests {
         let cases = [
             (json!({"scope": key, "reason": "leaked"}), "taken"),
             (json!({"scope": {"provider_id": "prv_01ARZ3NDEKTSV4RRFFQ69G5FAV"}, "reason": "leaked"}), "taken"),
-            (json!({"scope": key, "reason": "leaked", "as_of": "2026-11-23T09:00:00Z"}), "taken"),
-            (json!({"scope": key, "reason": "leaked", "as_of": "2026-11-23T10:01:01Z"}), "as_of"),
-            (json!({"scope": key, "reason": "leaked", "as_of": "yesterday"}), "as_of"),
+            (json!({"scope": key, "reason": "leaked", "as_of": "2026-11-23T09:00:00Z"}), "as_of"),
             (json!({"scope": key, "reason": " "}), "reason"),
             (json!({"scope": key, "reason": "a\nb"}), "reason"),
             (json!({"scope": key, "reason": "x".repeat(1_001)}), "reason"),
@@ -191,13 +164,5 @@ mod tests {
     fn a_scope_that_is_not_built_yet_is_said_to_be_so() {
         let error = read(&json!({"scope": {"all": true}, "reason": "leaked"})).unwrap_err();
         assert_eq!(error.to_string(), "scope: `all` is not taken yet; `access_key_id` and `provider_id` are taken");
-    }
-
-    #[test]
-    fn an_event_means_keys_up_to_the_end_of_its_second() {
-        let whole = now();
-        assert_eq!(end_of_second(whole).to_string(), "2026-11-23T10:00:00.999Z");
-        let exact = end_of_second(whole);
-        assert_eq!(end_of_second(exact), exact);
     }
 }

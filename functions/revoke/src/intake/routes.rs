@@ -29,8 +29,7 @@ impl Intake {
 
     async fn create(&self, request: &Request) -> Result<Response, Problem> {
         let caller = caller(request)?;
-        let report =
-            body::<Body>(request)?.report(caller, self.ambient.now()).map_err(|error| Problem::bad_request(&error))?;
+        let report = body::<Body>(request)?.report(caller).map_err(|error| Problem::bad_request(&error))?;
         let ordered = self.order(OrderId::new(&self.ambient), report).await.map_err(|error| match error {
             OrderError::UnknownProvider => {
                 Problem::bad_request(&FieldError::new("scope.provider_id", "names no provider"))
@@ -49,7 +48,6 @@ impl Intake {
             reason: "off-boarding".to_owned(),
             reported_by: caller.to_owned(),
             signed_by: Some(caller.to_owned()),
-            as_of: None,
         };
         let ordered = self.order(OrderId::new(&self.ambient), report).await.map_err(|error| match error {
             OrderError::UnknownProvider => Problem::not_found("provider"),
@@ -134,10 +132,7 @@ mod tests {
     fn the_sample_requests_name_the_routes_and_their_caller() {
         let create = sample(include_str!("../../../../events/revoke-create-revocation.json"));
         assert_eq!(create.route_key.as_deref(), Some("POST /revocations"));
-        let report = body::<Body>(&create)
-            .unwrap()
-            .report(caller(&create).unwrap(), "2026-11-23T10:00:00Z".parse().unwrap())
-            .unwrap();
+        let report = body::<Body>(&create).unwrap().report(caller(&create).unwrap()).unwrap();
         assert!(report.reported_by.starts_with("arn:aws:"));
 
         let show = sample(include_str!("../../../../events/revoke-get-revocation.json"));
@@ -160,7 +155,7 @@ mod tests {
     fn an_answer_says_what_was_done() {
         let order: shared::record::Order = serde_json::from_value(serde_json::json!({
             "order_id": "rvk_01ARZ3NDEKTSV4RRFFQ69G5FAV", "scope": {"access_key_id": "AKIASP2TPHJSQH3FJRUX"},
-            "reason": "leaked", "reported_by": "ops", "as_of": "2026-11-23T10:00:00Z",
+            "reason": "leaked", "reported_by": "ops",
             "created_at": "2026-11-23T10:00:01Z", "access_key_ids": ["AKIASP2TPHJSQH3FJRUX"],
         }))
         .unwrap();

@@ -50,7 +50,7 @@ impl Intake {
         let (mut handed_on, mut failed) = (0_u32, 0_u32);
         let mut start = None;
         'pages: loop {
-            let page = match self.providers.due(started, start.take()).await {
+            let page = match self.providers.list_due(started, start.take()).await {
                 Ok(page) => page,
                 Err(error) => {
                     tracing::error!(error = chain(&error), "the sweep could not read what is due");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use shared::custody::{CustodyError, Holder, Lane};
 use shared::id::AccessKeyId;
-use shared::record::{KeyItem, KeyState, Owner, Plane, Proof, RecordError};
+use shared::record::{KeyItem, KeyState, Owner, Plane, ProgressOutcome, Proof, RecordError};
 use shared::telemetry::{Event, KeyEvent, chain};
 use shared::tenant::{Credential, Failure, Kind};
 
@@ -214,7 +214,8 @@ impl Worker {
     }
 
     async fn write(&self, before: &KeyItem, after: &KeyItem) -> Result<bool, RecordError> {
-        let written = self.providers.record_progress(before, after, &self.secrets, &self.ambient).await?;
+        let outcome = self.providers.record_progress(before, after, &self.secrets, &self.ambient).await?;
+        let written = outcome == ProgressOutcome::Recorded;
         if written && before.state != after.state {
             let orders = after.orders.iter().map(|order| order.as_str()).collect::<Vec<_>>().join(" ");
             tracing::info!(

@@ -47,7 +47,7 @@ fn reader() -> FakeAws {
             "tenant:GetPolicyVersion",
             "GetPolicyVersion",
             format!(
-                "<PolicyVersion><PolicyDocument>{}</PolicyDocument></PolicyVersion>",
+                "<PolicyVersion><Document>{}</Document></PolicyVersion>",
                 encoded(&allowing(&["iam:Get*", "iam:List*"]))
             ),
         ),
