@@ -1,9 +1,9 @@
 //! End to end: `revoke` and `revoke-worker`.
 
+mod block_reason;
 mod breach;
 mod crowd;
 mod custody;
-mod hindrance;
 mod intake;
 mod kill;
 mod order;

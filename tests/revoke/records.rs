@@ -139,7 +139,7 @@ pub(super) async fn queue(stack: &Stack, logical_name: &str) -> String {
     queues.into_iter().find(|url| url.contains(logical_name)).unwrap()
 }
 
-/// The reason with which a message was set aside in a dead-letter queue, once it is there.
+/// The field and problem for which a message was set aside in a dead-letter queue, once it is there.
 pub(super) async fn set_aside(stack: &Stack, queue_url: &str, is: impl Fn(&str) -> bool) -> String {
     let message: Message = until("a message in the dead-letter queue", || async {
         // Invisible for no time at all, so that tests beside this one find theirs.
@@ -148,7 +148,10 @@ pub(super) async fn set_aside(stack: &Stack, queue_url: &str, is: impl Fn(&str) 
         messages.into_iter().find(|message| message.body().is_some_and(&is))
     })
     .await;
-    message.message_attributes().unwrap()["reason"].string_value().unwrap().to_owned()
+    let attributes = message.message_attributes().unwrap();
+    let attribute = |name: &str| attributes[name].string_value().unwrap();
+    assert!(["invalid_report", "unknown_provider", "invalid_message"].contains(&attribute("reason")));
+    format!("{}: {}", attribute("field"), attribute("problem"))
 }
 
 fn text(item: &Item, name: &str) -> String {

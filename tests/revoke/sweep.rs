@@ -46,27 +46,27 @@ async fn an_order_whose_writer_died_before_the_stop_is_carried_out_by_the_sweep(
 }
 
 #[tokio::test]
-async fn more_keys_than_a_page_holds_are_all_handed_on_and_not_again_at_once() {
+async fn more_keys_than_a_page_holds_are_all_enqueued_and_not_again_at_once() {
     let stack = Stack::with(&[]).await;
     Records::of(&stack).await.add_due(230).await;
     // One sweep has the time for all of them, but not on every machine.
-    until("all of them handed on", || async {
+    until("all of them enqueued", || async {
         sweep(&stack).await;
         (swept(&stack).await >= 230).then_some(())
     })
     .await;
     // The clock's sweep may have met ours. The line of a sweep is there when the next one is answered.
     sweep(&stack).await;
-    let handed_on = swept(&stack).await;
+    let enqueued = swept(&stack).await;
     sweep(&stack).await;
     sweep(&stack).await;
-    assert_eq!(swept(&stack).await, handed_on);
+    assert_eq!(swept(&stack).await, enqueued);
 }
 
-/// How many keys the sweeps handed on, ours and the clock's, by the log of `revoke`.
+/// How many keys the sweeps enqueued, ours and the clock's, by the log of `revoke`.
 async fn swept(stack: &Stack) -> u64 {
     let logs = stack.local(Method::GET, "/logs?function=sendingbee-revoke", None).await.unwrap();
     let lines = logs.body["lines"].as_array().unwrap().iter();
     let lines = lines.filter_map(|line| serde_json::from_str::<Value>(line["line"].as_str()?).ok());
-    lines.filter_map(|line| line["handed_on"].as_u64()).sum()
+    lines.filter_map(|line| line["processed"].as_u64()).sum()
 }

@@ -1,22 +1,27 @@
-//! Revocation: on a breach every key dies.
+//! Revocation: on a breach every key deletes itself.
 //!
-//! One crate, two functions, two roles. `revoke` takes reports from HTTP and from the bus, writes orders and stops sending;
-//! it opens no secret. `revoke-worker` opens the revoke lane, has keys delete themselves and proves them dead; no HTTP route
-//! reaches it. The key item in the Providers table holds all state between them.
+//! One crate, two functions, two roles. `revoke` accepts breach reports from HTTP and from the bus, writes orders and stops
+//! sending; it opens no secret. `revoke-worker` opens the revoke lane, makes keys delete themselves and proves them dead; no
+//! HTTP route reaches it. The key item in the Providers table holds all state between the two.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `intake` | `revoke`: routes, breach events, the execution of orders, the sweep |
+//! | `worker` | `revoke-worker`: what to do next about a key, and the calls into the tenant's AWS |
+//! | `work_item` | the messages between them |
+//! | `batch` | SQS batches, for both |
 
+mod batch;
 mod intake;
-mod queue;
+mod work_item;
 mod worker;
 
 use std::sync::Arc;
 
-use shared::custody::{Custody, Lane};
-use shared::record::{Providers, Secrets};
-use shared::runtime::{ColdStart, MissingVariable, serve};
-use shared::tenant::Clients;
+use shared::runtime::{ColdStart, serve};
 
 use crate::intake::Intake;
-use crate::queue::Queue;
+pub use crate::intake::ROUTES;
 use crate::worker::Worker;
 
 /// Serves `revoke` until Lambda ends the process.
@@ -24,16 +29,7 @@ use crate::worker::Worker;
 /// # Errors
 /// A variable of the environment is missing, or the Runtime API is gone.
 pub async fn run() -> anyhow::Result<()> {
-    let start = ColdStart::begin();
-    let (providers, secrets) = tables(&start)?;
-    let sqs = start.sqs()?;
-    let intake = Arc::new(Intake {
-        providers,
-        secrets,
-        queue: Queue::new(sqs.clone(), start.required("REVOCATION_QUEUE_URL")?),
-        dead_letters: Queue::new(sqs, start.required("BREACH_DEAD_LETTER_QUEUE_URL")?),
-        ambient: start.ambient,
-    });
+    let intake = Arc::new(Intake::new(&ColdStart::begin())?);
     // Boxed, because the SDK's futures nest deeper than the compiler's layout computation goes.
     serve(move |event| Box::pin(Arc::clone(&intake).handle(event))).await.map_err(anyhow::Error::from_boxed)
 }
@@ -43,23 +39,6 @@ pub async fn run() -> anyhow::Result<()> {
 /// # Errors
 /// A variable of the environment is missing, or the Runtime API is gone.
 pub async fn run_worker() -> anyhow::Result<()> {
-    let start = ColdStart::begin();
-    let (providers, secrets) = tables(&start)?;
-    let sqs = start.sqs()?;
-    let worker = Arc::new(Worker {
-        providers,
-        secrets,
-        custody: Custody::new(start.kms()?, &start.environment, Lane::Revoke)?,
-        tenants: Clients::new(&start.environment, &start.http),
-        queue: Queue::new(sqs.clone(), start.required("REVOCATION_QUEUE_URL")?),
-        dead_letters: Queue::new(sqs, start.required("REVOCATION_DEAD_LETTER_QUEUE_URL")?),
-        bus: start.bus("sendingbee.revoke")?,
-        ambient: start.ambient,
-    });
+    let worker = Arc::new(Worker::new(&ColdStart::begin())?);
     serve(move |event| Arc::clone(&worker).handle(event)).await.map_err(anyhow::Error::from_boxed)
-}
-
-fn tables(start: &ColdStart) -> Result<(Providers, Secrets), MissingVariable> {
-    let dynamodb = start.dynamodb()?;
-    Ok((Providers::new(dynamodb.clone(), &start.environment)?, Secrets::new(dynamodb, &start.environment)?))
 }

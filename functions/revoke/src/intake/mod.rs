@@ -1,64 +1,66 @@
-//! `revoke`: takes reports, orders and stops. It opens no secret and calls no tenant's AWS.
+//! `revoke`: accepts breach reports and stops keys. It opens no secret and calls no tenant's AWS.
 //!
-//! Three sources call one function, so that a stop has one implementation: HTTP requests ([`routes`]), breach reports from
-//! the bus by way of a queue ([`breach`]), and the clock ([`sweep`]).
+//! Three sources invoke one function, so that stopping a key is implemented once: HTTP requests ([`route`]), breach
+//! events from the bus through a queue ([`breach_event`]), and the clock ([`sweep`]).
 
-mod breach;
-mod ordering;
-mod receipt;
-mod report;
-mod routes;
+mod breach_event;
+mod breach_report;
+mod order_execution;
+mod revocation_view;
+mod route;
 mod sweep;
 
 use std::sync::Arc;
 
-use aws_lambda_events::sqs::{SqsBatchResponse, SqsMessage};
+use aws_lambda_events::sqs::SqsBatchResponse;
 use lambda_runtime::LambdaEvent;
 use serde::Serialize;
 use serde_json::Value;
-use shared::http::{Problem, Response};
+use shared::http::{FieldError, Problem, Response};
+use shared::queue::{Deadline, Message, Queue};
 use shared::record::{Providers, Secrets};
-use shared::runtime::Ambient;
+use shared::runtime::{Ambient, ColdStart, MissingVariable};
 use shared::telemetry::chain;
 
-use self::breach::Breach;
-use self::ordering::OrderError;
-use crate::queue::{Deadline, Queue, each, nothing_done, records};
+use self::breach_event::BreachEvent;
+use self::order_execution::OrderError;
+pub use self::route::ROUTES;
+use crate::batch::{MessageOutcome, dead_letter, handle_batch};
 
 /// What a cold start builds once.
 pub(crate) struct Intake {
-    pub(crate) providers: Providers,
-    pub(crate) secrets: Secrets,
-    /// Where orders are handed on to `revoke-worker`.
-    pub(crate) queue: Queue,
-    /// Where breach reports go that can never be taken.
-    pub(crate) dead_letters: Queue,
-    pub(crate) ambient: Ambient,
+    providers: Providers,
+    secrets: Secrets,
+    /// The queue of `revoke-worker`.
+    queue: Queue,
+    /// For breach reports that can never be accepted.
+    dead_letters: Queue,
+    ambient: Ambient,
 }
 
-/// What an invocation answers, by its source.
+/// The response to an invocation, by its source.
 #[derive(Serialize)]
 #[serde(untagged)]
-pub(crate) enum Answer {
-    /// To API Gateway.
+pub(crate) enum InvocationResponse {
+    /// For API Gateway.
     Http(Box<Response>),
-    /// To the event source mapping.
+    /// For the event source mapping.
     Batch(SqsBatchResponse),
-    /// To the scheduler, which reads nothing.
-    Nothing,
+    /// For the scheduler, which reads nothing.
+    Empty,
 }
 
-/// Where an invocation comes from.
+/// What invoked the function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Source {
+enum EventSource {
     Http,
     Queue,
     Schedule,
     Unknown,
 }
 
-impl Source {
-    fn of(event: &Value) -> Self {
+impl EventSource {
+    fn from_event(event: &Value) -> Self {
         if event.pointer("/requestContext/http").is_some() {
             Self::Http
         } else if event.get("Records").is_some() {
@@ -72,100 +74,103 @@ impl Source {
 }
 
 impl Intake {
+    /// The handler.
+    ///
+    /// # Errors
+    /// [`MissingVariable`] names the variable.
+    pub(crate) fn new(start: &ColdStart) -> Result<Self, MissingVariable> {
+        let (dynamodb, sqs) = (start.dynamodb()?, start.sqs()?);
+        Ok(Self {
+            providers: Providers::new(dynamodb.clone(), &start.environment)?,
+            secrets: Secrets::new(dynamodb, &start.environment)?,
+            queue: Queue::new(sqs.clone(), start.required("REVOCATION_QUEUE_URL")?, "revocation"),
+            dead_letters: Queue::new(sqs, start.required("BREACH_DEAD_LETTER_QUEUE_URL")?, "breach dead-letter"),
+            ambient: start.ambient,
+        })
+    }
+
     /// Handles an invocation of any source.
-    pub(crate) async fn handle(self: Arc<Self>, event: LambdaEvent<Value>) -> Answer {
-        let deadline = Deadline::of_millis(event.context.deadline);
-        match Source::of(&event.payload) {
-            Source::Http => Answer::Http(Box::new(match serde_json::from_value(event.payload) {
-                Ok(request) => self.route(&request).await,
+    pub(crate) async fn handle(self: Arc<Self>, event: LambdaEvent<Value>) -> InvocationResponse {
+        let deadline = Deadline::from_millis(event.context.deadline);
+        match EventSource::from_event(&event.payload) {
+            EventSource::Http => InvocationResponse::Http(Box::new(match serde_json::from_value(event.payload) {
+                Ok(request) => self.handle_request(&request).await,
                 Err(_) => {
-                    tracing::error!("a request that is not API Gateway's was not taken");
+                    tracing::error!("the HTTP event does not have API Gateway's payload format 2.0");
                     Problem::internal().into()
                 }
             })),
-            Source::Queue => Answer::Batch(match records(event.payload) {
-                Some(batch) => {
-                    each(batch.records, deadline.left(self.ambient.now()), |message| {
-                        let intake = Arc::clone(&self);
-                        async move { intake.report(&message).await }
-                    })
-                    .await
-                }
-                None => {
-                    tracing::error!("an event that is no SQS batch was not taken");
-                    nothing_done()
-                }
-            }),
-            Source::Schedule => {
-                self.sweep(deadline).await;
-                Answer::Nothing
+            EventSource::Queue => {
+                let handle = |message: Arc<Message>| {
+                    let intake = Arc::clone(&self);
+                    async move { intake.handle_breach_event(&message).await }
+                };
+                InvocationResponse::Batch(handle_batch(event.payload, deadline, self.ambient, handle).await)
             }
-            Source::Unknown => {
-                tracing::error!("an event of no known source was not taken");
-                Answer::Nothing
+            EventSource::Schedule => {
+                self.sweep(deadline).await;
+                InvocationResponse::Empty
+            }
+            EventSource::Unknown => {
+                tracing::error!("the event is neither an HTTP request nor an SQS batch nor a scheduled event");
+                InvocationResponse::Empty
             }
         }
     }
 
-    /// Handles a breach report; answers whether it is done with. A replay finds its order, and what is left of it to do.
-    async fn report(&self, message: &SqsMessage) -> bool {
-        let message_id = message.message_id.as_deref().unwrap_or_default();
-        let breach = match Breach::read(message) {
+    /// Handles a breach event. A repeated event finds its order and completes what is left of it to do.
+    async fn handle_breach_event(&self, message: &Message) -> MessageOutcome {
+        let breach = match BreachEvent::parse(message) {
             Ok(breach) => breach,
-            Err(unreadable) => return self.set_aside(message, &unreadable.to_string()).await,
+            Err(invalid) => return dead_letter(&self.dead_letters, message, "invalid_report", &invalid).await,
         };
         match self.order(breach.order_id, breach.report).await {
-            Ok(ordered) => ordered.is_complete(),
+            Ok(execution) if execution.is_complete() => MessageOutcome::Done,
+            Ok(_) => MessageOutcome::Retry,
             Err(error @ OrderError::UnknownProvider) => {
-                self.set_aside(message, &format!("detail.scope.provider_id: {error}")).await
+                let invalid = FieldError::new("detail.scope.provider_id", error.to_string());
+                dead_letter(&self.dead_letters, message, "unknown_provider", &invalid).await
             }
             Err(error @ OrderError::Record(_)) => {
-                tracing::warn!(message_id, error = chain(&error), "a breach report is tried again");
-                false
+                let message_id = message.message_id.as_str();
+                tracing::warn!(message_id, error = chain(&error), "no order written for a breach event: it is retried");
+                MessageOutcome::Retry
             }
         }
-    }
-
-    /// Puts a report that can never be taken where its alarm is; answers whether that worked.
-    async fn set_aside(&self, message: &SqsMessage, reason: &str) -> bool {
-        let message_id = message.message_id.as_deref().unwrap_or_default();
-        let body = message.body.as_deref().unwrap_or_default();
-        tracing::error!(message_id, reason, "a breach report was set aside: it can never be taken");
-        let set_aside = self.dead_letters.set_aside(body, reason).await;
-        if let Err(error) = &set_aside {
-            tracing::error!(message_id, error = chain(error), "the dead-letter queue did not take a breach report");
-        }
-        set_aside.is_ok()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use shared::queue::Batch;
+
     use super::*;
 
     #[test]
-    fn each_sample_event_is_told_by_its_source() {
+    fn each_sample_event_is_recognised_by_its_source() {
         let cases = [
-            (include_str!("../../../../events/revoke-create-revocation.json"), Source::Http),
-            (include_str!("../../../../events/revoke-get-revocation.json"), Source::Http),
-            (include_str!("../../../../events/revoke-delete-provider.json"), Source::Http),
-            (include_str!("../../../../events/revoke-breach.json"), Source::Queue),
-            (include_str!("../../../../events/revoke-sweep.json"), Source::Schedule),
-            (r#"{"source": "aws.events", "detail-type": "Something Else"}"#, Source::Unknown),
-            ("{}", Source::Unknown),
-            ("null", Source::Unknown),
+            (include_str!("../../../../events/revoke-create-revocation.json"), EventSource::Http),
+            (include_str!("../../../../events/revoke-get-revocation.json"), EventSource::Http),
+            (include_str!("../../../../events/revoke-delete-provider.json"), EventSource::Http),
+            (include_str!("../../../../events/revoke-breach.json"), EventSource::Queue),
+            (include_str!("../../../../events/revoke-sweep.json"), EventSource::Schedule),
+            (r#"{"source": "aws.events", "detail-type": "Something Else"}"#, EventSource::Unknown),
+            ("{}", EventSource::Unknown),
+            ("null", EventSource::Unknown),
         ];
         for (event, expected) in cases {
             let event: Value = serde_json::from_str(event).unwrap();
-            assert_eq!(Source::of(&event), expected, "{event}");
+            assert_eq!(EventSource::from_event(&event), expected, "{event}");
         }
     }
 
     #[test]
-    fn each_answer_has_the_shape_that_its_source_reads() {
-        let shape = |answer: Answer| serde_json::to_value(answer).unwrap();
-        assert_eq!(shape(Answer::Nothing), Value::Null);
-        assert_eq!(shape(Answer::Batch(nothing_done()))["batchItemFailures"][0]["itemIdentifier"], "");
-        assert_eq!(shape(Answer::Http(Box::new(Problem::not_found("route").into())))["statusCode"], 404);
+    fn each_response_has_the_shape_that_its_source_reads() {
+        let shape = |response: InvocationResponse| serde_json::to_value(response).unwrap();
+        assert_eq!(shape(InvocationResponse::Empty), Value::Null);
+        let failed = shape(InvocationResponse::Batch(Batch::fail_all()));
+        assert_eq!(failed["batchItemFailures"][0]["itemIdentifier"], "");
+        let not_found = shape(InvocationResponse::Http(Box::new(Problem::not_found("route").into())));
+        assert_eq!(not_found["statusCode"], 404);
     }
 }

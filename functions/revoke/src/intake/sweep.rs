@@ -1,12 +1,13 @@
-//! The sweep: keys whose next attempt is due go to the worker again, and orders are carried out once more.
+//! The sweep: keys whose next attempt is due are enqueued again, and orders that are due are executed again.
 //!
-//! Rows hold what is still to be done, messages only bring it about. So whatever became of a message, of a worker or of
-//! whoever wrote an order, it is taken up within minutes, and a pause of hours needs no message at all.
+//! The records hold what is left to do; messages only trigger it. So whatever happens to a message, to a worker or to
+//! the writer of an order, the work goes on within minutes, and a retry hours later does not need a message.
 
 use std::time::Duration;
 
 use jiff::SignedDuration;
 use shared::id::OrderId;
+use shared::queue::{Deadline, QueueError};
 use shared::record::{Due, DueSubject, RecordError};
 use shared::telemetry::chain;
 use thiserror::Error;
@@ -14,60 +15,60 @@ use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 use super::Intake;
-use crate::queue::{Deadline, NotQueued};
+use crate::work_item::enqueue_key;
 
-/// A key that was handed on is not handed on again for so long. The worker sets the time anew with its first record; this
-/// is for a queue that nobody reads, which must not fill with copies.
-const KEY_AGAIN_AFTER: SignedDuration = SignedDuration::from_mins(5);
+/// When a key that was enqueued is due again. The worker replaces this time with its first write; it only keeps a queue
+/// that nobody reads from filling up with copies.
+const KEY_DUE_AGAIN_AFTER: SignedDuration = SignedDuration::from_mins(5);
 
-/// What could not be taken up is tried again after so long, and is not in the way of the others until then.
-const FAILED_AGAIN_AFTER: SignedDuration = SignedDuration::from_mins(1);
+/// When an item is due again that could not be processed. Until then it does not delay the others.
+const FAILED_DUE_AGAIN_AFTER: SignedDuration = SignedDuration::from_mins(1);
 
-/// The longest that one of them may take, where calls are answered at the third try. What an order's has done by then is
+/// The time for one item, if each call is answered at the third attempt. What an order's execution has done by then stays
 /// done.
-const ONE: Duration = Duration::from_secs(12);
+const ITEM_TIMEOUT: Duration = Duration::from_secs(12);
 
-/// The longest that putting it off may take.
-const PUT_OFF: Duration = Duration::from_secs(3);
+/// The time for rescheduling an item that failed.
+const RESCHEDULE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// What is due was not taken up, and stays due.
+/// An item was not processed and stays due.
 #[derive(Debug, Error)]
-enum NotTakenUp {
+enum SweepError {
     #[error(transparent)]
     Record(#[from] RecordError),
     #[error(transparent)]
-    Queue(#[from] NotQueued),
+    Queue(#[from] QueueError),
     #[error("it took too long")]
-    TooLong(#[from] Elapsed),
-    #[error("a key of the order could not be stopped, or the order not be handed on")]
+    Timeout(#[from] Elapsed),
+    #[error("a key of the order was not stopped, or the order was not enqueued")]
     Incomplete,
 }
 
 impl Intake {
-    /// Takes up everything that is due, longest due first, as far as the time allows; the next sweep takes the rest.
+    /// Processes everything that is due, longest due first, while there is time; the next sweep continues.
     pub(super) async fn sweep(&self, deadline: Deadline) {
         let started = self.ambient.now();
-        let (mut handed_on, mut failed) = (0_u32, 0_u32);
+        let (mut processed, mut failed) = (0_u32, 0_u32);
         let mut start = None;
         'pages: loop {
             let page = match self.providers.list_due(started, start.take()).await {
                 Ok(page) => page,
                 Err(error) => {
-                    tracing::error!(error = chain(&error), "the sweep could not read what is due");
+                    tracing::error!(error = chain(&error), "the sweep could not list what is due");
                     break;
                 }
             };
             for due in &page.due {
-                if deadline.left(self.ambient.now()) < ONE + PUT_OFF {
-                    tracing::warn!("the sweep ran out of time; the next one goes on");
+                if deadline.remaining(self.ambient.now()) < ITEM_TIMEOUT + RESCHEDULE_TIMEOUT {
+                    tracing::warn!("the sweep ran out of time: the next one continues");
                     break 'pages;
                 }
-                match timeout(ONE, self.take_up(due)).await.map_err(NotTakenUp::from).flatten() {
-                    Ok(()) => handed_on += 1,
+                match timeout(ITEM_TIMEOUT, self.process_due(due)).await.map_err(SweepError::from).flatten() {
+                    Ok(()) => processed += 1,
                     Err(error) => {
                         failed += 1;
-                        tracing::error!(subject = %due.subject, error = chain(&error), "what is due was not taken up");
-                        self.put_off(due).await;
+                        tracing::error!(subject = %due.subject, error = chain(&error), "due key or order not processed");
+                        self.reschedule_failed(due).await;
                     }
                 }
             }
@@ -76,39 +77,43 @@ impl Intake {
                 break;
             }
         }
-        if handed_on > 0 || failed > 0 {
-            tracing::info!(handed_on, failed, "swept");
+        if processed > 0 || failed > 0 {
+            tracing::info!(processed, failed, "sweep finished");
         }
     }
 
-    /// Takes up one thing. It is done before it is put off: dying in between costs a repetition, the other order would
-    /// cost minutes.
-    async fn take_up(&self, due: &Due) -> Result<(), NotTakenUp> {
+    /// Processes one item, then reschedules it. In this order a process that dies in between costs a repetition; in the
+    /// other order it would cost minutes.
+    async fn process_due(&self, due: &Due) -> Result<(), SweepError> {
         let again_at = match &due.subject {
             DueSubject::Key(access_key_id) => {
-                self.queue.due(access_key_id).await?;
-                Some(self.ambient.now() + KEY_AGAIN_AFTER)
+                enqueue_key(&self.queue, access_key_id, None, Duration::ZERO).await?;
+                Some(self.ambient.now() + KEY_DUE_AGAIN_AFTER)
             }
             DueSubject::Order(order_id) => {
-                self.repeat(order_id).await?;
+                self.execute_again(order_id).await?;
                 None
             }
         };
         Ok(self.providers.reschedule(due, again_at).await?)
     }
 
-    /// Carries an order out again. Its keys are pinned, so it means no key that came later.
-    async fn repeat(&self, order_id: &OrderId) -> Result<(), NotTakenUp> {
+    /// Executes an order again, with the keys that were written with it.
+    async fn execute_again(&self, order_id: &OrderId) -> Result<(), SweepError> {
         let Some(order) = self.providers.order(order_id).await? else { return Ok(()) };
-        let ordered = Box::pin(self.carry_out(order)).await;
-        if ordered.is_complete() { Ok(()) } else { Err(NotTakenUp::Incomplete) }
+        let execution = Box::pin(self.execute(order)).await;
+        if execution.is_complete() { Ok(()) } else { Err(SweepError::Incomplete) }
     }
 
-    async fn put_off(&self, due: &Due) {
-        let again_at = self.ambient.now() + FAILED_AGAIN_AFTER;
-        let put_off = timeout(PUT_OFF, self.providers.reschedule(due, Some(again_at)));
-        if let Err(error) = put_off.await.map_err(NotTakenUp::from).and_then(|done| Ok(done?)) {
-            tracing::warn!(subject = %due.subject, error = chain(&error), "it stays in the way of what is due later");
+    async fn reschedule_failed(&self, due: &Due) {
+        let again_at = self.ambient.now() + FAILED_DUE_AGAIN_AFTER;
+        let rescheduled = timeout(RESCHEDULE_TIMEOUT, self.providers.reschedule(due, Some(again_at)));
+        if let Err(error) = rescheduled.await.map_err(SweepError::from).and_then(|result| Ok(result?)) {
+            tracing::warn!(
+                subject = %due.subject,
+                error = chain(&error),
+                "failed key or order not rescheduled: it delays what is due later"
+            );
         }
     }
 }

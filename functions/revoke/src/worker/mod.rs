@@ -1,95 +1,120 @@
 //! `revoke-worker`: makes keys delete themselves and proves them dead.
 //!
-//! A message names an order or a key; the key item holds the state. Each step reads the item, decides
-//! ([`step::next`]), calls the tenant's AWS ([`revocation`]), and records what was answered under the condition that
-//! nobody else recorded progress meanwhile. A worker can be killed anywhere: the message comes back, a delayed message was
-//! booked before the deletion left, and the sweep takes up every key whose `next_attempt_at` has passed.
+//! A message names an order or a key; the key item holds the state. Each step reads the item, decides what to do
+//! ([`key_step`]), calls the tenant's AWS ([`revocation`]), and writes the result under the condition that nobody else wrote
+//! progress in between. A worker can be killed anywhere: the message is delivered again, the next step was enqueued with a
+//! delay before the deletion was sent, and the sweep picks up every key whose `next_attempt_at` has passed.
 
+mod call_result;
+mod key_step;
 mod revocation;
-mod sight;
-mod step;
 
 use std::sync::Arc;
 
-use aws_lambda_events::sqs::{SqsBatchResponse, SqsMessage};
+use aws_lambda_events::sqs::SqsBatchResponse;
 use lambda_runtime::LambdaEvent;
 use serde_json::Value;
-use shared::custody::Custody;
+use shared::custody::{Custody, Lane};
 use shared::id::AccessKeyId;
+use shared::queue::{Deadline, Message, Queue};
 use shared::record::{Order, Providers, RecordError, Secrets, StopOutcome};
-use shared::runtime::Ambient;
+use shared::runtime::{Ambient, ColdStart, MissingVariable};
 use shared::telemetry::{Bus, chain};
 use shared::tenant::Clients;
 
-use crate::queue::{Deadline, Queue, Work, each, nothing_done, records};
+use crate::batch::{MessageOutcome, dead_letter, handle_batch};
+use crate::work_item::WorkItem;
 
 /// What a cold start builds once.
 pub(crate) struct Worker {
-    pub(crate) providers: Providers,
-    pub(crate) secrets: Secrets,
+    providers: Providers,
+    secrets: Secrets,
     /// The revoke lane.
-    pub(crate) custody: Custody,
-    pub(crate) tenants: Clients,
-    /// Where later steps are booked.
-    pub(crate) queue: Queue,
-    /// Where messages go that can never be taken.
-    pub(crate) dead_letters: Queue,
-    pub(crate) bus: Bus,
-    pub(crate) ambient: Ambient,
+    custody: Custody,
+    tenants: Clients,
+    /// Where later steps are enqueued.
+    queue: Queue,
+    /// For messages that can never be handled.
+    dead_letters: Queue,
+    bus: Bus,
+    ambient: Ambient,
 }
 
 impl Worker {
-    /// Handles a batch; answers which messages must come back.
-    pub(crate) async fn handle(self: Arc<Self>, event: LambdaEvent<Value>) -> SqsBatchResponse {
-        let deadline = Deadline::of_millis(event.context.deadline);
-        let Some(batch) = records(event.payload) else {
-            tracing::error!("an event that is no SQS batch was not taken");
-            return nothing_done();
-        };
-        each(batch.records, deadline.left(self.ambient.now()), |message| {
-            let worker = Arc::clone(&self);
-            async move { worker.take(&message, deadline).await }
+    /// The handler.
+    ///
+    /// # Errors
+    /// [`MissingVariable`] names the variable.
+    pub(crate) fn new(start: &ColdStart) -> Result<Self, MissingVariable> {
+        let (dynamodb, sqs, environment) = (start.dynamodb()?, start.sqs()?, &start.environment);
+        Ok(Self {
+            providers: Providers::new(dynamodb.clone(), environment)?,
+            secrets: Secrets::new(dynamodb, environment)?,
+            custody: Custody::new(start.kms()?, environment, Lane::Revoke)?,
+            tenants: Clients::new(environment, &start.http),
+            queue: Queue::new(sqs.clone(), start.required("REVOCATION_QUEUE_URL")?, "revocation"),
+            dead_letters: Queue::new(
+                sqs,
+                start.required("REVOCATION_DEAD_LETTER_QUEUE_URL")?,
+                "revocation dead-letter",
+            ),
+            bus: start.bus("sendingbee.revoke")?,
+            ambient: start.ambient,
         })
-        .await
     }
 
-    /// Handles a message; answers whether it is done with.
-    async fn take(&self, message: &SqsMessage, deadline: Deadline) -> bool {
-        let message_id = message.message_id.as_deref().unwrap_or_default();
-        let body = message.body.as_deref().unwrap_or_default();
-        match Work::read(body) {
-            Ok(Work::Key(access_key_id)) => self.key(&access_key_id, None, message_id, deadline).await,
-            Ok(Work::Order(order)) => {
-                let mut done = true;
+    /// Handles a batch. The response names the messages that SQS must deliver again.
+    pub(crate) async fn handle(self: Arc<Self>, event: LambdaEvent<Value>) -> SqsBatchResponse {
+        let deadline = Deadline::from_millis(event.context.deadline);
+        let handle = |message: Arc<Message>| {
+            let worker = Arc::clone(&self);
+            async move { worker.handle_message(&message, deadline).await }
+        };
+        handle_batch(event.payload, deadline, self.ambient, handle).await
+    }
+
+    async fn handle_message(&self, message: &Message, deadline: Deadline) -> MessageOutcome {
+        let message_id = message.message_id.as_str();
+        match WorkItem::parse(&message.body) {
+            Ok(WorkItem::Key(access_key_id)) => self.handle_key(&access_key_id, None, message_id, deadline).await,
+            Ok(WorkItem::Order(order)) => {
+                let mut outcome = MessageOutcome::Done;
                 for access_key_id in &order.access_key_ids {
-                    done &= self.key(access_key_id, Some(&order), message_id, deadline).await;
+                    match self.handle_key(access_key_id, Some(&order), message_id, deadline).await {
+                        MessageOutcome::Done => {}
+                        MessageOutcome::Retry => outcome = MessageOutcome::Retry,
+                    }
                 }
-                done
+                outcome
             }
-            Err(unreadable) => {
-                let set_aside = self.dead_letters.set_aside(body, &unreadable.to_string()).await;
-                tracing::error!(message_id, reason = %unreadable, "a message was set aside: it can never be taken");
-                if let Err(error) = &set_aside {
-                    tracing::error!(message_id, error = chain(error), "the dead-letter queue did not take a message");
-                }
-                set_aside.is_ok()
-            }
+            Err(invalid) => dead_letter(&self.dead_letters, message, "invalid_message", &invalid).await,
         }
     }
 
-    /// Takes the steps of one key. Its error is its own: the order's other keys go on.
-    async fn key(&self, id: &AccessKeyId, order: Option<&Order>, message_id: &str, deadline: Deadline) -> bool {
-        let taken = async {
+    /// Takes the steps of one key. Its error does not stop the order's other keys.
+    async fn handle_key(
+        &self,
+        access_key_id: &AccessKeyId,
+        order: Option<&Order>,
+        message_id: &str,
+        deadline: Deadline,
+    ) -> MessageOutcome {
+        let steps = async {
             if let Some(order) = order {
-                self.repeat_stop(id, order).await?;
+                self.repeat_stop(access_key_id, order).await?;
             }
-            Box::pin(self.revoke(id, deadline)).await
+            Box::pin(self.revoke(access_key_id, deadline)).await
         };
-        match taken.await {
-            Ok(()) => true,
+        match steps.await {
+            Ok(()) => MessageOutcome::Done,
             Err(error) => {
-                tracing::warn!(message_id, access_key_id = id.masked(), error = chain(&error), "a key is tried again");
-                false
+                tracing::warn!(
+                    message_id,
+                    access_key_id = access_key_id.masked(),
+                    error = chain(&error),
+                    "key item not read or written: the message is retried"
+                );
+                MessageOutcome::Retry
             }
         }
     }
@@ -102,7 +127,7 @@ impl Worker {
             tracing::warn!(
                 order_id = %order.order_id,
                 access_key_id = access_key_id.masked(),
-                "a key was stopped only by its worker"
+                "key stopped by revoke-worker: revoke wrote its order but did not stop it"
             );
         }
         Ok(())

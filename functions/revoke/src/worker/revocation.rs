@@ -1,168 +1,172 @@
 //! The calls around the decisions: one key, step by step.
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::future::Future;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use shared::custody::{CustodyError, Holder, Lane};
 use shared::id::AccessKeyId;
+use shared::queue::{Deadline, QueueError};
 use shared::record::{KeyItem, KeyState, Owner, Plane, ProgressOutcome, Proof, RecordError};
 use shared::telemetry::{Event, KeyEvent, chain};
 use shared::tenant::{Credential, Failure, Kind};
 
 use super::Worker;
-use super::step::{
-    Deletion, HONOURED_FOR, NoSecret, Sight, Step, Then, deleted, is_hurried, next, no_secret, planes, probed, told,
-    write_ahead,
+use super::call_result::{DeletionResult, ProbeResult};
+use super::key_step::{
+    FollowUp, KeyStep, PROBE_DELAY, SecretError, after_deletion, after_notification, after_probe, after_secret_error,
+    is_retried_by_message, next_step, planes_to_probe, write_ahead,
 };
-use crate::queue::Deadline;
+use crate::work_item::enqueue_key;
 
-/// The longest that a call into a tenant's AWS may take. A longer one counts as not answered.
-const CALL: Duration = Duration::from_secs(4);
+/// The time for a call into a tenant's AWS. A longer one counts as not answered.
+const CALL_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// The longest that a step takes: three calls, and the reads and writes around them.
-const STEP: SignedDuration = SignedDuration::from_secs(20);
+const MAX_STEP_DURATION: SignedDuration = SignedDuration::from_secs(20);
 
-/// Steps of one key in one invocation. The rules end each chain sooner; this is the fence behind them.
-const STEPS: u32 = 8;
+/// Steps of one key in one invocation. The rules end each chain of steps sooner; this is a safeguard.
+const MAX_STEPS: u32 = 8;
 
-/// Rounds of recording one answer, should other workers come first.
-const ROUNDS: u32 = 4;
+/// Attempts to record one result, if other workers write first.
+const MAX_RECORD_ATTEMPTS: u32 = 4;
 
-/// [`HONOURED_FOR`], as a delay.
-const SOON: Duration = Duration::from_secs(HONOURED_FOR.as_secs().unsigned_abs());
+/// [`PROBE_DELAY`], as the delay of a message.
+const FOLLOW_UP_DELAY: Duration = Duration::from_secs(PROBE_DELAY.as_secs().unsigned_abs());
 
 impl Worker {
     /// Takes a key's steps until there is nothing to do now.
     ///
     /// # Errors
-    /// The key could not be read or written. What a tenant's AWS answers is never an error here.
+    /// The key could not be read or written. An answer of the tenant's AWS is never an error here.
     pub(super) async fn revoke(&self, access_key_id: &AccessKeyId, deadline: Deadline) -> Result<(), RecordError> {
-        for _ in 0..STEPS {
+        for _ in 0..MAX_STEPS {
             let Some(key) = self.providers.key(access_key_id).await? else { return Ok(()) };
             let Some(owner) = &key.owner else { return Ok(()) };
             let now = self.ambient.now();
-            let step = next(&key, now);
+            let step = next_step(&key, now);
             let wait = match step {
-                Step::Nothing => return Ok(()),
-                Step::Wait(until) => until.duration_since(now),
-                Step::Tell | Step::Delete | Step::Probe => SignedDuration::ZERO,
+                KeyStep::Nothing => return Ok(()),
+                KeyStep::Wait(until) => until.duration_since(now),
+                KeyStep::Notify | KeyStep::Delete | KeyStep::Probe => SignedDuration::ZERO,
             };
-            if !deadline.leaves(wait + STEP, now) {
-                self.book(&key).await;
-                return Ok(());
-            }
-            let then = match step {
-                Step::Nothing => return Ok(()),
-                Step::Wait(_) => {
-                    tokio::time::sleep(Duration::try_from(wait).unwrap_or_default()).await;
-                    Then::Now
+            let follow_up = if deadline.allows(wait + MAX_STEP_DURATION, now) {
+                match step {
+                    KeyStep::Nothing => return Ok(()),
+                    KeyStep::Wait(_) => {
+                        tokio::time::sleep(Duration::try_from(wait).unwrap_or_default()).await;
+                        FollowUp::Now
+                    }
+                    KeyStep::Notify => self.notify(&key, owner).await?,
+                    KeyStep::Delete => self.delete(&key, owner).await?,
+                    KeyStep::Probe => self.probe(&key, owner).await?,
                 }
-                Step::Tell => self.tell(&key, owner).await?,
-                Step::Delete => self.delete(&key, owner).await?,
-                Step::Probe => self.probe(&key, owner).await?,
+            } else {
+                FollowUp::Delayed
             };
-            match then {
-                Then::Now => {}
-                Then::Soon | Then::Rest => return Ok(()),
+            match follow_up {
+                FollowUp::Now => {}
+                FollowUp::Delayed => {
+                    // If it is not enqueued, the sweep enqueues it.
+                    let _ = self.enqueue_next_step(&key).await;
+                    return Ok(());
+                }
+                FollowUp::BySweep => return Ok(()),
             }
         }
         Ok(())
     }
 
-    /// Has the key delete itself.
-    async fn delete(&self, key: &KeyItem, owner: &Owner) -> Result<Then, RecordError> {
-        let credential = match self.open(key, owner).await? {
+    /// Makes the key delete itself.
+    async fn delete(&self, key: &KeyItem, owner: &Owner) -> Result<FollowUp, RecordError> {
+        let credential = match self.open_secret(key, owner).await? {
             Ok(credential) => credential,
-            Err(why) => return self.without_secret(key, why).await,
+            Err(error) => return self.record_secret_error(key, error).await,
         };
-        let seen_at = self.ambient.now();
-        let sight = Sight::of(&limited(self.tenants.get_caller_identity(&credential)).await);
-        // Only a key that is seen alive right now is worth a write-ahead; see `step`.
-        let (key, ahead) = if sight == Sight::Alive {
+        let probed_at = self.ambient.now();
+        let probe = ProbeResult::from_answer(&within_timeout(self.tenants.get_caller_identity(&credential)).await);
+        // Only a key that is seen alive right now is worth a write-ahead; see `key_step`.
+        let (key, ahead) = if probe == ProbeResult::Alive {
             let ahead = self.ambient.now();
-            let after = write_ahead(key, seen_at, ahead);
-            if !self.write(key, &after).await? {
-                return Ok(Then::Now);
+            let after = write_ahead(key, probed_at, ahead);
+            match self.write(key, &after).await? {
+                ProgressOutcome::Recorded => (after, Some(ahead)),
+                ProgressOutcome::Superseded => return Ok(FollowUp::Now),
             }
-            (after, Some(ahead))
         } else {
             (key.clone(), None)
         };
-        // Booked before the call leaves: if this worker dies now, the key is looked at in seconds all the same. A key that
-        // has been on its way for long is left to the sweep, or each retry would bring the next in seconds.
-        let booked = is_hurried(&key, seen_at) && self.book(&key).await;
-        let answer = match sight {
-            Sight::WrongSecret => Deletion::WrongSecret,
-            _ => self.delete_own(&credential).await,
+        // Enqueued before the call is sent: if this worker dies now, the key is still picked up in seconds. A key whose
+        // revocation has taken long is left to the sweep, or each retry would bring the next one in seconds.
+        let is_enqueued = is_retried_by_message(&key, probed_at) && self.enqueue_next_step(&key).await.is_ok();
+        let answer = match probe {
+            ProbeResult::WrongSecret => DeletionResult::WrongSecret,
+            _ => self.delete_own_key(&credential).await,
         };
         let now = self.ambient.now();
-        let outcome = |key: &KeyItem| deleted(key, ahead, (&sight, seen_at), &answer, now);
-        let then = self.record(&key, outcome, &answer).await?;
-        if then == Then::Soon && !booked {
-            self.book(&key).await;
-        }
-        Ok(then)
+        let after = |key: &KeyItem| after_deletion(key, ahead, (&probe, probed_at), &answer, now);
+        Ok(match self.record(&key, after, &answer).await? {
+            FollowUp::Delayed if is_enqueued => FollowUp::BySweep,
+            follow_up => follow_up,
+        })
     }
 
-    async fn delete_own(&self, credential: &Credential) -> Deletion {
-        let answer = limited(self.tenants.delete_own_access_key(credential)).await;
-        // AWS's quarantine denies the deletion and leaves SES alone, so that a thief can still send (AWS managed policy
-        // AWSCompromisedKeyQuarantineV3).
+    async fn delete_own_key(&self, credential: &Credential) -> DeletionResult {
+        let answer = within_timeout(self.tenants.delete_own_access_key(credential)).await;
+        // AWS's quarantine denies the deletion and does not restrict SES, so that a thief can still send (AWS managed
+        // policy AWSCompromisedKeyQuarantineV3).
         if let Err(Failure { kind: Kind::Denied(denial), .. }) = &answer {
-            let quarantined = denial.may_be_quarantine() && limited(self.tenants.get_account(credential)).await.is_ok();
-            return Deletion::Denied { quarantined };
+            let quarantined =
+                denial.may_be_quarantine() && within_timeout(self.tenants.get_account(credential)).await.is_ok();
+            return DeletionResult::Denied { quarantined };
         }
-        Deletion::of(&answer)
+        DeletionResult::from_answer(&answer)
     }
 
-    /// Sees whether the key is refused on every plane that says something about it.
-    async fn probe(&self, key: &KeyItem, owner: &Owner) -> Result<Then, RecordError> {
-        let credential = match self.open(key, owner).await? {
+    /// Finds out whether the key is refused on every plane that says something about it.
+    async fn probe(&self, key: &KeyItem, owner: &Owner) -> Result<FollowUp, RecordError> {
+        let credential = match self.open_secret(key, owner).await? {
             Ok(credential) => credential,
-            Err(why) => return self.without_secret(key, why).await,
+            Err(error) => return self.record_secret_error(key, error).await,
         };
         let at = self.ambient.now();
-        let mut sights = BTreeMap::new();
-        for plane in planes(key) {
-            let sight = match plane {
-                Plane::Sts => Sight::of(&limited(self.tenants.get_caller_identity(&credential)).await),
-                Plane::Ses => Sight::of(&limited(self.tenants.get_account(&credential)).await),
+        let mut results = BTreeMap::new();
+        for plane in planes_to_probe(key) {
+            let result = match plane {
+                Plane::Sts => {
+                    ProbeResult::from_answer(&within_timeout(self.tenants.get_caller_identity(&credential)).await)
+                }
+                Plane::Ses => ProbeResult::from_answer(&within_timeout(self.tenants.get_account(&credential)).await),
             };
-            sights.insert(plane, sight);
+            results.insert(plane, result);
         }
         let now = self.ambient.now();
-        // What was seen is about the key as it was read; if somebody else moved it on, it is looked at anew.
-        let outcome = |fresh: &KeyItem| (fresh.attempts == key.attempts).then(|| probed(fresh, &sights, at, now));
-        let then = self.record(key, outcome, &sights).await?;
-        if then == Then::Soon {
-            self.book(key).await;
-        }
-        Ok(then)
+        self.record_if_unchanged(key, |key| after_probe(key, &results, at, now), &results).await
     }
 
-    /// Tells operators the key's state. At least once: an event that was put but not recorded is put again.
-    async fn tell(&self, key: &KeyItem, owner: &Owner) -> Result<Then, RecordError> {
-        if let Some(event) = event(key, owner)
+    /// Notifies operators of the key's state, at least once: an event that was put but not recorded is put again.
+    async fn notify(&self, key: &KeyItem, owner: &Owner) -> Result<FollowUp, RecordError> {
+        if let Some(event) = key_event(key, owner)
             && let Err(error) = self.bus.put(&event, self.ambient.now()).await
         {
             tracing::error!(
                 access_key_id = key.access_key_id.masked(),
                 provider_id = %owner.provider_id,
                 error = chain(&error),
-                "operators could not be told of a key's state; the sweep tries again"
+                "operators not notified of a key's state: the sweep retries"
             );
-            return Ok(Then::Rest);
+            return Ok(FollowUp::BySweep);
         }
         let now = self.ambient.now();
-        self.record(key, |fresh| (fresh.attempts == key.attempts).then(|| told(fresh, now)), &"told").await
+        self.record_if_unchanged(key, |key| after_notification(key, now), &"notified").await
     }
 
     /// Opens the revoke lane.
-    async fn open(&self, key: &KeyItem, owner: &Owner) -> Result<Result<Credential, NoSecret>, RecordError> {
+    async fn open_secret(&self, key: &KeyItem, owner: &Owner) -> Result<Result<Credential, SecretError>, RecordError> {
         let Some(sealed) = self.secrets.get(&key.access_key_id, Lane::Revoke).await? else {
-            return Ok(Err(NoSecret::Missing));
+            return Ok(Err(SecretError::Missing));
         };
         let holder =
             Holder { tenant_id: &owner.tenant_id, provider_id: &owner.provider_id, access_key_id: &key.access_key_id };
@@ -171,52 +175,62 @@ impl Worker {
                 Ok(Credential { access_key_id: key.access_key_id.clone(), secret_access_key, region: owner.region })
             }
             Err(error) => {
-                tracing::error!(provider_id = %owner.provider_id, error = chain(&error), "the revoke lane stays shut");
+                tracing::error!(provider_id = %owner.provider_id, error = chain(&error), "revoke lane not opened");
                 Err(match error {
-                    CustodyError::Unavailable { .. } => NoSecret::Unavailable,
-                    CustodyError::Refused { .. } | CustodyError::Content { .. } => NoSecret::Unreadable,
+                    CustodyError::Unavailable { .. } => SecretError::Unavailable,
+                    CustodyError::Refused { .. } | CustodyError::Content { .. } => SecretError::Unreadable,
                 })
             }
         })
     }
 
-    async fn without_secret(&self, key: &KeyItem, why: NoSecret) -> Result<Then, RecordError> {
+    async fn record_secret_error(&self, key: &KeyItem, error: SecretError) -> Result<FollowUp, RecordError> {
         let now = self.ambient.now();
-        let outcome = |fresh: &KeyItem| (fresh.attempts == key.attempts).then(|| no_secret(fresh, why, now));
-        let then = self.record(key, outcome, &why).await?;
-        if then == Then::Soon {
-            self.book(key).await;
-        }
-        Ok(then)
+        self.record_if_unchanged(key, |key| after_secret_error(key, error, now), &error).await
     }
 
-    /// Records what a step came to, on the key as it is then: `outcome` makes of it what it is now, or nothing, if
-    /// somebody else moved it on.
-    async fn record<W: std::fmt::Debug>(
+    /// Records the result of a step that is about the key as it was read. If somebody else has written progress, the
+    /// result is dropped.
+    async fn record_if_unchanged<Outcome: Debug>(
         &self,
         key: &KeyItem,
-        outcome: impl Fn(&KeyItem) -> Option<(KeyItem, Then)>,
-        what: &W,
-    ) -> Result<Then, RecordError> {
+        after: impl Fn(&KeyItem) -> (KeyItem, FollowUp),
+        result: &Outcome,
+    ) -> Result<FollowUp, RecordError> {
+        self.record(key, |fresh| (fresh.attempts == key.attempts).then(|| after(fresh)), result).await
+    }
+
+    /// Records the result of a step on the key as it is then. `after` applies the result to the key; it returns `None` if
+    /// the result no longer counts because somebody else wrote progress.
+    async fn record<Outcome: Debug>(
+        &self,
+        key: &KeyItem,
+        after: impl Fn(&KeyItem) -> Option<(KeyItem, FollowUp)>,
+        result: &Outcome,
+    ) -> Result<FollowUp, RecordError> {
         let mut before = key.clone();
-        for _ in 0..ROUNDS {
-            let Some((after, then)) = outcome(&before) else { break };
-            if self.write(&before, &after).await? {
-                return Ok(then);
+        for _ in 0..MAX_RECORD_ATTEMPTS {
+            let Some((after, follow_up)) = after(&before) else { break };
+            match self.write(&before, &after).await? {
+                ProgressOutcome::Recorded => return Ok(follow_up),
+                ProgressOutcome::Superseded => {}
             }
             match self.providers.key(&key.access_key_id).await? {
                 Some(fresh) => before = fresh,
                 None => break,
             }
         }
-        tracing::info!(access_key_id = key.access_key_id.masked(), ?what, "another worker moved this key on");
-        Ok(Then::Rest)
+        tracing::info!(
+            access_key_id = key.access_key_id.masked(),
+            ?result,
+            "result of a step dropped: another worker wrote progress"
+        );
+        Ok(FollowUp::BySweep)
     }
 
-    async fn write(&self, before: &KeyItem, after: &KeyItem) -> Result<bool, RecordError> {
+    async fn write(&self, before: &KeyItem, after: &KeyItem) -> Result<ProgressOutcome, RecordError> {
         let outcome = self.providers.record_progress(before, after, &self.secrets, &self.ambient).await?;
-        let written = outcome == ProgressOutcome::Recorded;
-        if written && before.state != after.state {
+        if outcome == ProgressOutcome::Recorded && before.state != after.state {
             let orders = after.orders.iter().map(|order| order.as_str()).collect::<Vec<_>>().join(" ");
             tracing::info!(
                 access_key_id = after.access_key_id.masked(),
@@ -226,26 +240,29 @@ impl Worker {
                 to = %after.state,
                 deleted_by = after.receipt.deleted_by.map(Proof::as_str),
                 request_id = after.receipt.delete_request_id,
-                revoking_for_ms = waited_ms(before, after.updated_at),
-                "a key changed its state"
+                in_state_for_ms = millis_between(before.updated_at, after.updated_at),
+                "key changed its state"
             );
         }
-        Ok(written)
+        Ok(outcome)
     }
 
-    /// Books the key's next step; answers whether. If not, the sweep brings it.
-    async fn book(&self, key: &KeyItem) -> bool {
-        let booked = self.queue.step(&key.access_key_id, key.orders.first(), SOON).await;
-        if let Err(error) = &booked {
-            tracing::error!(access_key_id = key.access_key_id.masked(), error = chain(error), "no step was booked");
-        }
-        booked.is_ok()
+    /// Enqueues the key's next step.
+    async fn enqueue_next_step(&self, key: &KeyItem) -> Result<(), QueueError> {
+        let enqueued = enqueue_key(&self.queue, &key.access_key_id, key.orders.first(), FOLLOW_UP_DELAY).await;
+        enqueued.inspect_err(|error| {
+            tracing::error!(
+                access_key_id = key.access_key_id.masked(),
+                error = chain(error),
+                "next step of a key not enqueued: the sweep retries"
+            );
+        })
     }
 }
 
-/// A call that counts as not answered after [`CALL`].
-async fn limited<T>(call: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    tokio::time::timeout(CALL, call).await.unwrap_or(Err(Failure {
+/// Makes a call that counts as not answered after [`CALL_TIMEOUT`].
+async fn within_timeout<T>(call: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::time::timeout(CALL_TIMEOUT, call).await.unwrap_or(Err(Failure {
         kind: Kind::Unknown,
         code: None,
         status: None,
@@ -254,7 +271,7 @@ async fn limited<T>(call: impl Future<Output = Result<T, Failure>>) -> Result<T,
 }
 
 /// The event of a state that operators must know.
-fn event(key: &KeyItem, owner: &Owner) -> Option<Event> {
+fn key_event(key: &KeyItem, owner: &Owner) -> Option<Event> {
     let detail = KeyEvent {
         tenant_id: owner.tenant_id.clone(),
         provider_id: owner.provider_id.clone(),
@@ -271,8 +288,8 @@ fn event(key: &KeyItem, owner: &Owner) -> Option<Event> {
     }
 }
 
-fn waited_ms(before: &KeyItem, now: Timestamp) -> i64 {
-    i64::try_from(now.duration_since(before.updated_at).as_millis()).unwrap_or(i64::MAX)
+fn millis_between(start: Timestamp, end: Timestamp) -> i64 {
+    i64::try_from(end.duration_since(start).as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
@@ -315,15 +332,15 @@ mod tests {
         for (sample_json, status) in cases {
             let sample = sample(sample_json);
             let key = key(status);
-            let event = event(&key, key.owner.as_ref().unwrap()).unwrap();
+            let event = key_event(&key, key.owner.as_ref().unwrap()).unwrap();
             assert_eq!(sample["detail-type"], event.detail_type());
             assert_eq!(sample["detail"], serde_json::to_value(&event).unwrap());
         }
     }
 
     #[test]
-    fn a_key_on_its_way_has_no_event() {
+    fn a_key_that_is_being_revoked_has_no_event() {
         let key = key(json!({"status": "revoking"}));
-        assert_eq!(event(&key, key.owner.as_ref().unwrap()), None);
+        assert_eq!(key_event(&key, key.owner.as_ref().unwrap()), None);
     }
 }

@@ -1,4 +1,4 @@
-//! The receipt: an order, its keys, and what proves their death.
+//! An order as the API shows it: its keys, and what proves their death.
 
 use std::collections::BTreeMap;
 
@@ -9,8 +9,8 @@ use shared::record::{BreachScope, KeyItem, Order, Plane, Receipt};
 
 /// An order as it is shown.
 ///
-/// Access key ids are shown whole: a receipt is for comparing with the tenant's IAM console and CloudTrail, and an id is no
-/// secret.
+/// Access key ids are shown whole, because people compare them with the tenant's IAM console and CloudTrail, and an id is
+/// not a secret.
 #[derive(Debug, Serialize)]
 pub(super) struct RevocationView<'a> {
     order_id: &'a OrderId,
@@ -20,8 +20,8 @@ pub(super) struct RevocationView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     signed_by: Option<&'a str>,
     created_at: Timestamp,
-    /// Whether nothing is left to do about any key.
-    done: bool,
+    /// Whether nothing is left to do for any key.
+    pub(super) done: bool,
     /// How many keys have which status.
     counts: BTreeMap<&'static str, usize>,
     keys: Vec<KeyView<'a>>,
@@ -36,7 +36,7 @@ struct KeyView<'a> {
     progress: Option<ProgressView<'a>>,
 }
 
-/// What a key item says.
+/// What its key item says.
 #[derive(Debug, Serialize)]
 struct ProgressView<'a> {
     updated_at: Timestamp,
@@ -59,14 +59,14 @@ struct ProofView<'a> {
     last_seen_alive: &'a BTreeMap<Plane, Timestamp>,
 }
 
-/// The status of a key whose stop is not committed, whatever its item says.
+/// The status of a key that is not stopped, whatever its item says.
 const NOT_STOPPED: &str = "not_stopped";
 
 impl<'a> RevocationView<'a> {
-    /// An order with its keys as they are now; `None` where a key item is missing. All counts are computed from them.
-    pub(super) fn of(order: &'a Order, keys: &'a [(AccessKeyId, Option<KeyItem>)]) -> Self {
+    /// An order with its keys as they are now; `None` if a key item is missing. All counts are computed from them.
+    pub(super) fn from_order(order: &'a Order, keys: &'a [(AccessKeyId, Option<KeyItem>)]) -> Self {
         let mut counts = BTreeMap::new();
-        let views: Vec<_> = keys.iter().map(|(id, key)| KeyView::of(id, key.as_ref())).collect();
+        let views: Vec<_> = keys.iter().map(|(id, key)| KeyView::from_key(id, key.as_ref())).collect();
         for view in &views {
             *counts.entry(view.status).or_default() += 1;
         }
@@ -85,17 +85,17 @@ impl<'a> RevocationView<'a> {
 }
 
 impl<'a> KeyView<'a> {
-    fn of(access_key_id: &'a AccessKeyId, key: Option<&'a KeyItem>) -> Self {
+    fn from_key(access_key_id: &'a AccessKeyId, key: Option<&'a KeyItem>) -> Self {
         let status = match key {
             Some(key) if key.state.is_stopped() => key.state.name().as_str(),
             _ => NOT_STOPPED,
         };
-        Self { access_key_id, status, progress: key.map(ProgressView::of) }
+        Self { access_key_id, status, progress: key.map(ProgressView::from_key) }
     }
 }
 
 impl<'a> ProgressView<'a> {
-    fn of(key: &'a KeyItem) -> Self {
+    fn from_key(key: &'a KeyItem) -> Self {
         let proof = key.owner.as_ref().map(|owner| ProofView {
             provider_id: &owner.provider_id,
             tenant_id: &owner.tenant_id,
@@ -120,11 +120,11 @@ mod tests {
     use super::*;
 
     fn shown(order: &Order, keys: &[(AccessKeyId, Option<KeyItem>)]) -> Value {
-        serde_json::to_value(RevocationView::of(order, keys)).unwrap()
+        serde_json::to_value(RevocationView::from_order(order, keys)).unwrap()
     }
 
     #[test]
-    fn a_receipt_counts_its_keys_and_shows_what_proves_their_death() {
+    fn a_view_counts_its_keys_and_shows_what_proves_their_death() {
         let order: Order = serde_json::from_value(json!({
             "order_id": "rvk_01ARZ3NDEKTSV4RRFFQ69G5FAV", "scope": {"access_key_id": "AKIASP2TPHJSQH3FJRUX"},
             "reason": "leaked", "reported_by": "ops",

@@ -1,21 +1,21 @@
-//! Breach reports from the bus: EventBridge's envelope in an SQS message.
+//! Breach events from the bus: EventBridge's envelope in an SQS message.
 
-use aws_lambda_events::sqs::SqsMessage;
 use jiff::Timestamp;
 use serde::Deserialize;
 use shared::http::{FieldError, decode};
 use shared::id::OrderId;
+use shared::queue::Message;
 
-use super::report::{Detail, Report};
+use super::breach_report::{BreachDetail, BreachReport};
 
-/// A report, and the order that answers it: the same for each delivery of the event.
+/// A report, and the id of its order, which is the same for each delivery of the event.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Breach {
+pub(super) struct BreachEvent {
     pub(super) order_id: OrderId,
-    pub(super) report: Report,
+    pub(super) report: BreachReport,
 }
 
-/// EventBridge's envelope. AWS may add to it, so unknown members are passed over here, and nowhere below.
+/// EventBridge's envelope. AWS may add members to it, so unknown ones are ignored here, and only here.
 #[derive(Deserialize)]
 struct Envelope {
     id: String,
@@ -24,29 +24,28 @@ struct Envelope {
     detail_type: String,
     account: String,
     time: Timestamp,
-    detail: Detail,
+    detail: BreachDetail,
 }
 
 const SOURCE: &str = "sendingbee.security";
 const DETAIL_TYPE: &str = "Credential Breach";
 
-impl Breach {
-    /// Reads a message of the breach queue. The rule that fills the queue matches source, type and account already; they
-    /// are checked again, because a rule is edited more easily than this. Our own account is that of the queue.
+impl BreachEvent {
+    /// Reads a message of the breach queue. The rule that fills the queue matches source, type and account already. They
+    /// are checked again, because a rule is edited more easily than this code. Our own account is that of the queue.
     ///
     /// # Errors
     /// The field that is wrong, without its value.
-    pub(super) fn read(message: &SqsMessage) -> Result<Self, FieldError> {
-        let body = message.body.as_deref().unwrap_or_default();
-        let envelope: Envelope = decode(body.as_bytes())?;
+    pub(super) fn parse(message: &Message) -> Result<Self, FieldError> {
+        let envelope: Envelope = decode(message.body.as_bytes())?;
         if envelope.source != SOURCE {
             return Err(FieldError::new("source", format!("must be `{SOURCE}`")));
         }
         if envelope.detail_type != DETAIL_TYPE {
             return Err(FieldError::new("detail-type", format!("must be `{DETAIL_TYPE}`")));
         }
-        let own = message.event_source_arn.as_deref().and_then(|arn| arn.split(':').nth(4));
-        if own != Some(envelope.account.as_str()) {
+        let own_account = message.queue_arn.as_deref().and_then(|arn| arn.split(':').nth(4));
+        if own_account != Some(envelope.account.as_str()) {
             return Err(FieldError::new("account", "must be the account that this runs in"));
         }
         if envelope.id.is_empty() {
@@ -54,49 +53,49 @@ impl Breach {
         }
         Ok(Self {
             order_id: OrderId::from_event(&envelope.id, envelope.time),
-            report: envelope.detail.report(&envelope.source)?,
+            report: envelope.detail.into_report(&envelope.source)?,
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use aws_lambda_events::sqs::SqsEvent;
     use serde_json::{Value, json};
+    use shared::queue::Batch;
     use shared::record::BreachScope;
 
     use super::*;
 
-    fn sample() -> SqsMessage {
-        let event: SqsEvent = serde_json::from_str(include_str!("../../../../events/revoke-breach.json")).unwrap();
-        event.records.into_iter().next().unwrap()
+    fn sample() -> Message {
+        let event = serde_json::from_str(include_str!("../../../../events/revoke-breach.json")).unwrap();
+        let batch = Batch::from_json(event, Timestamp::UNIX_EPOCH).unwrap();
+        Message::clone(&batch.messages[0])
     }
 
-    fn with(path: &str, value: Value) -> SqsMessage {
-        let mut message = sample();
-        let mut envelope: Value = serde_json::from_str(message.body.as_deref().unwrap()).unwrap();
+    fn with(path: &str, value: Value) -> Message {
+        let message = sample();
+        let mut envelope: Value = serde_json::from_str(&message.body).unwrap();
         *envelope.pointer_mut(path).unwrap() = value;
-        message.body = Some(envelope.to_string());
-        message
+        Message { body: envelope.to_string(), ..message }
     }
 
     #[test]
-    fn the_sample_is_read_and_each_delivery_of_it_has_the_same_order() {
-        let breach = Breach::read(&sample()).unwrap();
+    fn the_sample_is_parsed_and_each_delivery_of_it_has_the_same_order() {
+        let breach = BreachEvent::parse(&sample()).unwrap();
         assert!(matches!(breach.report.scope, BreachScope::AccessKeyId(_)));
-        assert_eq!(breach, Breach::read(&sample()).unwrap());
+        assert_eq!(breach, BreachEvent::parse(&sample()).unwrap());
         let other = with("/id", json!("another-event"));
-        assert_ne!(breach.order_id, Breach::read(&other).unwrap().order_id);
+        assert_ne!(breach.order_id, BreachEvent::parse(&other).unwrap().order_id);
     }
 
     #[test]
     fn an_event_without_a_reporter_is_reported_by_its_source() {
-        let breach = Breach::read(&with("/detail/reported_by", Value::Null)).unwrap();
+        let breach = BreachEvent::parse(&with("/detail/reported_by", Value::Null)).unwrap();
         assert_eq!((breach.report.reported_by.as_str(), breach.report.signed_by), (SOURCE, None));
     }
 
     #[test]
-    fn what_is_not_ours_or_not_built_is_named_by_its_field() {
+    fn an_event_that_is_not_ours_or_not_supported_is_refused_by_its_field() {
         let cases = [
             ("/source", json!("aws.health"), "source"),
             ("/detail-type", json!("AWS Health Event"), "detail-type"),
@@ -110,14 +109,14 @@ mod tests {
             ("/detail/reason", json!(7), "detail.reason"),
         ];
         for (path, value, field) in cases {
-            let error = Breach::read(&with(path, value)).unwrap_err();
+            let error = BreachEvent::parse(&with(path, value)).unwrap_err();
             assert_eq!(error.field, field, "{path}: {error}");
         }
         let mut garbage = sample();
-        garbage.body = Some("garbage".to_owned());
-        assert_eq!(Breach::read(&garbage).unwrap_err().field, "body");
+        garbage.body = "garbage".to_owned();
+        assert_eq!(BreachEvent::parse(&garbage).unwrap_err().field, "body");
         let mut homeless = sample();
-        homeless.event_source_arn = None;
-        assert_eq!(Breach::read(&homeless).unwrap_err().field, "account");
+        homeless.queue_arn = None;
+        assert_eq!(BreachEvent::parse(&homeless).unwrap_err().field, "account");
     }
 }

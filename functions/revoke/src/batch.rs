@@ -1,0 +1,122 @@
+//! SQS batches, as `revoke` and `revoke-worker` handle them.
+
+use std::sync::Arc;
+
+use aws_lambda_events::sqs::SqsBatchResponse;
+use serde_json::Value;
+use shared::http::FieldError;
+use shared::queue::{Batch, DeadLetter, Deadline, Message, Queue, process_batch};
+use shared::runtime::Ambient;
+use shared::telemetry::chain;
+
+/// What happens to a message when its handler has finished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MessageOutcome {
+    /// SQS deletes it: it is handled.
+    Done,
+    /// SQS delivers it again.
+    Retry,
+}
+
+/// Handles the messages of an SQS event concurrently. A message whose handler panics or runs out of time is delivered
+/// again, as if its handler had returned [`MessageOutcome::Retry`]; the others are not affected.
+pub(crate) async fn handle_batch<Handle, Handled>(
+    event: Value,
+    deadline: Deadline,
+    ambient: Ambient,
+    handle: Handle,
+) -> SqsBatchResponse
+where
+    Handle: Fn(Arc<Message>) -> Handled,
+    Handled: Future<Output = MessageOutcome> + Send + 'static,
+{
+    let Some(batch) = Batch::from_json(event, ambient.now()) else {
+        tracing::error!("the event is not an SQS batch: all its messages are delivered again");
+        return Batch::fail_all();
+    };
+    let results = process_batch(
+        batch.messages.clone(),
+        |_| false,
+        || deadline.remaining(ambient.now()),
+        |_, message| handle(message),
+    )
+    .await;
+    let mut failed = Vec::new();
+    for (message, result) in batch.messages.iter().zip(results) {
+        match result {
+            Ok(MessageOutcome::Done) => continue,
+            Ok(MessageOutcome::Retry) => {}
+            Err(error) => {
+                tracing::error!(message_id = message.message_id, error = chain(&error), "message not handled");
+            }
+        }
+        failed.push(message.message_id.as_str());
+    }
+    batch.response(failed)
+}
+
+/// Copies a message that can never be handled to a dead-letter queue. Until that has worked, the message is delivered
+/// again, because deleting it would lose it.
+pub(crate) async fn dead_letter(queue: &Queue, message: &Message, reason: &str, error: &FieldError) -> MessageOutcome {
+    let message_id = message.message_id.as_str();
+    let why = DeadLetter { reason, field: &error.field, problem: &error.problem };
+    match queue.dead_letter(message, why).await {
+        Ok(()) => {
+            tracing::error!(
+                message_id,
+                reason,
+                field = error.field,
+                problem = error.problem,
+                "message moved to the dead-letter queue: it can never be handled"
+            );
+            MessageOutcome::Done
+        }
+        Err(refused) => {
+            tracing::error!(
+                message_id,
+                reason,
+                error = chain(&refused),
+                "message not moved to the dead-letter queue: it is delivered again"
+            );
+            MessageOutcome::Retry
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn now() -> jiff::Timestamp {
+        jiff::Timestamp::UNIX_EPOCH
+    }
+
+    async fn failures(event: Value) -> Vec<String> {
+        let ambient = Ambient::new(now, || 0);
+        let handle = |message: Arc<Message>| async move {
+            match message.message_id.as_str() {
+                "hangs" => std::future::pending().await,
+                "panics" => panic!("on purpose"),
+                "fails" => MessageOutcome::Retry,
+                _ => MessageOutcome::Done,
+            }
+        };
+        let response = handle_batch(event, Deadline::from_millis(1_050), ambient, handle).await;
+        response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect()
+    }
+
+    #[tokio::test]
+    async fn a_message_that_hangs_or_panics_does_not_affect_its_neighbours() {
+        let records: Vec<_> =
+            ["hangs", "panics", "fails", "is done"].map(|id| json!({ "messageId": id, "body": "x" })).into();
+        assert_eq!(failures(json!({ "Records": records })).await, ["hangs", "panics", "fails"]);
+    }
+
+    #[tokio::test]
+    async fn a_batch_that_cannot_be_read_is_not_deleted() {
+        assert_eq!(failures(json!({ "Records": "none" })).await, [""]);
+        assert_eq!(failures(json!({ "Records": [] })).await, [""]);
+    }
+}

@@ -1,0 +1,128 @@
+//! The HTTP routes, one file each. API Gateway has verified the signature of each request; whoever signed it reports.
+
+mod create_revocation;
+mod delete_provider;
+mod get_revocation;
+mod order_response;
+
+use shared::http::{Problem, Request, RequestLog, Response};
+
+use super::Intake;
+
+/// The route keys of API Gateway that `revoke` serves.
+pub const ROUTES: &[&str] = &[CREATE_REVOCATION, GET_REVOCATION, DELETE_PROVIDER];
+
+const CREATE_REVOCATION: &str = "POST /revocations";
+const GET_REVOCATION: &str = "GET /revocations/{order_id}";
+const DELETE_PROVIDER: &str = "DELETE /providers/{provider_id}";
+
+impl Intake {
+    /// Answers a request and writes one log line about it.
+    pub(super) async fn handle_request(&self, request: &Request) -> Response {
+        let started = self.ambient.now();
+        let mut log = RequestLog::default();
+        let answer = self.route(request, &mut log).await;
+        log.finish(answer, self.ambient.now().duration_since(started))
+    }
+
+    async fn route(&self, request: &Request, log: &mut RequestLog) -> Result<Response, Problem> {
+        match request.route_key.as_deref() {
+            Some(CREATE_REVOCATION) => {
+                log.route("create_revocation");
+                self.create_revocation(request, log).await
+            }
+            Some(GET_REVOCATION) => {
+                log.route("get_revocation");
+                self.get_revocation(request, log).await
+            }
+            Some(DELETE_PROVIDER) => {
+                log.route("delete_provider");
+                self.delete_provider(request, log).await
+            }
+            _ => Err(Problem::not_found("route")),
+        }
+    }
+}
+
+/// The ARN that signed the request. Without it, nobody reports.
+fn signer(request: &Request) -> Result<&str, Problem> {
+    request
+        .request_context
+        .authorizer
+        .as_ref()
+        .and_then(|authorizer| authorizer.iam.as_ref())
+        .and_then(|iam| iam.user_arn.as_deref())
+        .ok_or_else(|| {
+            Problem::new(403, "Orders are accepted only from requests that are signed with IAM credentials.")
+        })
+}
+
+/// A path parameter. One that cannot be parsed is treated as one that does not exist.
+fn parameter<T, E>(request: &Request, name: &str, parse: impl Fn(&str) -> Result<T, E>) -> Option<T> {
+    parse(request.path_parameters.get(name)?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_lambda_events::encodings::Body;
+    use jiff::Timestamp;
+    use shared::http::body;
+    use shared::id::{OrderId, ProviderId};
+    use shared::runtime::{Ambient, ColdStart, Environment};
+    use shared::testing::fake_aws;
+
+    use super::*;
+    use crate::intake::breach_report::RevocationRequest;
+
+    fn sample(json: &str) -> Request {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn the_sample_requests_name_the_routes_and_their_signer() {
+        let create = sample(include_str!("../../../../../events/revoke-create-revocation.json"));
+        assert_eq!(create.route_key.as_deref(), Some(CREATE_REVOCATION));
+        let report = body::<RevocationRequest>(&create).unwrap().into_report(signer(&create).unwrap()).unwrap();
+        assert!(report.reported_by.starts_with("arn:aws:"));
+
+        let show = sample(include_str!("../../../../../events/revoke-get-revocation.json"));
+        assert_eq!(show.route_key.as_deref(), Some(GET_REVOCATION));
+        assert!(parameter(&show, "order_id", OrderId::parse).is_some());
+
+        let off_board = sample(include_str!("../../../../../events/revoke-delete-provider.json"));
+        assert_eq!(off_board.route_key.as_deref(), Some(DELETE_PROVIDER));
+        assert!(parameter(&off_board, "provider_id", ProviderId::parse).is_some());
+    }
+
+    #[test]
+    fn a_request_without_a_signer_is_refused() {
+        let mut create = sample(include_str!("../../../../../events/revoke-create-revocation.json"));
+        create.request_context.authorizer = None;
+        assert_eq!(signer(&create).map_err(|problem| problem.status()), Err(403));
+    }
+
+    #[tokio::test]
+    async fn each_route_is_served_and_no_other() {
+        let intake = Intake::new(&ColdStart {
+            environment: Environment::from_variables(&[
+                ("AWS_REGION", "eu-central-1"),
+                ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"),
+                ("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
+                ("PROVIDERS_TABLE", "providers"),
+                ("SECRETS_TABLE", "secrets"),
+                ("REVOCATION_QUEUE_URL", "https://sqs.test/revocation"),
+                ("BREACH_DEAD_LETTER_QUEUE_URL", "https://sqs.test/breach-dead-letter"),
+            ]),
+            ambient: Ambient::new(|| Timestamp::UNIX_EPOCH, || 0),
+            http: fake_aws(|_| async { (500, String::new()) }),
+        })
+        .unwrap();
+        for route in ROUTES.iter().chain(&["POST /nothing", ""]) {
+            let mut request = Request::default();
+            request.route_key = Some((*route).to_owned());
+            let Some(Body::Text(text)) = intake.handle_request(&request).await.body else { panic!("no body") };
+            // The request has no signer and no parameters, so no route gets far.
+            assert_eq!(!text.contains("no such route"), ROUTES.contains(route), "{route}: {text}");
+        }
+    }
+}
