@@ -13,9 +13,9 @@ use crate::runtime::{Environment, MissingVariable};
 /// The Secrets table.
 #[derive(Clone, Debug)]
 pub struct Secrets {
-    /// DynamoDB; prefer [`Secrets::client`].
+    /// DynamoDB.
     pub client: Client,
-    /// The table's name; prefer [`Secrets::table`].
+    /// The table's name.
     pub table: String,
 }
 
@@ -26,16 +26,6 @@ impl Secrets {
     /// The variable is missing.
     pub fn new(client: Client, environment: &Environment) -> Result<Self, MissingVariable> {
         Ok(Self { client, table: environment.required("SECRETS_TABLE")? })
-    }
-
-    /// DynamoDB.
-    pub fn client(&self) -> &Client {
-        &self.client
-    }
-
-    /// The table's name.
-    pub fn table(&self) -> &str {
-        &self.table
     }
 
     /// The key of a sealed secret's item.

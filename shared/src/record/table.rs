@@ -11,9 +11,9 @@ use crate::runtime::{Environment, MissingVariable};
 /// The Providers table.
 #[derive(Clone, Debug)]
 pub struct Providers {
-    /// DynamoDB; prefer [`Providers::client`].
+    /// DynamoDB.
     pub client: Client,
-    /// The table's name; prefer [`Providers::table`].
+    /// The table's name.
     pub table: String,
 }
 
@@ -24,16 +24,6 @@ impl Providers {
     /// The variable is missing.
     pub fn new(client: Client, environment: &Environment) -> Result<Self, MissingVariable> {
         Ok(Self { client, table: environment.required("PROVIDERS_TABLE")? })
-    }
-
-    /// DynamoDB.
-    pub fn client(&self) -> &Client {
-        &self.client
-    }
-
-    /// The table's name.
-    pub fn table(&self) -> &str {
-        &self.table
     }
 
     /// Reads a provider, consistently.

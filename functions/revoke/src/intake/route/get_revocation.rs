@@ -1,9 +1,9 @@
-//! `GET /revocations/{order_id}`: an order and what its keys have come to.
+//! `GET /revocations/{order_id}`: an order, and the state of its keys.
 
 use shared::http::{Problem, Request, RequestLog, Response, respond};
 use shared::id::OrderId;
 
-use super::parameter;
+use super::{log_keys, parameter};
 use crate::intake::Intake;
 use crate::intake::revocation_view::RevocationView;
 
@@ -18,6 +18,7 @@ impl Intake {
             let key = self.providers.key(access_key_id).await?;
             keys.push((access_key_id.clone(), key));
         }
+        log_keys(&keys, log);
         let view = RevocationView::from_order(&order, &keys);
         log.outcome(if view.done { "done" } else { "in_progress" });
         Ok(respond(200, &view))

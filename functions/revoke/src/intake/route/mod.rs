@@ -6,6 +6,8 @@ mod get_revocation;
 mod order_response;
 
 use shared::http::{Problem, Request, RequestLog, Response};
+use shared::id::AccessKeyId;
+use shared::record::KeyItem;
 
 use super::Intake;
 
@@ -55,6 +57,17 @@ fn signer(request: &Request) -> Result<&str, Problem> {
         .ok_or_else(|| {
             Problem::new(403, "Orders are accepted only from requests that are signed with IAM credentials.")
         })
+}
+
+/// Records the key of an order, and whose it is. An order has one key.
+fn log_keys(keys: &[(AccessKeyId, Option<KeyItem>)], log: &mut RequestLog) {
+    for (access_key_id, key) in keys {
+        log.access_key(access_key_id);
+        if let Some(owner) = key.as_ref().and_then(|key| key.owner.as_ref()) {
+            log.provider(&owner.provider_id);
+            log.tenant(&owner.tenant_id);
+        }
+    }
 }
 
 /// A path parameter. One that cannot be parsed is treated as one that does not exist.

@@ -5,6 +5,7 @@ use http::header::LOCATION;
 use shared::http::{Problem, RequestLog, Response, respond};
 use shared::record::{BreachScope, RecordError};
 
+use super::log_keys;
 use crate::intake::order_execution::OrderExecution;
 use crate::intake::revocation_view::RevocationView;
 
@@ -55,13 +56,7 @@ fn log_execution(execution: &OrderExecution, log: &mut RequestLog) {
     if let BreachScope::ProviderId(provider_id) = &execution.order.scope {
         log.provider(provider_id);
     }
-    for (access_key_id, key) in &execution.keys {
-        log.access_key(access_key_id);
-        if let Some(owner) = key.as_ref().and_then(|key| key.owner.as_ref()) {
-            log.provider(&owner.provider_id);
-            log.tenant(&owner.tenant_id);
-        }
-    }
+    log_keys(&execution.keys, log);
     log.outcome(match (execution.not_stopped().is_empty(), execution.is_enqueued) {
         (true, true) => "accepted",
         (true, false) => "not_enqueued",
