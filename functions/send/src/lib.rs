@@ -42,8 +42,9 @@ use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use jiff::Timestamp;
 use lambda_runtime::{Context, LambdaEvent};
 use shared::custody::{Custody, Lane};
+use shared::queue::Deadline;
 use shared::record::{Mails, Providers, Secrets};
-use shared::runtime::{Ambient, ColdStart, MissingVariable, deadline, serve};
+use shared::runtime::{Ambient, ColdStart, MissingVariable, serve};
 use shared::telemetry::Bus;
 use shared::tenant::Clients;
 
@@ -132,6 +133,6 @@ impl Sender {
 impl Invocation {
     /// As Lambda says it.
     fn of_context(context: &Context) -> Self {
-        Self { request_id: context.request_id.clone(), deadline: deadline(context.deadline) }
+        Self { request_id: context.request_id.clone(), deadline: Deadline::from_millis(context.deadline).time() }
     }
 }

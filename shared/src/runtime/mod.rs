@@ -16,4 +16,4 @@ pub use cold_start::ColdStart;
 pub use config::own_config;
 pub use connector::Connector;
 pub use environment::{Environment, MissingVariable};
-pub use serve::{deadline, serve};
+pub use serve::serve;

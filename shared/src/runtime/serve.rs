@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 use std::future::Future;
 
-use jiff::Timestamp;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -25,11 +24,4 @@ where
         async { Ok::<_, Infallible>(handled.await) }
     }))
     .await
-}
-
-/// An invocation's deadline, of the milliseconds of Unix time that Lambda's context gives. One that cannot be read has
-/// passed, and then nothing is begun.
-pub fn deadline(millis: u64) -> Timestamp {
-    let deadline = i64::try_from(millis).ok().and_then(|millis| Timestamp::from_millisecond(millis).ok());
-    deadline.unwrap_or(Timestamp::UNIX_EPOCH)
 }
