@@ -124,7 +124,7 @@ impl Intake {
             Ok(breach) => breach,
             Err(invalid) => return dead_letter(&self.dead_letters, message, "invalid_report", &invalid).await,
         };
-        match self.order(breach.order_id, breach.report).await {
+        match self.order_revocation(breach.order_id, breach.report).await {
             Ok(execution) if execution.is_complete() => MessageOutcome::Done,
             Ok(_) => MessageOutcome::Retry,
             Err(error @ OrderError::UnknownProvider) => {

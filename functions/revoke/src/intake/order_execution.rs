@@ -50,7 +50,11 @@ impl Intake {
     ///
     /// # Errors
     /// No order was written, and nothing was stopped.
-    pub(super) async fn order(&self, order_id: OrderId, report: BreachReport) -> Result<OrderExecution, OrderError> {
+    pub(super) async fn order_revocation(
+        &self,
+        order_id: OrderId,
+        report: BreachReport,
+    ) -> Result<OrderExecution, OrderError> {
         let order = match self.providers.order(&order_id).await? {
             Some(earlier) => earlier,
             None => {

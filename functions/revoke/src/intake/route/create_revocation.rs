@@ -15,12 +15,13 @@ impl Intake {
         let report = body::<RevocationRequest>(request)?
             .into_report(signer)
             .map_err(|invalid| Problem::bad_request(&invalid))?;
-        let execution = self.order(OrderId::new(&self.ambient), report).await.map_err(|error| match error {
-            OrderError::UnknownProvider => {
-                Problem::bad_request(&FieldError::new("scope.provider_id", "names no provider"))
-            }
-            OrderError::Record(error) => order_not_written(&error),
-        })?;
+        let execution =
+            self.order_revocation(OrderId::new(&self.ambient), report).await.map_err(|error| match error {
+                OrderError::UnknownProvider => {
+                    Problem::bad_request(&FieldError::new("scope.provider_id", "names no provider"))
+                }
+                OrderError::Record(error) => order_not_written(&error),
+            })?;
         order_response(&execution, log)
     }
 }

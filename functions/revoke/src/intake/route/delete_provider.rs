@@ -22,10 +22,11 @@ impl Intake {
             reported_by: signer.to_owned(),
             signed_by: Some(signer.to_owned()),
         };
-        let execution = self.order(OrderId::new(&self.ambient), report).await.map_err(|error| match error {
-            OrderError::UnknownProvider => Problem::not_found("provider"),
-            OrderError::Record(error) => order_not_written(&error),
-        })?;
+        let execution =
+            self.order_revocation(OrderId::new(&self.ambient), report).await.map_err(|error| match error {
+                OrderError::UnknownProvider => Problem::not_found("provider"),
+                OrderError::Record(error) => order_not_written(&error),
+            })?;
         order_response(&execution, log)
     }
 }
