@@ -1,8 +1,9 @@
-//! The fake AWS of unit tests: a connector that answers SDK clients with a function.
+//! For unit tests: a fake AWS, which is a connector that answers SDK clients with a function, and the log of a test.
 
 use std::fmt;
 use std::future::Future;
-use std::sync::Arc;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
@@ -12,6 +13,8 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::byte_stream::ByteStream;
+use serde_json::Value;
+use tracing::subscriber::DefaultGuard;
 
 /// A request as the fake AWS receives it.
 pub struct FakeRequest {
@@ -73,5 +76,37 @@ where
 impl<Serve> fmt::Debug for FakeConnector<Serve> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("FakeConnector")
+    }
+}
+
+/// The log of a test.
+#[derive(Clone, Default)]
+pub struct CapturedLog(Arc<Mutex<Vec<u8>>>);
+
+/// Writes what this thread logs as the functions write it to CloudWatch Logs, until the guard is dropped. A test with
+/// `#[tokio::test]` runs its tasks on its own thread.
+pub fn capture_log() -> (CapturedLog, DefaultGuard) {
+    let log = CapturedLog::default();
+    let writer = log.clone();
+    (log, tracing::subscriber::set_default(crate::telemetry::subscriber(None, move || writer.clone())))
+}
+
+impl CapturedLog {
+    /// The lines so far. One that is no JSON is null.
+    pub fn lines(&self) -> Vec<Value> {
+        let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        lines.map(|line| serde_json::from_slice(line).unwrap_or_default()).collect()
+    }
+}
+
+impl io::Write for CapturedLog {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }

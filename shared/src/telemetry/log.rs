@@ -3,21 +3,34 @@
 use std::error::Error;
 use std::fmt::Write as _;
 
+use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// The targets of our own crates, which follow `LOG_LEVEL`.
 const OURS: [&str; 6] = ["policy", "revoke", "revoke_worker", "send", "shared", "verify"];
 
-/// Starts logging. All other targets are off at every level: at TRACE the Lambda runtime logs raw events, hyper logs raw
-/// bytes, and the SDK's signer logs canonical requests.
-///
-/// `level` is one of `error`, `warn`, `info`, `debug`, `trace`; anything else counts as `info`. A second call has no
-/// effect.
+/// Starts logging to standard output. A second call changes nothing.
 pub fn init(level: Option<&str>) {
+    let started = subscriber(level, std::io::stdout).try_init();
+    // Only a second call can fail, and then the first one's subscriber serves.
+    drop(started);
+    log_panics_by_place();
+}
+
+/// The subscriber that [`init`] starts, with another writer: tests read its lines as CloudWatch Logs does. Targets other
+/// than ours are off whatever the level: at TRACE the Lambda runtime logs raw events, hyper raw bytes and the SDK's signer
+/// canonical requests.
+///
+/// `level` is one of `error`, `warn`, `info`, `debug`, `trace`; anything else counts as `info`.
+pub fn subscriber<Writer>(level: Option<&str>, writer: Writer) -> impl Subscriber + Send + Sync
+where
+    Writer: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
+{
     let level = level.and_then(|level| level.parse::<LevelFilter>().ok()).unwrap_or(LevelFilter::INFO);
     let targets = Targets::new()
         .with_targets(OURS.map(|target| (target, level)))
@@ -28,12 +41,9 @@ pub fn init(level: Option<&str>) {
         .flatten_event(true)
         .with_current_span(false)
         .with_span_list(false)
-        .with_writer(std::io::stdout)
+        .with_writer(writer)
         .with_filter(targets);
-    let started = tracing_subscriber::registry().with(lines).try_init();
-    // Only a second call can fail, and then the subscriber of the first call stays.
-    drop(started);
-    log_panics_by_place();
+    tracing_subscriber::registry().with(lines)
 }
 
 /// The error and its causes as text for a log line. It uses `Display` only: `Debug` of an SDK error prints raw response

@@ -4,4 +4,4 @@ mod event;
 mod log;
 
 pub use event::{Bus, Event, KeyEvent, MailEvent, ProviderEvent, PutEventFailed};
-pub use log::{chain, init};
+pub use log::{chain, init, subscriber};
