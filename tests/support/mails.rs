@@ -9,6 +9,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use shared::id::{MailId, ProviderId};
 use shared::record::{LedgerRow, Mails};
+use shared::runtime::Environment;
 
 use super::{Stack, until};
 use operator::{self, Tenant};
@@ -148,7 +149,7 @@ impl Stack {
     /// A mail's row in the ledger.
     pub(crate) async fn row(&self, provider_id: &str, mail_id: &str) -> Option<LedgerRow> {
         let (dynamodb, table) = self.table("MailsTable").await;
-        let mails = Mails { client: dynamodb, table };
+        let mails = Mails::new(dynamodb, &Environment::from_variables(&[("MAILS_TABLE", &table)])).unwrap();
         mails.get(&ProviderId::parse(provider_id).unwrap(), &MailId::parse(mail_id).unwrap()).await.unwrap()
     }
 
@@ -174,7 +175,7 @@ impl Stack {
         lines
             .iter()
             .filter_map(|line| serde_json::from_str::<Value>(line["line"].as_str()?).ok())
-            .filter(|line| line["message"] == "batch")
+            .filter(|line| line["message"] == "batch processed")
             .collect()
     }
 }

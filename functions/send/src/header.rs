@@ -1,17 +1,17 @@
-//! The caller's own header fields.
+//! The header fields that callers may add.
 
 use shared::http::FieldError;
 
-/// Most fields of one mail (SES v2 API, `Message`, `Headers`).
-const MOST: usize = 15;
+/// The most fields of one mail (SES v2 API, `Message`, `Headers`).
+const MAX_HEADERS: usize = 15;
 
 /// Longest name, value, and both together, in characters (SES v2 API, `MessageHeader`).
-const LONGEST_NAME: usize = 126;
-const LONGEST_VALUE: usize = 995;
-const LONGEST: usize = 996;
+const MAX_NAME_CHARS: usize = 126;
+const MAX_VALUE_CHARS: usize = 995;
+const MAX_CHARS: usize = 996;
 
-/// Fields that say who a mail is from and to, what it is made of and which way it came. They are SES's or have a field
-/// of their own in the mail; a second one would let a caller's data speak for the sender.
+/// Fields about sender, recipients, content and route of a mail. SES sets them, or the mail has a field of its own for
+/// them; a second one would let a caller's data speak for the sender.
 const RESERVED: [&str; 22] = [
     "authentication-results",
     "bcc",
@@ -37,16 +37,16 @@ const RESERVED: [&str; 22] = [
     "disposition-notification-to",
 ];
 
-/// Families of such fields. `X-SES-` holds configuration sets, tags and the ARNs of foreign identities.
-const RESERVED_FAMILIES: [&str; 4] = ["arc-", "content-", "resent-", "x-ses-"];
+/// Prefixes of such fields. `X-SES-` holds configuration sets, tags and the ARNs of foreign identities.
+const RESERVED_PREFIXES: [&str; 4] = ["arc-", "content-", "resent-", "x-ses-"];
 
 /// Checks all of a mail's own header fields.
 ///
 /// # Errors
-/// Names `headers`, or `headers.<name>` where the name itself is good; never a value.
+/// Names `headers`, or `headers.<name>` if the name itself is valid; never a value.
 pub(crate) fn check(headers: &[(String, String)]) -> Result<(), FieldError> {
-    if headers.len() > MOST {
-        return Err(FieldError::new("headers", format!("must be at most {MOST} fields")));
+    if headers.len() > MAX_HEADERS {
+        return Err(FieldError::new("headers", format!("must be at most {MAX_HEADERS} fields")));
     }
     for (index, (name, value)) in headers.iter().enumerate() {
         if !is_name(name) {
@@ -62,22 +62,22 @@ pub(crate) fn check(headers: &[(String, String)]) -> Result<(), FieldError> {
         if !value.bytes().all(|b| (b' '..=b'~').contains(&b)) {
             return Err(FieldError::new(field(), "must be printable ASCII on one line"));
         }
-        if value.len() > LONGEST_VALUE || name.len() + value.len() > LONGEST {
-            return Err(FieldError::new(field(), format!("must be at most {LONGEST} characters with its name")));
+        if value.len() > MAX_VALUE_CHARS || name.len() + value.len() > MAX_CHARS {
+            return Err(FieldError::new(field(), format!("must be at most {MAX_CHARS} characters with its name")));
         }
     }
     Ok(())
 }
 
-/// Narrower than RFC 5322, which takes any printable character: a name is repeated to operators.
+/// Stricter than RFC 5322, which allows any printable character: a name is shown to operators.
 fn is_name(name: &str) -> bool {
-    (1..=LONGEST_NAME).contains(&name.len())
+    (1..=MAX_NAME_CHARS).contains(&name.len())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 
 fn is_reserved(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    RESERVED.contains(&name.as_str()) || RESERVED_FAMILIES.iter().any(|family| name.starts_with(family))
+    RESERVED.contains(&name.as_str()) || RESERVED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
 #[cfg(test)]

@@ -1,26 +1,26 @@
-//! Addresses: taken strictly, written so that SES reads exactly one mailbox in each.
+//! Addresses: parsed strictly, and written so that SES reads exactly one mailbox in each.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-/// An address with the name that people see, where one was given. It is about a person, so it has no `Debug`.
+/// An address, with the display name if there is one. It is personal data, so the type has no `Debug`.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Mailbox {
     name: Option<String>,
     address: String,
 }
 
-/// The longest display name, in bytes. Longer ones are no names, and SES takes 320 characters for the whole of it.
-const LONGEST_NAME: usize = 200;
+/// The longest display name, in bytes. Longer texts are no names, and SES accepts 320 characters for the whole mailbox.
+const MAX_NAME_BYTES: usize = 200;
 
-/// Bytes of UTF-8 in an encoded word: 60 characters of base64, and 75 for the whole word (RFC 2047, section 2).
-const ENCODED_WORD: usize = 45;
+/// The most bytes of UTF-8 in an encoded word: 60 characters of base64, and 75 for the whole word (RFC 2047, section 2).
+const MAX_ENCODED_WORD_BYTES: usize = 45;
 
 impl Mailbox {
-    /// Takes `a@example.com`, `Jane Doe <a@example.com>` or `"Doe, Jane" <a@example.com>`.
+    /// Parses `a@example.com`, `Jane Doe <a@example.com>` or `"Doe, Jane" <a@example.com>`.
     ///
-    /// Everything that RFC 5322 allows beside these (lists, groups, comments, domain literals) is refused: two readers
-    /// might see another number of recipients in it.
+    /// Everything else that RFC 5322 allows (lists, groups, comments, domain literals) is refused: two parsers might see
+    /// different numbers of recipients in it.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         if text.chars().any(char::is_control) {
             return None;
@@ -42,14 +42,14 @@ impl Mailbox {
         &self.address
     }
 
-    /// The name that people see.
+    /// The display name.
     pub(crate) fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
 
-    /// The mailbox as SES takes it: SES wants a name that is not ASCII as encoded words (SES v2 API, `SendEmail`,
+    /// The mailbox as SES accepts it: SES requires a name that is not ASCII as encoded words (SES v2 API, `SendEmail`,
     /// `FromEmailAddress`), and a name with punctuation has to be quoted (RFC 5322, section 3.2.4). A name that looks like
-    /// an encoded word becomes one, so that people see it as it was handed over and not what it would decode to.
+    /// an encoded word is encoded, so that people see it as it was handed over and not what it would decode to.
     pub(crate) fn header(&self) -> String {
         match &self.name {
             None => self.address.clone(),
@@ -65,17 +65,17 @@ impl Mailbox {
     }
 }
 
-/// The name without its quotes. Unquoted, it must not hold what separates mailboxes from each other.
+/// The name without its quotes. An unquoted name must not contain what separates mailboxes from each other.
 fn display_name(text: &str) -> Option<String> {
     let name = match text.strip_prefix('"') {
         Some(rest) => unquoted(rest.strip_suffix('"')?)?,
         None if text.contains(['<', '>', '@', ',', ';', ':', '"', '\\', '[', ']', '(', ')']) => return None,
         None => text.to_owned(),
     };
-    (name.len() <= LONGEST_NAME).then_some(name)
+    (name.len() <= MAX_NAME_BYTES).then_some(name)
 }
 
-/// The content of a quoted string; `None` where it ends early or in the middle of a pair.
+/// The content of a quoted string; `None` if it ends early or in the middle of an escape.
 fn unquoted(text: &str) -> Option<String> {
     let mut name = String::with_capacity(text.len());
     let mut chars = text.chars();
@@ -89,18 +89,18 @@ fn unquoted(text: &str) -> Option<String> {
     Some(name)
 }
 
-/// A dot-atom, an at sign and a domain name of at least two labels, all ASCII: SES takes no other local part and wants
-/// international domains in Punycode.
+/// A dot-atom, an at sign and a domain name of at least two labels, all ASCII: SES accepts no other local part, and
+/// international domains only in Punycode.
 fn is_address(text: &str) -> bool {
     let Some((local, domain)) = text.rsplit_once('@') else { return false };
-    let local_good = local.len() <= 64 && local.split('.').all(|atom| !atom.is_empty() && atom.chars().all(is_atext));
-    let label_good = |label: &str| {
+    let is_local = local.len() <= 64 && local.split('.').all(|atom| !atom.is_empty() && atom.chars().all(is_atext));
+    let is_label = |label: &str| {
         (1..=63).contains(&label.len())
             && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
-    local_good && text.len() <= 254 && domain.contains('.') && domain.split('.').all(label_good)
+    is_local && text.len() <= 254 && domain.contains('.') && domain.split('.').all(is_label)
 }
 
 fn is_atext(c: char) -> bool {
@@ -110,7 +110,7 @@ fn is_atext(c: char) -> bool {
 fn encoded_words(name: &str) -> String {
     let mut words = vec![String::new()];
     for c in name.chars() {
-        let full = words.last().is_none_or(|word| word.len() + c.len_utf8() > ENCODED_WORD);
+        let full = words.last().is_none_or(|word| word.len() + c.len_utf8() > MAX_ENCODED_WORD_BYTES);
         if full {
             words.push(String::new());
         }

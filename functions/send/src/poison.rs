@@ -1,106 +1,114 @@
-//! Messages that can never be sent: told of, set aside, recorded, in this order.
+//! Messages that can never be sent: an event, a copy in the dead-letter queue and a ledger row, in this order.
 //!
-//! Killed in between, the message comes back and all of it happens again: an event and a copy in the dead-letter queue
-//! more, and never one less.
+//! If the worker is killed in between, SQS delivers the message again and all of it is repeated: there may be an event and
+//! a dead letter too many, and never one too few.
 
 use shared::id::{MailId, ProviderId};
+use shared::queue::{DeadLetter, Message};
 use shared::telemetry::{Event, MailEvent};
 
-use crate::Parts;
-use crate::ledger::never_understood;
-use crate::letter::Letter;
-use crate::refusal::{Ids, Refusal, Refused};
-use crate::snapshot::View;
-use crate::trouble::Trouble;
+use crate::context::{BatchContext, Services};
+use crate::delivery_error::DeliveryError;
+use crate::ledger::unparsed_row;
+use crate::rejection::{MailIds, RejectedMessage, Rejection, RejectionCode};
 
-/// Refuses a message that is no valid mail. Where it says whose it was, a row tells its fate to who asks for it.
-pub(crate) async fn refuse(parts: &Parts, view: &View, letter: &Letter, refused: &Refused) -> Result<(), Trouble> {
-    let row = match &refused.ids {
-        Ids { tenant_id: Some(tenant_id), provider_id: Some(provider_id), mail_id: Some(mail_id) } => {
-            // Nobody leaves a row under another tenant's provider: it would be in the way of a mail of theirs.
-            let snapshot = view.fresh().await?;
-            let own = snapshot.provider(provider_id).is_some_and(|provider| provider.tenant_id == *tenant_id);
-            own.then_some((provider_id, mail_id))
+/// Rejects a message that is no valid mail. If it names its tenant, provider and mail, a row shows its state to whoever
+/// asks for that mail.
+pub(crate) async fn reject(
+    services: &Services,
+    batch: &BatchContext,
+    message: &Message,
+    rejected: &RejectedMessage,
+) -> Result<(), DeliveryError> {
+    let row = match &rejected.ids {
+        MailIds { tenant_id: Some(tenant_id), provider_id: Some(provider_id), mail_id: Some(mail_id) } => {
+            // Do not write a row under another tenant's provider: it would block that tenant's own mail with the same id.
+            let snapshot = batch.snapshots.fresh().await?;
+            let is_own = snapshot.provider(provider_id).is_some_and(|provider| provider.tenant_id == *tenant_id);
+            is_own.then_some((provider_id, mail_id))
         }
         _ => None,
     };
-    set_aside(parts, letter, &refused.ids, &refused.refusal).await?;
+    dead_letter(services, message, &rejected.ids, &rejected.rejection).await?;
     if let Some((provider_id, mail_id)) = row {
-        record(parts, letter, provider_id, mail_id, &refused.refusal).await?;
+        record(services, message, provider_id, mail_id, rejected.rejection.code()).await?;
     }
     Ok(())
 }
 
 /// Gives up a message that was received too often.
-pub(crate) async fn give_up(parts: &Parts, view: &View, letter: &Letter) -> Result<(), Trouble> {
-    let refused = Refused { refusal: Refusal::given_up(), ids: Ids::of_body(&letter.body) };
-    refuse(parts, view, letter, &refused).await
+pub(crate) async fn give_up(services: &Services, batch: &BatchContext, message: &Message) -> Result<(), DeliveryError> {
+    let rejected = RejectedMessage { rejection: Rejection::given_up(), ids: MailIds::from_body(&message.body) };
+    reject(services, batch, message, &rejected).await
 }
 
-/// Tells of a message that will never be sent and puts a copy of it into the dead-letter queue. No row is touched.
-pub(crate) async fn set_aside(parts: &Parts, letter: &Letter, ids: &Ids, refusal: &Refusal) -> Result<(), Trouble> {
-    parts.bus.put(&Event::MailRejected(event(letter, ids, refusal.code())), parts.ambient.now()).await?;
-    parts.queues.set_aside(letter, refusal).await?;
+/// Publishes the event about a message that will never be sent and puts a copy of it into the dead-letter queue. Writes no
+/// row.
+pub(crate) async fn dead_letter(
+    services: &Services,
+    message: &Message,
+    ids: &MailIds,
+    rejection: &Rejection,
+) -> Result<(), DeliveryError> {
+    let code = String::from(rejection.code());
+    let event = Event::MailRejected(mail_event(message, ids, code.clone()));
+    services.bus.put(&event, services.ambient.now()).await?;
+    let Rejection { reason, field, problem } = rejection;
+    services.dead_letter_queue.dead_letter(message, DeadLetter { reason: reason.as_str(), field, problem }).await?;
     tracing::warn!(
-        message_id = letter.message_id,
+        message_id = message.message_id,
         provider_id = ids.provider_id.as_ref().map(ProviderId::as_str),
         mail_id = ids.mail_id.as_ref().map(MailId::as_str),
-        reason = refusal.code(),
-        "refused"
+        reason = code,
+        "message rejected and dead-lettered"
     );
     Ok(())
 }
 
-/// What an event about a mail says.
-pub(crate) fn event(letter: &Letter, ids: &Ids, reason: String) -> MailEvent {
+/// The detail of an event about a mail.
+pub(crate) fn mail_event(message: &Message, ids: &MailIds, reason: String) -> MailEvent {
     MailEvent {
         tenant_id: ids.tenant_id.clone().map(String::from),
         provider_id: ids.provider_id.clone().map(String::from),
         mail_id: ids.mail_id.clone().map(String::from),
-        message_id: letter.message_id.clone(),
+        message_id: message.message_id.clone(),
         reason,
     }
 }
 
-/// Only where there is no row: what stands there is another mail's, or this one's from the last time.
+/// Writes the row only if there is none: an existing row belongs to another mail, or to this one's last attempt.
 async fn record(
-    parts: &Parts,
-    letter: &Letter,
+    services: &Services,
+    message: &Message,
     provider_id: &ProviderId,
     mail_id: &MailId,
-    refusal: &Refusal,
-) -> Result<(), Trouble> {
-    let row =
-        never_understood(provider_id.clone(), mail_id.clone(), refusal.code(), letter.sent_at, parts.ambient.now());
-    parts.ledger.write(&row, None).await?;
+    code: RejectionCode,
+) -> Result<(), DeliveryError> {
+    let row = unparsed_row(provider_id.clone(), mail_id.clone(), code, message.sent_at, services.ambient.now());
+    services.ledger.write(&row, None).await?;
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::Value;
+    use shared::record::SuspensionReason;
     use shared::telemetry::ProviderEvent;
 
     use super::*;
-    use crate::mail::tests::{SAMPLE, sample, time};
+    use crate::fixtures::{SAMPLE, message, sample};
 
     #[test]
-    fn the_samples_are_what_the_bus_gets() {
+    fn the_sample_events_are_what_the_bus_gets() {
         let mail = sample();
-        let letter = Letter {
-            message_id: "059f36b4-87a3-44ab-83d2-661975830a7d".to_owned(),
-            body: SAMPLE.to_owned(),
-            sent_at: time("2026-11-23T10:00:00Z"),
-            receives: 1,
-            hops: 0,
-        };
-        let ids = Ids::of_body(&letter.body);
-        let of_mail = |reason: &str| event(&letter, &ids, reason.to_owned());
+        let message = message(SAMPLE.to_owned());
+        let ids = MailIds::from_body(&message.body);
+        let of_mail = |reason: &str| mail_event(&message, &ids, reason.to_owned());
         let suspended = ProviderEvent {
             tenant_id: mail.tenant_id.clone(),
             provider_id: mail.provider_id.clone(),
             account_id: "171436882533".to_owned(),
-            reason: Some("sending_paused".to_owned()),
+            reason: Some(SuspensionReason::SendingPaused.as_str().to_owned()),
         };
         let cases = [
             (include_str!("../../../events/send-mail-rejected.json"), Event::MailRejected(of_mail("invalid:to[1]"))),

@@ -1,9 +1,9 @@
 //! Keys that SES refused, until STS has confirmed it for long enough.
 //!
-//! One refusal proves nothing: two calls within a few seconds with one key id and different secrets can make AWS refuse
-//! the right one, so a stranger who knows the id could stop a tenant's mail. A provider is suspended only when SES and
-//! STS both refuse its key, and both did so at least [`CONFIRMED_AFTER`] ago too, and neither accepted it in between.
-//! Meanwhile the mail waits in the queue.
+//! One refusal proves nothing: after two calls within a few seconds with one key id and different secrets, AWS can refuse
+//! the right secret, so a stranger who knows the id could stop a tenant's mail. A provider is suspended only if SES and STS
+//! both refuse its key, both also did so at least [`CONFIRMED_AFTER`] ago, and neither accepted it in between. Meanwhile
+//! the mail waits in the queue.
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
@@ -12,32 +12,32 @@ use jiff::{SignedDuration, Timestamp};
 use shared::id::AccessKeyId;
 use shared::record::{Item, Mails, RecordError};
 
-/// Time between the first and the last refusal that count.
+/// The time between the first and the last refusal after which a refusal is confirmed.
 const CONFIRMED_AFTER: SignedDuration = SignedDuration::from_secs(60);
 
-/// Refusals further apart than this have nothing to do with each other. Longer than the delay of a suspected provider's
-/// mail with its jitter, and shorter than SQS's longest delay.
-pub(crate) const LONGEST_GAP: SignedDuration = SignedDuration::from_mins(10);
+/// Refusals further apart than this do not belong together. Longer than the delay with jitter of a suspected provider's
+/// mail, and shorter than SQS's longest delay.
+pub(crate) const MAX_GAP: SignedDuration = SignedDuration::from_mins(10);
 
 /// How long an item lives after its last write.
 const ITEM_LIFE: SignedDuration = SignedDuration::from_hours(24);
 
-/// The last refusal was not long ago.
+/// The last refusal was within [`MAX_GAP`].
 const IF_RECENT: &str = "last_refused_at >= :gap_ago";
 
-/// Something is held against the key.
-const IF_NOTED: &str = "attribute_exists(first_refused_at)";
+/// A refusal of the key is recorded.
+const IF_RECORDED: &str = "attribute_exists(first_refused_at)";
 
-/// What is known of a suspected key.
+/// What is known about a refused key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// Not refused for long enough.
+pub(crate) enum SuspicionLevel {
+    /// It has not been refused for long enough.
     Suspected,
-    /// Refused, and no accident.
+    /// It has been refused for so long that it is no accident.
     Confirmed,
 }
 
-/// Suspicions, an item each beside the ledger.
+/// Suspicions, each an item of the Mails table.
 #[derive(Clone, Debug)]
 pub(crate) struct Suspicions {
     mails: Mails,
@@ -49,8 +49,12 @@ impl Suspicions {
         Self { mails }
     }
 
-    /// Notes that SES and STS refused the key. Repeating it changes nothing but the time of the last one.
-    pub(crate) async fn note(&self, access_key_id: &AccessKeyId, now: Timestamp) -> Result<Verdict, RecordError> {
+    /// Records that SES and STS refused the key. Repeating it only changes the time of the last refusal.
+    pub(crate) async fn record_refusal(
+        &self,
+        access_key_id: &AccessKeyId,
+        now: Timestamp,
+    ) -> Result<SuspicionLevel, RecordError> {
         let update = |expression: &str| {
             self.update(access_key_id)
                 .update_expression(expression)
@@ -58,43 +62,38 @@ impl Suspicions {
                 .expression_attribute_values(":expiry", number((now + ITEM_LIFE).as_second()))
         };
         let again = update("SET last_refused_at = :now, expires_at = :expiry")
-            .expression_attribute_values(":gap_ago", number((now - LONGEST_GAP).as_millisecond()))
+            .expression_attribute_values(":gap_ago", number((now - MAX_GAP).as_millisecond()))
             .condition_expression(IF_RECENT);
-        match held(again, access_key_id).await? {
+        match update_if(again, access_key_id).await? {
             Some(item) => {
                 let first = item.get("first_refused_at").and_then(|first| first.as_n().ok());
                 let first = first.and_then(|ms| Timestamp::from_millisecond(ms.parse().ok()?).ok());
-                Ok(first.map_or(Verdict::Suspected, |first| verdict(first, now)))
+                Ok(first.map_or(SuspicionLevel::Suspected, |first| level(first, now)))
             }
             None => {
                 let first = update("SET first_refused_at = :now, last_refused_at = :now, expires_at = :expiry");
-                held(first, access_key_id).await?;
-                Ok(Verdict::Suspected)
+                update_if(first, access_key_id).await?;
+                Ok(SuspicionLevel::Suspected)
             }
         }
     }
 
-    /// Notes that SES or STS accepted the key: what was held against it is forgotten.
+    /// Removes the recorded refusals, because SES or STS accepted the key.
     pub(crate) async fn clear(&self, access_key_id: &AccessKeyId) -> Result<(), RecordError> {
         let forget = self
             .update(access_key_id)
             .update_expression("REMOVE first_refused_at, last_refused_at")
-            .condition_expression(IF_NOTED);
-        held(forget, access_key_id).await.map(drop)
+            .condition_expression(IF_RECORDED);
+        update_if(forget, access_key_id).await.map(drop)
     }
 
     fn update(&self, access_key_id: &AccessKeyId) -> UpdateItemFluentBuilder {
-        self.mails
-            .client
-            .update_item()
-            .table_name(&self.mails.table)
-            .key("pk", AttributeValue::S(pk(access_key_id)))
-            .return_values(ReturnValue::AllNew)
+        self.mails.update(pk(access_key_id)).return_values(ReturnValue::AllNew)
     }
 }
 
-/// The item after the write; `None` where its condition did not hold.
-async fn held(request: UpdateItemFluentBuilder, access_key_id: &AccessKeyId) -> Result<Option<Item>, RecordError> {
+/// Makes the write. Returns the item after it; `None` if its condition did not hold.
+async fn update_if(request: UpdateItemFluentBuilder, access_key_id: &AccessKeyId) -> Result<Option<Item>, RecordError> {
     match request.send().await {
         Ok(answer) => Ok(Some(answer.attributes.unwrap_or_default())),
         Err(error) if matches!(error.as_service_error(), Some(UpdateItemError::ConditionalCheckFailedException(_))) => {
@@ -104,11 +103,15 @@ async fn held(request: UpdateItemFluentBuilder, access_key_id: &AccessKeyId) -> 
     }
 }
 
-fn verdict(first_refused_at: Timestamp, now: Timestamp) -> Verdict {
-    if now.duration_since(first_refused_at) >= CONFIRMED_AFTER { Verdict::Confirmed } else { Verdict::Suspected }
+fn level(first_refused_at: Timestamp, now: Timestamp) -> SuspicionLevel {
+    if now.duration_since(first_refused_at) >= CONFIRMED_AFTER {
+        SuspicionLevel::Confirmed
+    } else {
+        SuspicionLevel::Suspected
+    }
 }
 
-/// The key's id may stand in the clear: it is no secret, and the table's other keys of this kind are accounts.
+/// The key's id may be readable: it is no secret, and other partition keys of the table contain accounts.
 fn pk(access_key_id: &AccessKeyId) -> String {
     format!("refused#{access_key_id}")
 }
@@ -120,18 +123,18 @@ fn number(value: i64) -> AttributeValue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mail::tests::time;
+    use crate::fixtures::time;
 
     #[test]
-    fn a_key_is_refused_for_good_only_after_a_minute() {
+    fn a_refusal_is_confirmed_only_after_a_minute() {
         let first = time("2026-11-23T10:00:00Z");
         for (now, expected) in [
-            ("2026-11-23T10:00:00Z", Verdict::Suspected),
-            ("2026-11-23T10:00:59.999Z", Verdict::Suspected),
-            ("2026-11-23T10:01:00Z", Verdict::Confirmed),
-            ("2026-11-23T09:59:00Z", Verdict::Suspected),
+            ("2026-11-23T10:00:00Z", SuspicionLevel::Suspected),
+            ("2026-11-23T10:00:59.999Z", SuspicionLevel::Suspected),
+            ("2026-11-23T10:01:00Z", SuspicionLevel::Confirmed),
+            ("2026-11-23T09:59:00Z", SuspicionLevel::Suspected),
         ] {
-            assert_eq!(verdict(first, time(now)), expected, "{now}");
+            assert_eq!(level(first, time(now)), expected, "{now}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shared::tenant::Kind;
+use shared::tenant::FailureKind as Kind;
 
 /// How long an unknown key may still become known: a new one takes 5 to 10 s, sometimes more, until every part of AWS
 /// knows it (AWS: IAM user guide, "Changes that I make are not always immediately visible").

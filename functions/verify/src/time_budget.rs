@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use shared::http::Problem;
-use shared::tenant::{Failure, Kind};
+use shared::tenant::{Failure, FailureKind as Kind};
 use thiserror::Error;
 use tokio::time::{Instant, sleep_until, timeout_at};
 

@@ -1,6 +1,7 @@
-//! The ledger's rows: each mail's fate.
+//! The ledger: one row for each mail, with its state.
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -13,25 +14,23 @@ use crate::runtime::{Environment, MissingVariable};
 /// The Mails table.
 #[derive(Clone, Debug)]
 pub struct Mails {
-    /// DynamoDB.
-    pub client: Client,
-    /// The table's name.
-    pub table: String,
+    client: Client,
+    table: String,
 }
 
-/// Where a mail is.
+/// The state of a mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MailState {
-    /// Somebody is sending it until the lease ends; after that it is in doubt.
+    /// A worker is sending it until the lease ends; after that it is in doubt.
     Claimed,
-    /// SES did not take it; it will be tried again.
+    /// SES did not accept it; it will be tried again.
     NotAccepted,
-    /// SES took it.
+    /// SES accepted it.
     Sent,
     /// It will never be sent; the reason says why.
     Rejected,
-    /// SES may or may not have taken it, and nobody will send it again.
+    /// SES may or may not have accepted it, and it will not be sent again.
     InDoubt,
     /// It was not sent in time.
     Expired,
@@ -44,9 +43,9 @@ pub struct LedgerRow {
     pub provider_id: ProviderId,
     /// The caller's idempotency key.
     pub mail_id: MailId,
-    /// Where it is.
+    /// The mail's state.
     pub state: MailState,
-    /// Digest of the content, with its version: another content under the same id is another mail.
+    /// Digest of the content, with the digest's version: other content under the same id is another mail.
     pub digest: String,
     /// When it was first handed over.
     pub first_seen: Timestamp,
@@ -54,22 +53,22 @@ pub struct LedgerRow {
     pub updated_at: Timestamp,
     /// How often it was claimed.
     pub attempts: u32,
-    /// How often a claim was taken over in doubt, each of which may have sent a copy.
+    /// How often a claim in doubt was taken over. Each of those claims may have sent a copy.
     #[serde(default)]
     pub takeovers: u32,
-    /// Who holds the claim.
+    /// The delivery that holds the claim.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
     /// When the claim ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease_until: Option<Timestamp>,
-    /// SES's id of the mail that it took.
+    /// SES's id of the mail, if SES accepted it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ses_message_id: Option<String>,
     /// Why it was rejected, is in doubt or was not accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// DynamoDB's TTL, in epoch seconds. A row past it that is still there counts.
+    /// DynamoDB's TTL, in epoch seconds. A row past its TTL counts as long as it exists.
     pub expires_at: i64,
 }
 
@@ -100,9 +99,14 @@ impl Mails {
             .map(|item| from_item(&pk, item))
             .transpose()
     }
+
+    /// An UpdateItem of the item at `pk`, still without expressions.
+    pub fn update(&self, pk: impl Into<String>) -> UpdateItemFluentBuilder {
+        self.client.update_item().table_name(&self.table).key("pk", string(pk))
+    }
 }
 
-/// Partition key of a mail's row. A hash, because mail ids are the caller's and may say something about people.
+/// Partition key of a mail's row. A hash, because callers choose the mail ids, and they may say something about people.
 pub fn mail_pk(provider_id: &ProviderId, mail_id: &MailId) -> String {
     let digest =
         Sha256::new().chain_update(provider_id.as_str()).chain_update([0]).chain_update(mail_id.as_str()).finalize();
@@ -110,7 +114,7 @@ pub fn mail_pk(provider_id: &ProviderId, mail_id: &MailId) -> String {
     format!("mail#{hex}")
 }
 
-/// Partition key of the rate item of an account and Region: SES's quota is per both.
+/// Partition key of the rate item of an account and Region, which is what SES's quota applies to.
 pub fn rate_pk(account_id: &str, region: &str) -> String {
     format!("rate#{account_id}#{region}")
 }

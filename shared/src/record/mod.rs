@@ -14,6 +14,7 @@
 
 mod attempts;
 mod audit;
+mod batch_get;
 mod halt;
 mod item;
 mod item_update;
@@ -45,7 +46,7 @@ pub use order::{BreachScope, Order};
 pub use progress::ProgressOutcome;
 pub use provider::{Provider, ProviderPage, VerifiedProvider};
 pub use secret::Secrets;
-pub use status::{Status, StatusName};
+pub use status::{Status, StatusName, SuspensionReason};
 pub use stop::StopOutcome;
 pub use sweep::{Due, DuePage, DueSubject};
 pub use table::Providers;

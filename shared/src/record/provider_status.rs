@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use super::item::{string, timestamp};
 use super::item_update::ItemUpdate;
 use super::transaction::{Transaction, contended};
-use super::{AuditEvent, Provider, Providers, RecordError, Status, StatusName};
+use super::{AuditEvent, Provider, Providers, RecordError, Status, StatusName, SuspensionReason};
 use crate::id::{AccessKeyId, ProviderId};
 use crate::runtime::Ambient;
 
@@ -22,11 +22,11 @@ impl Providers {
         &self,
         provider_id: &ProviderId,
         access_key_id: &AccessKeyId,
-        reason: &str,
+        reason: SuspensionReason,
         ambient: &Ambient,
     ) -> Result<bool, RecordError> {
         let now = ambient.now();
-        let to = Status::because(StatusName::Suspended, reason);
+        let to = Status::because(StatusName::Suspended, reason.as_str());
         let audit = AuditEvent { event: "suspended", at: now, by: "send".to_owned(), reason: to.reason.clone() };
         let writes = vec![
             // Only an active provider is suspended, so a stop that came first stays.

@@ -13,10 +13,8 @@ use crate::runtime::{Environment, MissingVariable};
 /// The Secrets table.
 #[derive(Clone, Debug)]
 pub struct Secrets {
-    /// DynamoDB.
-    pub client: Client,
-    /// The table's name.
-    pub table: String,
+    pub(super) client: Client,
+    pub(super) table: String,
 }
 
 impl Secrets {

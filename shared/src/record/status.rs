@@ -32,6 +32,38 @@ pub struct Status {
     pub reason: Option<String>,
 }
 
+/// Why a provider is suspended. README.md ("Operate") tells operators what to do about each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SuspensionReason {
+    /// The tenant or AWS paused sending of the account or the configuration set.
+    SendingPaused,
+    /// AWS suspended the account's sending.
+    AccountSuspended,
+    /// AWS refuses the key: it is unknown, deleted, inactive, or its secret is another one.
+    KeyRejected,
+    /// No policy allows the key to send.
+    PermissionMissing,
+    /// A policy denies the key to send, as AWS's quarantine policy for keys found in public does.
+    Quarantined,
+}
+
+impl SuspensionReason {
+    /// Every reason.
+    pub const ALL: [Self; 5] =
+        [Self::SendingPaused, Self::AccountSuspended, Self::KeyRejected, Self::PermissionMissing, Self::Quarantined];
+
+    /// The word that is stored and shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SendingPaused => "sending_paused",
+            Self::AccountSuspended => "account_suspended",
+            Self::KeyRejected => "key_rejected",
+            Self::PermissionMissing => "permission_missing",
+            Self::Quarantined => "quarantined",
+        }
+    }
+}
+
 impl StatusName {
     /// The name as it is stored and shown.
     pub fn as_str(self) -> &'static str {
@@ -65,5 +97,23 @@ impl fmt::Display for Status {
             Some(reason) => write!(formatter, "{{{reason}}}"),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn readme_and_sample_event_name_the_suspension_reasons() {
+        let readme = include_str!("../../../README.md");
+        for reason in SuspensionReason::ALL.map(SuspensionReason::as_str) {
+            assert!(readme.contains(&format!("`{reason}`")), "README.md does not say what `{reason}` means");
+        }
+        let event: Value = serde_json::from_str(include_str!("../../../events/send-provider-suspended.json")).unwrap();
+        let reason = event["detail"]["reason"].as_str().unwrap();
+        assert!(SuspensionReason::ALL.iter().any(|known| known.as_str() == reason), "{reason}");
     }
 }

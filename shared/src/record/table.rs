@@ -11,10 +11,8 @@ use crate::runtime::{Environment, MissingVariable};
 /// The Providers table.
 #[derive(Clone, Debug)]
 pub struct Providers {
-    /// DynamoDB.
-    pub client: Client,
-    /// The table's name.
-    pub table: String,
+    pub(super) client: Client,
+    pub(super) table: String,
 }
 
 impl Providers {

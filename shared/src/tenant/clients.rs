@@ -15,13 +15,13 @@ use aws_types::app_name::AppName;
 use super::Credential;
 use crate::runtime::Environment;
 
-/// The longest that a send may take. SES answers in 40 to 60 ms; a longer wait is cheaper than a mail in doubt.
+/// The longest that a send may take. SES usually answers in 40 to 60 ms; a longer wait costs less than a mail in doubt.
 pub const SES_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The longest that one attempt of a read may take.
 const READ_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// Clients for every tenant's account. There is one of each for all tenants: credential and Region come with each call.
+/// SDK clients, one of each service for all tenants: credential and Region are given with each call.
 #[derive(Clone, Debug)]
 pub struct Clients {
     pub(super) sts: aws_sdk_sts::Client,
@@ -31,8 +31,8 @@ pub struct Clients {
 }
 
 impl Clients {
-    /// Clients over the process's connector. Real AWS, unless `TENANT_AWS_ENDPOINT_URL` names another place; the
-    /// standard endpoint variables are for our own account and mean nothing here.
+    /// Clients that use the process's connector. They call real AWS unless `TENANT_AWS_ENDPOINT_URL` is set; the standard
+    /// endpoint variables are for our own account and are ignored here.
     pub fn new(environment: &Environment, http: &SharedHttpClient) -> Self {
         let mut config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
@@ -57,7 +57,7 @@ impl Clients {
     }
 }
 
-/// A send is tried once: SES has no idempotency token, and the SDK would send again after a timeout.
+/// The settings of a call that is tried once: SES has no idempotency token, and the SDK would send again after a timeout.
 pub(super) fn send_once() -> (RetryConfig, TimeoutConfig) {
     (
         RetryConfig::disabled(),

@@ -6,20 +6,20 @@ use zeroize::Zeroizing;
 use super::Region;
 use crate::id::{AccessKeyId, unwrap_pasted};
 
-/// Why a text is not a secret access key.
+/// The text is not a secret access key. The error does not repeat it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("is not a secret access key: 40 characters of A-Z, a-z, 0-9, + and /")]
 pub struct InvalidSecret;
 
-/// A secret access key. It is wiped when dropped and has neither `Debug`, `Display` nor `Serialize`.
+/// A secret access key. It is zeroized on drop and has neither `Debug`, `Display` nor `Serialize`.
 #[derive(Clone)]
 pub struct SecretAccessKey(Zeroizing<String>);
 
 impl SecretAccessKey {
-    /// Takes a secret as a person pasted it: blanks, quotes and URL-encoding around it are taken off.
+    /// Parses a secret as a person pasted it: blanks, quotes and URL encoding around it are removed.
     ///
     /// # Errors
-    /// [`InvalidSecret`], without a word about the text.
+    /// [`InvalidSecret`]; it says nothing about the text.
     pub fn from_pasted(text: &str) -> Result<Self, InvalidSecret> {
         let secret = unwrap_pasted(text);
         let shape = secret.len() == 40 && secret.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+' || b == b'/');
@@ -32,7 +32,7 @@ impl SecretAccessKey {
     }
 }
 
-/// What a tenant handed over, and the Region it is for.
+/// The access key that a tenant handed over, and the Region that it is for.
 #[derive(Clone)]
 pub struct Credential {
     /// The key's id.
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_pasting_leaves_around_a_key_is_taken_off() {
+    fn what_pasting_leaves_around_a_secret_is_removed() {
         let secret = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJ+/01";
         for pasted in [
             " abcdefghijklmnopqrstuvwxyzABCDEFGHIJ+/01\r\n",

@@ -1,19 +1,19 @@
-//! What a denial's text tells: which action, on what, and whether somebody denied it on purpose.
+//! What the text of a denial says: which action, on which resource, and whether a policy denied it explicitly.
 
-/// Who said no.
+/// Which kind of policy denied it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeniedBy {
-    /// Nobody allowed it (implicit deny).
+    /// No policy allowed it (implicit deny).
     NoAllow,
     /// A Deny statement of an identity-based policy.
     IdentityPolicy,
-    /// A service control policy of the organisation; these always read as explicit.
+    /// A service control policy of the organisation; AWS always calls these explicit.
     ServiceControlPolicy,
     /// A permissions boundary.
     PermissionsBoundary,
     /// A policy of the resource itself, such as SES's sending authorization policies.
     ResourcePolicy,
-    /// An explicit deny of some other kind, or one whose kind the text does not tell.
+    /// An explicit deny of another kind, or one whose kind the text does not say.
     OtherPolicy,
 }
 
@@ -22,15 +22,15 @@ pub enum DeniedBy {
 pub struct Denial {
     /// The IAM action, such as `ses:SendRawEmail`.
     pub action: Option<String>,
-    /// The ARN that was denied; absent where AWS names none or none that is an ARN.
+    /// The ARN that was denied; absent if AWS names none, or something that is not an ARN.
     pub resource: Option<String>,
-    /// Who said no.
+    /// Which kind of policy denied it.
     pub by: DeniedBy,
 }
 
 impl Denial {
-    /// Reads AWS's wording, in IAM's form (`… to perform: A on resource: R because …`) and in SES's (with quotes).
-    /// What cannot be read is left open.
+    /// Parses AWS's wording, in IAM's form (`… to perform: A on resource: R because …`) and in SES's (with quotes).
+    /// A part that cannot be parsed is absent.
     pub fn parse(text: &str) -> Self {
         let explicit = text.contains("explicit deny");
         let by = if !explicit {
@@ -53,8 +53,8 @@ impl Denial {
         }
     }
 
-    /// Whether a policy said it that AWS may have attached to the user, as it does to quarantine a key that it found in
-    /// public. It cannot have done so with an organisation's policy, a permissions boundary or a policy of the resource.
+    /// Whether the denying policy may be one that AWS attached to the user to quarantine a key that it found in public.
+    /// AWS does not do so by a service control policy, a permissions boundary or a policy of the resource.
     pub fn may_be_quarantine(&self) -> bool {
         matches!(self.by, DeniedBy::IdentityPolicy | DeniedBy::OtherPolicy)
     }

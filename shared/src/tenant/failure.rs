@@ -1,8 +1,8 @@
-//! How IAM, STS, SES and DynamoDB say no, and what it means.
+//! How IAM, STS, SES and DynamoDB refuse a call, and what it means.
 //!
-//! The SDKs model few of these errors, so the code and the text decide, either alone being enough: services word the
-//! same refusal differently, and stand-ins and later versions differ again. Codes are matched whole, texts by part, and
-//! tails are tolerated.
+//! The SDKs model few of these errors, so the error's code and text decide, and either alone is enough: services word the
+//! same refusal differently, and stand-ins and later versions differ again. Codes are compared whole; of texts, a part is
+//! looked for and the rest is ignored.
 
 use std::fmt;
 
@@ -12,37 +12,37 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::request_id::RequestId;
 
 use super::Denial;
-use super::written::Written;
+use super::write_tracker::WriteTracker;
 
-/// A failed call into a tenant's account. It holds no text of AWS's: SES repeats addresses there, and since 2026 denials
-/// carry policy ARNs and authorization ids in their tails.
+/// A failed call into a tenant's account. It does not keep AWS's text: SES repeats addresses there, and since 2026 the
+/// texts of denials end with policy ARNs and authorization ids.
 #[derive(Clone, Debug)]
 pub struct Failure {
     /// What it means.
-    pub kind: Kind,
-    /// AWS's error code, where there was an answer.
+    pub kind: FailureKind,
+    /// AWS's error code, if there was a response.
     pub code: Option<String>,
-    /// The HTTP status, where there was an answer.
+    /// The HTTP status, if there was a response.
     pub status: Option<u16>,
-    /// AWS's request id, where there was an answer.
+    /// AWS's request id, if there was a response.
     pub request_id: Option<String>,
 }
 
 /// What a failure means.
 #[derive(Clone, PartialEq, Eq)]
-pub enum Kind {
-    /// The key is unknown, deleted or inactive; AWS does not tell which.
+pub enum FailureKind {
+    /// The key is unknown, deleted or inactive; AWS does not say which.
     KeyRefused,
-    /// The signature does not fit the secret. One sample is not final: two calls within about 5 s with one id and
-    /// different secrets can refuse the right one.
+    /// The signature does not match the secret. One refusal proves nothing: after two calls within about 5 s with one id
+    /// and different secrets, AWS can refuse the right secret.
     SignatureRefused,
-    /// Our clock is off: nothing is said about the key.
+    /// Our clock is wrong. This says nothing about the key.
     Clock,
     /// Not authorized.
     Denied(Denial),
-    /// What the call names does not exist (IAM's NoSuchEntity, SES's NotFoundException).
+    /// Something that the call names does not exist (IAM's NoSuchEntity, SES's NotFoundException).
     NotFound,
-    /// Too many requests, for now.
+    /// Too many requests at the moment.
     Throttled,
     /// The account's rolling 24-hour quota is used up.
     DailyQuota,
@@ -50,29 +50,29 @@ pub enum Kind {
     SendingPaused,
     /// AWS has suspended the account's sending.
     AccountSuspended,
-    /// SES does not know these identities as verified: the sender's, or in the sandbox a recipient's.
-    NotVerified(Identities),
+    /// SES has not verified these identities: the sender's, or in the sandbox a recipient's.
+    NotVerified(UnverifiedIdentities),
     /// SES refused the content.
     MessageRejected,
     /// The custom MAIL FROM domain is not set up.
     MailFromNotVerified,
-    /// The service refused the request as malformed, or with another 4xx that is not in the table.
+    /// The service refused the request as malformed, or with another 4xx that is not classified here.
     BadRequest,
-    /// The service did not let the caller in (401, 403), and why is not in the table: the key may be good all the same.
+    /// The service refused the caller (401, 403) for a reason that is not classified here: the key may still be good.
     Forbidden,
-    /// No answer, and the request was never written: the service cannot have acted on it.
+    /// No response, and the request was never written: the service cannot have acted on it.
     NotWritten,
-    /// No answer that says what happened: a timeout, a reset after writing, a 5xx. The service may have acted.
+    /// No response that says what happened: a timeout, a reset after writing, a 5xx. The service may have acted.
     Unknown,
 }
 
-/// The identities that SES names as not verified. Addresses, so it has no contents in `Debug`.
+/// The identities that SES names as not verified. They may be addresses, so `FailureKind`'s `Debug` does not show them.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Identities(Vec<String>);
+pub struct UnverifiedIdentities(Vec<String>);
 
-impl Identities {
+impl UnverifiedIdentities {
     /// Whether `address` or its domain is among them.
-    pub fn name(&self, address: &str) -> bool {
+    pub fn contains(&self, address: &str) -> bool {
         let domain = address.rsplit_once('@').map_or("", |(_, domain)| domain);
         self.0.iter().any(|identity| {
             identity.eq_ignore_ascii_case(address) || (!domain.is_empty() && identity.eq_ignore_ascii_case(domain))
@@ -81,8 +81,8 @@ impl Identities {
 }
 
 impl Failure {
-    /// What the SDK's error says. `written` tells whether the request can have left.
-    pub(super) fn of<E>(error: &SdkError<E, HttpResponse>, written: &Written) -> Self
+    /// Classifies the SDK's error. `tracker` tells whether the request can have been written.
+    pub(super) fn from_sdk_error<E>(error: &SdkError<E, HttpResponse>, tracker: &WriteTracker) -> Self
     where
         E: ProvideErrorMetadata,
     {
@@ -93,21 +93,28 @@ impl Failure {
                 let code = service.err().code();
                 let text = service.err().message().unwrap_or_default();
                 Self {
-                    kind: Kind::of_answer(code.unwrap_or_default(), text, status.unwrap_or_default()),
-                    code: code.map(short),
+                    kind: FailureKind::from_answer(code.unwrap_or_default(), text, status.unwrap_or_default()),
+                    code: code.map(shorten),
                     status,
                     request_id,
                 }
             }
-            SdkError::ConstructionFailure(_) => Self { kind: Kind::NotWritten, code: None, status, request_id },
-            _ if written.may_be() => Self { kind: Kind::Unknown, code: None, status, request_id },
-            _ => Self { kind: Kind::NotWritten, code: None, status, request_id },
+            SdkError::ConstructionFailure(_) => Self { kind: FailureKind::NotWritten, code: None, status, request_id },
+            _ if tracker.may_be_written() => Self { kind: FailureKind::Unknown, code: None, status, request_id },
+            _ => Self { kind: FailureKind::NotWritten, code: None, status, request_id },
         }
     }
 
-    /// Whether nothing can be concluded from it, neither about the key nor about its permissions.
+    /// Whether it says nothing about the key or its permissions.
     pub fn is_unknown(&self) -> bool {
-        matches!(self.kind, Kind::Throttled | Kind::Clock | Kind::Forbidden | Kind::NotWritten | Kind::Unknown)
+        matches!(
+            self.kind,
+            FailureKind::Throttled
+                | FailureKind::Clock
+                | FailureKind::Forbidden
+                | FailureKind::NotWritten
+                | FailureKind::Unknown
+        )
     }
 }
 
@@ -121,18 +128,18 @@ impl fmt::Display for Failure {
     }
 }
 
-impl Kind {
-    /// What an answered refusal means.
-    pub fn of_answer(code: &str, text: &str, status: u16) -> Self {
+impl FailureKind {
+    /// Classifies a refusal by its error code, text and HTTP status.
+    pub fn from_answer(code: &str, text: &str, status: u16) -> Self {
         // Some protocols qualify the code: `com.amazonaws.sesv2#NotFoundException`, `NotFoundException:http://…`.
         let code = code.rsplit_once('#').map_or(code, |(_, code)| code);
         let code = code.split_once(':').map_or(code, |(code, _)| code);
         let says = |part: &str| text.contains(part);
         match code {
-            // One code stands for several of these, so their texts go first.
+            // One code stands for several of these, so their texts are checked first.
             _ if says("Daily message quota exceeded") => Self::DailyQuota,
             _ if says("Signature expired") || says("Signature not yet current") => Self::Clock,
-            _ if says("Email address is not verified") => Self::NotVerified(identities(text)),
+            _ if says("Email address is not verified") => Self::NotVerified(unverified_identities(text)),
             "InvalidClientTokenId" | "UnrecognizedClientException" => Self::KeyRefused,
             "RequestExpired" | "RequestTimeTooSkewed" => Self::Clock,
             "SignatureDoesNotMatch" | "InvalidSignatureException" => Self::SignatureRefused,
@@ -152,7 +159,7 @@ impl Kind {
             "AccountSuspendedException" => Self::AccountSuspended,
             "MailFromDomainNotVerifiedException" => Self::MailFromNotVerified,
             "MessageRejected" | "MessageRejectedException" if says("not verified") => {
-                Self::NotVerified(identities(text))
+                Self::NotVerified(unverified_identities(text))
             }
             "MessageRejected" | "MessageRejectedException" => Self::MessageRejected,
             "BadRequestException" | "ValidationError" | "ValidationException" => Self::BadRequest,
@@ -190,20 +197,20 @@ impl Kind {
     }
 }
 
-impl fmt::Debug for Kind {
+impl fmt::Debug for FailureKind {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.as_str())
     }
 }
 
 /// The list behind "The following identities failed the check in region R: a, b".
-fn identities(text: &str) -> Identities {
+fn unverified_identities(text: &str) -> UnverifiedIdentities {
     let list = text.rsplit_once(": ").map_or("", |(_, list)| list);
-    Identities(list.split(',').map(|name| name.trim().trim_end_matches('.').to_owned()).collect())
+    UnverifiedIdentities(list.split(',').map(|name| name.trim().trim_end_matches('.').to_owned()).collect())
 }
 
-/// Codes are short words; anything else under that name is cut.
-fn short(code: &str) -> String {
+/// AWS's codes are shorten words; anything longer is cut.
+fn shorten(code: &str) -> String {
     code.chars().filter(|c| c.is_ascii_graphic()).take(64).collect()
 }
 
@@ -212,7 +219,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_answer_means_what_the_table_says() {
+    fn every_refusal_is_classified_by_its_code_or_text() {
         let implicit = "User: arn:aws:iam::1:user/u is not authorized to perform: ses:SendEmail on resource: arn:aws:ses:us-east-1:1:identity/a because no identity-based policy allows the ses:SendEmail action";
         let cases: &[(&str, &str, u16, &str)] = &[
             ("InvalidClientTokenId", "The security token included in the request is invalid.", 403, "key_refused"),
@@ -280,25 +287,25 @@ mod tests {
             ("", "", 408, "unknown"),
         ];
         for (code, text, status, expected) in cases {
-            assert_eq!(Kind::of_answer(code, text, *status).as_str(), *expected, "{code} {text}");
+            assert_eq!(FailureKind::from_answer(code, text, *status).as_str(), *expected, "{code} {text}");
         }
     }
 
     #[test]
     fn unverified_identities_are_known_by_address_and_by_domain() {
         let text = "Email address is not verified. The following identities failed the check in region EU-WEST-1: a@one.example, two.example";
-        let Kind::NotVerified(identities) = Kind::of_answer("MessageRejected", text, 400) else {
+        let FailureKind::NotVerified(identities) = FailureKind::from_answer("MessageRejected", text, 400) else {
             panic!("not the kind");
         };
-        assert!(identities.name("A@one.example"));
-        assert!(!identities.name("b@one.example"));
-        assert!(identities.name("anybody@two.example"));
+        assert!(identities.contains("A@one.example"));
+        assert!(!identities.contains("b@one.example"));
+        assert!(identities.contains("anybody@two.example"));
     }
 
     #[test]
     fn a_failure_shows_codes_and_no_texts() {
         let failure = Failure {
-            kind: Kind::of_answer("MessageRejected", "is not verified: region X: secret@example.com", 400),
+            kind: FailureKind::from_answer("MessageRejected", "is not verified: region X: secret@example.com", 400),
             code: Some("MessageRejected".to_owned()),
             status: Some(400),
             request_id: None,

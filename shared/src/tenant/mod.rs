@@ -1,4 +1,12 @@
 //! Calls into a tenant's AWS account with the tenant's credential, and what their failures mean.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `clients` | the SDK clients of a process, shared by all tenants |
+//! | `calls`, `policies` | one method for each API call |
+//! | `credential`, `region` | a key with its Region |
+//! | `failure`, `denial` | a failed call, classified by code and text |
+//! | `write_tracker` | whether a request can have reached AWS |
 
 mod calls;
 mod clients;
@@ -7,12 +15,12 @@ mod denial;
 mod failure;
 mod policies;
 mod region;
-mod written;
+mod write_tracker;
 
-pub use calls::{AccountStatus, CallerIdentity, Identity, Mail, User};
+pub use calls::{AccountStatus, CallerIdentity, EmailIdentity, User};
 pub use clients::{Clients, SES_TIMEOUT};
 pub use credential::{Credential, InvalidSecret, SecretAccessKey};
 pub use denial::{Denial, DeniedBy};
-pub use failure::{Failure, Kind};
-pub use policies::Listed;
+pub use failure::{Failure, FailureKind, UnverifiedIdentities};
+pub use policies::NamePage;
 pub use region::{Region, UnknownRegion};

@@ -1,16 +1,16 @@
-//! Reading the policies of a key's own user and its groups. A key that may is refused, so these calls are made at most
-//! once, while it is being checked.
+//! Reading the policies of a key's own user and its groups. A key that may do so is refused, so these calls are made at
+//! most once, while the key is verified.
 
 use percent_encoding::percent_decode_str;
 
-use super::calls::{of_tenant, sent};
-use super::written::Written;
+use super::calls::{for_tenant, send};
+use super::write_tracker::WriteTracker;
 use super::{Clients, Credential, Failure};
 
-/// Names or ARNs, as far as one page goes.
+/// One page of names or ARNs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
-    /// What is on the page.
+pub struct NamePage {
+    /// The names on the page.
     pub names: Vec<String>,
     /// Whether there is no further page.
     pub complete: bool,
@@ -21,9 +21,9 @@ impl Clients {
     ///
     /// # Errors
     /// The refusal, classified.
-    pub async fn list_user_policies(&self, credential: &Credential, user_name: &str) -> Result<Listed, Failure> {
-        let answer = sent!(self.iam.list_user_policies().user_name(user_name), of_tenant!(aws_sdk_iam, credential))?;
-        Ok(Listed { names: answer.policy_names().to_vec(), complete: !answer.is_truncated() })
+    pub async fn list_user_policies(&self, credential: &Credential, user_name: &str) -> Result<NamePage, Failure> {
+        let answer = send!(self.iam.list_user_policies().user_name(user_name), for_tenant!(aws_sdk_iam, credential))?;
+        Ok(NamePage { names: answer.policy_names().to_vec(), complete: !answer.is_truncated() })
     }
 
     /// `iam:GetUserPolicy`: the document of a user's inline policy.
@@ -37,7 +37,7 @@ impl Clients {
         policy_name: &str,
     ) -> Result<Vec<u8>, Failure> {
         let call = self.iam.get_user_policy().user_name(user_name).policy_name(policy_name);
-        Ok(decoded(sent!(call, of_tenant!(aws_sdk_iam, credential))?.policy_document()))
+        Ok(decoded(send!(call, for_tenant!(aws_sdk_iam, credential))?.policy_document()))
     }
 
     /// `iam:ListAttachedUserPolicies`: ARNs of the managed policies attached to a user.
@@ -48,30 +48,31 @@ impl Clients {
         &self,
         credential: &Credential,
         user_name: &str,
-    ) -> Result<Listed, Failure> {
+    ) -> Result<NamePage, Failure> {
         let answer =
-            sent!(self.iam.list_attached_user_policies().user_name(user_name), of_tenant!(aws_sdk_iam, credential))?;
+            send!(self.iam.list_attached_user_policies().user_name(user_name), for_tenant!(aws_sdk_iam, credential))?;
         let arns = answer.attached_policies().iter().filter_map(|policy| policy.policy_arn()).map(str::to_owned);
-        Ok(Listed { names: arns.collect(), complete: !answer.is_truncated() })
+        Ok(NamePage { names: arns.collect(), complete: !answer.is_truncated() })
     }
 
     /// `iam:ListGroupsForUser`: names of the groups that a user is in.
     ///
     /// # Errors
     /// The refusal, classified.
-    pub async fn list_groups_for_user(&self, credential: &Credential, user_name: &str) -> Result<Listed, Failure> {
-        let answer = sent!(self.iam.list_groups_for_user().user_name(user_name), of_tenant!(aws_sdk_iam, credential))?;
+    pub async fn list_groups_for_user(&self, credential: &Credential, user_name: &str) -> Result<NamePage, Failure> {
+        let answer = send!(self.iam.list_groups_for_user().user_name(user_name), for_tenant!(aws_sdk_iam, credential))?;
         let names = answer.groups().iter().map(|group| group.group_name().to_owned()).collect();
-        Ok(Listed { names, complete: !answer.is_truncated() })
+        Ok(NamePage { names, complete: !answer.is_truncated() })
     }
 
     /// `iam:ListGroupPolicies`: names of a group's inline policies.
     ///
     /// # Errors
     /// The refusal, classified.
-    pub async fn list_group_policies(&self, credential: &Credential, group_name: &str) -> Result<Listed, Failure> {
-        let answer = sent!(self.iam.list_group_policies().group_name(group_name), of_tenant!(aws_sdk_iam, credential))?;
-        Ok(Listed { names: answer.policy_names().to_vec(), complete: !answer.is_truncated() })
+    pub async fn list_group_policies(&self, credential: &Credential, group_name: &str) -> Result<NamePage, Failure> {
+        let answer =
+            send!(self.iam.list_group_policies().group_name(group_name), for_tenant!(aws_sdk_iam, credential))?;
+        Ok(NamePage { names: answer.policy_names().to_vec(), complete: !answer.is_truncated() })
     }
 
     /// `iam:GetGroupPolicy`: the document of a group's inline policy.
@@ -85,7 +86,7 @@ impl Clients {
         policy_name: &str,
     ) -> Result<Vec<u8>, Failure> {
         let call = self.iam.get_group_policy().group_name(group_name).policy_name(policy_name);
-        Ok(decoded(sent!(call, of_tenant!(aws_sdk_iam, credential))?.policy_document()))
+        Ok(decoded(send!(call, for_tenant!(aws_sdk_iam, credential))?.policy_document()))
     }
 
     /// `iam:ListAttachedGroupPolicies`: ARNs of the managed policies attached to a group.
@@ -96,11 +97,13 @@ impl Clients {
         &self,
         credential: &Credential,
         group_name: &str,
-    ) -> Result<Listed, Failure> {
-        let answer =
-            sent!(self.iam.list_attached_group_policies().group_name(group_name), of_tenant!(aws_sdk_iam, credential))?;
+    ) -> Result<NamePage, Failure> {
+        let answer = send!(
+            self.iam.list_attached_group_policies().group_name(group_name),
+            for_tenant!(aws_sdk_iam, credential)
+        )?;
         let arns = answer.attached_policies().iter().filter_map(|policy| policy.policy_arn()).map(str::to_owned);
-        Ok(Listed { names: arns.collect(), complete: !answer.is_truncated() })
+        Ok(NamePage { names: arns.collect(), complete: !answer.is_truncated() })
     }
 
     /// `iam:GetPolicy`: which version of a managed policy is in force.
@@ -108,7 +111,7 @@ impl Clients {
     /// # Errors
     /// The refusal, classified.
     pub async fn get_policy(&self, credential: &Credential, policy_arn: &str) -> Result<String, Failure> {
-        let answer = sent!(self.iam.get_policy().policy_arn(policy_arn), of_tenant!(aws_sdk_iam, credential))?;
+        let answer = send!(self.iam.get_policy().policy_arn(policy_arn), for_tenant!(aws_sdk_iam, credential))?;
         Ok(answer.policy().and_then(|policy| policy.default_version_id()).unwrap_or_default().to_owned())
     }
 
@@ -123,13 +126,13 @@ impl Clients {
         version_id: &str,
     ) -> Result<Vec<u8>, Failure> {
         let call = self.iam.get_policy_version().policy_arn(policy_arn).version_id(version_id);
-        let answer = sent!(call, of_tenant!(aws_sdk_iam, credential))?;
+        let answer = send!(call, for_tenant!(aws_sdk_iam, credential))?;
         Ok(decoded(answer.policy_version().and_then(|version| version.document()).unwrap_or_default()))
     }
 }
 
-/// IAM hands documents over URL-encoded after RFC 3986 (AWS: IAM API reference, `GetUserPolicy`), where a plus sign is
-/// a plus sign.
+/// IAM returns documents URL-encoded as in RFC 3986 (AWS: IAM API reference, `GetUserPolicy`), where a plus sign stands
+/// for itself.
 fn decoded(document: &str) -> Vec<u8> {
     percent_decode_str(document).collect()
 }

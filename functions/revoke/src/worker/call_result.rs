@@ -1,6 +1,6 @@
 //! What a tenant's AWS answered, in the terms in which the next step is decided.
 
-use shared::tenant::{Failure, Kind};
+use shared::tenant::{Failure, FailureKind as Kind};
 
 /// How a plane answered a probe with the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +76,7 @@ mod tests {
 
     fn failed<T>(code: &str, text: &str, status: u16) -> Result<T, Failure> {
         Err(Failure {
-            kind: Kind::of_answer(code, text, status),
+            kind: Kind::from_answer(code, text, status),
             code: Some(code.to_owned()),
             status: Some(status),
             request_id: Some("request-1".to_owned()),

@@ -11,7 +11,7 @@ use shared::id::AccessKeyId;
 use shared::queue::{Deadline, QueueError};
 use shared::record::{KeyItem, KeyState, Owner, Plane, ProgressOutcome, Proof, RecordError};
 use shared::telemetry::{Event, KeyEvent, chain};
-use shared::tenant::{Credential, Failure, Kind};
+use shared::tenant::{Credential, Failure, FailureKind as Kind};
 
 use super::Worker;
 use super::call_result::{DeletionResult, ProbeResult};

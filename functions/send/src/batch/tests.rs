@@ -1,35 +1,29 @@
-//! Messages that fail again and again, and tables that do not answer.
+//! Messages that fail again and again, tables that do not answer, and what alarms count in the log.
 
 use std::collections::VecDeque;
-use std::fmt;
-use std::sync::Mutex as StdMutex;
+use std::sync::Mutex;
 
-use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
-};
-use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use aws_smithy_types::body::SdkBody;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use shared::queue::Deadline;
 use shared::record::{Status, StatusName};
-use shared::runtime::{ColdStart, Environment};
+use shared::runtime::{Ambient, ColdStart, Environment};
+use shared::testing::{FakeRequest, FakeResponse, capture_log, fake_aws};
 use tokio::time::Instant;
 
 use super::*;
 use crate::Sender;
-use crate::mail::tests::{SAMPLE, time};
-use crate::snapshot::tests::provider;
+use crate::fixtures::{SAMPLE, provider, template_resource, time};
 
-/// Our own account. It refuses as many messages as it is told to, and keeps those that it takes. Writes to a table are not
-/// answered.
+/// Our own account. It refuses as many messages as it is told to, and keeps those that it accepts. Writes to a table are
+/// not answered.
 #[derive(Clone, Default)]
-struct FakeAws(Arc<StdMutex<MailState>>);
+struct FakeAccount(Arc<Mutex<AccountState>>);
 
 #[derive(Default)]
-struct MailState {
+struct AccountState {
     refusals: VecDeque<&'static str>,
     messages: Vec<Value>,
     events: Vec<Value>,
@@ -37,10 +31,10 @@ struct MailState {
     items: Value,
 }
 
-impl FakeAws {
+impl FakeAccount {
     fn refusing(refusals: &[&'static str]) -> Self {
-        let state = MailState { refusals: refusals.iter().copied().collect(), ..MailState::default() };
-        Self(Arc::new(StdMutex::new(state)))
+        let state = AccountState { refusals: refusals.iter().copied().collect(), ..AccountState::default() };
+        Self(Arc::new(Mutex::new(state)))
     }
 
     /// With active providers of an account each, whose mail may go out.
@@ -56,11 +50,19 @@ impl FakeAws {
             item["pk"] = json!(format!("provider#{provider_id}"));
             providers.push(attribute(&item)["M"].take());
         }
-        let state = MailState { items: json!({"providers": providers, "secrets": [sealed]}), ..MailState::default() };
-        Self(Arc::new(StdMutex::new(state)))
+        let items = json!({"providers": providers, "secrets": [sealed]});
+        Self(Arc::new(Mutex::new(AccountState { items, ..AccountState::default() })))
     }
 
-    fn serve(&self, operation: &str, body: Value) -> (u16, Value) {
+    async fn serve(self, request: FakeRequest) -> FakeResponse {
+        if request.target == "UpdateItem" {
+            std::future::pending::<()>().await;
+        }
+        let (status, answer) = self.answer(&request.target, serde_json::from_str(&request.body).unwrap());
+        (status, answer.to_string())
+    }
+
+    fn answer(&self, operation: &str, body: Value) -> (u16, Value) {
         let mut state = self.0.lock().unwrap();
         match operation {
             "BatchGetItem" => {
@@ -85,32 +87,6 @@ impl FakeAws {
     }
 }
 
-impl HttpConnector for FakeAws {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let target = request.headers().get("x-amz-target").unwrap_or_default();
-        let operation = target.rsplit('.').next().unwrap_or_default();
-        if operation == "UpdateItem" {
-            return HttpConnectorFuture::new(std::future::pending());
-        }
-        let body = serde_json::from_slice(request.body().bytes().unwrap_or_default()).unwrap();
-        let (status, answer) = self.serve(operation, body);
-        let response = HttpResponse::new(status.try_into().unwrap(), SdkBody::from(answer.to_string()));
-        HttpConnectorFuture::ready(Ok(response))
-    }
-}
-
-impl HttpClient for FakeAws {
-    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
-        SharedHttpConnector::new(self.clone())
-    }
-}
-
-impl fmt::Debug for FakeAws {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("FakeAws")
-    }
-}
-
 fn now() -> Timestamp {
     time("2026-11-23T10:00:00Z")
 }
@@ -129,8 +105,17 @@ fn attribute(value: &Value) -> Value {
     }
 }
 
-/// The ids that have to come back of a batch of these bodies, received so often.
-async fn failures(aws: &FakeAws, bodies: &[String], receives: u32) -> Vec<String> {
+/// The ids that have to be delivered again of a batch of these bodies, received so often.
+async fn failures(account: &FakeAccount, bodies: &[String], receives: u32) -> Vec<String> {
+    let records = bodies.iter().enumerate().map(|(number, body)| {
+        let attributes = json!({"ApproximateReceiveCount": receives.to_string(), "SentTimestamp": "1795428000000"});
+        json!({"messageId": format!("m{number}"), "body": body, "attributes": attributes})
+    });
+    process_event(account, json!({"Records": records.collect::<Vec<_>>()})).await
+}
+
+/// The ids that have to be delivered again of an event.
+async fn process_event(account: &FakeAccount, event: Value) -> Vec<String> {
     let environment = Environment::from_variables(&[
         ("AWS_ACCESS_KEY_ID", "own"),
         ("AWS_SECRET_ACCESS_KEY", "own"),
@@ -143,47 +128,84 @@ async fn failures(aws: &FakeAws, bodies: &[String], receives: u32) -> Vec<String
         ("SEND_DEAD_LETTER_QUEUE_URL", "https://sqs.eu-central-1.amazonaws.com/1/dead"),
         ("BUS_NAME", "bus"),
     ]);
-    let http = SharedHttpClient::new(aws.clone());
+    let account = account.clone();
+    let http = fake_aws(move |request| account.clone().serve(request));
     let sender = Sender::new(&ColdStart { environment, ambient: Ambient::new(now, || 7), http }).unwrap();
-    let records = bodies.iter().enumerate().map(|(number, body)| {
-        let attributes = json!({"ApproximateReceiveCount": receives.to_string(), "SentTimestamp": "1795428000000"});
-        json!({"messageId": format!("m{number}"), "body": body, "attributes": attributes})
-    });
-    let event = json!({"Records": records.collect::<Vec<_>>()});
-    let invocation = Invocation { request_id: "r".to_owned(), deadline: now() + SignedDuration::from_secs(20) };
+    let deadline = Deadline::at(now() + SignedDuration::from_secs(20));
+    let invocation = Invocation { request_id: "r".to_owned(), deadline };
     let response = sender.handle(serde_json::from_value(event).unwrap(), invocation).await;
     response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect()
 }
 
 #[tokio::test]
-async fn a_message_that_no_queue_takes_comes_back_until_it_is_given_up() {
+async fn a_message_that_no_queue_accepts_is_delivered_again_until_it_is_given_up() {
     let garbage = ["garbage".to_owned()];
-    let aws = FakeAws::refusing(&["InvalidMessageContents"]);
-    assert_eq!(failures(&aws, &garbage, MOST_RECEIVES - 1).await, ["m0"]);
-    assert!(aws.0.lock().unwrap().messages.is_empty());
+    let account = FakeAccount::refusing(&["InvalidMessageContents"]);
+    assert_eq!(failures(&account, &garbage, MAX_RECEIVES - 1).await, ["m0"]);
+    assert!(account.0.lock().unwrap().messages.is_empty());
 
-    let aws = FakeAws::refusing(&["InvalidMessageContents"]);
-    assert!(failures(&aws, &garbage, MOST_RECEIVES).await.is_empty());
-    let state = aws.0.lock().unwrap();
+    let account = FakeAccount::refusing(&["InvalidMessageContents"]);
+    assert!(failures(&account, &garbage, MAX_RECEIVES).await.is_empty());
+    let state = account.0.lock().unwrap();
     assert_eq!(state.messages[0]["MessageAttributes"]["reason"]["StringValue"], "given_up");
     assert_eq!(state.messages[0]["MessageBody"], "garbage");
     assert_eq!(state.events.last().unwrap()["reason"], "given_up:body");
 }
 
 #[tokio::test]
-async fn a_message_that_cannot_even_be_given_up_comes_back() {
-    let aws = FakeAws::refusing(&["InvalidMessageContents", "AccessDenied"]);
-    assert_eq!(failures(&aws, &["garbage".to_owned()], MOST_RECEIVES).await, ["m0"]);
+async fn a_message_that_cannot_even_be_given_up_is_delivered_again() {
+    let account = FakeAccount::refusing(&["InvalidMessageContents", "AccessDenied"]);
+    assert_eq!(failures(&account, &["garbage".to_owned()], MAX_RECEIVES).await, ["m0"]);
+}
+
+#[test]
+fn a_message_is_given_up_after_half_of_the_receives_that_sqs_allows() {
+    let queue = template_resource("SendQueue");
+    let (_, count) = queue.split_once("maxReceiveCount: ").unwrap();
+    let max_receive_count: u32 = count.lines().next().unwrap().parse().unwrap();
+    assert_eq!(MAX_RECEIVES * 2, max_receive_count);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_table_that_does_not_answer_leaves_time_for_the_answer() {
+async fn a_table_that_does_not_answer_leaves_time_for_the_response() {
     let providers =
         ["prv_01ARZ3NDEKTSV4RRFFQ69G5FAV", "prv_01BX5ZZKBKACTAV9WEVGEMMVRZ", "prv_01BX5ZZKBKACTAV9WEVGEMMVS0"];
-    let aws = FakeAws::with_providers(&providers);
+    let account = FakeAccount::with_providers(&providers);
     let bodies = providers.map(|provider_id| SAMPLE.replace(providers[0], provider_id));
     let started = Instant::now();
-    assert_eq!(failures(&aws, &bodies, 1).await, ["m0", "m1", "m2"]);
+    assert_eq!(failures(&account, &bodies, 1).await, ["m0", "m1", "m2"]);
     // Retries of the one write of each account, one account after the other, would take longer than that.
     assert!(started.elapsed() < Duration::from_secs(18), "{:?}", started.elapsed());
+}
+
+/// Name and value in a metric filter's pattern, `{ $.name = value }`.
+fn metric_filter(logical_id: &str) -> (String, String) {
+    let filter = template_resource(logical_id);
+    assert!(filter.contains("LogGroupName: !Ref SendLogGroup"), "{filter}");
+    let (_, pattern) = filter.split_once("FilterPattern: ").unwrap();
+    let pattern = pattern.lines().next().unwrap().trim_matches(['"', '\'', ' ', '{', '}']);
+    let (name, value) = pattern.split_once(" = ").unwrap();
+    (name.strip_prefix("$.").unwrap().to_owned(), value.trim_matches(['"', ' ']).to_owned())
+}
+
+#[tokio::test]
+async fn metric_filters_find_their_fields_in_the_log() {
+    let (log, guard) = capture_log();
+    let mut event: Value = serde_json::from_str(include_str!("../../../../events/send-batch.json")).unwrap();
+    event["Records"][0]["body"] = json!("garbage");
+    // A message without an id is an error, and the other one has been requeued three times.
+    event["Records"][0]["messageId"] = json!("");
+    process_event(&FakeAccount::default(), event).await;
+    drop(guard);
+
+    let lines = log.lines();
+    let (field, value) = metric_filter("SendHops");
+    assert_eq!(value, "*");
+    assert!(template_resource("SendHops").contains(&format!("MetricValue: $.{field}")));
+    let batch = lines.iter().find(|line| line["message"] == "batch processed").unwrap();
+    assert_eq!(batch[&field], 3, "{batch}");
+    let (field, value) = metric_filter("SendLoggedErrors");
+    let errors: Vec<_> = lines.iter().filter(|line| line[&field] == value.as_str()).collect();
+    assert_eq!(errors.len(), 1, "{lines:?}");
+    assert_eq!(errors[0]["message"], "SQS messages without an id fail the whole batch");
 }

@@ -1,4 +1,4 @@
-//! Two workers, one mail, every order of steps: how many copies can SES take?
+//! A model of three workers and one mail, in any order of steps: how many copies can SES accept?
 
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
@@ -8,47 +8,47 @@ use super::*;
 const INVOCATION: SignedDuration = SignedDuration::from_secs(20);
 const LEASE_AFTER_DEADLINE: SignedDuration = SignedDuration::from_secs(5);
 
-/// What a worker does next, and what the world does to it.
+/// What a worker does next, or what happens to it.
 #[derive(Clone, Copy, Debug)]
-enum Step {
+enum ModelStep {
     /// Reads the row.
     Look,
-    /// Writes the claim it decided on.
+    /// Writes the claim that it decided on.
     Claim,
-    /// Asks SES: it takes it or not, and the answer arrives or not.
+    /// Sends to SES, which accepts the mail or not, and whose response arrives or not.
     Send { taken: bool, answered: bool },
-    /// Writes what came of it.
+    /// Writes the result.
     Record,
     /// Is killed.
     Die,
-    /// Time passes, for all.
+    /// Time passes for all workers.
     Wait { seconds: u16 },
 }
 
-enum Worker {
+enum ModelWorker {
     Idle,
     Looked { deadline: Timestamp, seen: Option<LedgerRow>, next: LedgerRow },
     Claimed { deadline: Timestamp, row: LedgerRow },
     Answered { deadline: Timestamp, row: LedgerRow, next: LedgerRow },
 }
 
-struct World {
+struct Model {
     now: Timestamp,
     row: Option<LedgerRow>,
     copies: u32,
     on_doubt: OnDoubt,
-    workers: [Worker; 3],
+    workers: [ModelWorker; 3],
     invocations: u32,
 }
 
-impl World {
+impl Model {
     fn new(on_doubt: OnDoubt) -> Self {
         Self {
             now: Timestamp::UNIX_EPOCH,
             row: None,
             copies: 0,
             on_doubt,
-            workers: [Worker::Idle, Worker::Idle, Worker::Idle],
+            workers: [ModelWorker::Idle, ModelWorker::Idle, ModelWorker::Idle],
             invocations: 0,
         }
     }
@@ -65,7 +65,7 @@ impl World {
         }
     }
 
-    /// The table: a write goes through if the row is in the epoch that it was decided on.
+    /// The table: a write succeeds if the row still has the epoch that it was decided on.
     fn write(&mut self, next: &LedgerRow, was: Option<&LedgerRow>) -> bool {
         let same = self.row.as_ref().map(epoch) == was.map(epoch);
         if same {
@@ -74,67 +74,69 @@ impl World {
         same
     }
 
-    fn step(&mut self, worker: usize, step: Step) {
-        let state = std::mem::replace(&mut self.workers[worker], Worker::Idle);
+    fn step(&mut self, worker: usize, step: ModelStep) {
+        let state = std::mem::replace(&mut self.workers[worker], ModelWorker::Idle);
         self.workers[worker] = match (state, step) {
-            (state, Step::Wait { seconds }) => {
+            (state, ModelStep::Wait { seconds }) => {
                 self.now += SignedDuration::from_secs(i64::from(seconds));
                 state
             }
-            (_, Step::Die) => Worker::Idle,
-            (Worker::Idle, Step::Look) => {
+            (_, ModelStep::Die) => ModelWorker::Idle,
+            (ModelWorker::Idle, ModelStep::Look) => {
                 self.invocations += 1;
                 let deadline = self.now + INVOCATION;
-                match claim(self.row.as_ref(), &self.claimant(), self.now) {
-                    Claim::Take(next) | Claim::Doubt(next) => Worker::Looked { deadline, seen: self.row.clone(), next },
-                    Claim::Settled | Claim::Busy | Claim::Conflict => Worker::Idle,
+                match decide_claim(self.row.as_ref(), &self.claimant(), self.now) {
+                    ClaimDecision::Take(next) | ClaimDecision::Doubt(next) => {
+                        ModelWorker::Looked { deadline, seen: self.row.clone(), next }
+                    }
+                    ClaimDecision::Settled | ClaimDecision::Held | ClaimDecision::Conflict => ModelWorker::Idle,
                 }
             }
-            (Worker::Looked { deadline, seen, next }, Step::Claim) => {
+            (ModelWorker::Looked { deadline, seen, next }, ModelStep::Claim) => {
                 if self.write(&next, seen.as_ref()) && next.state == MailState::Claimed {
-                    Worker::Claimed { deadline, row: next }
+                    ModelWorker::Claimed { deadline, row: next }
                 } else {
-                    Worker::Idle
+                    ModelWorker::Idle
                 }
             }
-            (Worker::Claimed { deadline, row }, Step::Send { taken, answered }) => {
+            (ModelWorker::Claimed { deadline, row }, ModelStep::Send { taken, answered }) => {
                 self.copies += u32::from(taken);
                 let next = match (taken, answered) {
-                    (true, true) => accepted(&row, Some("id".to_owned()), self.now),
-                    (false, true) => released(&row, "throttled", self.now),
-                    (_, false) => doubted(&row, self.on_doubt, self.now),
+                    (true, true) => sent_row(&row, Some("id".to_owned()), self.now),
+                    (false, true) => not_accepted_row(&row, "throttled", self.now),
+                    (_, false) => doubtful_row(&row, self.on_doubt, self.now),
                 };
-                Worker::Answered { deadline, row, next }
+                ModelWorker::Answered { deadline, row, next }
             }
-            (Worker::Answered { row, next, .. }, Step::Record) => {
+            (ModelWorker::Answered { row, next, .. }, ModelStep::Record) => {
                 self.write(&next, Some(&row));
-                Worker::Idle
+                ModelWorker::Idle
             }
             (state, _) => state,
         };
         // Lambda kills an invocation at its deadline.
         for worker in &mut self.workers {
             let deadline = match worker {
-                Worker::Idle => continue,
-                Worker::Looked { deadline, .. }
-                | Worker::Claimed { deadline, .. }
-                | Worker::Answered { deadline, .. } => *deadline,
+                ModelWorker::Idle => continue,
+                ModelWorker::Looked { deadline, .. }
+                | ModelWorker::Claimed { deadline, .. }
+                | ModelWorker::Answered { deadline, .. } => *deadline,
             };
             if self.now >= deadline {
-                *worker = Worker::Idle;
+                *worker = ModelWorker::Idle;
             }
         }
     }
 }
 
-fn steps() -> impl Strategy<Value = Vec<(usize, Step)>> {
+fn steps() -> impl Strategy<Value = Vec<(usize, ModelStep)>> {
     let step = prop_oneof![
-        6 => Just(Step::Look),
-        6 => Just(Step::Claim),
-        6 => (any::<bool>(), any::<bool>()).prop_map(|(taken, answered)| Step::Send { taken, answered }),
-        3 => Just(Step::Record),
-        1 => Just(Step::Die),
-        3 => (0_u16..40).prop_map(|seconds| Step::Wait { seconds }),
+        6 => Just(ModelStep::Look),
+        6 => Just(ModelStep::Claim),
+        6 => (any::<bool>(), any::<bool>()).prop_map(|(taken, answered)| ModelStep::Send { taken, answered }),
+        3 => Just(ModelStep::Record),
+        1 => Just(ModelStep::Die),
+        3 => (0_u16..40).prop_map(|seconds| ModelStep::Wait { seconds }),
     ];
     prop::collection::vec((0_usize..3, step), 0..120)
 }
@@ -145,17 +147,17 @@ proptest! {
     #[test]
     fn no_order_of_steps_sends_more_copies_than_the_caller_chose(steps in steps(), hold in any::<bool>()) {
         let (on_doubt, most) = if hold { (OnDoubt::Hold, 1) } else { (OnDoubt::Resend, 2) };
-        let mut world = World::new(on_doubt);
+        let mut model = Model::new(on_doubt);
         for (worker, step) in steps {
-            world.step(worker, step);
-            prop_assert!(world.copies <= most, "{} copies", world.copies);
-            let state = world.row.as_ref().map(|row| row.state);
-            // What is called unsent was not sent; `claimed` and `in_doubt` promise nothing.
+            model.step(worker, step);
+            prop_assert!(model.copies <= most, "{} copies", model.copies);
+            let state = model.row.as_ref().map(|row| row.state);
+            // A mail in these states was not sent; `claimed` and `in_doubt` promise nothing.
             if matches!(state, Some(MailState::Rejected | MailState::Expired)) {
-                prop_assert_eq!(world.copies, 0);
+                prop_assert_eq!(model.copies, 0);
             }
             if state == Some(MailState::Sent) {
-                prop_assert!(world.copies >= 1);
+                prop_assert!(model.copies >= 1);
             }
         }
     }
@@ -163,14 +165,14 @@ proptest! {
 
 #[test]
 fn the_model_reaches_the_bounds_it_guards() {
-    let lost = Step::Send { taken: true, answered: false };
-    let script = [Step::Look, Step::Claim, lost, Step::Record];
+    let lost = ModelStep::Send { taken: true, answered: false };
+    let script = [ModelStep::Look, ModelStep::Claim, lost, ModelStep::Record];
     for (on_doubt, copies) in [(OnDoubt::Resend, 2), (OnDoubt::Hold, 1)] {
-        let mut world = World::new(on_doubt);
+        let mut model = Model::new(on_doubt);
         for step in script.into_iter().cycle().take(16) {
-            world.step(0, step);
+            model.step(0, step);
         }
-        assert_eq!(world.copies, copies);
-        assert_eq!(world.row.map(|row| row.state), Some(MailState::InDoubt));
+        assert_eq!(model.copies, copies);
+        assert_eq!(model.row.map(|row| row.state), Some(MailState::InDoubt));
     }
 }

@@ -9,13 +9,13 @@ use shared::record::{LedgerRow, Mails, RecordError, mail_pk};
 
 use super::epoch;
 
-/// The row is not there.
+/// There is no row.
 const IF_ABSENT: &str = "attribute_not_exists(pk)";
 
-/// The row is still in the epoch that the decision was made on.
+/// The row still has the epoch that the decision was made on.
 const IF_SAME_EPOCH: &str = "#state = :was_state AND #attempts = :was_attempts AND #takeovers = :was_takeovers";
 
-/// Attributes that a row may lack; a write takes out what the new row does not have.
+/// Attributes that a row may lack; a write removes those that the new row lacks.
 const OPTIONAL: [&str; 4] = ["owner", "lease_until", "ses_message_id", "reason"];
 
 /// The ledger.
@@ -24,12 +24,12 @@ pub(crate) struct Ledger {
     mails: Mails,
 }
 
-/// How a write ended.
+/// The result of a write.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Written {
-    /// The row is what it was to be.
+pub(crate) enum RowWrite {
+    /// The row is written.
     Done,
-    /// Somebody else was first: this is the row now.
+    /// Another delivery was first: this is the row now.
     Lost(Option<Box<LedgerRow>>),
 }
 
@@ -48,17 +48,14 @@ impl Ledger {
         self.mails.get(provider_id, mail_id).await
     }
 
-    /// Writes `row` in place of `was`. Repeating it is harmless: the SDK's own retry of a write whose answer got lost
-    /// finds the row that it wrote, and that counts as done.
-    pub(crate) async fn write(&self, row: &LedgerRow, was: Option<&LedgerRow>) -> Result<Written, RecordError> {
+    /// Replaces the row `was` by `row`. Repeating it is harmless: if the response to a write is lost, the SDK's retry finds
+    /// the row that it wrote, and that counts as done.
+    pub(crate) async fn write(&self, row: &LedgerRow, was: Option<&LedgerRow>) -> Result<RowWrite, RecordError> {
         let pk = mail_pk(&row.provider_id, &row.mail_id);
-        let update = Update::of(row).ok_or_else(|| RecordError::Shape { pk: pk.clone() })?;
+        let update = RowUpdate::from_row(row).ok_or_else(|| RecordError::Shape { pk: pk.clone() })?;
         let mut request = self
             .mails
-            .client
-            .update_item()
-            .table_name(&self.mails.table)
-            .key("pk", AttributeValue::S(pk.clone()))
+            .update(&pk)
             .update_expression(update.expression)
             .set_expression_attribute_names(Some(update.names))
             .set_expression_attribute_values(Some(update.values))
@@ -75,7 +72,7 @@ impl Ledger {
                 .expression_attribute_values(":was_takeovers", AttributeValue::N(takeovers.to_string())),
         };
         let error = match request.send().await {
-            Ok(_) => return Ok(Written::Done),
+            Ok(_) => return Ok(RowWrite::Done),
             Err(error) => error,
         };
         let Some(UpdateItemError::ConditionalCheckFailedException(failed)) = error.as_service_error() else {
@@ -87,20 +84,20 @@ impl Ledger {
             .map(serde_dynamo::from_item)
             .transpose()
             .map_err(|_| RecordError::Shape { pk: pk.clone() })?;
-        Ok(if found.as_deref() == Some(row) { Written::Done } else { Written::Lost(found) })
+        Ok(if found.as_deref() == Some(row) { RowWrite::Done } else { RowWrite::Lost(found) })
     }
 }
 
 /// An update expression that makes an item equal to a row. `#state` and the like name attributes that are reserved
 /// words or appear in the condition.
-struct Update {
+struct RowUpdate {
     expression: String,
     names: HashMap<String, String>,
     values: HashMap<String, AttributeValue>,
 }
 
-impl Update {
-    fn of(row: &LedgerRow) -> Option<Self> {
+impl RowUpdate {
+    fn from_row(row: &LedgerRow) -> Option<Self> {
         let attributes: HashMap<String, AttributeValue> = serde_dynamo::to_item(row).ok()?;
         let absent: Vec<&str> = OPTIONAL.into_iter().filter(|name| !attributes.contains_key(*name)).collect();
         let mut set: Vec<String> = attributes.keys().map(|name| format!("#{name} = :{name}")).collect();
@@ -130,15 +127,16 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::ledger::never_understood;
+    use crate::ledger::unparsed_row;
+    use crate::rejection::{RejectionCode, RejectionReason};
 
     #[test]
     fn a_write_sets_what_the_row_has_and_removes_what_it_lacks() {
         let provider_id = ProviderId::parse("prv_01ARZ3NDEKTSV4RRFFQ69G5FAV").unwrap();
         let mail_id = MailId::parse("m").unwrap();
         let now = Timestamp::UNIX_EPOCH;
-        let row = never_understood(provider_id, mail_id, "invalid:to".to_owned(), now, now);
-        let update = Update::of(&row).unwrap();
+        let row = unparsed_row(provider_id, mail_id, RejectionCode::new(RejectionReason::Invalid, "to"), now, now);
+        let update = RowUpdate::from_row(&row).unwrap();
         assert_eq!(
             update.expression,
             "SET #attempts = :attempts, #digest = :digest, #expires_at = :expires_at, #first_seen = :first_seen, \

@@ -4,35 +4,9 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::digest::digest;
-use crate::letter::Letter;
-
-pub(crate) const SAMPLE: &str = include_str!("sample.json");
-
-pub(crate) fn time(text: &str) -> Timestamp {
-    text.parse().unwrap()
-}
-
-pub(crate) fn sample() -> Mail {
-    sample_with(json!({}))
-}
-
-pub(crate) fn sample_with(changes: Value) -> Mail {
-    let body = changed(&changes);
-    Mail::parse(&body, time("2026-11-23T10:00:00Z")).unwrap_or_else(|refused| panic!("{:?}", refused.refusal))
-}
-
-/// The sample with some members replaced; null takes one out.
-fn changed(changes: &Value) -> String {
-    let mut body: Value = serde_json::from_str(SAMPLE).unwrap();
-    for (name, value) in changes.as_object().unwrap() {
-        if value.is_null() {
-            body.as_object_mut().unwrap().remove(name);
-        } else {
-            body[name] = value.clone();
-        }
-    }
-    body.to_string()
-}
+use crate::first_seen::with_first_seen;
+use crate::fixtures::{SAMPLE, changed, sample, sample_with, time};
+use crate::rejection::{MAIL_FIELDS, RejectionReason};
 
 #[test]
 fn the_sample_is_a_mail() {
@@ -40,9 +14,8 @@ fn the_sample_is_a_mail() {
     assert_eq!(mail.mail_id.as_str(), "order-1234-receipt");
     assert_eq!(mail.recipients(), 2);
     assert_eq!(mail.expiry(), time("2026-12-01T00:00:00Z"));
-    let message = mail.message();
-    assert_eq!(message.from, "Jane <jane@example.com>");
-    assert_eq!(message.headers, [("X-Campaign".to_owned(), "spring".to_owned())]);
+    assert_eq!(mail.from.header(), "Jane <jane@example.com>");
+    assert_eq!(mail.headers, [("X-Campaign".to_owned(), "spring".to_owned())]);
 }
 
 #[test]
@@ -54,7 +27,7 @@ fn a_mail_lives_at_most_thirty_days() {
 }
 
 #[test]
-fn first_seen_is_when_sqs_got_the_mail_where_the_mail_does_not_say() {
+fn first_seen_is_when_sqs_accepted_the_message_if_the_mail_does_not_have_it() {
     let mail = sample_with(json!({"first_seen": null}));
     assert_eq!(mail.first_seen, time("2026-11-23T10:00:00Z"));
     assert!(!mail.carries_first_seen);
@@ -62,19 +35,19 @@ fn first_seen_is_when_sqs_got_the_mail_where_the_mail_does_not_say() {
 }
 
 #[test]
-fn a_mail_that_could_not_go_back_into_the_queue_is_refused() {
+fn a_mail_that_could_not_be_requeued_is_rejected() {
     let sized = |bytes: usize| {
         let room = bytes - changed(&json!({"first_seen": null, "text": ""})).len();
         changed(&json!({"first_seen": null, "text": "x".repeat(room)}))
     };
-    let largest = sized(MOST_BYTES);
+    let largest = sized(MAX_BODY_BYTES);
     let sent_at = time("2026-11-23T10:00:00.123456789Z");
-    let letter = Letter { message_id: "m".to_owned(), body: largest, sent_at, receives: 1, hops: 0 };
-    assert!(Mail::parse(&letter.body, sent_at).is_ok());
-    // What is taken once is taken again.
-    assert!(Mail::parse(&letter.body_with_first_seen(sent_at), sent_at).is_ok());
-    let refused = Mail::parse(&sized(MOST_BYTES + 1), sent_at).err().map(|refused| refused.refusal.code());
-    assert_eq!(refused.as_deref(), Some("malformed:body"));
+    assert!(Mail::parse(&largest, sent_at).is_ok());
+    // A mail that was accepted once is accepted again.
+    assert!(Mail::parse(&with_first_seen(&largest, sent_at), sent_at).is_ok());
+    let code =
+        Mail::parse(&sized(MAX_BODY_BYTES + 1), sent_at).err().map(|rejected| rejected.rejection.code().to_string());
+    assert_eq!(code.as_deref(), Some("malformed:body"));
 }
 
 #[test]
@@ -84,7 +57,7 @@ fn fifty_recipients_pass() {
 }
 
 #[test]
-fn each_bad_field_is_refused_by_its_name() {
+fn each_bad_field_is_rejected_by_its_name() {
     let many: Vec<String> = (0..50).map(|n| format!("a{n}@example.org")).collect();
     let cases = [
         (json!({"version": 2, "attachments": []}), "invalid:version"),
@@ -133,15 +106,15 @@ fn each_bad_field_is_refused_by_its_name() {
     ];
     for (changes, code) in cases {
         let body = changed(&changes);
-        let Err(refused) = Mail::parse(&body, time("2026-11-23T10:00:00Z")) else { panic!("taken: {changes}") };
-        assert_eq!(refused.refusal.code(), code, "{changes}");
-        assert!(!format!("{refused:?}").contains("SECRET"), "{refused:?}");
-        assert!(!refused.refusal.problem.chars().any(char::is_control), "{refused:?}");
+        let Err(rejected) = Mail::parse(&body, time("2026-11-23T10:00:00Z")) else { panic!("taken: {changes}") };
+        assert_eq!(rejected.rejection.code().to_string(), code, "{changes}");
+        assert!(!format!("{rejected:?}").contains("SECRET"), "{rejected:?}");
+        assert!(!rejected.rejection.problem.chars().any(char::is_control), "{rejected:?}");
     }
 }
 
 #[test]
-fn a_mail_whose_time_is_over_is_a_mail_all_the_same() {
+fn a_mail_that_has_expired_is_still_a_mail() {
     for expires_at in ["2026-11-23T10:00:00Z", "2026-01-01T00:00:00Z"] {
         for first_seen in [json!("2026-11-23T10:00:00Z"), Value::Null] {
             let mail = sample_with(json!({"first_seen": first_seen, "expires_at": expires_at}));
@@ -157,7 +130,7 @@ fn a_field_that_may_be_absent_may_be_null() {
     for name in optional {
         body[name] = Value::Null;
     }
-    let nulls = Mail::parse(&body.to_string(), time("2026-11-23T10:00:00Z")).map_err(|refused| refused.refusal);
+    let nulls = Mail::parse(&body.to_string(), time("2026-11-23T10:00:00Z")).map_err(|rejected| rejected.rejection);
     let absent = sample_with(optional.iter().map(|name| ((*name).to_owned(), Value::Null)).collect());
     assert!(nulls.is_ok_and(|nulls| digest(&nulls) == digest(&absent)));
 }
@@ -170,22 +143,31 @@ fn a_subject_may_look_a_little_like_an_encoded_word() {
 }
 
 #[test]
-fn garbage_is_refused_as_malformed() {
+fn garbage_is_rejected_as_malformed() {
     for body in ["", "SECRET", "[]", "{", "null", "{\"version\":1} SECRET"] {
-        let Err(refused) = Mail::parse(body, time("2026-11-23T10:00:00Z")) else { panic!("taken: {body}") };
-        let problem = refused.refusal;
-        assert!(!format!("{problem:?}").contains("SECRET"), "{problem:?}");
-        assert!(["malformed", "invalid"].contains(&problem.reason), "{body}: {problem:?}");
+        let Err(rejected) = Mail::parse(body, time("2026-11-23T10:00:00Z")) else { panic!("taken: {body}") };
+        let rejection = rejected.rejection;
+        assert!(!format!("{rejection:?}").contains("SECRET"), "{rejection:?}");
+        let expected = [RejectionReason::Malformed, RejectionReason::Invalid];
+        assert!(expected.contains(&rejection.reason), "{body}: {rejection:?}");
     }
 }
 
 #[test]
-fn names_given_twice_are_refused() {
+fn names_given_twice_are_rejected() {
     let twice = SAMPLE.replace(r#"{"X-Campaign": "spring"}"#, r#"{"X-A": "1", "X-A": "2"}"#);
     assert_ne!(twice, SAMPLE);
-    let Err(refused) = Mail::parse(&twice, time("2026-11-23T10:00:00Z")) else { panic!("taken") };
-    assert_eq!(refused.refusal.code(), "invalid:headers.X-A");
+    let Err(rejected) = Mail::parse(&twice, time("2026-11-23T10:00:00Z")) else { panic!("taken") };
+    assert_eq!(rejected.rejection.code().to_string(), "invalid:headers.X-A");
     let twice = SAMPLE.replacen("{", r#"{"subject": "x", "#, 1);
-    let Err(refused) = Mail::parse(&twice, time("2026-11-23T10:00:00Z")) else { panic!("taken") };
-    assert_eq!(refused.refusal.code(), "invalid:subject");
+    let Err(rejected) = Mail::parse(&twice, time("2026-11-23T10:00:00Z")) else { panic!("taken") };
+    assert_eq!(rejected.rejection.code().to_string(), "invalid:subject");
+}
+
+#[test]
+fn the_list_of_field_names_is_that_of_the_document() {
+    let error = serde_json::from_str::<MailDocument>(r#"{"?": 1}"#).err().unwrap().to_string();
+    let (_, expected) = error.split_once("expected one of ").unwrap();
+    let names: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();
+    assert_eq!(names, MAIL_FIELDS);
 }

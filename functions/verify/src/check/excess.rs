@@ -2,7 +2,7 @@
 
 use shared::policy::Finding;
 use shared::record::{Check, CheckName, OwnPolicies};
-use shared::tenant::{Failure, Kind};
+use shared::tenant::{Failure, FailureKind as Kind};
 
 use super::own_policies::evidence_of;
 use super::{TRY_AGAIN, evidence};

@@ -2,7 +2,7 @@
 
 use shared::id::{AccessKeyId, InvalidAccessKeyId};
 use shared::record::{Check, CheckName};
-use shared::tenant::{CallerIdentity, Failure, Kind, Region, SecretAccessKey};
+use shared::tenant::{CallerIdentity, Failure, FailureKind as Kind, Region, SecretAccessKey};
 
 use super::{TRY_AGAIN, evidence};
 use crate::submission::Submission;

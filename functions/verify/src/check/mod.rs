@@ -10,7 +10,7 @@ pub(crate) mod sending;
 pub(crate) mod ses;
 pub(crate) mod user;
 
-use shared::tenant::{DeniedBy, Failure, Kind};
+use shared::tenant::{DeniedBy, Failure, FailureKind as Kind};
 
 /// The remedy if nothing can be concluded and only waiting helps.
 pub(crate) const TRY_AGAIN: &str = "Nothing is wrong with the key as far as was seen. Try again in a minute.";

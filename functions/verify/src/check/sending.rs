@@ -6,7 +6,7 @@
 //! account are probed, also with a mail that SES cannot accept.
 
 use shared::record::{Check, CheckName};
-use shared::tenant::{Denial, DeniedBy, Failure, Identity, Kind};
+use shared::tenant::{Denial, DeniedBy, EmailIdentity as Identity, Failure, FailureKind as Kind};
 
 use super::{TRY_AGAIN, evidence, permission_remedy};
 

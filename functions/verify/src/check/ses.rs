@@ -1,7 +1,7 @@
 //! What SES says about the account in the Region.
 
 use shared::record::{Check, CheckName};
-use shared::tenant::{AccountStatus, Failure, Kind};
+use shared::tenant::{AccountStatus, Failure, FailureKind as Kind};
 
 use super::{TRY_AGAIN, evidence, permission_remedy};
 

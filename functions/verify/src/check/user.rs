@@ -2,7 +2,7 @@
 
 use shared::policy::{Finding, FindingKind, Severity};
 use shared::record::{Check, CheckName, CheckOutcome};
-use shared::tenant::{AccountStatus, Failure, Kind, User};
+use shared::tenant::{AccountStatus, Failure, FailureKind as Kind, User};
 
 use super::{TRY_AGAIN, evidence, permission_remedy};
 

@@ -10,7 +10,9 @@ use std::future::Future;
 use shared::policy::{Finding, Principal};
 use shared::record::OwnPolicies;
 use shared::runtime::Ambient;
-use shared::tenant::{AccountStatus, CallerIdentity, Clients, Credential, Failure, Kind, Listed};
+use shared::tenant::{
+    AccountStatus, CallerIdentity, Clients, Credential, Failure, FailureKind as Kind, NamePage as Listed,
+};
 
 use crate::check::excess::{self, ExcessProbe};
 use crate::check::identity::{self, IamUser};

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::time::Duration;
 
-use shared::tenant::{Failure, Kind, Listed};
+use shared::tenant::{Failure, FailureKind as Kind, NamePage as Listed};
 
 use super::Verification;
 use crate::check::evidence;

@@ -1,8 +1,8 @@
 //! Secrets that this process has opened.
 //!
-//! A secret is kept for exactly the ciphertext and the holder that it was opened for, and is only found by them: a batch
-//! that reads no ciphertext has no secret, and a ciphertext that was copied to another provider's item goes to KMS,
-//! which refuses it.
+//! A secret is cached under the ciphertext and the holder that it was opened for, and is found by these only: a batch that
+//! reads no ciphertext has no secret, and a ciphertext that was copied to another provider's item is sent to KMS, which
+//! refuses it.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,52 +13,52 @@ use shared::record::Provider;
 use shared::tenant::{Credential, SecretAccessKey};
 use tokio::sync::OnceCell;
 
-/// How many secrets a process keeps; the oldest goes first. Each is some hundred bytes.
-const MOST_KEPT: usize = 512;
+/// The most secrets that a process caches; the oldest is dropped first. Each has some hundred bytes.
+const MAX_CACHED: usize = 512;
 
-type Fingerprint = [u8; 32];
-type Cell = Arc<OnceCell<SecretAccessKey>>;
+type SecretFingerprint = [u8; 32];
+type SecretCell = Arc<OnceCell<SecretAccessKey>>;
 
-/// Opened secrets. They are wiped when they are dropped.
+/// Opened secrets. They are zeroized on drop.
 pub(crate) struct OpenedSecrets {
     custody: Custody,
-    kept: Mutex<Kept>,
+    cache: Mutex<SecretCache>,
 }
 
 #[derive(Default)]
-struct Kept {
-    cells: HashMap<Fingerprint, Cell>,
-    order: VecDeque<Fingerprint>,
+struct SecretCache {
+    cells: HashMap<SecretFingerprint, SecretCell>,
+    order: VecDeque<SecretFingerprint>,
 }
 
 impl OpenedSecrets {
-    /// None yet.
+    /// An empty cache in front of KMS.
     pub(crate) fn new(custody: Custody) -> Self {
-        Self { custody, kept: Mutex::default() }
+        Self { custody, cache: Mutex::default() }
     }
 
-    /// The provider's credential, opened through KMS where this process has not opened it before. Mails that ask for the
-    /// same one at once wait for one call.
+    /// The provider's credential. KMS opens it, unless this process has it open already. Mails that need the same one at
+    /// the same time wait for one call.
     pub(crate) async fn open(&self, provider: &Provider, sealed: &Sealed) -> Result<Credential, CustodyError> {
-        let cell = self.kept.lock().unwrap_or_else(PoisonError::into_inner).cell(fingerprint(provider, sealed));
+        let cell = self.cache.lock().unwrap_or_else(PoisonError::into_inner).cell(fingerprint(provider, sealed));
         let secret = cell.get_or_try_init(|| self.custody.open(holder(provider), sealed)).await?;
         Ok(credential(provider, secret))
     }
 
-    /// The same without waiting: `None` where it is not open.
-    pub(crate) fn opened(&self, provider: &Provider, sealed: &Sealed) -> Option<Credential> {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let secret = kept.cells.get(&fingerprint(provider, sealed))?.get()?;
+    /// The same without waiting; `None` if it is not open.
+    pub(crate) fn get(&self, provider: &Provider, sealed: &Sealed) -> Option<Credential> {
+        let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        let secret = cache.cells.get(&fingerprint(provider, sealed))?.get()?;
         Some(credential(provider, secret))
     }
 }
 
-impl Kept {
-    fn cell(&mut self, fingerprint: Fingerprint) -> Cell {
+impl SecretCache {
+    fn cell(&mut self, fingerprint: SecretFingerprint) -> SecretCell {
         if let Some(cell) = self.cells.get(&fingerprint) {
             return Arc::clone(cell);
         }
-        if self.order.len() >= MOST_KEPT
+        if self.order.len() >= MAX_CACHED
             && let Some(oldest) = self.order.pop_front()
         {
             self.cells.remove(&oldest);
@@ -84,8 +84,8 @@ fn credential(provider: &Provider, secret: &SecretAccessKey) -> Credential {
     }
 }
 
-/// Over the ciphertext and all that KMS binds it to.
-fn fingerprint(provider: &Provider, sealed: &Sealed) -> Fingerprint {
+/// A hash of the ciphertext and of everything that KMS binds it to.
+fn fingerprint(provider: &Provider, sealed: &Sealed) -> SecretFingerprint {
     let mut hash = Sha256::new_with_prefix(sealed.digest());
     for part in [provider.tenant_id.as_str(), provider.provider_id.as_str(), provider.access_key_id.as_str()] {
         hash.update(part.as_bytes());
@@ -100,10 +100,10 @@ mod tests {
     use shared::record::{Status, StatusName};
 
     use super::*;
-    use crate::snapshot::tests::provider;
+    use crate::fixtures::provider;
 
     #[test]
-    fn a_ciphertext_is_another_one_in_other_hands() {
+    fn a_ciphertext_of_another_holder_has_another_fingerprint() {
         let mine = provider(Status::plain(StatusName::Active));
         let sealed = Sealed::new(vec![1, 2, 3]);
         let theirs = [
@@ -118,14 +118,14 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_goes_when_there_are_too_many() {
-        let mut kept = Kept::default();
-        for number in 0..=MOST_KEPT {
+    fn the_oldest_secret_is_dropped_when_there_are_too_many() {
+        let mut cache = SecretCache::default();
+        for number in 0..=MAX_CACHED {
             let mut fingerprint = [0; 32];
             fingerprint[..8].copy_from_slice(&number.to_be_bytes());
-            kept.cell(fingerprint);
+            cache.cell(fingerprint);
         }
-        assert_eq!((kept.cells.len(), kept.order.len()), (MOST_KEPT, MOST_KEPT));
-        assert!(!kept.cells.contains_key(&[0; 32]));
+        assert_eq!((cache.cells.len(), cache.order.len()), (MAX_CACHED, MAX_CACHED));
+        assert!(!cache.cells.contains_key(&[0; 32]));
     }
 }

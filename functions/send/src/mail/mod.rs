@@ -1,7 +1,7 @@
 //! A mail as callers hand it over, and what makes one valid.
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
 
 use std::fmt;
 
@@ -10,48 +10,48 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use shared::http::{FieldError, decode};
 use shared::id::{MailId, ProviderId, TenantId};
-use shared::tenant;
+use shared::queue::MAX_BODY_BYTES;
 
+use crate::first_seen::MAX_FIRST_SEEN_BYTES;
 use crate::header;
-use crate::letter::{FIRST_SEEN_BYTES, MOST_BYTES};
 use crate::mailbox::Mailbox;
-use crate::refusal::{Ids, Refusal, Refused};
+use crate::rejection::{MailIds, RejectedMessage, Rejection};
 
-/// Most recipients of one mail, To, Cc and Bcc together (SES developer guide, "Service quotas").
-const MOST_RECIPIENTS: usize = 50;
+/// The most recipients of one mail, To, Cc and Bcc together (SES developer guide, "Service quotas").
+const MAX_RECIPIENTS: usize = 50;
 
-/// How long a mail may wait at most.
-const LONGEST_LIFE: SignedDuration = SignedDuration::from_hours(30 * 24);
+/// How long a mail may wait.
+const MAX_AGE: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// How far a caller's clock may be ahead of SQS's.
 const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 
-/// What happens to a mail when nobody can say whether SES took it.
+/// What happens to a mail if it is unknown whether SES accepted it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum OnDoubt {
     /// It is sent once more: at most two copies.
     #[default]
     Resend,
-    /// It is not: at most one copy.
+    /// It is not sent again: at most one copy.
     Hold,
 }
 
-/// A valid mail. Addresses and content, so it has no `Debug`.
+/// A valid mail. It contains addresses and content, so it has no `Debug`.
 pub(crate) struct Mail {
-    /// The tenant, which has to be the provider's.
+    /// The tenant, which has to own the provider.
     pub(crate) tenant_id: TenantId,
-    /// The provider it goes out through.
+    /// The provider that sends it.
     pub(crate) provider_id: ProviderId,
     /// The caller's idempotency key.
     pub(crate) mail_id: MailId,
     /// When it was first handed over.
     pub(crate) first_seen: Timestamp,
-    /// Whether the message itself says so; every copy has to.
+    /// Whether the message itself has `first_seen`; every copy must have it.
     pub(crate) carries_first_seen: bool,
     /// What to do in doubt.
     pub(crate) on_doubt: OnDoubt,
-    /// When it is of no use any more.
+    /// After this time the mail is useless.
     pub(crate) expires_at: Option<Timestamp>,
     /// From.
     pub(crate) from: Mailbox,
@@ -77,15 +77,16 @@ pub(crate) struct Mail {
     pub(crate) configuration_set: Option<String>,
 }
 
+/// The version alone, of a document that may have unknown fields.
 #[derive(Deserialize)]
-struct Versioned {
+struct VersionOnly {
     version: u32,
 }
 
-/// What a message says. A field that may be absent may be `null` as well.
+/// The body of a message. An optional field may also be `null`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Document {
+struct MailDocument {
     #[serde(rename = "version")]
     _version: u32,
     tenant_id: String,
@@ -100,89 +101,71 @@ struct Document {
     subject: String,
     text: Option<String>,
     html: Option<String>,
-    headers: Option<Pairs>,
-    tags: Option<Pairs>,
+    headers: Option<StringPairs>,
+    tags: Option<StringPairs>,
     configuration_set: Option<String>,
     on_doubt: Option<OnDoubt>,
     expires_at: Option<Timestamp>,
 }
 
 impl Mail {
-    /// Reads a message's body. `sent_at` is when SQS got the message.
+    /// Parses the body of a message. `sent_at` is when SQS accepted the message.
     ///
-    /// Nothing in here depends on the clock, so that a message is refused every time or never.
+    /// The result does not depend on the clock, so a message is rejected every time or never.
     ///
     /// # Errors
     /// What is wrong, by the field's name, with the ids that could be read.
-    pub(crate) fn parse(body: &str, sent_at: Timestamp) -> Result<Self, Box<Refused>> {
-        Self::of_body(body, sent_at)
-            .map_err(|error| Box::new(Refused { refusal: Refusal::of_field(error), ids: Ids::of_body(body) }))
+    pub(crate) fn parse(body: &str, sent_at: Timestamp) -> Result<Self, Box<RejectedMessage>> {
+        Self::from_body(body, sent_at).map_err(|error| {
+            Box::new(RejectedMessage { rejection: Rejection::from_field_error(error), ids: MailIds::from_body(body) })
+        })
     }
 
-    /// When it is of no use any more, whatever the caller said.
+    /// When the mail expires, at the latest 30 days after it was first handed over.
     pub(crate) fn expiry(&self) -> Timestamp {
-        let longest = self.first_seen + LONGEST_LIFE;
-        self.expires_at.map_or(longest, |expires_at| expires_at.min(longest))
+        let latest = self.first_seen + MAX_AGE;
+        self.expires_at.map_or(latest, |expires_at| expires_at.min(latest))
     }
 
-    /// How many recipients it counts for with SES.
+    /// The number of recipients that SES counts.
     pub(crate) fn recipients(&self) -> u32 {
         u32::try_from(self.to.len() + self.cc.len() + self.bcc.len()).unwrap_or(u32::MAX)
     }
 
-    /// The mail as SES takes it.
-    pub(crate) fn message(&self) -> tenant::Mail {
-        let written = |mailboxes: &[Mailbox]| mailboxes.iter().map(Mailbox::header).collect();
-        tenant::Mail {
-            from: self.from.header(),
-            to: written(&self.to),
-            cc: written(&self.cc),
-            bcc: written(&self.bcc),
-            reply_to: written(&self.reply_to),
-            subject: self.subject.clone(),
-            text: self.text.clone(),
-            html: self.html.clone(),
-            headers: self.headers.clone(),
-            tags: self.tags.clone(),
-            configuration_set: self.configuration_set.clone(),
-        }
-    }
-
-    fn of_body(body: &str, sent_at: Timestamp) -> Result<Self, FieldError> {
-        // A later version has fields that this one does not know; what is wrong with it is its version.
-        if let Ok(Versioned { version }) = decode::<Versioned>(body.as_bytes())
+    fn from_body(body: &str, sent_at: Timestamp) -> Result<Self, FieldError> {
+        // A later version may have fields that are unknown here; the error must name its version and not these fields.
+        if let Ok(VersionOnly { version }) = decode::<VersionOnly>(body.as_bytes())
             && version != 1
         {
             return Err(FieldError::new("version", "must be 1"));
         }
-        let document: Document = decode(body.as_bytes())?;
-        // It might have to go back into the queue, and then it has to fit. A copy that was put back is as long as it was
-        // and its `first_seen`.
-        if body.len() > MOST_BYTES + document.first_seen.map_or(0, |_| FIRST_SEEN_BYTES) {
-            return Err(FieldError::new("body", format!("must be at most {MOST_BYTES} bytes")));
+        let document: MailDocument = decode(body.as_bytes())?;
+        // The mail may have to be requeued, and then its copy must fit. A copy is longer than the original by `first_seen`.
+        if body.len() > MAX_BODY_BYTES + document.first_seen.map_or(0, |_| MAX_FIRST_SEEN_BYTES) {
+            return Err(FieldError::new("body", format!("must be at most {MAX_BODY_BYTES} bytes")));
         }
-        Self::of_document(document, sent_at)
+        Self::from_document(document, sent_at)
     }
 
-    fn of_document(document: Document, sent_at: Timestamp) -> Result<Self, FieldError> {
+    fn from_document(document: MailDocument, sent_at: Timestamp) -> Result<Self, FieldError> {
         let tenant_id = TenantId::parse(&document.tenant_id).map_err(FieldError::from_display("tenant_id"))?;
         let provider_id = ProviderId::parse(&document.provider_id).map_err(FieldError::from_display("provider_id"))?;
         let mail_id = MailId::parse(&document.mail_id).map_err(FieldError::from_display("mail_id"))?;
-        let from = Mailbox::parse(&document.from).ok_or_else(|| no_mailbox("from".to_owned()))?;
-        let to = mailboxes("to", document.to)?;
-        let cc = mailboxes("cc", document.cc)?;
-        let bcc = mailboxes("bcc", document.bcc)?;
-        let reply_to = mailboxes("reply_to", document.reply_to)?;
+        let from = Mailbox::parse(&document.from).ok_or_else(|| mailbox_error("from".to_owned()))?;
+        let to = parse_mailboxes("to", document.to)?;
+        let cc = parse_mailboxes("cc", document.cc)?;
+        let bcc = parse_mailboxes("bcc", document.bcc)?;
+        let reply_to = parse_mailboxes("reply_to", document.reply_to)?;
         match to.len() + cc.len() + bcc.len() {
             0 => return Err(FieldError::new("to", "is empty, and so are `cc` and `bcc`")),
-            1..=MOST_RECIPIENTS => {}
+            1..=MAX_RECIPIENTS => {}
             _ => {
-                let problem = format!("must be at most {MOST_RECIPIENTS} recipients together with `cc` and `bcc`");
+                let problem = format!("must be at most {MAX_RECIPIENTS} recipients together with `cc` and `bcc`");
                 return Err(FieldError::new("to", problem));
             }
         }
-        if reply_to.len() > MOST_RECIPIENTS {
-            return Err(FieldError::new("reply_to", format!("must be at most {MOST_RECIPIENTS} addresses")));
+        if reply_to.len() > MAX_RECIPIENTS {
+            return Err(FieldError::new("reply_to", format!("must be at most {MAX_RECIPIENTS} addresses")));
         }
         check_subject(&document.subject)?;
         let text = document.text.filter(|text| !text.is_empty());
@@ -198,7 +181,7 @@ impl Mail {
             return Err(FieldError::new("configuration_set", "must be 1 to 64 letters, digits, `-` and `_`"));
         }
         let first_seen = document.first_seen.unwrap_or(sent_at);
-        // A mail handed over in the future would outlive the 30 days.
+        // A mail handed over in the future would live longer than 30 days.
         if first_seen > sent_at + CLOCK_TOLERANCE {
             return Err(FieldError::new("first_seen", "is in the future; leave it out"));
         }
@@ -225,33 +208,33 @@ impl Mail {
     }
 }
 
-fn mailboxes(field: &str, texts: Option<Vec<String>>) -> Result<Vec<Mailbox>, FieldError> {
+fn parse_mailboxes(field: &str, texts: Option<Vec<String>>) -> Result<Vec<Mailbox>, FieldError> {
     texts
         .unwrap_or_default()
         .iter()
         .enumerate()
-        .map(|(index, text)| Mailbox::parse(text).ok_or_else(|| no_mailbox(format!("{field}[{index}]"))))
+        .map(|(index, text)| Mailbox::parse(text).ok_or_else(|| mailbox_error(format!("{field}[{index}]"))))
         .collect()
 }
 
-fn no_mailbox(field: String) -> FieldError {
+fn mailbox_error(field: String) -> FieldError {
     FieldError::new(field, "must be one address, such as `a@example.com` or `Jane Doe <a@example.com>`")
 }
 
-/// Readers of mail decode encoded words (RFC 2047) wherever a subject has them, and what comes out may be anything. SES
-/// encodes a subject itself where it has to, so nobody needs them here.
+/// Mail clients decode encoded words (RFC 2047) wherever a subject has them, and the result may be anything. SES encodes a
+/// subject itself if necessary, so callers do not need encoded words.
 fn check_subject(subject: &str) -> Result<(), FieldError> {
     if subject.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')) {
         return Err(FieldError::new("subject", "must be one line without control characters"));
     }
-    if subject.split_whitespace().any(holds_encoded_word) {
+    if subject.split_whitespace().any(has_encoded_word) {
         return Err(FieldError::new("subject", "must be plain text, not encoded words (`=?…?=`)"));
     }
     Ok(())
 }
 
 /// `=?charset?encoding?text?=`, which has no blanks in it (RFC 2047, section 2).
-fn holds_encoded_word(word: &str) -> bool {
+fn has_encoded_word(word: &str) -> bool {
     word.split_once("=?").and_then(|(_, rest)| rest.rsplit_once("?=")).is_some_and(|(parts, _)| parts.contains('?'))
 }
 
@@ -269,41 +252,41 @@ fn check_tags(tags: &[(String, String)]) -> Result<(), FieldError> {
     Ok(())
 }
 
-fn is_word(text: &str, longest: usize) -> bool {
-    (1..=longest).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+fn is_word(text: &str, max_len: usize) -> bool {
+    (1..=max_len).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 
-/// An object of strings, with every entry kept: a map would silently drop one of two with the same name.
+/// An object of strings that keeps every entry: a map would silently drop one of two with the same name.
 #[derive(Default)]
-struct Pairs(Vec<(String, String)>);
+struct StringPairs(Vec<(String, String)>);
 
-impl Pairs {
+impl StringPairs {
     fn sorted(mut self) -> Vec<(String, String)> {
         self.0.sort();
         self.0
     }
 }
 
-impl<'de> Deserialize<'de> for Pairs {
+impl<'de> Deserialize<'de> for StringPairs {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Entries;
+        struct PairsVisitor;
 
-        impl<'de> Visitor<'de> for Entries {
-            type Value = Pairs;
+        impl<'de> Visitor<'de> for PairsVisitor {
+            type Value = StringPairs;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
                 formatter.write_str("an object of strings")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<StringPairs, A::Error> {
                 let mut pairs = Vec::new();
                 while let Some(pair) = map.next_entry()? {
                     pairs.push(pair);
                 }
-                Ok(Pairs(pairs))
+                Ok(StringPairs(pairs))
             }
         }
 
-        deserializer.deserialize_map(Entries)
+        deserializer.deserialize_map(PairsVisitor)
     }
 }

@@ -1,7 +1,7 @@
-//! Tells whether a request can have reached the far end.
+//! Tracks whether a request can have reached the server.
 //!
-//! A mail is in doubt only if SES may have it. hyper takes a request's body from us when it writes the request to an
-//! open connection, so a body that nobody asked for was never written, whatever the error says.
+//! A mail is in doubt only if SES may have it. hyper polls a request's body when it writes the request to an open
+//! connection, so a body that was never polled was never written, whatever the error says.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,21 +16,21 @@ use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::ConfigBag;
 use http_body::{Body, Frame, SizeHint};
 
-/// Set once a request's body was asked for.
+/// Set once a request's body was polled.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Written(Arc<AtomicBool>);
+pub(super) struct WriteTracker(Arc<AtomicBool>);
 
-impl Written {
+impl WriteTracker {
     /// Whether the request may have been written, in part or whole.
-    pub(super) fn may_be(&self) -> bool {
+    pub(super) fn may_be_written(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }
 }
 
 #[dyn_dispatch_hint]
-impl Intercept for Written {
+impl Intercept for WriteTracker {
     fn name(&self) -> &'static str {
-        "Written"
+        "WriteTracker"
     }
 
     // After signing, so that the signature is over the body itself.
@@ -42,18 +42,18 @@ impl Intercept for Written {
     ) -> Result<(), BoxError> {
         let body = context.request_mut().body_mut();
         let inner = std::mem::replace(body, SdkBody::taken());
-        *body = SdkBody::from_body_1_x(Watched { inner, written: self.clone() });
+        *body = SdkBody::from_body_1_x(TrackedBody { inner, tracker: self.clone() });
         Ok(())
     }
 }
 
-/// A body that notes the first time somebody asks for it.
-struct Watched {
+/// A body that records its first poll.
+struct TrackedBody {
     inner: SdkBody,
-    written: Written,
+    tracker: WriteTracker,
 }
 
-impl Body for Watched {
+impl Body for TrackedBody {
     type Data = <SdkBody as Body>::Data;
     type Error = <SdkBody as Body>::Error;
 
@@ -61,13 +61,13 @@ impl Body for Watched {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        self.written.0.store(true, Ordering::Release);
+        self.tracker.0.store(true, Ordering::Release);
         Pin::new(&mut self.inner).poll_frame(context)
     }
 
-    // False as long as nobody asked, so that nobody concludes that there is nothing to ask for.
+    // False until the first poll, so that hyper cannot skip polling a body that it believes to be empty.
     fn is_end_stream(&self) -> bool {
-        self.written.may_be() && Body::is_end_stream(&self.inner)
+        self.tracker.may_be_written() && Body::is_end_stream(&self.inner)
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -79,6 +79,8 @@ impl Body for Watched {
 mod tests {
     use std::sync::atomic::AtomicUsize;
 
+    use aws_sdk_sesv2::operation::send_email::builders::SendEmailFluentBuilder;
+    use aws_sdk_sesv2::types::{Body, Content, Destination, EmailContent, Message};
     use aws_smithy_runtime_api::client::http::SharedHttpClient;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{TcpListener, TcpStream};
@@ -86,9 +88,9 @@ mod tests {
     use super::*;
     use crate::id::AccessKeyId;
     use crate::runtime::{Ambient, Connector, Environment};
-    use crate::tenant::{Clients, Credential, Failure, Kind, Mail, Region, SecretAccessKey};
+    use crate::tenant::{Clients, Credential, Failure, FailureKind, Region, SecretAccessKey};
 
-    /// Sends a mail to this address of the machine, as if it were SES.
+    /// Sends a mail to this port of the machine, as if it were SES.
     async fn send_to(port: u16) -> Result<String, Failure> {
         send_to_url(&format!("http://127.0.0.1:{port}")).await
     }
@@ -101,18 +103,19 @@ mod tests {
             secret_access_key: SecretAccessKey::from_pasted("abcdefghijklmnopqrstuvwxyzABCDEFGHIJ+/01").unwrap(),
             region: Region::parse("eu-central-1").unwrap(),
         };
-        let mail = Mail {
-            from: "jane@example.com".to_owned(),
-            to: vec!["a@example.org".to_owned()],
-            text: Some("Thank you.".to_owned()),
-            ..Mail::default()
+        let text = Content::builder().data("Thank you.").build().unwrap();
+        let message = Message::builder().body(Body::builder().text(text).build()).build();
+        let fill = |request: SendEmailFluentBuilder| {
+            let destination = Destination::builder().to_addresses("a@example.org").build();
+            let content = EmailContent::builder().simple(message).build();
+            Ok(request.from_email_address("jane@example.com").destination(destination).content(content))
         };
-        clients.send_email(&credential, &mail).await
+        clients.send_email(&credential, fill).await
     }
 
-    /// A far end that takes whole requests and answers each with these bytes, or closes the connection if there are
-    /// none. Answers its port, and counts its requests.
-    async fn far_end(answer: &'static str) -> (u16, Arc<AtomicUsize>) {
+    /// A server that reads whole requests and answers each with these bytes, or closes the connection if there are none.
+    /// Returns its port and the count of its requests.
+    async fn spawn_server(answer: &'static str) -> (u16, Arc<AtomicUsize>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let requests = Arc::new(AtomicUsize::new(0));
@@ -148,33 +151,33 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         drop(listener);
-        assert_eq!(send_to(port).await.unwrap_err().kind, Kind::NotWritten);
+        assert_eq!(send_to(port).await.unwrap_err().kind, FailureKind::NotWritten);
     }
 
     #[tokio::test]
-    async fn a_far_end_that_does_not_speak_tls_proves_that_nothing_was_written() {
-        let (port, _) = far_end("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await;
-        assert_eq!(send_to_url(&format!("https://127.0.0.1:{port}")).await.unwrap_err().kind, Kind::NotWritten);
+    async fn a_server_that_does_not_speak_tls_proves_that_nothing_was_written() {
+        let (port, _) = spawn_server("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await;
+        assert_eq!(send_to_url(&format!("https://127.0.0.1:{port}")).await.unwrap_err().kind, FailureKind::NotWritten);
     }
 
     #[tokio::test]
     async fn a_connection_that_ends_after_the_request_leaves_it_open_and_nothing_is_sent_again() {
-        let (port, requests) = far_end("").await;
-        assert_eq!(send_to(port).await.unwrap_err().kind, Kind::Unknown);
+        let (port, requests) = spawn_server("").await;
+        assert_eq!(send_to(port).await.unwrap_err().kind, FailureKind::Unknown);
         assert_eq!(requests.load(Ordering::SeqCst), 1);
     }
 
     #[tokio::test]
     async fn a_server_error_leaves_it_open_and_nothing_is_sent_again() {
         let (port, requests) =
-            far_end("HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await;
-        assert_eq!(send_to(port).await.unwrap_err().kind, Kind::Unknown);
+            spawn_server("HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await;
+        assert_eq!(send_to(port).await.unwrap_err().kind, FailureKind::Unknown);
         assert_eq!(requests.load(Ordering::SeqCst), 1);
     }
 
     #[tokio::test]
-    async fn an_accepted_mail_has_the_id_that_the_far_end_gave_it() {
-        let (port, _) = far_end(
+    async fn an_accepted_mail_has_the_id_that_the_server_gave_it() {
+        let (port, _) = spawn_server(
             "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 18\r\nconnection: close\r\n\r\n{\"MessageId\":\"id\"}",
         )
         .await;
@@ -184,8 +187,9 @@ mod tests {
     #[tokio::test]
     async fn an_accepted_mail_with_an_answer_cut_short_is_open() {
         let (port, requests) =
-            far_end("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 18\r\n\r\n{\"Mess").await;
-        assert_eq!(send_to(port).await.unwrap_err().kind, Kind::Unknown);
+            spawn_server("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 18\r\n\r\n{\"Mess")
+                .await;
+        assert_eq!(send_to(port).await.unwrap_err().kind, FailureKind::Unknown);
         assert_eq!(requests.load(Ordering::SeqCst), 1);
     }
 }

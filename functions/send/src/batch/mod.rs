@@ -1,0 +1,245 @@
+//! A batch: each message is processed in a task of its own, and the response names the messages that SQS has to deliver
+//! again.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::panic::catch_unwind;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
+use shared::id::ProviderId;
+use shared::queue::{Batch, Interrupted, Message, process_batch};
+use shared::record::Provider;
+use shared::telemetry::chain;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::context::{BatchContext, Services};
+use crate::delivery::Delivery;
+use crate::delivery_error::DeliveryError;
+use crate::disposition::{Disposition, Tally};
+use crate::mail::Mail;
+use crate::rate::Slot;
+use crate::rejection::RejectedMessage;
+use crate::snapshot::Eligibility;
+use crate::{Invocation, poison};
+
+/// How long starts may be reserved for the batch, so that mails have time left to reserve their own.
+const RESERVATION_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How often a message is received before it is given up. Half of the `maxReceiveCount` in template.yaml, after which SQS
+/// moves it to the dead-letter queue without telling anybody why.
+const MAX_RECEIVES: u32 = 50;
+
+/// A message of the batch.
+struct BatchItem {
+    message: Arc<Message>,
+    parsed: ParsedMessage,
+    /// The start that the batch has reserved for the mail.
+    slot: Option<Slot>,
+}
+
+/// The result of parsing a message.
+enum ParsedMessage {
+    Mail(Box<Mail>),
+    Rejected(Box<RejectedMessage>),
+    Panicked,
+}
+
+/// The mails of an account and Region that need a start.
+struct AccountMails {
+    provider: Arc<Provider>,
+    places: Vec<usize>,
+    recipients: Vec<u32>,
+}
+
+impl BatchItem {
+    /// Parses a message. A panic must not affect the other messages.
+    fn parse(message: &Arc<Message>) -> Self {
+        let parsed = match catch_unwind(|| Mail::parse(&message.body, message.sent_at)) {
+            Ok(Ok(mail)) => ParsedMessage::Mail(Box::new(mail)),
+            Ok(Err(rejected)) => ParsedMessage::Rejected(rejected),
+            Err(_) => ParsedMessage::Panicked,
+        };
+        Self { message: Arc::clone(message), parsed, slot: None }
+    }
+
+    fn provider_id(&self) -> Option<&ProviderId> {
+        match &self.parsed {
+            ParsedMessage::Mail(mail) => Some(&mail.provider_id),
+            ParsedMessage::Rejected(rejected) => rejected.ids.provider_id.as_ref(),
+            ParsedMessage::Panicked => None,
+        }
+    }
+
+    /// Whether it is processed alone, after the others: a message that was received before may have killed its worker.
+    fn is_processed_alone(&self) -> bool {
+        self.message.receives >= 2
+    }
+}
+
+/// Processes a batch. Every message that the response does not name has a recorded disposition or a copy in a queue.
+pub(crate) async fn process(services: &Arc<Services>, event: SqsEvent, invocation: Invocation) -> SqsBatchResponse {
+    let batch = Batch::from_event(event, services.ambient.now());
+    let receives_max = batch.messages.iter().map(|message| message.receives).max().unwrap_or(0);
+    let hops_max = batch.messages.iter().map(|message| message.hops).max().unwrap_or(0);
+    let mut items: Vec<_> = batch.messages.iter().map(BatchItem::parse).collect();
+    let provider_ids = items.iter().filter_map(BatchItem::provider_id).cloned().collect();
+    let Invocation { request_id, deadline } = invocation;
+    let context = Arc::new(BatchContext::new(services, request_id, deadline, provider_ids));
+    if timeout(RESERVATION_TIMEOUT, reserve_starts(services, &context, &mut items)).await.is_err() {
+        tracing::warn!("reserving send starts for the batch timed out; each mail reserves its own");
+    }
+
+    let handle = |place, item| process_item(Arc::clone(services), Arc::clone(&context), place, item);
+    let remaining = || context.remaining(&services.ambient);
+    let results = process_batch(items, BatchItem::is_processed_alone, remaining, handle).await;
+
+    let mut tally = Tally::default();
+    (0..batch.without_id).for_each(|_| tally.count(None));
+    let mut failed = Vec::new();
+    for (message, result) in batch.messages.iter().zip(results) {
+        let disposition = match result.unwrap_or_else(|interrupted| Err(interrupted.into())) {
+            Ok(disposition) => Some(disposition),
+            Err(error) => give_up_if_hopeless(services, &context, message, &error).await,
+        };
+        tally.count(disposition);
+        if disposition.is_none() {
+            failed.push(message.message_id.as_str());
+        }
+    }
+    let waited_ms = context.waited_ms.load(Ordering::Relaxed);
+    let Tally { mails, sent, settled, rejected, expired, in_doubt, requeued, failed: failed_mails } = tally;
+    tracing::info!(
+        mails,
+        sent,
+        settled,
+        rejected,
+        expired,
+        in_doubt,
+        requeued,
+        failed = failed_mails,
+        waited_ms,
+        receives_max,
+        hops_max,
+        "batch processed"
+    );
+    batch.response(failed)
+}
+
+/// Reserves the starts of all mails that are sent concurrently: one write for each account and Region, all writes at the
+/// same time. If a write fails, each of its mails reserves its own start.
+async fn reserve_starts(services: &Arc<Services>, context: &BatchContext, items: &mut [BatchItem]) {
+    let Ok(snapshot) = context.snapshots.fresh().await else { return };
+    let now = services.ambient.now();
+    let mut accounts: BTreeMap<_, AccountMails> = BTreeMap::new();
+    for (place, item) in items.iter().enumerate() {
+        let ParsedMessage::Mail(mail) = &item.parsed else { continue };
+        if item.is_processed_alone() || mail.expiry() <= now {
+            continue;
+        }
+        if let Eligibility::Eligible(provider) = snapshot.eligibility(mail) {
+            let key = (provider.account_id.clone(), provider.region.as_str());
+            let mails = accounts.entry(key).or_insert_with(|| AccountMails {
+                provider,
+                places: Vec::new(),
+                recipients: Vec::new(),
+            });
+            mails.places.push(place);
+            mails.recipients.push(mail.recipients());
+        }
+    }
+    let mut reservations = JoinSet::new();
+    for AccountMails { provider, places, recipients } in accounts.into_values() {
+        let services = Arc::clone(services);
+        reservations.spawn(async move {
+            let reserved = services.rates.reserve(&provider, &recipients, &services.ambient).await;
+            (provider, places, reserved)
+        });
+    }
+    while let Some(reserved) = reservations.join_next().await {
+        match reserved {
+            Ok((_, places, Ok(slots))) => {
+                for (place, slot) in places.into_iter().zip(slots) {
+                    items[place].slot = Some(slot);
+                }
+            }
+            Ok((provider, _, Err(error))) => tracing::warn!(
+                account_id = provider.account_id,
+                region = %provider.region,
+                error = chain(&error),
+                "reserving send starts of an account failed; each mail reserves its own"
+            ),
+            Err(error) => tracing::error!(%error, "reserving send starts of an account panicked"),
+        }
+    }
+}
+
+/// Processes one message.
+async fn process_item(
+    services: Arc<Services>,
+    context: Arc<BatchContext>,
+    place: usize,
+    item: BatchItem,
+) -> Result<Disposition, DeliveryError> {
+    let BatchItem { message, parsed, slot } = item;
+    match parsed {
+        ParsedMessage::Mail(mail) => {
+            let delivery = Delivery::new(services, context, message, *mail, place);
+            Box::pin(delivery.run(slot)).await
+        }
+        ParsedMessage::Rejected(rejected) => {
+            let result = poison::reject(&services, &context, &message, &rejected).await;
+            result.map(|()| Disposition::Rejected).inspect_err(|error| {
+                tracing::warn!(
+                    message_id = message.message_id,
+                    error = chain(error),
+                    "dead-lettering an invalid message failed; SQS delivers it again"
+                );
+            })
+        }
+        ParsedMessage::Panicked => Err(Interrupted::Panicked.into()),
+    }
+}
+
+/// Gives a message up that has failed too often and may itself be the cause. Returns `None` if SQS has to deliver it
+/// again.
+async fn give_up_if_hopeless(
+    services: &Services,
+    context: &BatchContext,
+    message: &Message,
+    error: &DeliveryError,
+) -> Option<Disposition> {
+    // Other errors were logged where they happened.
+    match error {
+        DeliveryError::Interrupted(Interrupted::Panicked) => {
+            tracing::error!(message_id = message.message_id, "processing a message panicked; SQS delivers it again");
+        }
+        DeliveryError::Interrupted(Interrupted::OutOfTime) => {
+            tracing::warn!(
+                message_id = message.message_id,
+                "processing a message ran out of time; SQS delivers it again"
+            );
+        }
+        _ => {}
+    }
+    if message.receives < MAX_RECEIVES || !error.is_caused_by_message() {
+        return None;
+    }
+    let given_up = timeout(context.remaining(&services.ambient), poison::give_up(services, context, message)).await;
+    match given_up.unwrap_or(Err(Interrupted::OutOfTime.into())) {
+        Ok(()) => Some(Disposition::Rejected),
+        Err(error) => {
+            tracing::error!(
+                message_id = message.message_id,
+                error = chain(&error),
+                "giving a message up failed; SQS delivers it again"
+            );
+            None
+        }
+    }
+}

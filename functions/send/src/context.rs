@@ -1,0 +1,104 @@
+//! What deliveries share: the services of a process and the state of a batch.
+
+use std::collections::HashSet;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use shared::custody::{Custody, Lane};
+use shared::id::ProviderId;
+use shared::queue::{Deadline, Queue};
+use shared::record::{Mails, Providers, Secrets};
+use shared::runtime::{Ambient, ColdStart, MissingVariable};
+use shared::telemetry::Bus;
+use shared::tenant::Clients;
+use tokio::sync::Mutex;
+
+use crate::ledger::Ledger;
+use crate::opened_secrets::OpenedSecrets;
+use crate::rate::Rates;
+use crate::snapshot::{SnapshotTables, Snapshots};
+use crate::suspicion::Suspicions;
+
+/// What a cold start builds once.
+pub(crate) struct Services {
+    /// Clock and randomness.
+    pub(crate) ambient: Ambient,
+    /// Halt, providers and sealed secrets.
+    pub(crate) tables: SnapshotTables,
+    /// Secrets that this process has opened.
+    pub(crate) secrets: OpenedSecrets,
+    /// The ledger.
+    pub(crate) ledger: Ledger,
+    /// The send rates of accounts.
+    pub(crate) rates: Rates,
+    /// Keys that AWS has refused.
+    pub(crate) suspicions: Suspicions,
+    /// The queue that mail comes from and is requeued to.
+    pub(crate) send_queue: Queue,
+    /// The queue for mail that can never be sent.
+    pub(crate) dead_letter_queue: Queue,
+    /// Our event bus.
+    pub(crate) bus: Bus,
+    /// The clients of the tenants' accounts.
+    pub(crate) tenants: Clients,
+}
+
+/// What the deliveries of a batch share.
+pub(crate) struct BatchContext {
+    /// The invocation's id.
+    pub(crate) request_id: String,
+    /// When Lambda ends the invocation.
+    pub(crate) deadline: Deadline,
+    /// Halt, providers and secrets as they were read last.
+    pub(crate) snapshots: Snapshots,
+    /// Providers that this batch has suspended or found suspended.
+    pub(crate) suspended: Mutex<HashSet<ProviderId>>,
+    /// The longest that a mail of the batch has slept until its start.
+    pub(crate) waited_ms: AtomicU64,
+}
+
+impl Services {
+    /// Builds the clients of our own account and of the tenants' with one connector.
+    pub(crate) fn new(start: &ColdStart) -> Result<Self, MissingVariable> {
+        let (dynamodb, sqs, environment) = (start.dynamodb()?, start.sqs()?, &start.environment);
+        let mails = Mails::new(dynamodb.clone(), environment)?;
+        Ok(Self {
+            ambient: start.ambient,
+            tables: SnapshotTables {
+                providers: Providers::new(dynamodb.clone(), environment)?,
+                secrets: Secrets::new(dynamodb, environment)?,
+            },
+            secrets: OpenedSecrets::new(Custody::new(start.kms()?, environment, Lane::Send)?),
+            ledger: Ledger::new(mails.clone()),
+            rates: Rates::new(mails.clone()),
+            suspicions: Suspicions::new(mails),
+            send_queue: Queue::new(sqs.clone(), start.required("SEND_QUEUE_URL")?, "send"),
+            dead_letter_queue: Queue::new(sqs, start.required("SEND_DEAD_LETTER_QUEUE_URL")?, "send dead-letter"),
+            bus: start.bus("sendingbee.send")?,
+            tenants: Clients::new(environment, &start.http),
+        })
+    }
+}
+
+impl BatchContext {
+    /// The context of a batch whose mails name these providers.
+    pub(crate) fn new(
+        services: &Services,
+        request_id: String,
+        deadline: Deadline,
+        provider_ids: HashSet<ProviderId>,
+    ) -> Self {
+        Self {
+            request_id,
+            deadline,
+            snapshots: Snapshots::new(services.tables.clone(), provider_ids),
+            suspended: Mutex::default(),
+            waited_ms: AtomicU64::new(0),
+        }
+    }
+
+    /// How long a delivery may still run, so that the response gets out in time.
+    pub(crate) fn remaining(&self, ambient: &Ambient) -> Duration {
+        self.deadline.remaining(ambient.now())
+    }
+}

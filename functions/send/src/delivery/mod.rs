@@ -1,0 +1,414 @@
+//! The delivery of one mail: check that it may go, wait for its start, claim it, send it, record the result.
+//!
+//! What the next worker finds if a worker is killed:
+//!
+//! | killed | the next worker finds | result |
+//! |---|---|---|
+//! | before the claim | nothing, or an unused start | it starts from the beginning |
+//! | between claim and request | a claim whose lease ends | in doubt, though nothing was sent: this cannot be known |
+//! | between request and record | the same | in doubt: at most two copies, or one with `hold` |
+//! | after the record | the mail's final state | the message is acknowledged |
+//! | between requeueing and acknowledgement | two messages | the second one finds the row of the first |
+//! | between event and record | no final state | the event is published again |
+
+mod settlement;
+
+use std::borrow::Cow;
+use std::ops::ControlFlow::{self, Break, Continue};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use shared::queue::{Message, Outgoing};
+use shared::record::{LedgerRow, MailState, Provider};
+use shared::telemetry::{Event, chain};
+use shared::tenant::{Credential, SES_TIMEOUT};
+use tokio::time::sleep;
+
+use crate::context::{BatchContext, Services};
+use crate::delay::Delay;
+use crate::delivery_error::DeliveryError;
+use crate::digest::digest;
+use crate::disposition::Disposition;
+use crate::first_seen::with_first_seen;
+use crate::ledger::{self, ClaimDecision, Claimant, EndDecision, EndReason, RowWrite};
+use crate::mail::Mail;
+use crate::rate::Slot;
+use crate::rejection::{MailIds, Rejection, RejectionReason};
+use crate::snapshot::{Eligibility, SnapshotError};
+use crate::{poison, ses_request};
+
+/// What has to be left for the record after SES has used its whole timeout.
+const RECORD_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How late a mail may be for its start: no more than a snapshot may be old. SES counts recipients a second, so mails that
+/// are late by more than a fraction of that, and then go out together, are a burst.
+const MAX_LATENESS: SignedDuration = SignedDuration::from_millis(500);
+
+/// How many starts a mail may miss before it goes without one: the account has been idle for so long.
+const MAX_STARTS: usize = 3;
+
+/// How often a decision is repeated because another delivery wrote the row first.
+const MAX_DECISIONS: usize = 4;
+
+/// A claim ends this long after the invocation, so that no live worker's claim is taken over.
+const LEASE_AFTER_DEADLINE: SignedDuration = SignedDuration::from_secs(5);
+
+/// A step of a delivery: it continues with a value, or ends with the mail's disposition.
+type DeliveryStep<T> = Result<ControlFlow<Disposition, T>, DeliveryError>;
+
+/// A mail on its way.
+pub(crate) struct Delivery {
+    services: Arc<Services>,
+    batch: Arc<BatchContext>,
+    message: Arc<Message>,
+    mail: Mail,
+    claimant: Claimant,
+}
+
+impl Delivery {
+    /// The delivery of a batch's mail at this place.
+    pub(crate) fn new(
+        services: Arc<Services>,
+        batch: Arc<BatchContext>,
+        message: Arc<Message>,
+        mail: Mail,
+        place: usize,
+    ) -> Self {
+        let claimant = Claimant {
+            provider_id: mail.provider_id.clone(),
+            mail_id: mail.mail_id.clone(),
+            digest: digest(&mail),
+            first_seen: mail.first_seen,
+            on_doubt: mail.on_doubt,
+            // One batch may contain a message twice; the place distinguishes its deliveries.
+            owner: format!("{}/{place}/{}", batch.request_id, message.message_id),
+            lease_until: batch.deadline.time() + LEASE_AFTER_DEADLINE,
+        };
+        Self { services, batch, message, mail, claimant }
+    }
+
+    /// Delivers the mail. `slot` is its start, if the batch has reserved one for it.
+    pub(crate) async fn run(self, slot: Option<Slot>) -> Result<Disposition, DeliveryError> {
+        let delivered = match self.deliver(slot).await {
+            // Too late to wait for a repair.
+            Err(error) if error.is_broken() && self.mail.expiry() <= self.services.ambient.now() => {
+                self.dead_letter(&Rejection::given_up()).await
+            }
+            Err(error) if error.is_broken() => {
+                tracing::error!(
+                    provider_id = %self.mail.provider_id,
+                    mail_id = %self.mail.mail_id,
+                    error = chain(&error),
+                    "mail requeued until somebody repairs what is broken on our side"
+                );
+                self.requeue(Delay::BROKEN).await
+            }
+            // Reads are slow mostly when many mails are sent at once, and not all of them should wait for their visibility
+            // timeout.
+            Err(DeliveryError::Snapshot(SnapshotError::Slow)) => {
+                tracing::warn!(
+                    provider_id = %self.mail.provider_id,
+                    mail_id = %self.mail.mail_id,
+                    "mail requeued because reads of halt and providers are too slow"
+                );
+                self.requeue(Delay::SLOW_READS).await
+            }
+            delivered => delivered,
+        };
+        delivered.inspect_err(|error| {
+            tracing::warn!(
+                message_id = self.message.message_id,
+                provider_id = %self.mail.provider_id,
+                mail_id = %self.mail.mail_id,
+                receives = self.message.receives,
+                error = chain(error),
+                "delivering a mail failed; SQS delivers its message again"
+            );
+        })
+    }
+
+    async fn deliver(&self, slot: Option<Slot>) -> Result<Disposition, DeliveryError> {
+        let provider = match self.admit().await? {
+            Continue(provider) => provider,
+            Break(disposition) => return Ok(disposition),
+        };
+        // KMS may be slow. So the secret is opened before the start, because a late mail comes too close to the next one, and
+        // before the claim, because an unused claim is a doubt.
+        if let Break(disposition) = self.open_secret().await? {
+            return Ok(disposition);
+        }
+        let start = match self.await_start(&provider, slot).await? {
+            Continue(start) => start,
+            Break(disposition) => return Ok(disposition),
+        };
+        if !self.has_time_to_send() {
+            return self.requeue(Delay::SHORT_OF_TIME).await;
+        }
+        let row = match self.claim().await? {
+            Continue(row) => row,
+            Break(disposition) => return Ok(disposition),
+        };
+        let (provider, credential) = match self.recheck(&row, start).await? {
+            Continue(checked) => checked,
+            Break(disposition) => return Ok(disposition),
+        };
+        let fill = |request| ses_request::fill(request, &self.mail);
+        match self.services.tenants.send_email(&credential, fill).await {
+            Ok(ses_message_id) => Ok(self.record_acceptance(&row, &provider, ses_message_id).await),
+            Err(failure) => self.handle_failure(&row, &provider, &credential, &failure).await,
+        }
+    }
+
+    /// Whether the mail may go out at all.
+    async fn admit(&self) -> DeliveryStep<Arc<Provider>> {
+        let snapshot = self.batch.snapshots.fresh().await?;
+        let eligibility = match snapshot.eligibility(&self.mail) {
+            Eligibility::SecretMissing => self.batch.snapshots.newer_than(&snapshot).await?.eligibility(&self.mail),
+            eligibility => eligibility,
+        };
+        let is_own = !matches!(
+            eligibility,
+            Eligibility::ProviderUnknown | Eligibility::TenantMismatch | Eligibility::ProviderUnreadable
+        );
+        if is_own && self.mail.expiry() <= self.services.ambient.now() {
+            return self.end(&EndReason::Expired).await.map(Break);
+        }
+        match eligibility {
+            Eligibility::Eligible(provider) => Ok(Continue(provider)),
+            eligibility => self.turn_away(eligibility).await.map(Break),
+        }
+    }
+
+    /// Ends the delivery of a mail that may not go out now.
+    async fn turn_away(&self, eligibility: Eligibility) -> Result<Disposition, DeliveryError> {
+        match eligibility {
+            // Nothing prevents it any more: it is received again at once.
+            Eligibility::Eligible(_) => self.requeue(Delay::SHORT_OF_TIME).await,
+            Eligibility::SecretMissing => Err(DeliveryError::SecretMissing),
+            Eligibility::ProviderUnreadable => Err(DeliveryError::ProviderUnreadable),
+            Eligibility::ProviderUnknown => self.dead_letter(&Rejection::provider_unknown()).await,
+            Eligibility::TenantMismatch => self.dead_letter(&Rejection::tenant_mismatch()).await,
+            Eligibility::Halted => self.requeue(Delay::HALTED).await,
+            Eligibility::Suspended => self.requeue(Delay::SUSPENDED).await,
+            Eligibility::Stopped => self.end(&EndReason::Rejected(RejectionReason::ProviderRevoked.into())).await,
+        }
+    }
+
+    /// Sleeps until the mail's start, or requeues the mail if it has none or the start is too late. A start that was missed
+    /// is lost, and the mail gets another one.
+    async fn await_start(&self, provider: &Provider, mut slot: Option<Slot>) -> DeliveryStep<Timestamp> {
+        for _ in 0..MAX_STARTS {
+            let slot = match slot.take() {
+                Some(slot) => slot,
+                // A start that is reserved and not used is lost to the account.
+                None if !self.has_time_to_send() => return self.requeue(Delay::SHORT_OF_TIME).await.map(Break),
+                None => {
+                    let recipients = [self.mail.recipients()];
+                    let slots = self.services.rates.reserve(provider, &recipients, &self.services.ambient).await?;
+                    slots.first().copied().ok_or(DeliveryError::Contended)?
+                }
+            };
+            let start = match slot {
+                Slot::At(start) => start,
+                Slot::Later(delay) => return self.requeue(delay).await.map(Break),
+            };
+            let wait = Duration::try_from(start.duration_since(self.services.ambient.now())).unwrap_or_default();
+            if self.remaining() < wait + SES_TIMEOUT + RECORD_TIMEOUT {
+                return self.requeue(Delay::SHORT_OF_TIME).await.map(Break);
+            }
+            if !wait.is_zero() {
+                sleep(wait).await;
+                let waited_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+                self.batch.waited_ms.fetch_max(waited_ms, Ordering::Relaxed);
+            }
+            if self.is_in_time(start) {
+                return Ok(Continue(start));
+            }
+        }
+        Ok(Continue(self.services.ambient.now()))
+    }
+
+    /// Opens the secret of a fresh read. If the secret is missing, or KMS refuses to open it, it is read once more: the read
+    /// may have fallen between two writes.
+    async fn open_secret(&self) -> DeliveryStep<()> {
+        let mut snapshot = self.batch.snapshots.fresh().await?;
+        let mut refused = None;
+        for _ in 0..2 {
+            match snapshot.eligibility(&self.mail) {
+                Eligibility::Eligible(provider) => {
+                    let sealed = snapshot.sealed(&provider).ok_or(DeliveryError::SecretMissing)?;
+                    match self.services.secrets.open(&provider, sealed).await {
+                        Ok(_) => return Ok(Continue(())),
+                        Err(error) => refused = Some(error),
+                    }
+                }
+                Eligibility::SecretMissing => {}
+                eligibility => return self.turn_away(eligibility).await.map(Break),
+            }
+            snapshot = self.batch.snapshots.newer_than(&snapshot).await?;
+        }
+        Err(refused.map_or(DeliveryError::SecretMissing, DeliveryError::Custody))
+    }
+
+    /// Writes the claim. Nothing is sent without one, and no other delivery sends while it lives.
+    async fn claim(&self) -> DeliveryStep<LedgerRow> {
+        let mut seen: Option<Box<LedgerRow>> = None;
+        for _ in 0..MAX_DECISIONS {
+            match ledger::decide_claim(seen.as_deref(), &self.claimant, self.services.ambient.now()) {
+                ClaimDecision::Take(row) => match self.services.ledger.write(&row, seen.as_deref()).await? {
+                    RowWrite::Done => return Ok(Continue(row)),
+                    RowWrite::Lost(found) => seen = found,
+                },
+                ClaimDecision::Settled => return Ok(Break(Disposition::Settled)),
+                ClaimDecision::Held => return Err(DeliveryError::ClaimHeld),
+                ClaimDecision::Conflict => return self.dead_letter(&Rejection::mail_id_conflict()).await.map(Break),
+                ClaimDecision::Doubt(row) => {
+                    self.publish(&row).await?;
+                    match self.services.ledger.write(&row, seen.as_deref()).await? {
+                        RowWrite::Done => return Ok(Break(Disposition::InDoubt)),
+                        RowWrite::Lost(found) => seen = found,
+                    }
+                }
+            }
+        }
+        Err(DeliveryError::Contended)
+    }
+
+    /// The last check before the request, so that a stop that was committed meanwhile counts. What it reads is fresh when it
+    /// returns, and nothing is waited for between that and the request. If the mail may not go after all, its claim is
+    /// released, because nothing was sent.
+    async fn recheck(&self, row: &LedgerRow, start: Timestamp) -> DeliveryStep<(Arc<Provider>, Credential)> {
+        let snapshot = match self.batch.snapshots.fresh().await {
+            Ok(snapshot) => snapshot,
+            Err(error) => {
+                self.release_claim(row, "no_fresh_read").await?;
+                return Err(error.into());
+            }
+        };
+        let eligibility = snapshot.eligibility(&self.mail);
+        let reason = match &eligibility {
+            Eligibility::Eligible(provider) => {
+                let credential =
+                    snapshot.sealed(provider).and_then(|sealed| self.services.secrets.get(provider, sealed));
+                match credential {
+                    Some(credential) if self.has_time_to_send() && self.is_in_time(start) => {
+                        return Ok(Continue((Arc::clone(provider), credential)));
+                    }
+                    // It is too late, or the secret is not the one that was opened above: it is received again at once.
+                    _ => "late",
+                }
+            }
+            _ => "stopped",
+        };
+        self.release_claim(row, reason).await?;
+        self.turn_away(eligibility).await.map(Break)
+    }
+
+    /// Ends a mail that was not claimed.
+    async fn end(&self, reason: &EndReason) -> Result<Disposition, DeliveryError> {
+        let mut seen = self.services.ledger.read(&self.mail.provider_id, &self.mail.mail_id).await?.map(Box::new);
+        for _ in 0..MAX_DECISIONS {
+            match ledger::decide_end(seen.as_deref(), &self.claimant, reason, self.services.ambient.now()) {
+                EndDecision::Write(row) => {
+                    self.publish(&row).await?;
+                    match self.services.ledger.write(&row, seen.as_deref()).await? {
+                        RowWrite::Done => return Ok(disposition_of(row.state)),
+                        RowWrite::Lost(found) => seen = found,
+                    }
+                }
+                EndDecision::Settled => return Ok(Disposition::Settled),
+                EndDecision::Held => return Err(DeliveryError::ClaimHeld),
+                EndDecision::Conflict => return self.dead_letter(&Rejection::mail_id_conflict()).await,
+            }
+        }
+        Err(DeliveryError::Contended)
+    }
+
+    /// Releases the claim: SES proved that it did not accept the mail, or no request was sent. A row that another delivery
+    /// has written meanwhile stays.
+    async fn release_claim(&self, row: &LedgerRow, reason: &str) -> Result<(), DeliveryError> {
+        let released = ledger::not_accepted_row(row, reason, self.services.ambient.now());
+        self.services.ledger.write(&released, Some(row)).await?;
+        Ok(())
+    }
+
+    /// Sends a copy of the message to the send queue, with a delay. The original is acknowledged only after this; if that
+    /// fails there are two messages, and the second one finds the row of the first.
+    async fn requeue(&self, delay: Delay) -> Result<Disposition, DeliveryError> {
+        let body = if self.mail.carries_first_seen {
+            Cow::Borrowed(self.message.body.as_str())
+        } else {
+            Cow::Owned(with_first_seen(&self.message.body, self.mail.first_seen))
+        };
+        let copy = Outgoing {
+            subject: &self.message.message_id,
+            body: &body,
+            group: self.mail.provider_id.as_str(),
+            delay: delay.with_jitter(&self.services.ambient),
+            hops: Some(self.message.hops.saturating_add(1)),
+        };
+        self.services.send_queue.send(copy).await?;
+        Ok(Disposition::Requeued)
+    }
+
+    async fn dead_letter(&self, rejection: &Rejection) -> Result<Disposition, DeliveryError> {
+        poison::dead_letter(&self.services, &self.message, &self.ids(), rejection).await?;
+        Ok(Disposition::Rejected)
+    }
+
+    /// Puts the event about a row's state on the bus, if there is one.
+    async fn publish(&self, row: &LedgerRow) -> Result<(), DeliveryError> {
+        let reason = row.reason.clone().unwrap_or_default();
+        let detail = poison::mail_event(&self.message, &self.ids(), reason.clone());
+        let event = match row.state {
+            MailState::Rejected => Event::MailRejected(detail),
+            MailState::InDoubt => Event::MailInDoubt(detail),
+            MailState::Expired => Event::MailExpired(detail),
+            MailState::Claimed | MailState::NotAccepted | MailState::Sent => return Ok(()),
+        };
+        self.services.bus.put(&event, self.services.ambient.now()).await?;
+        tracing::warn!(
+            message_id = self.message.message_id,
+            provider_id = %self.mail.provider_id,
+            mail_id = %self.mail.mail_id,
+            reason,
+            "{}",
+            event.detail_type()
+        );
+        Ok(())
+    }
+
+    /// Whether the rest of the invocation covers a send: one that is killed in the middle is in doubt.
+    fn has_time_to_send(&self) -> bool {
+        self.remaining() >= SES_TIMEOUT + RECORD_TIMEOUT
+    }
+
+    fn remaining(&self) -> Duration {
+        self.batch.remaining(&self.services.ambient)
+    }
+
+    /// Whether the mail's start is not missed.
+    fn is_in_time(&self, start: Timestamp) -> bool {
+        self.services.ambient.now().duration_since(start) <= MAX_LATENESS
+    }
+
+    fn ids(&self) -> MailIds {
+        MailIds {
+            tenant_id: Some(self.mail.tenant_id.clone()),
+            provider_id: Some(self.mail.provider_id.clone()),
+            mail_id: Some(self.mail.mail_id.clone()),
+        }
+    }
+}
+
+fn disposition_of(state: MailState) -> Disposition {
+    match state {
+        MailState::Rejected => Disposition::Rejected,
+        MailState::InDoubt => Disposition::InDoubt,
+        MailState::Expired => Disposition::Expired,
+        MailState::Sent => Disposition::Sent,
+        MailState::Claimed | MailState::NotAccepted => Disposition::Settled,
+    }
+}

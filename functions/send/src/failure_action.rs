@@ -1,0 +1,231 @@
+//! What a failure of SES means for the mail and its provider.
+
+use shared::record::SuspensionReason;
+use shared::tenant::{Denial, FailureKind};
+
+use crate::delay::Delay;
+use crate::mail::Mail;
+use crate::rejection::{RejectionCode, RejectionReason};
+
+/// What is to be done. Only [`FailureAction::Doubt`] leaves open whether SES accepted the mail; every other action is for
+/// failures that prove that it did not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum FailureAction {
+    /// SES may or may not have accepted the mail.
+    Doubt,
+    /// The mail will never be sent.
+    Reject(RejectionCode),
+    /// The mail is tried again after this delay; the word says why.
+    Retry(&'static str, Delay),
+    /// The mail is tried again, and the account's pace slows down.
+    SlowDown,
+    /// The mail is tried again after this delay, and an operator has to know what is wrong.
+    Report(&'static str, Delay),
+    /// The provider is suspended, and the mail is tried again when it is active again.
+    Suspend(SuspensionReason),
+    /// SES refuses the key; STS has to confirm it before the provider is suspended.
+    Suspect,
+}
+
+/// The action for each kind of failure (SES v2 API, `SendEmail`, "Errors").
+pub(crate) fn action_for(kind: &FailureKind, mail: &Mail) -> FailureAction {
+    match kind {
+        FailureKind::Unknown => FailureAction::Doubt,
+        FailureKind::NotWritten => FailureAction::Retry("not_written", Delay::NOT_WRITTEN),
+        FailureKind::Throttled => FailureAction::SlowDown,
+        FailureKind::DailyQuota => FailureAction::Retry("daily_quota", Delay::DAILY_QUOTA),
+        FailureKind::SendingPaused => FailureAction::Suspend(SuspensionReason::SendingPaused),
+        FailureKind::AccountSuspended => FailureAction::Suspend(SuspensionReason::AccountSuspended),
+        // SES checks the sender's identity first; in the sandbox also the recipients', with the same text.
+        FailureKind::NotVerified(identities) => {
+            let recipients = mail.to.iter().chain(&mail.cc).chain(&mail.bcc);
+            let names_recipient = recipients.into_iter().any(|recipient| identities.contains(recipient.address()));
+            match identities.contains(mail.from.address()) {
+                false if names_recipient => reject(RejectionReason::SandboxRecipient),
+                _ => reject(RejectionReason::IdentityNotVerified),
+            }
+        }
+        FailureKind::MessageRejected => reject(RejectionReason::MessageRejected),
+        FailureKind::MailFromNotVerified => reject(RejectionReason::MailFromNotVerified),
+        // The configuration set is the only thing that a mail with Simple content names and SES looks up.
+        FailureKind::NotFound if mail.configuration_set.is_some() => {
+            FailureAction::Reject(RejectionCode::new(RejectionReason::NotFound, "configuration_set"))
+        }
+        FailureKind::NotFound => reject(RejectionReason::NotFound),
+        FailureKind::BadRequest => reject(RejectionReason::BadRequest),
+        FailureKind::Denied(denial) => match resource_of_mail(denial) {
+            Some(arn) => FailureAction::Reject(RejectionCode::new(RejectionReason::PermissionMissing, &arn)),
+            None if denial.may_be_quarantine() => FailureAction::Suspend(SuspensionReason::Quarantined),
+            None => FailureAction::Suspend(SuspensionReason::PermissionMissing),
+        },
+        FailureKind::KeyRefused | FailureKind::SignatureRefused => FailureAction::Suspect,
+        FailureKind::Clock => FailureAction::Report("AWS says that our clock is wrong", Delay::CLOCK),
+        FailureKind::Forbidden => {
+            FailureAction::Report("SES refuses the caller for an unknown reason", Delay::FORBIDDEN)
+        }
+    }
+}
+
+fn reject(reason: RejectionReason) -> FailureAction {
+    FailureAction::Reject(reason.into())
+}
+
+/// The ARN that was denied, if this mail chose the resource, so that another mail may pass. The local part of an address
+/// is left out, because reasons are shown.
+fn resource_of_mail(denial: &Denial) -> Option<String> {
+    let arn = denial.resource.as_deref()?;
+    let (head, name) = arn
+        .split_once(":configuration-set/")
+        .or_else(|| arn.split_once(":template/"))
+        .map_or_else(|| arn.split_once(":identity/"), Some)?;
+    if name.is_empty() || name == "*" {
+        return None;
+    }
+    let kind = &arn[head.len()..arn.len() - name.len()];
+    Some(match name.rsplit_once('@') {
+        Some((_, domain)) => format!("{head}{kind}*@{domain}"),
+        None => arn.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::fixtures::{sample, sample_with};
+
+    /// An action with its words as operators see them.
+    #[derive(Debug, PartialEq, Eq)]
+    enum Shown {
+        Rejected(String),
+        Suspended(&'static str),
+        Other(FailureAction),
+    }
+
+    fn shown(kind: &FailureKind, mail: &Mail) -> Shown {
+        match action_for(kind, mail) {
+            FailureAction::Reject(code) => Shown::Rejected(code.into()),
+            FailureAction::Suspend(reason) => Shown::Suspended(reason.as_str()),
+            action => Shown::Other(action),
+        }
+    }
+
+    fn reject(code: &str) -> Shown {
+        Shown::Rejected(code.to_owned())
+    }
+
+    fn retry(word: &'static str, delay: Delay) -> Shown {
+        Shown::Other(FailureAction::Retry(word, delay))
+    }
+
+    fn report(what: &'static str, delay: Delay) -> Shown {
+        Shown::Other(FailureAction::Report(what, delay))
+    }
+
+    #[test]
+    fn every_failure_of_ses_has_one_action() {
+        let unverified = |identity: &str| {
+            format!(
+                "Email address is not verified. The following identities failed the check in region EU-CENTRAL-1: {identity}"
+            )
+        };
+        let denied = |resource: &str| {
+            format!(
+                "User `arn:aws:iam::171436882533:user/u' is not authorized to perform `ses:SendEmail' on resource `{resource}'"
+            )
+        };
+        let denied_by = |policy: &str| {
+            format!(
+                "User: arn:aws:iam::171436882533:user/u is not authorized to perform: ses:SendEmail with an explicit deny in {policy}"
+            )
+        };
+        let ses = "arn:aws:ses:eu-central-1:171436882533";
+        let cases = [
+            (
+                "TooManyRequestsException",
+                "Maximum sending rate exceeded.".to_owned(),
+                429,
+                Shown::Other(FailureAction::SlowDown),
+            ),
+            (
+                "LimitExceededException",
+                "Daily message quota exceeded.".to_owned(),
+                400,
+                retry("daily_quota", Delay::DAILY_QUOTA),
+            ),
+            ("SendingPausedException", String::new(), 400, Shown::Suspended("sending_paused")),
+            ("AccountSuspendedException", String::new(), 400, Shown::Suspended("account_suspended")),
+            ("MessageRejected", unverified("jane@example.com"), 400, reject("identity_not_verified")),
+            ("MessageRejected", unverified("example.com"), 400, reject("identity_not_verified")),
+            ("MessageRejected", unverified("a@example.org"), 400, reject("sandbox_recipient")),
+            ("MessageRejected", unverified("example.com, a@example.org"), 400, reject("identity_not_verified")),
+            ("MessageRejected", unverified("elsewhere.example"), 400, reject("identity_not_verified")),
+            ("MessageRejected", "virus".to_owned(), 400, reject("message_rejected")),
+            ("MailFromDomainNotVerifiedException", String::new(), 400, reject("mail_from_not_verified")),
+            ("NotFoundException", String::new(), 404, reject("not_found")),
+            ("BadRequestException", String::new(), 400, reject("bad_request")),
+            (
+                "AccessDeniedException",
+                denied(&format!("{ses}:configuration-set/x")),
+                403,
+                reject(&format!("permission_missing:{ses}:configuration-set/x")),
+            ),
+            (
+                "AccessDeniedException",
+                denied(&format!("{ses}:identity/example.com")),
+                403,
+                reject(&format!("permission_missing:{ses}:identity/example.com")),
+            ),
+            (
+                "AccessDeniedException",
+                denied(&format!("{ses}:identity/jane@example.com")),
+                403,
+                reject(&format!("permission_missing:{ses}:identity/*@example.com")),
+            ),
+            (
+                "AccessDeniedException",
+                denied(&format!("{ses}:template/x")),
+                403,
+                reject(&format!("permission_missing:{ses}:template/x")),
+            ),
+            ("AccessDeniedException", denied("*"), 403, Shown::Suspended("permission_missing")),
+            (
+                "AccessDeniedException",
+                denied(&format!("{ses}:identity/*")),
+                403,
+                Shown::Suspended("permission_missing"),
+            ),
+            ("AccessDeniedException", String::new(), 403, Shown::Suspended("permission_missing")),
+            ("AccessDeniedException", denied_by("an identity-based policy"), 403, Shown::Suspended("quarantined")),
+            (
+                "AccessDeniedException",
+                denied_by("a service control policy"),
+                403,
+                Shown::Suspended("permission_missing"),
+            ),
+            (
+                "OptInRequired",
+                String::new(),
+                403,
+                report("SES refuses the caller for an unknown reason", Delay::FORBIDDEN),
+            ),
+            ("InvalidClientTokenId", String::new(), 403, Shown::Other(FailureAction::Suspect)),
+            ("SignatureDoesNotMatch", String::new(), 403, Shown::Other(FailureAction::Suspect)),
+            (
+                "SignatureDoesNotMatch",
+                "Signature expired: x".to_owned(),
+                403,
+                report("AWS says that our clock is wrong", Delay::CLOCK),
+            ),
+            ("InternalFailure", String::new(), 500, Shown::Other(FailureAction::Doubt)),
+            ("", String::new(), 503, Shown::Other(FailureAction::Doubt)),
+        ];
+        for (code, text, status, expected) in cases {
+            assert_eq!(shown(&FailureKind::from_answer(code, &text, status), &sample()), expected, "{code} {text}");
+        }
+        assert_eq!(shown(&FailureKind::NotWritten, &sample()), retry("not_written", Delay::NOT_WRITTEN));
+        let with_set = sample_with(json!({"configuration_set": "x"}));
+        assert_eq!(shown(&FailureKind::NotFound, &with_set), reject("not_found:configuration_set"));
+    }
+}

@@ -1,0 +1,374 @@
+//! The ledger: what may be done about a mail, given its row. Pure; [`table`] does the writing.
+//!
+//! A claim is written before the request to SES and its result after, so a row always tells whether SES may have the mail:
+//! `claimed` past its lease means that a worker died in between, and then it cannot be known. Every transition is written
+//! on the condition that the row is still the one that it was decided on ([`epoch`]), so one of two workers loses, reads
+//! the other's row and decides again.
+//!
+//! At most two copies leave with `on_doubt: resend`, at most one with `hold`: a mail can only be claimed after at most one
+//! doubtful claim (`takeovers`), and the write that takes a doubtful claim over also counts it.
+
+#[cfg(test)]
+mod model;
+mod table;
+
+use jiff::{SignedDuration, Timestamp};
+use shared::id::{MailId, ProviderId};
+use shared::record::{LedgerRow, MailState};
+
+use crate::digest::{DigestMatch, UNPARSED_DIGEST, compare};
+use crate::mail::OnDoubt;
+use crate::rejection::RejectionCode;
+
+pub(crate) use table::{Ledger, RowWrite};
+
+/// How long a row lives after its last write.
+const ROW_LIFE: SignedDuration = SignedDuration::from_hours(90 * 24);
+
+/// How many doubtful claims may be taken over: the mail is sent once more and no more.
+const MAX_TAKEOVERS: u32 = 1;
+
+/// A delivery of a mail, as its row sees it.
+#[derive(Clone)]
+pub(crate) struct Claimant {
+    /// The provider.
+    pub(crate) provider_id: ProviderId,
+    /// The caller's idempotency key.
+    pub(crate) mail_id: MailId,
+    /// The content's digest.
+    pub(crate) digest: String,
+    /// When it was first handed over.
+    pub(crate) first_seen: Timestamp,
+    /// What to do in doubt.
+    pub(crate) on_doubt: OnDoubt,
+    /// A name of this delivery alone: invocation, place in the batch, message.
+    pub(crate) owner: String,
+    /// When a claim of this delivery ends: after the end of the invocation, so that no live worker loses its claim.
+    pub(crate) lease_until: Timestamp,
+}
+
+/// What has to happen before a mail may be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ClaimDecision {
+    /// Write this row; then the mail may be sent.
+    Take(LedgerRow),
+    /// The row has the mail's final state: acknowledge the message.
+    Settled,
+    /// Another delivery is sending the mail.
+    Held,
+    /// The id belongs to a mail with other content, whose row does not change.
+    Conflict,
+    /// Publish that the mail is in doubt, then write this row.
+    Doubt(LedgerRow),
+}
+
+/// Why a mail will not be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum EndReason {
+    /// It can never be sent.
+    Rejected(RejectionCode),
+    /// It has expired.
+    Expired,
+}
+
+/// What has to happen to end a mail without sending it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum EndDecision {
+    /// Publish the row's state, then write the row.
+    Write(Box<LedgerRow>),
+    /// The row has the mail's final state.
+    Settled,
+    /// Another delivery is sending the mail.
+    Held,
+    /// The id belongs to a mail with other content, whose row does not change.
+    Conflict,
+}
+
+/// Identifies a version of a row, for the condition of a write. Every claim increments `attempts`, and a claim never
+/// returns to an earlier state, so two rows with one epoch are the same step of the same claim.
+pub(crate) fn epoch(row: &LedgerRow) -> (MailState, u32, u32) {
+    (row.state, row.attempts, row.takeovers)
+}
+
+/// Decides whether a mail may be claimed.
+pub(crate) fn decide_claim(row: Option<&LedgerRow>, claimant: &Claimant, now: Timestamp) -> ClaimDecision {
+    let Some(row) = row else {
+        return ClaimDecision::Take(claimed_row(claimant, 1, 0, now));
+    };
+    if is_unparsed(row) {
+        return ClaimDecision::Take(claimed_row(claimant, row.attempts + 1, 0, now));
+    }
+    if compare(&row.digest, &claimant.digest) == DigestMatch::Other {
+        return ClaimDecision::Conflict;
+    }
+    match row.state {
+        MailState::Sent | MailState::Rejected | MailState::InDoubt | MailState::Expired => ClaimDecision::Settled,
+        MailState::NotAccepted => ClaimDecision::Take(claimed_row(claimant, row.attempts + 1, row.takeovers, now)),
+        MailState::Claimed if is_live(row, now) => ClaimDecision::Held,
+        MailState::Claimed if claimant.on_doubt == OnDoubt::Resend && row.takeovers < MAX_TAKEOVERS => {
+            ClaimDecision::Take(claimed_row(claimant, row.attempts + 1, row.takeovers + 1, now))
+        }
+        MailState::Claimed => ClaimDecision::Doubt(in_doubt_row(row, "lease_ended", now)),
+    }
+}
+
+/// Decides how a mail ends that will not be sent.
+pub(crate) fn decide_end(
+    row: Option<&LedgerRow>,
+    claimant: &Claimant,
+    reason: &EndReason,
+    now: Timestamp,
+) -> EndDecision {
+    let Some(row) = row else {
+        return EndDecision::Write(Box::new(ended_row(&claimed_row(claimant, 0, 0, now), reason, now)));
+    };
+    if is_unparsed(row) {
+        return EndDecision::Write(Box::new(ended_row(&claimed_row(claimant, row.attempts + 1, 0, now), reason, now)));
+    }
+    if compare(&row.digest, &claimant.digest) == DigestMatch::Other {
+        return EndDecision::Conflict;
+    }
+    match row.state {
+        MailState::Sent | MailState::Rejected | MailState::InDoubt | MailState::Expired => EndDecision::Settled,
+        MailState::Claimed if is_live(row, now) => EndDecision::Held,
+        MailState::Claimed => EndDecision::Write(Box::new(in_doubt_row(row, "lease_ended", now))),
+        MailState::NotAccepted => EndDecision::Write(Box::new(ended_row(row, reason, now))),
+    }
+}
+
+/// The row of a message that could not be parsed. Only written if there is none.
+pub(crate) fn unparsed_row(
+    provider_id: ProviderId,
+    mail_id: MailId,
+    code: RejectionCode,
+    first_seen: Timestamp,
+    now: Timestamp,
+) -> LedgerRow {
+    LedgerRow {
+        provider_id,
+        mail_id,
+        state: MailState::Rejected,
+        digest: UNPARSED_DIGEST.to_owned(),
+        first_seen,
+        updated_at: now,
+        attempts: 0,
+        takeovers: 0,
+        owner: None,
+        lease_until: None,
+        ses_message_id: None,
+        reason: Some(code.into()),
+        expires_at: expiry(now),
+    }
+}
+
+/// The row after SES accepted the mail.
+pub(crate) fn sent_row(row: &LedgerRow, ses_message_id: Option<String>, now: Timestamp) -> LedgerRow {
+    LedgerRow { ses_message_id, ..unclaimed_row(row, MailState::Sent, None, now) }
+}
+
+/// The row after proof that SES did not accept the mail, which will be tried again.
+pub(crate) fn not_accepted_row(row: &LedgerRow, reason: &str, now: Timestamp) -> LedgerRow {
+    unclaimed_row(row, MailState::NotAccepted, Some(reason.to_owned()), now)
+}
+
+/// The row after SES refused the mail for good.
+pub(crate) fn rejected_row(row: &LedgerRow, code: RejectionCode, now: Timestamp) -> LedgerRow {
+    ended_row(row, &EndReason::Rejected(code), now)
+}
+
+/// The row if SES may or may not have accepted the mail: either the mail ends in doubt, or the claim ends now, so that the
+/// next delivery can take it over.
+pub(crate) fn doubtful_row(row: &LedgerRow, on_doubt: OnDoubt, now: Timestamp) -> LedgerRow {
+    if on_doubt == OnDoubt::Resend && row.takeovers < MAX_TAKEOVERS {
+        LedgerRow { lease_until: Some(now), updated_at: now, expires_at: expiry(now), ..row.clone() }
+    } else {
+        in_doubt_row(row, "no_answer", now)
+    }
+}
+
+fn claimed_row(claimant: &Claimant, attempts: u32, takeovers: u32, now: Timestamp) -> LedgerRow {
+    LedgerRow {
+        provider_id: claimant.provider_id.clone(),
+        mail_id: claimant.mail_id.clone(),
+        state: MailState::Claimed,
+        digest: claimant.digest.clone(),
+        first_seen: claimant.first_seen,
+        updated_at: now,
+        attempts,
+        takeovers,
+        owner: Some(claimant.owner.clone()),
+        lease_until: Some(claimant.lease_until),
+        ses_message_id: None,
+        reason: None,
+        expires_at: expiry(now),
+    }
+}
+
+/// A mail of which SES may have accepted a copy must not be called rejected or expired.
+fn ended_row(row: &LedgerRow, reason: &EndReason, now: Timestamp) -> LedgerRow {
+    let (state, reason) = match reason {
+        EndReason::Rejected(code) => (MailState::Rejected, Some(code.clone().into())),
+        EndReason::Expired => (MailState::Expired, Some("expired".to_owned())),
+    };
+    let state = if row.takeovers > 0 { MailState::InDoubt } else { state };
+    unclaimed_row(row, state, reason, now)
+}
+
+fn in_doubt_row(row: &LedgerRow, reason: &str, now: Timestamp) -> LedgerRow {
+    unclaimed_row(row, MailState::InDoubt, Some(reason.to_owned()), now)
+}
+
+fn unclaimed_row(row: &LedgerRow, state: MailState, reason: Option<String>, now: Timestamp) -> LedgerRow {
+    LedgerRow { state, reason, owner: None, lease_until: None, updated_at: now, expires_at: expiry(now), ..row.clone() }
+}
+
+/// Nothing was sent for a message that could not be parsed: a corrected one may have its id.
+fn is_unparsed(row: &LedgerRow) -> bool {
+    row.state == MailState::Rejected && row.digest == UNPARSED_DIGEST
+}
+
+/// Whether a claim's lease has not ended. A claim without a lease has ended.
+fn is_live(row: &LedgerRow, now: Timestamp) -> bool {
+    row.lease_until.is_some_and(|lease_until| lease_until > now)
+}
+
+fn expiry(now: Timestamp) -> i64 {
+    (now + ROW_LIFE).as_second()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::time;
+    use crate::rejection::RejectionReason;
+
+    const NOW: &str = "2026-11-23T10:00:00Z";
+
+    fn claimant(on_doubt: OnDoubt) -> Claimant {
+        Claimant {
+            provider_id: ProviderId::parse("prv_01ARZ3NDEKTSV4RRFFQ69G5FAV").unwrap(),
+            mail_id: MailId::parse("m").unwrap(),
+            digest: "1:aa".to_owned(),
+            first_seen: time(NOW),
+            on_doubt,
+            owner: "me".to_owned(),
+            lease_until: time("2026-11-23T10:00:25Z"),
+        }
+    }
+
+    fn row(state: MailState, takeovers: u32) -> LedgerRow {
+        LedgerRow { state, ..claimed_row(&claimant(OnDoubt::Resend), 3, takeovers, time(NOW)) }
+    }
+
+    fn later() -> Timestamp {
+        time("2026-11-23T10:02:00Z")
+    }
+
+    #[test]
+    fn a_settled_mail_is_acknowledged_and_never_sent() {
+        for state in [MailState::Sent, MailState::Rejected, MailState::InDoubt, MailState::Expired] {
+            let row = row(state, 0);
+            assert_eq!(decide_claim(Some(&row), &claimant(OnDoubt::Resend), later()), ClaimDecision::Settled);
+            assert_eq!(
+                decide_end(Some(&row), &claimant(OnDoubt::Resend), &EndReason::Expired, later()),
+                EndDecision::Settled
+            );
+        }
+    }
+
+    #[test]
+    fn other_content_does_not_change_the_row_whatever_its_state() {
+        for state in [MailState::Claimed, MailState::NotAccepted, MailState::Sent, MailState::Rejected] {
+            let row = LedgerRow { digest: "1:bb".to_owned(), ..row(state, 0) };
+            assert_eq!(decide_claim(Some(&row), &claimant(OnDoubt::Resend), later()), ClaimDecision::Conflict);
+            assert_eq!(
+                decide_end(Some(&row), &claimant(OnDoubt::Resend), &EndReason::Expired, later()),
+                EndDecision::Conflict
+            );
+        }
+    }
+
+    #[test]
+    fn a_claim_is_left_alone_until_its_lease_ends() {
+        let row = row(MailState::Claimed, 0);
+        assert_eq!(decide_claim(Some(&row), &claimant(OnDoubt::Resend), time(NOW)), ClaimDecision::Held);
+        assert_eq!(
+            decide_end(Some(&row), &claimant(OnDoubt::Resend), &EndReason::Expired, time(NOW)),
+            EndDecision::Held
+        );
+    }
+
+    #[test]
+    fn an_ended_lease_is_taken_over_once_and_only_to_resend() {
+        let ClaimDecision::Take(taken) =
+            decide_claim(Some(&row(MailState::Claimed, 0)), &claimant(OnDoubt::Resend), later())
+        else {
+            panic!("not taken");
+        };
+        assert_eq!((taken.attempts, taken.takeovers), (4, 1));
+        for (takeovers, on_doubt) in [(1, OnDoubt::Resend), (0, OnDoubt::Hold)] {
+            let ClaimDecision::Doubt(doubt) =
+                decide_claim(Some(&row(MailState::Claimed, takeovers)), &claimant(on_doubt), later())
+            else {
+                panic!("not in doubt");
+            };
+            assert_eq!((doubt.state, doubt.owner), (MailState::InDoubt, None));
+        }
+    }
+
+    #[test]
+    fn a_mail_of_which_a_copy_may_be_out_is_never_called_rejected() {
+        for (takeovers, state) in [(0, MailState::Rejected), (1, MailState::InDoubt)] {
+            assert_eq!(
+                rejected_row(&row(MailState::Claimed, takeovers), RejectionReason::BadRequest.into(), later()).state,
+                state
+            );
+            let EndDecision::Write(ended) = decide_end(
+                Some(&row(MailState::NotAccepted, takeovers)),
+                &claimant(OnDoubt::Resend),
+                &rejected(RejectionReason::BadRequest),
+                later(),
+            ) else {
+                panic!("not ended");
+            };
+            assert_eq!(ended.state, state);
+        }
+        let lapsed =
+            decide_end(Some(&row(MailState::Claimed, 0)), &claimant(OnDoubt::Resend), &EndReason::Expired, later());
+        let EndDecision::Write(lapsed) = lapsed else { panic!("not ended") };
+        assert_eq!(lapsed.state, MailState::InDoubt);
+    }
+
+    #[test]
+    fn a_corrected_mail_may_have_the_id_of_one_that_could_not_be_parsed() {
+        let claimant = claimant(OnDoubt::Hold);
+        let provider_id = claimant.provider_id.clone();
+        let code = RejectionCode::new(RejectionReason::Invalid, "to");
+        let row = unparsed_row(provider_id, claimant.mail_id.clone(), code, time(NOW), time(NOW));
+        let ClaimDecision::Take(taken) = decide_claim(Some(&row), &claimant, later()) else { panic!("not taken") };
+        assert_eq!(taken.digest, "1:aa");
+        assert_eq!(taken.reason, None);
+        // And one that may not go out ends in a state of its own.
+        for (end_reason, state, word) in [
+            (rejected(RejectionReason::ProviderRevoked), MailState::Rejected, "provider_revoked"),
+            (EndReason::Expired, MailState::Expired, "expired"),
+        ] {
+            let EndDecision::Write(ended) = decide_end(Some(&row), &claimant, &end_reason, later()) else {
+                panic!("not ended")
+            };
+            assert_eq!((ended.state, ended.reason.as_deref()), (state, Some(word)));
+            assert_eq!(ended.digest, "1:aa");
+            assert_ne!(epoch(&ended), epoch(&row));
+        }
+    }
+
+    #[test]
+    fn a_row_lives_ninety_days_after_its_last_write() {
+        let sent = sent_row(&row(MailState::Claimed, 0), Some("id".to_owned()), later());
+        assert_eq!(sent.expires_at, time("2027-02-21T10:02:00Z").as_second());
+    }
+
+    fn rejected(reason: RejectionReason) -> EndReason {
+        EndReason::Rejected(reason.into())
+    }
+}
