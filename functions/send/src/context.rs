@@ -1,9 +1,10 @@
-//! What deliveries share: the services of a process and the state of a batch.
+//! What deliveries share: the services of a process, the invocation and the state of a batch.
 
 use std::collections::HashSet;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use lambda_runtime::Context;
 use shared::custody::{Custody, Lane};
 use shared::id::ProviderId;
 use shared::queue::{Deadline, Queue};
@@ -41,6 +42,15 @@ pub(crate) struct Services {
     pub(crate) bus: Bus,
     /// The clients of the tenants' accounts.
     pub(crate) tenants: Clients,
+}
+
+/// Which invocation it is and when it ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invocation {
+    /// Lambda's id of the invocation, which is unique.
+    pub request_id: String,
+    /// When Lambda ends it.
+    pub deadline: Deadline,
 }
 
 /// What the deliveries of a batch share.
@@ -100,5 +110,12 @@ impl BatchContext {
     /// How long a delivery may still run, so that the response gets out in time.
     pub(crate) fn remaining(&self, ambient: &Ambient) -> Duration {
         self.deadline.remaining(ambient.now())
+    }
+}
+
+impl Invocation {
+    /// The invocation as Lambda describes it.
+    pub(crate) fn from_context(context: &Context) -> Self {
+        Self { request_id: context.request_id.clone(), deadline: Deadline::from_millis(context.deadline) }
     }
 }

@@ -27,7 +27,7 @@ pub(crate) enum DigestMatch {
 /// that hands the same mail over again may set other times.
 ///
 /// The pattern has no `..`: a new field of [`Mail`] does not compile until it is decided here whether it is content, and
-/// in [`crate::ses_request`] whether SES gets it.
+/// in `ses_request` whether SES gets it.
 pub(crate) fn digest(mail: &Mail) -> String {
     let Mail {
         tenant_id: _,

@@ -46,25 +46,17 @@ use std::sync::Arc;
 
 use anyhow::anyhow;
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
-use lambda_runtime::{Context, LambdaEvent};
-use shared::queue::Deadline;
+use lambda_runtime::LambdaEvent;
 use shared::runtime::{ColdStart, MissingVariable, serve};
 
 use crate::context::Services;
+
+pub use context::Invocation;
 
 /// The handler: what a cold start builds once.
 #[derive(Clone)]
 pub struct Sender {
     services: Arc<Services>,
-}
-
-/// Which invocation it is and when it ends.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Invocation {
-    /// Lambda's id of the invocation, which is unique.
-    pub request_id: String,
-    /// When Lambda ends it.
-    pub deadline: Deadline,
 }
 
 /// Serves batches until Lambda ends the process.
@@ -95,11 +87,5 @@ impl Sender {
     /// recorded disposition or a copy in a queue.
     pub async fn handle(&self, event: SqsEvent, invocation: Invocation) -> SqsBatchResponse {
         batch::process(&self.services, event, invocation).await
-    }
-}
-
-impl Invocation {
-    fn from_context(context: &Context) -> Self {
-        Self { request_id: context.request_id.clone(), deadline: Deadline::from_millis(context.deadline) }
     }
 }

@@ -8,7 +8,7 @@ use crate::mail::Mail;
 use crate::mailbox::Mailbox;
 
 /// Sets everything that SES gets of the mail. The pattern has no `..`: a new field of [`Mail`] does not compile until it
-/// is decided here whether SES gets it, and in [`crate::digest`] whether it is content.
+/// is decided here whether SES gets it, and in `digest` whether it is content.
 ///
 /// # Errors
 /// The SDK requires a value that is missing.

@@ -18,15 +18,15 @@ use shared::telemetry::chain;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::context::{BatchContext, Services};
+use crate::context::{BatchContext, Invocation, Services};
 use crate::delivery::Delivery;
 use crate::delivery_error::DeliveryError;
 use crate::disposition::{Disposition, Tally};
 use crate::mail::Mail;
+use crate::poison;
 use crate::rate::Slot;
 use crate::rejection::RejectedMessage;
 use crate::snapshot::Eligibility;
-use crate::{Invocation, poison};
 
 /// How long starts may be reserved for the batch, so that mails have time left to reserve their own.
 const RESERVATION_TIMEOUT: Duration = Duration::from_secs(3);

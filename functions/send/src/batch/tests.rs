@@ -17,8 +17,8 @@ use super::*;
 use crate::Sender;
 use crate::fixtures::{SAMPLE, provider, template_resource, time};
 
-/// Our own account. It refuses as many messages as it is told to, and keeps those that it accepts. Writes to a table are
-/// not answered.
+/// Our own account, and the tenant's SES, which accepts every mail. The account refuses as many messages as it is told to,
+/// and keeps those that it accepts.
 #[derive(Clone, Default)]
 struct FakeAccount(Arc<Mutex<AccountState>>);
 
@@ -27,6 +27,8 @@ struct AccountState {
     refusals: VecDeque<&'static str>,
     messages: Vec<Value>,
     events: Vec<Value>,
+    /// Whether writes to a table are answered, except that of an accepted mail.
+    answers_writes: bool,
     /// Every item of each table, as DynamoDB writes them.
     items: Value,
 }
@@ -55,10 +57,21 @@ impl FakeAccount {
     }
 
     async fn serve(self, request: FakeRequest) -> FakeResponse {
+        let body: Value = serde_json::from_str(&request.body).unwrap();
         if request.target == "UpdateItem" {
-            std::future::pending::<()>().await;
+            let values = &body["ExpressionAttributeValues"];
+            if !self.0.lock().unwrap().answers_writes || values[":state"]["S"] == "sent" {
+                std::future::pending::<()>().await;
+            }
+            let pace = json!({"tat": values[":now_and_total"], "share": {"N": "1000"}, "share_changed": {"N": "0"}});
+            let is_rate = body["Key"]["pk"]["S"].as_str().unwrap().starts_with("rate#");
+            let answer = if is_rate { json!({"Attributes": pace}) } else { json!({}) };
+            return (200, answer.to_string());
         }
-        let (status, answer) = self.answer(&request.target, serde_json::from_str(&request.body).unwrap());
+        if request.uri.ends_with("/v2/email/outbound-emails") {
+            return (200, json!({"MessageId": "id"}).to_string());
+        }
+        let (status, answer) = self.answer(&request.target, body);
         (status, answer.to_string())
     }
 
@@ -176,6 +189,19 @@ async fn a_table_that_does_not_answer_leaves_time_for_the_response() {
     assert_eq!(failures(&account, &bodies, 1).await, ["m0", "m1", "m2"]);
     // Retries of the one write of each account, one account after the other, would take longer than that.
     assert!(started.elapsed() < Duration::from_secs(18), "{:?}", started.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_accepted_mail_is_acknowledged_even_if_its_record_is_not_answered() {
+    let account = FakeAccount::with_providers(&["prv_01ARZ3NDEKTSV4RRFFQ69G5FAV"]);
+    account.0.lock().unwrap().answers_writes = true;
+    let (log, guard) = capture_log();
+    assert!(failures(&account, &[SAMPLE.to_owned()], 1).await.is_empty());
+    drop(guard);
+    let lines = log.lines();
+    let line = lines.iter().find(|line| line["message"] == "SES accepted the mail but the ledger write failed");
+    assert_eq!(line.unwrap()["ses_message_id"], "id");
+    assert!(lines.iter().any(|line| line["message"] == "batch processed" && line["sent"] == 1), "{lines:?}");
 }
 
 /// Name and value in a metric filter's pattern, `{ $.name = value }`.

@@ -17,6 +17,9 @@ use crate::rejection::RejectionCode;
 use crate::snapshot::Eligibility;
 use crate::suspicion::{MAX_GAP, SuspicionLevel};
 
+/// Recording an accepted mail stops this long before the handler is interrupted: its message has to be acknowledged.
+const ACKNOWLEDGEMENT_RESERVE: Duration = Duration::from_millis(200);
+
 /// The longest that STS may take to answer about a suspected key.
 const STS_TIMEOUT: Duration = Duration::from_secs(4);
 
@@ -47,7 +50,7 @@ impl Delivery {
             }
             false
         };
-        if !timeout(self.remaining(), recorded).await.unwrap_or(false) {
+        if !timeout(self.remaining_before_acknowledgement(), recorded).await.unwrap_or(false) {
             tracing::error!(
                 message_id = self.message.message_id,
                 provider_id = %self.mail.provider_id,
@@ -66,14 +69,18 @@ impl Delivery {
         if !self.services.rates.is_suspected(provider, self.services.ambient.now()) {
             return;
         }
-        let cleared = timeout(self.remaining(), self.services.suspicions.clear(&provider.access_key_id)).await;
-        if let Ok(Err(error)) = cleared {
+        let clear = self.services.suspicions.clear(&provider.access_key_id);
+        if let Ok(Err(error)) = timeout(self.remaining_before_acknowledgement(), clear).await {
             tracing::warn!(
                 provider_id = %provider.provider_id,
                 error = chain(&error),
                 "clearing the suspicion of an accepted key failed"
             );
         }
+    }
+
+    fn remaining_before_acknowledgement(&self) -> Duration {
+        self.remaining().saturating_sub(ACKNOWLEDGEMENT_RESERVE)
     }
 
     /// Acts on a request to SES that did not succeed.

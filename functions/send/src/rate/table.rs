@@ -120,7 +120,8 @@ impl Rates {
                 .expression_attribute_values(":postponed_by", number(super::millis(POSTPONED_BY)));
             let (found, is_done) = update_pace(request, &pk).await?;
             if is_done {
-                tracing::info!(account_id = provider.account_id, region = %provider.region, share, "send rate slowed down after a 429");
+                let account_id = &provider.account_id;
+                tracing::info!(account_id, region = %provider.region, share, "send rate slowed down after a 429");
             }
             // If another share was written just now, another process has handled a 429 of the same moment.
             pace = if is_done { None } else { found.filter(|found| found.share != current.share) };
