@@ -1,9 +1,11 @@
 //! For unit tests: a fake AWS, which is a connector that answers SDK clients with a function, and the log of a test.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::rc::Rc;
+use std::sync::{Arc, Once};
 
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
@@ -14,7 +16,8 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::byte_stream::ByteStream;
 use serde_json::Value;
-use tracing::subscriber::DefaultGuard;
+
+use crate::telemetry;
 
 /// A request as the fake AWS receives it.
 pub struct FakeRequest {
@@ -79,30 +82,55 @@ impl<Serve> fmt::Debug for FakeConnector<Serve> {
     }
 }
 
-/// The log of a test.
-#[derive(Clone, Default)]
-pub struct CapturedLog(Arc<Mutex<Vec<u8>>>);
+/// What a test's thread logs, from [`capture_log`] until it is dropped.
+pub struct CapturedLog(Rc<RefCell<Vec<u8>>>);
 
-/// Writes what this thread logs as the functions write it to CloudWatch Logs, until the guard is dropped. A test with
-/// `#[tokio::test]` runs its tasks on its own thread.
-pub fn capture_log() -> (CapturedLog, DefaultGuard) {
-    let log = CapturedLog::default();
-    let writer = log.clone();
-    (log, tracing::subscriber::set_default(crate::telemetry::subscriber(None, move || writer.clone())))
+thread_local! {
+    static LOG: RefCell<Option<Rc<RefCell<Vec<u8>>>>> = const { RefCell::new(None) };
+}
+
+/// Starts the subscriber of the functions, once for all tests of the process, and captures what this thread logs as
+/// CloudWatch Logs would receive it. A test with `#[tokio::test]` runs its tasks on its own thread.
+///
+/// One subscriber for all: `tracing` caches whether a call of its macros is of interest to anybody, and may ask only the
+/// subscriber of the thread that comes first.
+pub fn capture_log() -> CapturedLog {
+    static START: Once = Once::new();
+    START.call_once(|| {
+        // Fails only if the process has a subscriber already, and then the test finds no lines.
+        drop(tracing::subscriber::set_global_default(telemetry::subscriber(None, || ThreadLog)));
+        tracing::callsite::rebuild_interest_cache();
+    });
+    let bytes = Rc::default();
+    LOG.set(Some(Rc::clone(&bytes)));
+    CapturedLog(bytes)
 }
 
 impl CapturedLog {
     /// The lines so far. One that is no JSON is null.
     pub fn lines(&self) -> Vec<Value> {
-        let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let bytes = self.0.borrow();
         let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
         lines.map(|line| serde_json::from_slice(line).unwrap_or_default()).collect()
     }
 }
 
-impl io::Write for CapturedLog {
+impl Drop for CapturedLog {
+    fn drop(&mut self) {
+        LOG.set(None);
+    }
+}
+
+/// Writes to the log that this thread captures, if it does.
+struct ThreadLog;
+
+impl io::Write for ThreadLog {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        LOG.with_borrow(|log| {
+            if let Some(log) = log {
+                log.borrow_mut().extend_from_slice(bytes);
+            }
+        });
         Ok(bytes.len())
     }
 

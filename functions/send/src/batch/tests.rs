@@ -195,9 +195,8 @@ async fn a_table_that_does_not_answer_leaves_time_for_the_response() {
 async fn an_accepted_mail_is_acknowledged_even_if_its_record_is_not_answered() {
     let account = FakeAccount::with_providers(&["prv_01ARZ3NDEKTSV4RRFFQ69G5FAV"]);
     account.0.lock().unwrap().answers_writes = true;
-    let (log, guard) = capture_log();
+    let log = capture_log();
     assert!(failures(&account, &[SAMPLE.to_owned()], 1).await.is_empty());
-    drop(guard);
     let lines = log.lines();
     let line = lines.iter().find(|line| line["message"] == "SES accepted the mail but the ledger write failed");
     assert_eq!(line.unwrap()["ses_message_id"], "id");
@@ -216,13 +215,12 @@ fn metric_filter(logical_id: &str) -> (String, String) {
 
 #[tokio::test]
 async fn metric_filters_find_their_fields_in_the_log() {
-    let (log, guard) = capture_log();
+    let log = capture_log();
     let mut event: Value = serde_json::from_str(include_str!("../../../../events/send-batch.json")).unwrap();
     event["Records"][0]["body"] = json!("garbage");
     // A message without an id is an error, and the other one has been requeued three times.
     event["Records"][0]["messageId"] = json!("");
     process_event(&FakeAccount::default(), event).await;
-    drop(guard);
 
     let lines = log.lines();
     let (field, value) = metric_filter("SendHops");
