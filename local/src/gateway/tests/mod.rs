@@ -1,4 +1,5 @@
-//! The API over the wire: real signatures, a real stand-in, a function in a process of its own.
+//! The API over HTTP: with real signatures, the stand-in, and a function in a process of its own.
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -13,50 +14,29 @@ use serde_json::{Value, json};
 
 use super::{Gateway, bind};
 use crate::aws::{self, StandIn};
-use crate::lambda::tests::launch;
-use crate::lambda::{Endpoints, Host, Logs, Options};
-use crate::template::stack::{Function, RecursiveLoop, Route};
+use crate::lambda::fixtures::launch_config;
+use crate::lambda::{Endpoints, FunctionLogs, Host, HostOptions};
 use crate::template::{self, Settings};
 
-const TEMPLATE: &str = include_str!("tests/template.yaml");
+const TEMPLATE: &str = include_str!("template.yaml");
 
-/// A function with routes, for tests of the route table.
-pub(super) fn function(name: &str, routes: Vec<Route>) -> Function {
-    Function {
-        logical_id: name.to_owned(),
-        name: name.to_owned(),
-        arn: format!("arn:aws:lambda:us-east-1:123456789012:function:{name}"),
-        binary: name.to_owned(),
-        handler: "bootstrap".to_owned(),
-        timeout: Duration::from_secs(3),
-        memory_mb: 128,
-        environment: BTreeMap::new(),
-        role_arn: String::new(),
-        reserved_concurrency: None,
-        recursive_loop: RecursiveLoop::Terminate,
-        log_group: String::new(),
-        routes,
-        mappings: Vec::new(),
-        schedules: Vec::new(),
-    }
-}
-
-struct World {
+/// A gateway on a port of its own, with everything behind it.
+struct TestGateway {
     api_url: String,
     stand_in: Arc<StandIn>,
     host: Host,
     http: reqwest::Client,
 }
 
-/// An answer of the API.
+/// A response of the API.
 #[derive(Debug)]
-struct Answer {
+struct ApiResponse {
     status: u16,
     headers: reqwest::header::HeaderMap,
     body: Value,
 }
 
-impl World {
+impl TestGateway {
     async fn start() -> Self {
         let aws_listener = aws::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
         let api_listener = bind(([127, 0, 0, 1], 0).into()).await.unwrap();
@@ -72,13 +52,13 @@ impl World {
         };
         let stack = Arc::new(template::load(TEMPLATE, &settings).unwrap());
         let stand_in = StandIn::start(&stack, aws_listener).await.unwrap();
-        let host = Host::new(Options {
+        let host = Host::new(HostOptions {
             stack: Arc::clone(&stack),
-            launch: launch(),
+            launch: launch_config(),
             endpoints: Endpoints { aws: aws_url, tenant_aws: None },
             credentials: stand_in.credential_issuer(),
             max_environments: 2,
-            logs: Arc::new(Logs::new(None).unwrap()),
+            logs: Arc::new(FunctionLogs::new(None).unwrap()),
         })
         .unwrap();
         let local = Router::new().route("/outputs", get(|| async { "{}" }));
@@ -87,8 +67,15 @@ impl World {
         Self { api_url, stand_in, host, http: reqwest::Client::new() }
     }
 
-    /// A request with an IAM signature.
-    async fn signed(&self, by: &Credentials, service: &str, method: Method, path: &str, body: &str) -> Answer {
+    /// Sends a request with a SigV4 signature.
+    async fn send_signed(
+        &self,
+        by: &Credentials,
+        service: &str,
+        method: Method,
+        path: &str,
+        body: &str,
+    ) -> ApiResponse {
         let url = format!("{}{path}", self.api_url);
         let identity = by.clone().into();
         let parameters = v4::SigningParams::builder()
@@ -109,13 +96,15 @@ impl World {
         for (name, value) in signed.headers() {
             request = request.header(name, value);
         }
-        answer(request.body(body.to_owned())).await
+        send(request.body(body.to_owned())).await
     }
 
-    async fn root(&self, method: Method, path: &str, body: &str) -> Answer {
-        self.signed(&key("test", "test"), "execute-api", method, path, body).await
+    /// Sends a request with a signature of the operator's root key.
+    async fn send_as_root(&self, method: Method, path: &str, body: &str) -> ApiResponse {
+        self.send_signed(&key("test", "test"), "execute-api", method, path, body).await
     }
 
+    /// A request without a signature.
     fn unsigned(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         self.http.request(method, format!("{}{path}", self.api_url))
     }
@@ -125,7 +114,7 @@ impl World {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a client has a clock")]
+#[expect(clippy::disallowed_methods, reason = "a client signs with its own clock")]
 fn now() -> SystemTime {
     SystemTime::now()
 }
@@ -134,24 +123,24 @@ fn key(id: &str, secret: &str) -> Credentials {
     Credentials::from_keys(id, secret, None)
 }
 
-async fn answer(request: reqwest::RequestBuilder) -> Answer {
+async fn send(request: reqwest::RequestBuilder) -> ApiResponse {
     let response = request.send().await.unwrap();
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let text = response.text().await.unwrap();
-    Answer { status, headers, body: serde_json::from_str(&text).unwrap_or(Value::String(text)) }
+    ApiResponse { status, headers, body: serde_json::from_str(&text).unwrap_or(Value::String(text)) }
 }
 
-fn forbidden(answer: &Answer) {
-    assert_eq!((answer.status, &answer.body), (403, &json!({"message": "Forbidden"})));
+fn assert_forbidden(response: &ApiResponse) {
+    assert_eq!((response.status, &response.body), (403, &json!({"message": "Forbidden"})));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signed_request_reaches_the_function_as_payload_format_2() {
-    let world = World::start().await;
-    let answer = world.root(Method::POST, "/echo/a%20b?x=1&x=2&y=%C3%A9%20z", r#"{"n":1}"#).await;
-    assert_eq!(answer.status, 200, "{answer:?}");
-    assert!(answer.headers.contains_key("apigw-requestid"));
-    let event = answer.body;
+    let gateway = TestGateway::start().await;
+    let response = gateway.send_as_root(Method::POST, "/echo/a%20b?x=1&x=2&y=%C3%A9%20z", r#"{"n":1}"#).await;
+    assert_eq!(response.status, 200, "{response:?}");
+    assert!(response.headers.contains_key("apigw-requestid"));
+    let event = response.body;
     assert_eq!(event["version"], "2.0");
     assert_eq!(event["routeKey"], "POST /echo/{word}");
     assert_eq!(event["rawPath"], "/echo/a%20b");
@@ -171,94 +160,100 @@ async fn a_signed_request_reaches_the_function_as_payload_format_2() {
     assert_eq!(context["authorizer"]["iam"]["accessKey"], "test");
     assert_eq!(context["authorizer"]["iam"]["userArn"], "arn:aws:iam::123456789012:root");
     assert!(event.get("cookies").is_none());
-    world.stop().await;
+    gateway.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_does_not_sign_as_the_authorizer_wants_is_forbidden() {
-    let world = World::start().await;
-    forbidden(&answer(world.unsigned(Method::GET, "/echo/a")).await);
-    forbidden(&world.signed(&key("test", "wrong"), "execute-api", Method::GET, "/echo/a", "").await);
-    forbidden(&world.signed(&key("AKIAIOSFODNN7EXAMPLE", "x"), "execute-api", Method::GET, "/echo/a", "").await);
-    forbidden(&world.signed(&key("test", "test"), "sqs", Method::GET, "/echo/a", "").await);
-    // The signature covers another path.
-    let elsewhere = world.root(Method::GET, "/echo/a", "").await;
-    assert_eq!(elsewhere.status, 200);
-    let signature = elsewhere.body["headers"]["authorization"].as_str().unwrap().to_owned();
-    let date = elsewhere.body["headers"]["x-amz-date"].as_str().unwrap().to_owned();
-    let replayed = world.unsigned(Method::GET, "/echo/b").header("authorization", signature).header("x-amz-date", date);
-    forbidden(&answer(replayed).await);
-    world.stop().await;
+async fn a_request_without_a_valid_signature_is_forbidden() {
+    let gateway = TestGateway::start().await;
+    assert_forbidden(&send(gateway.unsigned(Method::GET, "/echo/a")).await);
+    assert_forbidden(&gateway.send_signed(&key("test", "wrong"), "execute-api", Method::GET, "/echo/a", "").await);
+    assert_forbidden(
+        &gateway.send_signed(&key("AKIAIOSFODNN7EXAMPLE", "x"), "execute-api", Method::GET, "/echo/a", "").await,
+    );
+    assert_forbidden(&gateway.send_signed(&key("test", "test"), "sqs", Method::GET, "/echo/a", "").await);
+    // A signature of another path.
+    let other_path = gateway.send_as_root(Method::GET, "/echo/a", "").await;
+    assert_eq!(other_path.status, 200);
+    let signature = other_path.body["headers"]["authorization"].as_str().unwrap().to_owned();
+    let date = other_path.body["headers"]["x-amz-date"].as_str().unwrap().to_owned();
+    let replayed =
+        gateway.unsigned(Method::GET, "/echo/b").header("authorization", signature).header("x-amz-date", date);
+    assert_forbidden(&send(replayed).await);
+    gateway.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_caller_needs_execute_api_invoke_on_the_route() {
-    let world = World::start().await;
+    let gateway = TestGateway::start().await;
     let role = "arn:aws:iam::123456789012:role/caller";
-    let issued = world.stand_in.credential_issuer().issue(role, "session", chrono::Duration::hours(1));
+    let issued = gateway.stand_in.credential_issuer().issue(role, "session", chrono::Duration::hours(1));
     let session = Credentials::from_keys(
         issued.access_key_id.clone(),
         issued.secret_access_key.clone(),
         Some(issued.session_token.clone()),
     );
-    let allowed = world.signed(&session, "execute-api", Method::GET, "/echo/a", "").await;
+    let allowed = gateway.send_signed(&session, "execute-api", Method::GET, "/echo/a", "").await;
     assert_eq!(allowed.status, 200, "{allowed:?}");
     let iam = &allowed.body["requestContext"]["authorizer"]["iam"];
     assert_eq!(iam["userArn"], "arn:aws:sts::123456789012:assumed-role/caller/session");
     assert_eq!(iam["accessKey"], issued.access_key_id);
-    // The role may GET alone, and a session is nothing without its token.
-    forbidden(&world.signed(&session, "execute-api", Method::POST, "/echo/a", "{}").await);
+    // The role may only use GET, and the keys of a session are not valid without its token.
+    assert_forbidden(&gateway.send_signed(&session, "execute-api", Method::POST, "/echo/a", "{}").await);
     let bare = key(&issued.access_key_id, &issued.secret_access_key);
-    forbidden(&world.signed(&bare, "execute-api", Method::GET, "/echo/a", "").await);
-    world.stop().await;
+    assert_forbidden(&gateway.send_signed(&bare, "execute-api", Method::GET, "/echo/a", "").await);
+    gateway.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bodies_cookies_and_repeated_headers_are_as_api_gateway_has_them() {
-    let world = World::start().await;
-    let request = world
+async fn bodies_cookies_and_repeated_headers_have_the_format_of_api_gateway() {
+    let gateway = TestGateway::start().await;
+    let request = gateway
         .unsigned(Method::POST, "/open")
         .header("X-Many", "1")
         .header("x-many", "2")
         .header("cookie", "a=1; b=2")
         .header("content-type", "application/x-www-form-urlencoded")
         .body("k=v");
-    let event = answer(request).await.body;
+    let event = send(request).await.body;
     assert_eq!(event["headers"]["x-many"], "1,2");
     assert_eq!(event["cookies"], json!(["a=1", "b=2"]));
     assert!(event["headers"].get("cookie").is_none());
     assert_eq!((&event["body"], &event["isBase64Encoded"]), (&json!("az12"), &json!(true)));
     assert!(event["requestContext"].get("authorizer").is_none());
     let bytes =
-        answer(world.unsigned(Method::POST, "/open").header("content-type", "text/plain").body(vec![0xff])).await;
+        send(gateway.unsigned(Method::POST, "/open").header("content-type", "text/plain").body(vec![0xff])).await;
     assert_eq!(bytes.body["body"], "/w==");
-    world.stop().await;
+    gateway.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_goes_wrong_is_said_in_api_gateway_s_words() {
-    let world = World::start().await;
-    let unknown = world.root(Method::GET, "/nothing", "").await;
+async fn errors_have_the_wording_of_api_gateway() {
+    let gateway = TestGateway::start().await;
+    let unknown = gateway.send_as_root(Method::GET, "/nothing", "").await;
     assert_eq!((unknown.status, unknown.body), (404, json!({"message": "Not Found"})));
-    let method = world.root(Method::DELETE, "/echo/a", "").await;
+    let method = gateway.send_as_root(Method::DELETE, "/echo/a", "").await;
     assert_eq!(method.status, 404);
-    let crashed = answer(world.unsigned(Method::GET, "/crash")).await;
+    let crashed = send(gateway.unsigned(Method::GET, "/crash")).await;
     assert_eq!((crashed.status, crashed.body), (500, json!({"message": "Internal Server Error"})));
-    let beyond_lambda = answer(world.unsigned(Method::POST, "/open").body(vec![b' '; 7 * 1024 * 1024])).await;
-    assert_eq!((beyond_lambda.status, beyond_lambda.body), (413, json!({"message": "Request Entity Too Large"})));
-    let beyond = answer(world.unsigned(Method::POST, "/open").body(vec![b' '; super::REQUEST_LIMIT + 1])).await;
-    assert_eq!((beyond.status, beyond.body), (413, json!({"message": "Request Entity Too Large"})));
-    world.stop().await;
+    let too_large_for_lambda = send(gateway.unsigned(Method::POST, "/open").body(vec![b' '; 7 * 1024 * 1024])).await;
+    assert_eq!(
+        (too_large_for_lambda.status, too_large_for_lambda.body),
+        (413, json!({"message": "Request Entity Too Large"}))
+    );
+    let too_large = send(gateway.unsigned(Method::POST, "/open").body(vec![b' '; super::MAX_REQUEST_BYTES + 1])).await;
+    assert_eq!((too_large.status, too_large.body), (413, json!({"message": "Request Entity Too Large"})));
+    gateway.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn local_routes_are_for_this_machine_and_want_no_signature() {
-    let world = World::start().await;
-    assert_eq!(answer(world.unsigned(Method::GET, "/_local/outputs")).await.status, 200);
-    assert_eq!(answer(world.unsigned(Method::GET, "/_local/nothing")).await.status, 404);
-    let rebound = world.unsigned(Method::GET, "/_local/outputs").header("host", "evil.example");
-    forbidden(&answer(rebound).await);
-    let page = world.unsigned(Method::GET, "/_local/outputs").header("origin", "https://evil.example");
-    forbidden(&answer(page).await);
-    world.stop().await;
+async fn local_routes_serve_only_this_machine_and_need_no_signature() {
+    let gateway = TestGateway::start().await;
+    assert_eq!(send(gateway.unsigned(Method::GET, "/_local/outputs")).await.status, 200);
+    assert_eq!(send(gateway.unsigned(Method::GET, "/_local/nothing")).await.status, 404);
+    let rebound = gateway.unsigned(Method::GET, "/_local/outputs").header("host", "evil.example");
+    assert_forbidden(&send(rebound).await);
+    let page = gateway.unsigned(Method::GET, "/_local/outputs").header("origin", "https://evil.example");
+    assert_forbidden(&send(page).await);
+    gateway.stop().await;
 }

@@ -1,4 +1,4 @@
-//! A fake function: this test program started again, speaking the Runtime API by hand.
+//! A fake function: this test program, started again as a process that speaks the Runtime API.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -9,14 +9,15 @@ use std::time::Duration;
 use rustix::process::Pid;
 use serde_json::{Value, json};
 
-use super::Launch;
+use super::fixtures::{eventually, host, invoke, response, start_sleeping};
+use super::{LaunchConfig, die_with_parent, runtime_api};
 
 /// Starts [`fake_function`] of this test program.
-pub(crate) fn launch() -> Launch {
-    Launch { program: std::env::current_exe().unwrap(), arguments: arguments("fake_function"), directory: None }
+pub(crate) fn launch_config() -> LaunchConfig {
+    LaunchConfig { program: std::env::current_exe().unwrap(), arguments: arguments("fake_function"), directory: None }
 }
 
-/// A host in a process of its own, with one environment frozen and one at work, ready to be killed.
+/// Starts [`fake_local`] of this test program: a host with one frozen and one busy environment.
 pub(super) fn spawn_host() -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(arguments("fake_local"))
@@ -26,8 +27,8 @@ pub(super) fn spawn_host() -> Child {
         .unwrap()
 }
 
-/// The environments that [`fake_local`] says it has.
-pub(super) fn pids_of(local: &mut Child) -> Vec<Pid> {
+/// The process ids of the environments that [`fake_local`] prints.
+pub(super) fn host_pids(local: &mut Child) -> Vec<Pid> {
     let stdout = BufReader::new(local.stdout.as_mut().unwrap());
     let line = stdout.lines().map(Result::unwrap).find(|line| line.contains("pids: ")).unwrap();
     let pids = line.split_once("pids: ").unwrap().1;
@@ -43,7 +44,7 @@ fn arguments(test: &str) -> Vec<String> {
 #[ignore = "a process that other tests start"]
 fn fake_function() {
     let Ok(runtime_api) = std::env::var("AWS_LAMBDA_RUNTIME_API") else { return };
-    super::super::die_with_parent();
+    die_with_parent();
     if std::env::var("FAIL_INIT").is_ok() {
         std::process::exit(1);
     }
@@ -52,8 +53,8 @@ fn fake_function() {
         let Some((headers, event)) = exchange(&runtime_api, request.as_bytes()) else { return };
         let event: Value = serde_json::from_slice(&event).unwrap_or_default();
         let id = &headers["lambda-runtime-aws-request-id"];
-        let (outcome, body) = work(&event, &headers);
-        let path = format!("/2018-06-01/runtime/invocation/{id}/{outcome}");
+        let (kind, body) = handle(&event, &headers);
+        let path = format!("/2018-06-01/runtime/invocation/{id}/{kind}");
         let mut request =
             format!("POST {path} HTTP/1.1\r\nhost: {runtime_api}\r\ncontent-length: {}\r\n\r\n", body.len())
                 .into_bytes();
@@ -64,7 +65,8 @@ fn fake_function() {
     }
 }
 
-fn work(event: &Value, headers: &BTreeMap<String, String>) -> (&'static str, Vec<u8>) {
+/// Does what the event says. Returns the last segment of the Runtime API's path, and the body to post.
+fn handle(event: &Value, headers: &BTreeMap<String, String>) -> (&'static str, Vec<u8>) {
     let pid = std::process::id();
     let response = match event["do"].as_str() {
         Some("report") => json!({
@@ -85,24 +87,26 @@ fn work(event: &Value, headers: &BTreeMap<String, String>) -> (&'static str, Vec
             eprint!("stderr: {text}");
             std::process::exit(0);
         }
-        Some("fail") => return ("error", json!({"errorType": "Told", "errorMessage": "as asked"}).to_string().into()),
-        Some("large") => return ("response", vec![b'x'; super::super::runtime_api::PAYLOAD_LIMIT + 1]),
-        _ if event["version"] == "2.0" => api(event),
-        _ => batch(event),
+        Some("fail") => {
+            return ("error", json!({"errorType": "Requested", "errorMessage": "as requested"}).to_string().into());
+        }
+        Some("large") => return ("response", vec![b'x'; runtime_api::MAX_PAYLOAD_BYTES + 1]),
+        _ if event["version"] == "2.0" => handle_request(event),
+        _ => handle_batch(event),
     };
     ("response", response.to_string().into_bytes())
 }
 
-/// A request of the HTTP API: the event comes back as the body.
-fn api(event: &Value) -> Value {
+/// Handles a request of the HTTP API: returns the event as the body.
+fn handle_request(event: &Value) -> Value {
     if event["rawPath"] == "/crash" {
         std::process::exit(3);
     }
     json!({"statusCode": 200, "headers": {"content-type": "application/json"}, "body": event.to_string()})
 }
 
-/// An SQS batch: bodies say what becomes of each message.
-fn batch(event: &Value) -> Value {
+/// Handles an SQS batch: each body says whether its message fails.
+fn handle_batch(event: &Value) -> Value {
     let records = event["Records"].as_array().map(Vec::as_slice).unwrap_or_default();
     if records.iter().any(|record| record["body"] == "exit") {
         std::process::exit(3);
@@ -112,7 +116,7 @@ fn batch(event: &Value) -> Value {
     json!({"batchItemFailures": failures})
 }
 
-/// One request over a connection of its own; `None` once the host is gone.
+/// Sends one request over a connection of its own. Returns `None` once the host has ended.
 fn exchange(address: &str, request: &[u8]) -> Option<(BTreeMap<String, String>, Vec<u8>)> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.write_all(request).ok()?;
@@ -139,14 +143,10 @@ fn exchange(address: &str, request: &[u8]) -> Option<(BTreeMap<String, String>, 
 #[tokio::test]
 #[ignore = "a process that other tests start"]
 async fn fake_local() {
-    let host = super::host(|_| ());
-    let running = tokio::spawn({
-        let host = host.clone();
-        async move { super::call(&host, json!({"do": "sleep", "ms": 600_000})).await }
-    });
-    super::eventually("busy", || host.environments().iter().any(|one| one.state == "busy")).await;
-    super::response(super::call(&host, json!({"do": "report"})).await);
-    super::eventually("idle", || host.environments().iter().any(|one| one.state == "idle")).await;
+    let host = host(|_| ());
+    let running = start_sleeping(&host, 600_000).await;
+    response(invoke(&host, json!({"do": "report"})).await);
+    eventually("an environment is idle", || host.environments().iter().any(|one| one.state == "idle")).await;
     let pids: Vec<String> = host.environments().iter().map(|one| one.pid.to_string()).collect();
     println!("\npids: {}", pids.join(" "));
     let _ = running.await;
