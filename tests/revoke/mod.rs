@@ -1,14 +1,12 @@
 //! End to end: `revoke` and `revoke-worker`.
 
-mod block_reason;
+mod blocked;
 mod breach;
-mod crowd;
+mod crash;
 mod custody;
 mod intake;
-mod kill;
-mod order;
+mod many_keys;
 mod outsider;
 mod proof;
 mod race;
-mod records;
 mod sweep;

@@ -1,4 +1,4 @@
-//! Messages that are no valid mail: set aside with their reason, told of, and never in the way of their neighbours.
+//! Messages that are not valid mails: they are dead-lettered with a reason and an event, and do not block other mails.
 
 use std::collections::BTreeMap;
 
@@ -6,12 +6,12 @@ use aws_sdk_sqs::types::{Message, MessageAttributeValue};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::support::{PATIENCE, Stack, mail, mail_with};
+use crate::support::{Stack, WAIT_TIMEOUT, attribute, mail, mail_with};
 
-/// What is in bad values and in no attribute, event or log line.
+/// A text in the invalid values, which must be in no attribute, event or log line.
 const MARKER: &str = "zqxmarker";
 
-/// A message and why it is refused.
+/// A message and why it is invalid.
 struct Case {
     body: String,
     reason: &'static str,
@@ -85,12 +85,12 @@ fn cases(provider_id: &str, foreign_provider_id: &str) -> Vec<Case> {
     ]
 }
 
-/// What is in the dead-letter queue once these messages are dealt with, by their ids.
+/// The messages in the dead-letter queue by the ids that they were sent with, once all of these are there.
 async fn dead_letters(stack: &Stack, message_ids: &[String]) -> BTreeMap<String, Message> {
     let mut found = BTreeMap::new();
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + WAIT_TIMEOUT;
     loop {
-        let answer = stack
+        let response = stack
             .sqs
             .receive_message()
             .queue_url(&stack.outputs.send_dead_letter_queue_url)
@@ -101,83 +101,81 @@ async fn dead_letters(stack: &Stack, message_ids: &[String]) -> BTreeMap<String,
             .send()
             .await
             .unwrap();
-        for message in answer.messages.unwrap_or_default() {
-            found.insert(attribute(&message, "message_id").to_owned(), message);
+        for message in response.messages.unwrap_or_default() {
+            found.insert(attribute(&message, "message_id").unwrap_or("-").to_owned(), message);
         }
         let missing: Vec<usize> = (0..message_ids.len()).filter(|n| !found.contains_key(&message_ids[*n])).collect();
         if missing.is_empty() {
             return found;
         }
-        assert!(Instant::now() < deadline, "not set aside: {missing:?}");
+        assert!(Instant::now() < deadline, "not dead-lettered within {WAIT_TIMEOUT:?}: {missing:?}");
     }
 }
 
-fn attribute<'a>(message: &'a Message, name: &str) -> &'a str {
-    message.message_attributes().and_then(|all| all.get(name)).and_then(|value| value.string_value()).unwrap_or("-")
-}
-
 #[tokio::test]
-async fn what_is_no_mail_is_set_aside_with_its_reason_and_never_its_value() {
-    let stack = Stack::with(&["--parameter", "LogLevel=trace"]).await;
-    let (tenant, provider_id) = stack.provider("acme").await;
-    let (foreign, foreign_provider_id) = stack.provider("globex").await;
+async fn an_invalid_mail_is_dead_lettered_with_its_reason_and_without_its_value() {
+    let stack = Stack::with_arguments(&["--parameter", "LogLevel=trace"]).await;
+    let (tenant, provider_id) = stack.create_provider("acme").await;
+    let (foreign, foreign_provider_id) = stack.create_provider("globex").await;
     let cases = cases(&provider_id, &foreign_provider_id);
     let mut message_ids = Vec::new();
     for (number, chunk) in cases.chunks(9).enumerate() {
         let mut bodies: Vec<String> = chunk.iter().map(|case| case.body.clone()).collect();
-        // In the middle, so that one that is refused comes before and one behind it.
+        // The valid mail is in the middle, so that invalid ones come before and after it.
         bodies.insert(chunk.len() / 2, mail(&provider_id, &format!("neighbour-{number}")).to_string());
-        let mut ids = stack.hand_over(&bodies).await;
+        let mut ids = stack.enqueue_mails(&bodies).await;
         ids.remove(chunk.len() / 2);
         message_ids.extend(ids);
     }
 
     let dead_letters = dead_letters(&stack, &message_ids).await;
-    let events = stack.events_of("Mail Rejected").await.unwrap();
+    let events = stack.events("Mail Rejected").await.unwrap();
     for (case, message_id) in cases.iter().zip(&message_ids) {
         let body: String = case.body.chars().take(200).collect();
-        let dead = dead_letters.get(message_id).unwrap_or_else(|| panic!("not set aside: {body}"));
-        assert_eq!((attribute(dead, "reason"), attribute(dead, "field")), (case.reason, case.field), "{body}");
-        assert_ne!(attribute(dead, "problem"), "-", "{body}");
+        let dead = dead_letters.get(message_id).unwrap_or_else(|| panic!("not dead-lettered: {body}"));
+        let attributes = (attribute(dead, "reason"), attribute(dead, "field"));
+        assert_eq!(attributes, (Some(case.reason), Some(case.field)), "{body}");
+        assert!(attribute(dead, "problem").is_some(), "{body}");
         assert!(dead.body() == Some(&case.body), "{body}");
         assert!(!format!("{:?}", dead.message_attributes()).contains(MARKER), "{:?}", dead.message_attributes());
 
-        let told: Vec<&Value> = events.iter().filter(|event| event["detail"]["message_id"] == **message_id).collect();
-        assert_eq!(told.len(), 1, "{body}");
-        assert_eq!(told[0]["detail"]["reason"], format!("{}:{}", case.reason, case.field), "{body}");
-        assert!(!told[0].to_string().contains(MARKER), "{}", told[0]);
+        let published: Vec<&Value> =
+            events.iter().filter(|event| event["detail"]["message_id"] == **message_id).collect();
+        assert_eq!(published.len(), 1, "{body}");
+        assert_eq!(published[0]["detail"]["reason"], format!("{}:{}", case.reason, case.field), "{body}");
+        assert!(!published[0].to_string().contains(MARKER), "{}", published[0]);
     }
     for number in 0..cases.chunks(9).count() {
-        stack.fate(&provider_id, &format!("neighbour-{number}"), &["sent"]).await;
+        stack.mail_in_state(&provider_id, &format!("neighbour-{number}"), &["sent"]).await;
     }
-    stack.until_delayed(0).await;
+    stack.eventually_delayed(0).await;
     assert_eq!(stack.inbox(&tenant.account_id).await.unwrap().len(), cases.chunks(9).count());
 
-    // A stranger leaves nothing under another tenant's provider.
-    assert!(stack.row(&foreign_provider_id, "bad-foreign").await.is_none());
+    // A mail of one tenant leaves no row under another tenant's provider.
+    assert!(stack.ledger_row(&foreign_provider_id, "bad-foreign").await.is_none());
     assert!(stack.inbox(&foreign.account_id).await.unwrap().is_empty());
-    // Who asks for the fate of a mail that was refused is told.
-    let fate = stack.fate(&provider_id, "bad-colour", &["rejected"]).await;
-    assert_eq!(fate["reason"], "invalid:colour");
+    // The API shows why a mail was rejected.
+    let mail = stack.mail_in_state(&provider_id, "bad-colour", &["rejected"]).await;
+    assert_eq!(mail["reason"], "invalid:colour");
 
-    let logs = stack.local(reqwest::Method::GET, "/logs?function=sendingbee-send", None).await.unwrap();
-    assert!(logs.text.contains("invalid:colour"), "the log was looked for in the wrong place");
-    assert!(!logs.text.contains(MARKER), "a value is in the log");
+    let log = stack.log_text("send").await;
+    assert!(log.contains("invalid:colour"), "this is not the log of send");
+    assert!(!log.contains(MARKER), "an invalid value is in the log");
 }
 
 #[tokio::test]
-async fn a_message_as_large_as_sqs_takes_is_set_aside_too() {
-    let stack = Stack::with(&[]).await;
-    let (tenant, provider_id) = stack.provider("acme").await;
+async fn the_largest_message_of_sqs_is_dead_lettered_too() {
+    let stack = Stack::with_arguments(&[]).await;
+    let (tenant, provider_id) = stack.create_provider("acme").await;
     let largest = 1024 * 1024;
     let garbage = "x".repeat(largest);
     let sent = stack.sqs.send_message().queue_url(&stack.outputs.send_queue_url).message_body(garbage);
     let id = sent.send().await.unwrap().message_id.unwrap();
     let dead_letters = dead_letters(&stack, std::slice::from_ref(&id)).await;
-    assert_eq!(attribute(&dead_letters[&id], "reason"), "malformed");
+    assert_eq!(attribute(&dead_letters[&id], "reason"), Some("malformed"));
 
-    // A mail as large as ours takes goes out, and back into the queue before that.
-    stack.faults(&tenant, &json!({ "server_error": 1 })).await;
+    // The largest mail that we accept is requeued once and then sent.
+    stack.set_faults(&tenant, &json!({ "server_error": 1 })).await;
     let sized = |mail_id: &str, bytes: usize| {
         let mut body = mail(&provider_id, mail_id);
         let room = bytes + "Thank you.".len() - body.to_string().len();
@@ -185,24 +183,24 @@ async fn a_message_as_large_as_sqs_takes_is_set_aside_too() {
         assert_eq!(body.to_string().len(), bytes);
         body
     };
-    stack.mail(&sized("largest", largest - 1024)).await.unwrap();
-    stack.fate(&provider_id, "largest", &["sent"]).await;
-    assert_eq!(stack.copies(&tenant, "largest").await, 1);
-    stack.mail(&sized("larger", largest - 1023)).await.unwrap();
-    let fate = stack.fate(&provider_id, "larger", &["sent", "rejected"]).await;
-    assert_eq!(fate["reason"], "malformed:body", "{fate}");
+    stack.enqueue_mail(&sized("largest", largest - 1024)).await.unwrap();
+    stack.mail_in_state(&provider_id, "largest", &["sent"]).await;
+    assert_eq!(stack.accepted_copies(&tenant, "largest").await, 1);
+    stack.enqueue_mail(&sized("larger", largest - 1023)).await.unwrap();
+    let larger = stack.mail_in_state(&provider_id, "larger", &["sent", "rejected"]).await;
+    assert_eq!(larger["reason"], "malformed:body", "{larger}");
 }
 
 #[tokio::test]
-async fn attributes_that_a_message_came_with_leave_room_for_ours() {
-    let stack = Stack::with(&[]).await;
+async fn the_attributes_of_a_message_leave_room_for_ours() {
+    let stack = Stack::with_arguments(&[]).await;
     let mut message = stack.sqs.send_message().queue_url(&stack.outputs.send_queue_url).message_body("no mail");
-    // SQS takes ten; one of them is called as one of ours and is no number.
+    // SQS allows ten. One of them has the name of one of ours, and is not a number.
     for name in (0..9).map(|n| format!("theirs-{n}")).chain(["hops".to_owned()]) {
         let value = MessageAttributeValue::builder().data_type("String").string_value("x").build().unwrap();
         message = message.message_attributes(name, value);
     }
     let id = message.send().await.unwrap().message_id.unwrap();
     let dead_letters = dead_letters(&stack, std::slice::from_ref(&id)).await;
-    assert_eq!(attribute(&dead_letters[&id], "reason"), "malformed");
+    assert_eq!(attribute(&dead_letters[&id], "reason"), Some("malformed"));
 }
