@@ -65,7 +65,8 @@ impl FunctionLogs {
                     }),
             };
             if let Err(error) = written {
-                tracing::warn!(function, directory = %directory.display(), %error, "a function's log line could not be written to its file in --log-dir");
+                let directory = directory.display();
+                tracing::warn!(function, %directory, %error, "a function's log line was not written to --log-dir");
             }
         }
         if log.lines.len() == MAX_LINES_KEPT {

@@ -156,26 +156,20 @@ impl QueuePoller {
                     messages.iter().filter(|message| message.message_id().is_some_and(|id| ids.contains(id))).collect();
                 self.delete(&processed).await;
             }
-            InvokeResult::FunctionError(_) => self.warn_not_processed(
-                messages.len(),
-                "a function failed on a batch; SQS delivers it again after the visibility timeout",
-            ),
-            InvokeResult::Throttled => self.warn_not_processed(
-                messages.len(),
-                "a batch was throttled by the function's reserved concurrency; SQS delivers it again after the \
-                 visibility timeout",
-            ),
+            // In all these cases SQS delivers the messages again after the visibility timeout.
+            InvokeResult::FunctionError(_) => {
+                let (function, queue, messages) = (&function.name, &self.queue.name, messages.len());
+                tracing::warn!(function, queue, messages, "a function failed on a batch of messages");
+            }
+            InvokeResult::Throttled => {
+                let (function, queue, messages) = (&function.name, &self.queue.name, messages.len());
+                tracing::warn!(function, queue, messages, "a batch exceeded the function's reserved concurrency");
+            }
             InvokeResult::TooLarge | InvokeResult::NoSuchFunction => {
-                self.warn_not_processed(
-                    messages.len(),
-                    "a batch is too large for the function, or there is no such function",
-                );
+                let (function, queue, messages) = (&function.name, &self.queue.name, messages.len());
+                tracing::error!(function, queue, messages, "a batch is too large, or there is no such function");
             }
         }
-    }
-
-    fn warn_not_processed(&self, messages: usize, reason: &'static str) {
-        tracing::warn!(function = self.pool.function.name, queue = self.queue.name, messages, "{reason}");
     }
 
     async fn delete(&self, messages: &[&Message]) {
