@@ -1,9 +1,11 @@
 //! If it is unknown whether SES accepted a mail, its `on_doubt` decides. And what leaves no doubt.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::support::{Stack, eventually, mail, mail_with};
+use crate::support::{SHORT_DOUBT_DELAY, Stack, eventually, mail, mail_with};
 
 /// A failure between us and SES, and what must become of a mail.
 struct Case {
@@ -31,17 +33,17 @@ async fn a_mail_in_doubt_is_resent_or_held_as_its_on_doubt_says() {
         // There is no response within the timeout.
         case(json!({ "hang_ms": 60_000 }), "hold", 1, "in_doubt", 0),
     ];
+    let stack = Arc::new(Stack::with_arguments(&SHORT_DOUBT_DELAY).await);
     let mut checks = JoinSet::new();
     for case in cases {
-        checks.spawn(check(case));
+        checks.spawn(check(Arc::clone(&stack), case));
     }
     while let Some(checked) = checks.join_next().await {
         checked.unwrap();
     }
 }
 
-async fn check(case: Case) {
-    let stack = Stack::shared().await;
+async fn check(stack: Arc<Stack>, case: Case) {
     let (tenant, provider_id) = stack.create_provider("acme").await;
     stack.set_faults(&tenant, &case.faults).await;
     stack.enqueue_mail(&mail_with(&provider_id, "doubtful", &json!({ "on_doubt": case.on_doubt }))).await.unwrap();
@@ -79,7 +81,7 @@ async fn a_refused_connection_leaves_no_doubt() {
 
 #[tokio::test]
 async fn a_mail_with_a_null_first_seen_can_be_requeued() {
-    let stack = Stack::shared().await;
+    let stack = Stack::with_arguments(&SHORT_DOUBT_DELAY).await;
     let (tenant, provider_id) = stack.create_provider("acme").await;
     stack.set_faults(&tenant, &json!({ "server_error": 1 })).await;
     // The requeued copy has a `first_seen`, whatever the original had.

@@ -16,6 +16,9 @@ use super::{Stack, eventually};
 pub(crate) const FAST_REDELIVERY: [&str; 4] =
     ["--parameter", "SendTimeout=18", "--parameter", "SendVisibilityTimeout=24"];
 
+/// Parameters with which a mail in doubt gets its second attempt soon.
+pub(crate) const SHORT_DOUBT_DELAY: [&str; 2] = ["--parameter", "SendDoubtDelay=5"];
+
 /// A valid mail of the tenant `acme` with only the required fields. Its subject is its id, by which its copies are counted.
 pub(crate) fn mail(provider_id: &str, mail_id: &str) -> Value {
     mail_with(provider_id, mail_id, &json!({}))
