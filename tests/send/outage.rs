@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use shared::record::MailState;
 use tokio::time::{Instant, sleep};
 
-use crate::support::{Stack, classic_policy, mail, wait_for_nothing};
+use crate::support::{Stack, mail, wait_for_nothing};
 use operator::Tenant;
 
 /// What an outage has done to a backlog.
@@ -23,6 +23,7 @@ struct Aftermath {
     /// Requests to SES that ended without an answer.
     unanswered: usize,
     /// From the end of the outage until the last mail was out.
+    #[expect(dead_code, reason = "a figure, which `Debug` prints")]
     recovery: Duration,
 }
 
