@@ -15,6 +15,7 @@ use shared::tenant::Clients;
 use tokio::sync::Mutex;
 
 use crate::delay::Delay;
+use crate::denied_resource::DeniedResources;
 use crate::ledger::Ledger;
 use crate::opened_secrets::OpenedSecrets;
 use crate::preparation::Preparation;
@@ -38,8 +39,10 @@ pub(crate) struct Services {
     pub(crate) preparation: Preparation,
     /// How long a mail in doubt waits for its second attempt.
     pub(crate) doubt_delay: Delay,
-    /// Keys that AWS has refused.
+    /// What AWS holds against providers.
     pub(crate) suspicions: Suspicions,
+    /// Identities and configuration sets that keys may not use.
+    pub(crate) denied_resources: DeniedResources,
     /// The queue that mail comes from and is requeued to.
     pub(crate) send_queue: Queue,
     /// The queue for mail that can never be sent.
@@ -69,6 +72,8 @@ pub(crate) struct BatchContext {
     pub(crate) snapshots: Snapshots,
     /// Providers that this batch has suspended or found suspended.
     pub(crate) suspended: Mutex<HashSet<ProviderId>>,
+    /// Suspended providers that a mail of this batch has looked at.
+    pub(crate) looked_at: Mutex<HashSet<ProviderId>>,
     /// The longest that a mail of the batch has slept until its start.
     pub(crate) waited_ms: AtomicU64,
 }
@@ -92,7 +97,8 @@ impl Services {
                 .optional("DOUBT_DELAY_S")
                 .and_then(|seconds| seconds.parse().ok())
                 .map_or(Delay::DOUBT, Delay::from_seconds),
-            suspicions: Suspicions::new(mails),
+            suspicions: Suspicions::new(mails.clone()),
+            denied_resources: DeniedResources::new(mails),
             send_queue: Queue::new(sqs.clone(), start.required("SEND_QUEUE_URL")?, "send"),
             dead_letter_queue: Queue::new(sqs, start.required("SEND_DEAD_LETTER_QUEUE_URL")?, "send dead-letter"),
             bus: start.bus("sendingbee.send")?,
@@ -114,6 +120,7 @@ impl BatchContext {
             deadline,
             snapshots: Snapshots::new(services.tables.clone(), provider_ids),
             suspended: Mutex::default(),
+            looked_at: Mutex::default(),
             waited_ms: AtomicU64::new(0),
         }
     }

@@ -22,6 +22,15 @@ impl Delay {
     /// and brief, so the hops cost little.
     pub(crate) const HALTED: Self = Self(60);
 
+    /// A policy denies the key explicitly: it is tried once more before the provider is suspended.
+    pub(crate) const DENIED: Self = Self(15);
+
+    /// The mail's configuration set is paused: the tenant resumes it.
+    pub(crate) const CONFIGURATION_SET_PAUSED: Self = Self(300);
+
+    /// The sender's identity or the configuration set is denied: it may be mended at any time.
+    pub(crate) const RESOURCE_DENIED: Self = Self(60);
+
     /// SES refused the key, and STS has not confirmed it for long enough: the mail is tried again when that time is over.
     pub(crate) const SUSPECTED: Self = Self(60);
 

@@ -6,6 +6,7 @@ use shared::tenant::{Denial, FailureKind};
 use crate::delay::Delay;
 use crate::mail::Mail;
 use crate::rejection::{RejectionCode, RejectionReason};
+use crate::suspicion::Suspicion;
 
 /// What is to be done. Only [`FailureAction::Doubt`] leaves open whether SES accepted the mail; every other action is for
 /// failures that prove that it did not.
@@ -21,10 +22,15 @@ pub(crate) enum FailureAction {
     SlowDown,
     /// The mail is tried again after this delay, and an operator has to know what is wrong.
     Report(&'static str, Delay),
-    /// The provider is suspended, and the mail is tried again when it is active again.
-    Suspend(SuspensionReason),
-    /// SES refuses the key; STS has to confirm it before the provider is suspended.
-    Suspect,
+    /// Something is wrong with the account or the key. A second look has to confirm it before the provider is suspended.
+    LookAgain(Suspicion, SuspensionReason),
+    /// The key may not use a resource.
+    Denied {
+        /// The resource as it ends its ARN, such as `identity/jane@example.com`.
+        name: String,
+        /// The reason, should the mail be rejected for it.
+        code: RejectionCode,
+    },
 }
 
 /// The action for each kind of failure (SES v2 API, `SendEmail`, "Errors").
@@ -34,8 +40,16 @@ pub(crate) fn action_for(kind: &FailureKind, mail: &Mail) -> FailureAction {
         FailureKind::NotWritten => FailureAction::Retry("not_written", Delay::NOT_WRITTEN),
         FailureKind::Throttled => FailureAction::SlowDown,
         FailureKind::DailyQuota => FailureAction::Retry("daily_quota", Delay::DAILY_QUOTA),
-        FailureKind::SendingPaused => FailureAction::Suspend(SuspensionReason::SendingPaused),
-        FailureKind::AccountSuspended => FailureAction::Suspend(SuspensionReason::AccountSuspended),
+        FailureKind::SendingPaused => {
+            FailureAction::LookAgain(Suspicion::SendingPaused, SuspensionReason::SendingPaused)
+        }
+        // The tenant resumes it, and other mail is not affected.
+        FailureKind::ConfigurationSetPaused => {
+            FailureAction::Retry("configuration_set_paused", Delay::CONFIGURATION_SET_PAUSED)
+        }
+        FailureKind::AccountSuspended => {
+            FailureAction::LookAgain(Suspicion::SendingPaused, SuspensionReason::AccountSuspended)
+        }
         // SES checks the sender's identity first; in the sandbox also the recipients', with the same text.
         FailureKind::NotVerified(identities) => {
             let recipients = mail.to.iter().chain(&mail.cc).chain(&mail.bcc);
@@ -53,12 +67,24 @@ pub(crate) fn action_for(kind: &FailureKind, mail: &Mail) -> FailureAction {
         }
         FailureKind::NotFound => reject(RejectionReason::NotFound),
         FailureKind::BadRequest => reject(RejectionReason::BadRequest),
-        FailureKind::Denied(denial) => match resource_of_mail(denial) {
-            Some(arn) => FailureAction::Reject(RejectionCode::new(RejectionReason::PermissionMissing, &arn)),
-            None if denial.may_be_quarantine() => FailureAction::Suspend(SuspensionReason::Quarantined),
-            None => FailureAction::Suspend(SuspensionReason::PermissionMissing),
+        FailureKind::Denied(denial) if denial.is_of_key() => {
+            let reason = if denial.may_be_quarantine() {
+                SuspensionReason::Quarantined
+            } else {
+                SuspensionReason::PermissionMissing
+            };
+            FailureAction::LookAgain(Suspicion::DeniedExplicitly, reason)
+        }
+        FailureKind::Denied(denial) => FailureAction::Denied {
+            name: resource_name(denial),
+            code: match resource_of_mail(denial) {
+                Some(arn) => RejectionCode::new(RejectionReason::PermissionMissing, &arn),
+                None => RejectionReason::PermissionMissing.into(),
+            },
         },
-        FailureKind::KeyRefused | FailureKind::SignatureRefused => FailureAction::Suspect,
+        FailureKind::KeyRefused | FailureKind::SignatureRefused => {
+            FailureAction::LookAgain(Suspicion::KeyRefused, SuspensionReason::KeyRejected)
+        }
         FailureKind::Clock => FailureAction::Report("AWS says that our clock is wrong", Delay::CLOCK),
         FailureKind::Forbidden => {
             FailureAction::Report("SES refuses the caller for an unknown reason", Delay::FORBIDDEN)
@@ -68,6 +94,12 @@ pub(crate) fn action_for(kind: &FailureKind, mail: &Mail) -> FailureAction {
 
 fn reject(reason: RejectionReason) -> FailureAction {
     FailureAction::Reject(reason.into())
+}
+
+/// The denied resource as it ends its ARN, such as `identity/example.com`; `*` if AWS names none.
+fn resource_name(denial: &Denial) -> String {
+    let name = denial.resource.as_deref().and_then(|arn| arn.splitn(6, ':').nth(5));
+    name.map_or_else(|| "*".to_owned(), str::to_ascii_lowercase)
 }
 
 /// The ARN that was denied, if this mail chose the resource, so that another mail may pass. The local part of an address
@@ -99,20 +131,26 @@ mod tests {
     #[derive(Debug, PartialEq, Eq)]
     enum Shown {
         Rejected(String),
-        Suspended(&'static str),
+        LookedAtAgain(Suspicion, &'static str),
+        Denied(String, String),
         Other(FailureAction),
     }
 
     fn shown(kind: &FailureKind, mail: &Mail) -> Shown {
         match action_for(kind, mail) {
             FailureAction::Reject(code) => Shown::Rejected(code.into()),
-            FailureAction::Suspend(reason) => Shown::Suspended(reason.as_str()),
+            FailureAction::LookAgain(suspicion, reason) => Shown::LookedAtAgain(suspicion, reason.as_str()),
+            FailureAction::Denied { name, code } => Shown::Denied(name, code.into()),
             action => Shown::Other(action),
         }
     }
 
     fn reject(code: &str) -> Shown {
         Shown::Rejected(code.to_owned())
+    }
+
+    fn denied_on(name: &str, code: &str) -> Shown {
+        Shown::Denied(name.to_owned(), code.to_owned())
     }
 
     fn retry(word: &'static str, delay: Delay) -> Shown {
@@ -154,8 +192,28 @@ mod tests {
                 400,
                 retry("daily_quota", Delay::DAILY_QUOTA),
             ),
-            ("SendingPausedException", String::new(), 400, Shown::Suspended("sending_paused")),
-            ("AccountSuspendedException", String::new(), 400, Shown::Suspended("account_suspended")),
+            ("SendingPausedException", String::new(), 400, Shown::LookedAtAgain(Suspicion::SendingPaused, "sending_paused")),
+            (
+                "ConfigurationSetSendingPausedException",
+                String::new(),
+                400,
+                retry("configuration_set_paused", Delay::CONFIGURATION_SET_PAUSED),
+            ),
+            // Case C6: SES names the identity, and the denial is about the key all the same.
+            (
+                "AccessDeniedException",
+                "User: arn:aws:iam::111122223333:user/mailer is not authorized to perform: ses:SendEmail on resource: arn:aws:ses:us-east-1:111122223333:identity/example.com with an explicit deny in an identity-based policy".to_owned(),
+                403,
+                Shown::LookedAtAgain(Suspicion::DeniedExplicitly, "quarantined"),
+            ),
+            // A policy of the identity itself is about that identity.
+            (
+                "AccessDeniedException",
+                format!("User: arn:aws:iam::1:user/u is not authorized to perform: ses:SendEmail on resource: {ses}:identity/Example.com with an explicit deny in a resource-based policy"),
+                403,
+                denied_on("identity/example.com", &format!("permission_missing:{ses}:identity/Example.com")),
+            ),
+            ("AccountSuspendedException", String::new(), 400, Shown::LookedAtAgain(Suspicion::SendingPaused, "account_suspended")),
             ("MessageRejected", unverified("jane@example.com"), 400, reject("identity_not_verified")),
             ("MessageRejected", unverified("example.com"), 400, reject("identity_not_verified")),
             ("MessageRejected", unverified("a@example.org"), 400, reject("sandbox_recipient")),
@@ -169,40 +227,40 @@ mod tests {
                 "AccessDeniedException",
                 denied(&format!("{ses}:configuration-set/x")),
                 403,
-                reject(&format!("permission_missing:{ses}:configuration-set/x")),
+                denied_on("configuration-set/x", &format!("permission_missing:{ses}:configuration-set/x")),
             ),
             (
                 "AccessDeniedException",
                 denied(&format!("{ses}:identity/example.com")),
                 403,
-                reject(&format!("permission_missing:{ses}:identity/example.com")),
+                denied_on("identity/example.com", &format!("permission_missing:{ses}:identity/example.com")),
             ),
             (
                 "AccessDeniedException",
                 denied(&format!("{ses}:identity/jane@example.com")),
                 403,
-                reject(&format!("permission_missing:{ses}:identity/*@example.com")),
+                denied_on("identity/jane@example.com", &format!("permission_missing:{ses}:identity/*@example.com")),
             ),
             (
                 "AccessDeniedException",
                 denied(&format!("{ses}:template/x")),
                 403,
-                reject(&format!("permission_missing:{ses}:template/x")),
+                denied_on("template/x", &format!("permission_missing:{ses}:template/x")),
             ),
-            ("AccessDeniedException", denied("*"), 403, Shown::Suspended("permission_missing")),
+            ("AccessDeniedException", denied("*"), 403, denied_on("*", "permission_missing")),
             (
                 "AccessDeniedException",
                 denied(&format!("{ses}:identity/*")),
                 403,
-                Shown::Suspended("permission_missing"),
+                denied_on("identity/*", "permission_missing"),
             ),
-            ("AccessDeniedException", String::new(), 403, Shown::Suspended("permission_missing")),
-            ("AccessDeniedException", denied_by("an identity-based policy"), 403, Shown::Suspended("quarantined")),
+            ("AccessDeniedException", String::new(), 403, denied_on("*", "permission_missing")),
+            ("AccessDeniedException", denied_by("an identity-based policy"), 403, Shown::LookedAtAgain(Suspicion::DeniedExplicitly, "quarantined")),
             (
                 "AccessDeniedException",
                 denied_by("a service control policy"),
                 403,
-                Shown::Suspended("permission_missing"),
+                Shown::LookedAtAgain(Suspicion::DeniedExplicitly, "permission_missing"),
             ),
             (
                 "OptInRequired",
@@ -210,8 +268,8 @@ mod tests {
                 403,
                 report("SES refuses the caller for an unknown reason", Delay::FORBIDDEN),
             ),
-            ("InvalidClientTokenId", String::new(), 403, Shown::Other(FailureAction::Suspect)),
-            ("SignatureDoesNotMatch", String::new(), 403, Shown::Other(FailureAction::Suspect)),
+            ("InvalidClientTokenId", String::new(), 403, Shown::LookedAtAgain(Suspicion::KeyRefused, "key_rejected")),
+            ("SignatureDoesNotMatch", String::new(), 403, Shown::LookedAtAgain(Suspicion::KeyRefused, "key_rejected")),
             (
                 "SignatureDoesNotMatch",
                 "Signature expired: x".to_owned(),

@@ -25,6 +25,7 @@ mod context;
 mod delay;
 mod delivery;
 mod delivery_error;
+mod denied_resource;
 mod digest;
 mod disposition;
 mod failure_action;

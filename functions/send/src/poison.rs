@@ -124,7 +124,8 @@ mod tests {
             (include_str!("../../../events/send-mail-rejected.json"), Event::MailRejected(of_mail("invalid:to[1]"))),
             (include_str!("../../../events/send-mail-in-doubt.json"), Event::MailInDoubt(of_mail("no_answer"))),
             (include_str!("../../../events/send-mail-expired.json"), Event::MailExpired(of_mail("expired"))),
-            (include_str!("../../../events/send-provider-suspended.json"), Event::ProviderSuspended(suspended)),
+            (include_str!("../../../events/send-provider-suspended.json"), Event::ProviderSuspended(suspended.clone())),
+            (include_str!("../../../events/send-provider-resumed.json"), Event::ProviderResumed(suspended)),
         ];
         for (sample, event) in cases {
             let sample: Value = serde_json::from_str(sample).unwrap();

@@ -72,7 +72,7 @@ pub(crate) enum Eligibility {
     /// All sending is stopped.
     Halted,
     /// The provider is suspended.
-    Suspended,
+    Suspended(Arc<Provider>),
     /// The provider was stopped for good.
     Stopped,
     /// The provider's item cannot be read.
@@ -104,7 +104,7 @@ impl Snapshot {
                 Eligibility::Eligible(Arc::clone(provider))
             }
             StatusName::Active => Eligibility::SecretMissing,
-            StatusName::Suspended => Eligibility::Suspended,
+            StatusName::Suspended => Eligibility::Suspended(Arc::clone(provider)),
             StatusName::Reported | StatusName::Revoking | StatusName::Revoked | StatusName::RevocationBlocked => {
                 Eligibility::Stopped
             }
@@ -200,7 +200,8 @@ impl SnapshotTables {
         let other_keys: HashSet<AccessKeyId> = providers
             .values()
             .flatten()
-            .filter(|provider| provider.status.status == StatusName::Active)
+            // A suspended provider's secret is for the look whether its suspension is over.
+            .filter(|provider| matches!(provider.status.status, StatusName::Active | StatusName::Suspended))
             .map(|provider| provider.access_key_id.clone())
             .filter(|key| !known_keys.contains(key))
             .collect();
@@ -281,7 +282,7 @@ mod tests {
             Eligibility::Eligible(_) => "good",
             Eligibility::SecretMissing => "torn",
             Eligibility::Halted => "halted",
-            Eligibility::Suspended => "suspended",
+            Eligibility::Suspended(_) => "suspended",
             Eligibility::Stopped => "stopped",
             Eligibility::ProviderUnknown | Eligibility::TenantMismatch | Eligibility::ProviderUnreadable => "other",
         };

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::RecordError;
 use super::item::{from_item, string};
+use super::{Item, RecordError};
 use crate::id::{MailId, ProviderId};
 use crate::runtime::{Environment, MissingVariable};
 
@@ -98,6 +98,15 @@ impl Mails {
             .item
             .map(|item| from_item(&pk, item))
             .transpose()
+    }
+
+    /// Another item of the table, read consistently.
+    ///
+    /// # Errors
+    /// DynamoDB did not answer.
+    pub async fn item(&self, pk: &str) -> Result<Option<Item>, RecordError> {
+        let request = self.client.get_item().table_name(&self.table).key("pk", string(pk)).consistent_read(true);
+        Ok(request.send().await.map_err(RecordError::dynamodb("GetItem", pk))?.item)
     }
 
     /// An UpdateItem of the item at `pk`, still without expressions.

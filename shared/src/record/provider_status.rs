@@ -41,6 +41,39 @@ impl Providers {
         }
     }
 
+    /// Ends a suspension, if the provider is still suspended for this reason with this key: an order, or somebody else's
+    /// suspension, stays. Returns whether this call did it.
+    ///
+    /// # Errors
+    /// DynamoDB did not answer.
+    pub async fn resume(
+        &self,
+        provider_id: &ProviderId,
+        access_key_id: &AccessKeyId,
+        reason: SuspensionReason,
+        ambient: &Ambient,
+    ) -> Result<bool, RecordError> {
+        let now = ambient.now();
+        let pk = Provider::pk(provider_id);
+        let audit =
+            AuditEvent { event: "resumed", at: now, by: "send".to_owned(), reason: Some(reason.as_str().to_owned()) };
+        let condition = format!("{IF_WITH_KEY} AND #status = :suspended AND reason = :reason");
+        let expression = "SET #status = :active, updated_at = :now REMOVE reason";
+        let update = ItemUpdate::new(pk.clone(), Provider::SK, expression, condition)
+            .name("#status", "status")
+            .value(":suspended", string(StatusName::Suspended.as_str()))
+            .value(":active", string(StatusName::Active.as_str()))
+            .value(":reason", string(reason.as_str()))
+            .value(":now", timestamp(now))
+            .value(":access_key_id", string(access_key_id.as_str()));
+        let writes = vec![self.update_in_transaction(update)?, self.put(audit.to_item(provider_id, ambient)?)?];
+        match self.transact(&pk, writes).await? {
+            Transaction::Committed => Ok(true),
+            Transaction::ConditionFailed(_) => Ok(false),
+            Transaction::Contended => Err(contended(pk)),
+        }
+    }
+
     /// A change of a provider's status as a part of a transaction. It is made if the provider sends with this key and,
     /// unless `from` is empty, has one of these statuses.
     pub(super) fn provider_status(

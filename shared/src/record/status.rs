@@ -35,7 +35,7 @@ pub struct Status {
 /// Why a provider is suspended. README.md ("Operate") tells operators what to do about each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SuspensionReason {
-    /// The tenant or AWS paused sending of the account or the configuration set.
+    /// The tenant or AWS paused the account's sending.
     SendingPaused,
     /// AWS suspended the account's sending.
     AccountSuspended,
@@ -51,6 +51,11 @@ impl SuspensionReason {
     /// Every reason.
     pub const ALL: [Self; 5] =
         [Self::SendingPaused, Self::AccountSuspended, Self::KeyRejected, Self::PermissionMissing, Self::Quarantined];
+
+    /// The reason that is stored as this word; `None` for a word that is none.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == word)
+    }
 
     /// The word that is stored and shown.
     pub fn as_str(self) -> &'static str {

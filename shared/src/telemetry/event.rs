@@ -27,6 +27,8 @@ pub enum Event {
     ProviderVerified(ProviderEvent),
     /// `Provider Suspended`: no mail is sent until an operator or the tenant has acted.
     ProviderSuspended(ProviderEvent),
+    /// `Provider Resumed`: what suspended it is over, and its mail goes out again.
+    ProviderResumed(ProviderEvent),
     /// `Mail Rejected`: this mail will never be sent.
     MailRejected(MailEvent),
     /// `Mail In Doubt`: SES may or may not have accepted it, and it will not be sent again.
@@ -97,6 +99,7 @@ impl Event {
         match self {
             Self::ProviderVerified(_) => "Provider Verified",
             Self::ProviderSuspended(_) => "Provider Suspended",
+            Self::ProviderResumed(_) => "Provider Resumed",
             Self::MailRejected(_) => "Mail Rejected",
             Self::MailInDoubt(_) => "Mail In Doubt",
             Self::MailExpired(_) => "Mail Expired",
@@ -107,7 +110,9 @@ impl Event {
 
     fn provider_id(&self) -> String {
         match self {
-            Self::ProviderVerified(event) | Self::ProviderSuspended(event) => event.provider_id.to_string(),
+            Self::ProviderVerified(event) | Self::ProviderSuspended(event) | Self::ProviderResumed(event) => {
+                event.provider_id.to_string()
+            }
             Self::MailRejected(event) | Self::MailInDoubt(event) | Self::MailExpired(event) => {
                 event.provider_id.clone().unwrap_or_default()
             }

@@ -53,6 +53,12 @@ impl Denial {
         }
     }
 
+    /// Whether the denial is about all that the key sends: somebody denied it explicitly, and not by a policy of the one
+    /// resource. SES names the sender's identity in every denial, so the resource does not tell.
+    pub fn is_of_key(&self) -> bool {
+        !matches!(self.by, DeniedBy::NoAllow | DeniedBy::ResourcePolicy)
+    }
+
     /// Whether the denying policy may be one that AWS attached to the user to quarantine a key that it found in public.
     /// AWS does not do so by a service control policy, a permissions boundary or a policy of the resource.
     pub fn may_be_quarantine(&self) -> bool {

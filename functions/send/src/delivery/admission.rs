@@ -62,7 +62,17 @@ impl Delivery {
             return self.end(&EndReason::Expired).await.map(Break);
         }
         match eligibility {
-            Eligibility::Eligible(provider) => Ok(Continue(provider)),
+            Eligibility::Eligible(provider) => {
+                let names = self.mail.resource_names();
+                let now = self.services.ambient.now();
+                match self.services.denied_resources.hold(&provider.access_key_id, &names, now) {
+                    Some(wait) => self.requeue(Delay::from_seconds(seconds(wait))).await.map(Break),
+                    None => Ok(Continue(provider)),
+                }
+            }
+            Eligibility::Suspended(provider) if self.resume_if_over(&provider, &snapshot).await => {
+                self.requeue(Delay::SHORT_OF_TIME).await.map(Break)
+            }
             eligibility => self.turn_away(eligibility).await.map(Break),
         }
     }
@@ -77,7 +87,7 @@ impl Delivery {
             Eligibility::ProviderUnknown => self.dead_letter(&Rejection::provider_unknown()).await,
             Eligibility::TenantMismatch => self.dead_letter(&Rejection::tenant_mismatch()).await,
             Eligibility::Halted => self.requeue(Delay::HALTED).await,
-            Eligibility::Suspended => self.requeue(Delay::SUSPENDED).await,
+            Eligibility::Suspended(_) => self.requeue(Delay::SUSPENDED).await,
             Eligibility::Stopped => self.end(&EndReason::Rejected(RejectionReason::ProviderRevoked.into())).await,
         }
     }
@@ -234,4 +244,9 @@ impl Delivery {
     fn is_in_time(&self, start: Timestamp) -> bool {
         self.services.ambient.now().duration_since(start) <= MAX_LATENESS
     }
+}
+
+/// Whole seconds, rounded up.
+fn seconds(wait: SignedDuration) -> u16 {
+    u16::try_from(wait.as_secs() + 1).unwrap_or(u16::MAX)
 }

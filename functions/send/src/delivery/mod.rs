@@ -14,6 +14,7 @@
 mod admission;
 mod breaker;
 mod settlement;
+mod suspension;
 
 use std::borrow::Cow;
 use std::ops::ControlFlow::{self, Break, Continue};

@@ -3,30 +3,28 @@
 use std::time::Duration;
 
 use shared::queue::Interrupted;
-use shared::record::{LedgerRow, MailState, Provider, SuspensionReason};
-use shared::telemetry::{Event, ProviderEvent, chain};
-use shared::tenant::{Credential, Failure, FailureKind};
+use shared::record::{LedgerRow, MailState, Provider, RecordError, SuspensionReason};
+use shared::telemetry::chain;
+use shared::tenant::{Credential, Failure};
 use tokio::time::{sleep, timeout};
 
-use super::{Delivery, RECORD_TIMEOUT, disposition_of};
+use super::{Delivery, disposition_of};
+use crate::context::Services;
 use crate::delay::Delay;
 use crate::delivery_error::DeliveryError;
+use crate::denied_resource::DenialDecision;
 use crate::disposition::Disposition;
 use crate::failure_action::{FailureAction, action_for};
-use crate::ledger::{self, RowWrite};
+use crate::ledger::{self, EndReason, RowWrite};
 use crate::rejection::RejectionCode;
 use crate::settle::Settlement;
-use crate::snapshot::Eligibility;
-use crate::suspicion::{MAX_GAP, SuspicionLevel};
+use crate::suspicion::Suspicion;
 
 /// Recording an accepted mail stops this long before the handler is interrupted: its message has to be acknowledged.
 const ACKNOWLEDGEMENT_RESERVE: Duration = Duration::from_millis(200);
 
 /// What is left of it for the message that brings the record later, if the ledger does not take it.
 const SETTLE_RESERVE: Duration = Duration::from_millis(400);
-
-/// The longest that STS may take to answer about a suspected key.
-const STS_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// How often the record of an accepted mail is tried, each time with the SDK's own attempts.
 const MAX_RECORD_ATTEMPTS: u32 = 3;
@@ -85,13 +83,19 @@ impl Delivery {
         false
     }
 
-    /// Removes the recorded refusals of the key, because SES accepted it. The account's pace, which every mail reads for its
-    /// start, tells whether there are any.
+    /// Forgets what is held against the key and the mail's resources, because SES accepted it. The account's pace, which every
+    /// mail reads for its start, tells whether there is anything.
     async fn clear_suspicion(&self, provider: &Provider) {
         if !self.services.rates.is_suspected(provider, self.services.ambient.now()) {
             return;
         }
-        let clear = self.services.suspicions.clear(&provider.access_key_id);
+        let Services { ambient, suspicions, denied_resources, .. } = self.services.as_ref();
+        let clear = async {
+            if suspicions.clear(&provider.access_key_id, ambient.now()).await? {
+                denied_resources.clear(&provider.access_key_id, &self.mail.resource_names()).await?;
+            }
+            Ok::<_, RecordError>(())
+        };
         if let Ok(Err(error)) = timeout(self.remaining_before_acknowledgement(), clear).await {
             tracing::warn!(
                 provider_id = %provider.provider_id,
@@ -142,18 +146,26 @@ impl Delivery {
                 self.release_claim(row, failure.kind.as_str()).await?;
                 self.requeue(delay).await
             }
-            FailureAction::Suspend(reason) => {
-                self.release_claim(row, reason.as_str()).await?;
-                self.suspend(provider, reason).await?;
-                self.requeue(Delay::SUSPENDED).await
-            }
-            FailureAction::Suspect => {
+            FailureAction::LookAgain(suspicion, reason) => {
                 self.release_claim(row, failure.kind.as_str()).await?;
-                if self.is_refusal_confirmed(provider, credential, failure).await? {
-                    self.suspend(provider, SuspensionReason::KeyRejected).await?;
-                    self.requeue(Delay::SUSPENDED).await
-                } else {
-                    self.requeue(Delay::SUSPECTED).await
+                match self.look_again(provider, credential, suspicion, reason).await? {
+                    Some(reason) => {
+                        self.suspend(provider, reason).await?;
+                        self.requeue(Delay::SUSPENDED).await
+                    }
+                    None if suspicion == Suspicion::DeniedExplicitly => self.requeue(Delay::DENIED).await,
+                    None => self.requeue(Delay::SUSPECTED).await,
+                }
+            }
+            FailureAction::Denied { name, code } => {
+                self.release_claim(row, failure.kind.as_str()).await?;
+                match self.decide_denial(provider, &name).await? {
+                    DenialDecision::Wait => self.requeue(Delay::RESOURCE_DENIED).await,
+                    DenialDecision::Reject => self.end(&EndReason::Rejected(code)).await,
+                    DenialDecision::Suspend => {
+                        self.suspend(provider, SuspensionReason::PermissionMissing).await?;
+                        self.requeue(Delay::SUSPENDED).await
+                    }
                 }
             }
         }
@@ -188,56 +200,6 @@ impl Delivery {
         match self.services.ledger.write(row, Some(was)).await? {
             RowWrite::Done => Ok(disposition_of(row.state)),
             RowWrite::Lost(_) => Err(DeliveryError::Contended),
-        }
-    }
-
-    /// Suspends the provider, after its event. One mail of a batch does it for all, and none if it is suspended already.
-    async fn suspend(&self, provider: &Provider, reason: SuspensionReason) -> Result<(), DeliveryError> {
-        let mut suspended = self.batch.suspended.lock().await;
-        if suspended.contains(&provider.provider_id) {
-            return Ok(());
-        }
-        let snapshot = self.batch.snapshots.fresh().await?;
-        let snapshot = self.batch.snapshots.newer_than(&snapshot).await?;
-        if matches!(snapshot.eligibility(&self.mail), Eligibility::Eligible(_) | Eligibility::SecretMissing) {
-            let event = Event::ProviderSuspended(ProviderEvent {
-                tenant_id: provider.tenant_id.clone(),
-                provider_id: provider.provider_id.clone(),
-                account_id: provider.account_id.clone(),
-                reason: Some(reason.as_str().to_owned()),
-            });
-            self.services.bus.put(&event, self.services.ambient.now()).await?;
-            let providers = &self.services.tables.providers;
-            providers.suspend(&provider.provider_id, &provider.access_key_id, reason, &self.services.ambient).await?;
-            tracing::warn!(provider_id = %provider.provider_id, reason = reason.as_str(), "provider suspended");
-        }
-        suspended.insert(provider.provider_id.clone());
-        Ok(())
-    }
-
-    /// Asks STS about a key that SES refused. Only STS's own refusals, for long enough, confirm SES's.
-    async fn is_refusal_confirmed(
-        &self,
-        provider: &Provider,
-        credential: &Credential,
-        failure: &Failure,
-    ) -> Result<bool, DeliveryError> {
-        let time_limit = self.remaining().saturating_sub(RECORD_TIMEOUT).min(STS_TIMEOUT);
-        let identity = timeout(time_limit, self.services.tenants.get_caller_identity(credential)).await;
-        let now = self.services.ambient.now();
-        match identity {
-            Ok(Ok(_)) => {
-                // For example in a Region that the account has disabled: it lasts until somebody acts.
-                tracing::warn!(provider_id = %provider.provider_id, %failure, "SES refuses a key that STS accepts");
-                self.services.suspicions.clear(&provider.access_key_id).await?;
-                Ok(false)
-            }
-            Ok(Err(Failure { kind: FailureKind::KeyRefused | FailureKind::SignatureRefused, .. })) => {
-                self.services.rates.suspect(provider, now + MAX_GAP).await?;
-                let level = self.services.suspicions.record_refusal(&provider.access_key_id, now).await?;
-                Ok(level == SuspicionLevel::Confirmed)
-            }
-            Ok(Err(_)) | Err(_) => Ok(false),
         }
     }
 }

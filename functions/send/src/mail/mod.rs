@@ -127,6 +127,14 @@ impl Mail {
         self.expires_at.map_or(latest, |expires_at| expires_at.min(latest))
     }
 
+    /// The resources of SES that sending it needs, as they end ARNs: SES may deny it on each.
+    pub(crate) fn resource_names(&self) -> Vec<String> {
+        let address = self.from.address().to_ascii_lowercase();
+        let domain = address.rsplit_once('@').map(|(_, domain)| format!("identity/{domain}"));
+        let set = self.configuration_set.as_ref().map(|name| format!("configuration-set/{name}"));
+        [Some(format!("identity/{address}")), domain, set].into_iter().flatten().collect()
+    }
+
     /// The number of recipients that SES counts.
     pub(crate) fn recipients(&self) -> u32 {
         u32::try_from(self.to.len() + self.cc.len() + self.bcc.len()).unwrap_or(u32::MAX)
