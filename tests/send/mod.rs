@@ -2,6 +2,7 @@
 
 mod crash;
 mod delivery;
+mod denial;
 mod doubt;
 mod invalid_mail;
 mod mail_id;

@@ -36,6 +36,14 @@ impl Stack {
         self.tenant_with(&request).await
     }
 
+    /// Replaces the policies of a tenant's user.
+    pub(crate) async fn set_policies(&self, tenant: &Tenant, policies: &[Value]) {
+        let path = format!("/tenants/{}/policies", tenant.account_id);
+        let body = json!({ "policies": policies });
+        let response = self.local_api(Method::PUT, &path, Some(&body)).await.unwrap();
+        assert!(response.status.is_success(), "{}", response.text);
+    }
+
     /// Onboards a tenant's key, which must succeed. Returns the provider's id.
     pub(crate) async fn onboard_provider(&self, tenant_id: &str, tenant: &Tenant) -> String {
         let response = self.onboard(tenant_id, tenant).await.unwrap();

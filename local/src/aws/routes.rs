@@ -5,6 +5,7 @@
 //! | `GET /outputs` | the template's Outputs as one object |
 //! | `POST /tenants` | a new account with a user (or root key), policies and verified identities |
 //! | `GET /tenants/{account_id}` | users' keys and their status, identities, limits |
+//! | `PUT /tenants/{account_id}/policies` | replaces the inline policies of the account's users, as its administrator would |
 //! | `PUT /tenants/{account_id}/faults` | replaces the account's faults ([`crate::faults`] has the fields) |
 //! | `PUT /faults` | replaces the faults of our own account: `{"rules": [{"on": ["dynamodb:PutItem"], "server_error": 1}]}` |
 //! | `PUT /tenants/{account_id}/access-keys/{id}` | `{"status": "Active"}` or `Inactive` |
@@ -22,7 +23,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use shared::http::{FieldError, decode};
 
 use super::stand_in::StandIn;
@@ -35,6 +36,7 @@ pub(crate) fn local_routes(stand_in: Arc<StandIn>) -> Router {
         .route("/outputs", get(outputs))
         .route("/tenants", post(create_tenant))
         .route("/tenants/{account_id}", get(describe_tenant))
+        .route("/tenants/{account_id}/policies", put(set_policies))
         .route("/tenants/{account_id}/faults", put(set_tenant_faults))
         .route("/faults", put(set_own_faults))
         .route("/tenants/{account_id}/access-keys/{id}", put(set_key).delete(delete_key))
@@ -57,6 +59,13 @@ struct KeyChange {
     status: String,
 }
 
+/// The inline policies that users have from now on.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PolicyChange {
+    policies: Vec<Map<String, Value>>,
+}
+
 async fn outputs(State(stand_in): State<Arc<StandIn>>) -> Response {
     Json(stand_in.outputs()).into_response()
 }
@@ -72,6 +81,16 @@ async fn describe_tenant(
     Path(account_id): Path<String>,
 ) -> Result<Response, TenantError> {
     Ok(Json(stand_in.describe_tenant(&account_id)?).into_response())
+}
+
+async fn set_policies(
+    State(stand_in): State<Arc<StandIn>>,
+    Path(account_id): Path<String>,
+    body: Bytes,
+) -> Result<Response, TenantError> {
+    let PolicyChange { policies } = decode(&body)?;
+    stand_in.set_policies(&account_id, &policies)?;
+    Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 async fn set_tenant_faults(

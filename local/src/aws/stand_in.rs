@@ -8,7 +8,7 @@ use axum::body::Bytes;
 use fakecloud_aws::sigv4;
 use fakecloud_core::auth::SessionCredentialIssuer;
 use fakecloud_core::protocol;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -157,6 +157,14 @@ impl StandIn {
     /// There is no such account.
     pub(super) fn describe_tenant(&self, account_id: &str) -> Result<Value, TenantError> {
         self.tenants.describe(account_id)
+    }
+
+    /// Replaces the inline policies of a tenant's users, as its administrator would.
+    ///
+    /// # Errors
+    /// There is no such account.
+    pub(super) fn set_policies(&self, account_id: &str, policies: &[Map<String, Value>]) -> Result<(), TenantError> {
+        self.tenants.set_policies(account_id, policies)
     }
 
     /// Activates, deactivates or (`None`) deletes a key of a tenant's user, as its administrator would.

@@ -159,6 +159,18 @@ impl Tenants {
         Ok(tenant)
     }
 
+    /// Replaces the inline policies of a tenant's users, as its administrator would.
+    ///
+    /// # Errors
+    /// There is no such account.
+    pub(super) fn set_policies(&self, account_id: &str, policies: &[Map<String, Value>]) -> Result<(), TenantError> {
+        let policies: Vec<Value> = policies.iter().map(|policy| json!(policy)).collect();
+        if self.iam.set_policies(account_id, &policies) {
+            return Ok(());
+        }
+        Err(TenantError::Missing(format!("There is no account {account_id}.")))
+    }
+
     /// Activates, deactivates or (`None`) deletes a key of a tenant's user, as its administrator would.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! Users of accounts and their keys, made and changed as an account's administrator would.
 
+use std::collections::BTreeMap;
+
 use chrono::Utc;
 use fakecloud_core::auth::{Principal, PrincipalType};
 use fakecloud_iam::{IamAccessKey, IamUser};
@@ -52,6 +54,16 @@ impl Iam {
         let user_arn = caller.arn().to_owned();
         self.credentials.remember(secret_access_key.clone(), caller);
         Some(NewKey { user_arn, access_key_id, secret_access_key })
+    }
+
+    /// Replaces the inline policies of all users of an account. False where there is no such account.
+    pub(crate) fn set_policies(&self, account_id: &str, policies: &[Value]) -> bool {
+        let mut accounts = self.state.write();
+        let Some(state) = accounts.get_mut(account_id) else { return false };
+        for user in state.users.keys() {
+            state.user_inline_policies.insert(user.clone(), named(policies));
+        }
+        true
     }
 
     /// An account's users with their keys, and the ids of its root's keys. `None` where there is no such account.
@@ -142,9 +154,7 @@ impl Iam {
                 permissions_boundary: None,
             },
         );
-        let policies = user.policies.iter().enumerate();
-        let policies = policies.map(|(index, policy)| (format!("policy-{}", index + 1), policy.to_string()));
-        state.user_inline_policies.insert(name.clone(), policies.collect());
+        state.user_inline_policies.insert(name.clone(), named(&user.policies));
         let key = IamAccessKey {
             access_key_id: access_key_id.to_owned(),
             secret_access_key: secret_access_key.to_owned(),
@@ -168,4 +178,9 @@ impl Iam {
             token_issued_at: None,
         })
     }
+}
+
+/// Inline policies under names of ours.
+fn named(policies: &[Value]) -> BTreeMap<String, String> {
+    policies.iter().enumerate().map(|(index, policy)| (format!("policy-{}", index + 1), policy.to_string())).collect()
 }

@@ -1,0 +1,191 @@
+//! A denial or a pause is not the end of a mail, and no single answer is the end of a provider.
+
+use jiff::SignedDuration;
+use operator::Tenant;
+use serde_json::{Value, json};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use crate::support::{Stack, Tables, classic_policy, eventually, mail, now, string};
+
+/// A policy that allows all that the product needs except to send.
+fn policy_without_sending() -> Value {
+    json!({
+        "Version": "2012-10-17",
+        "Statement": [
+            { "Effect": "Allow", "Action": ["ses:GetAccount"], "Resource": "*" },
+            { "Effect": "Allow", "Action": ["iam:GetUser", "iam:DeleteAccessKey"], "Resource": "arn:aws:iam::*:user/*" },
+        ],
+    })
+}
+
+/// The classic policy, and a Deny of sending.
+fn denying_policies() -> [Value; 2] {
+    let deny = json!({
+        "Version": "2012-10-17",
+        "Statement": [{ "Effect": "Deny", "Action": "ses:Send*", "Resource": "*" }],
+    });
+    [classic_policy(), deny]
+}
+
+#[tokio::test]
+async fn mail_waits_while_the_policy_is_gone_and_all_of_it_is_sent_afterwards() {
+    let stack = Stack::with_arguments(&[]).await;
+    let (tenant, provider_id) = stack.create_provider("acme").await;
+    stack.set_policies(&tenant, &[policy_without_sending()]).await;
+    let ids: Vec<String> = (0..100).map(|number| format!("order-{number}")).collect();
+    stack.enqueue_mails(&ids.iter().map(|id| mail(&provider_id, id)).collect::<Vec<_>>()).await;
+    stack.eventually_delayed(100).await;
+    assert_eq!(stack.get_provider(&provider_id).await.body["status"], "active");
+    let asked = stack.send_requests(&tenant).await.len();
+    assert!(asked < 60, "{asked} requests for a hundred mails of one denied identity");
+
+    stack.set_policies(&tenant, &[classic_policy()]).await;
+    for id in &ids {
+        stack.mail_in_state(&provider_id, id, &["sent", "rejected", "in_doubt"]).await;
+    }
+    assert_eq!(stack.inbox(&tenant.account_id).await.unwrap().len(), 100);
+    assert!(stack.events("Mail Rejected").await.unwrap().is_empty());
+    assert!(stack.events("Provider Suspended").await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_denial_of_a_quarter_of_an_hour_suspends_a_provider_of_which_nothing_is_accepted() {
+    let stack = Stack::with_arguments(&[]).await;
+    let (tenant, provider_id) = stack.create_provider("acme").await;
+    stack.set_policies(&tenant, &[policy_without_sending()]).await;
+    stack.enqueue_mail(&mail(&provider_id, "first")).await.unwrap();
+    stack.eventually_delayed(1).await;
+    age_denials(&stack, SignedDuration::from_mins(16)).await;
+    stack.kill_processes("send").await;
+    stack.enqueue_mail(&mail(&provider_id, "second")).await.unwrap();
+    let event = stack.provider_event("Provider Suspended", &provider_id).await;
+    assert_eq!(event["detail"]["reason"], "permission_missing");
+    assert!(stack.events("Mail Rejected").await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_mail_is_rejected_only_if_other_mail_of_its_provider_is_accepted_and_may_be_handed_over_again() {
+    let stack = Stack::with_arguments(&[]).await;
+    let tenant = stack.tenant_with(&json!({ "identities": ["example.com", "other.example"] })).await;
+    let provider_id = stack.onboard_provider("acme", &tenant).await;
+    let account = &tenant.account_id;
+    let one_identity = json!({
+        "Version": "2012-10-17",
+        "Statement": [
+            { "Effect": "Allow", "Action": "ses:*", "Resource": format!("arn:aws:ses:*:{account}:identity/example.com") },
+            { "Effect": "Allow", "Action": "ses:GetAccount", "Resource": "*" },
+            { "Effect": "Allow", "Action": ["iam:GetUser", "iam:DeleteAccessKey"], "Resource": "arn:aws:iam::*:user/*" },
+        ],
+    });
+    stack.set_policies(&tenant, &[one_identity]).await;
+    let mut denied = mail(&provider_id, "denied");
+    denied["from"] = json!("jane@other.example");
+    denied["first_seen"] = json!((now() - SignedDuration::from_mins(20)).to_string());
+    stack.enqueue_mail(&denied).await.unwrap();
+    stack.eventually_delayed(1).await;
+    stack.enqueue_mail(&mail(&provider_id, "accepted")).await.unwrap();
+    stack.mail_in_state(&provider_id, "accepted", &["sent"]).await;
+    assert_eq!(stack.ledger_row(&provider_id, "denied").await.unwrap().reason.as_deref(), Some("denied"));
+
+    // As if the denial had begun a quarter of an hour ago, and the other mail had been accepted after that.
+    age_denials(&stack, SignedDuration::from_mins(16)).await;
+    stack.kill_processes("send").await;
+    stack.enqueue_mail(&denied).await.unwrap();
+    let rejected = stack.mail_in_state(&provider_id, "denied", &["rejected", "sent"]).await;
+    let reason = format!("permission_missing:arn:aws:ses:us-east-1:{account}:identity/other.example");
+    assert_eq!((&rejected["state"], &rejected["reason"]), (&json!("rejected"), &json!(reason)), "{rejected}");
+    assert!(stack.events("Provider Suspended").await.unwrap().is_empty());
+
+    stack.set_policies(&tenant, &[classic_policy()]).await;
+    stack.kill_processes("send").await;
+    stack.enqueue_mail(&denied).await.unwrap();
+    stack.mail_in_state(&provider_id, "denied", &["sent"]).await;
+}
+
+#[tokio::test]
+async fn an_explicit_denial_suspends_when_it_is_seen_again_and_the_mail_flows_when_it_is_lifted() {
+    let stack = Stack::with_arguments(&[]).await;
+    let (tenant, provider_id) = stack.create_provider("acme").await;
+    stack.set_policies(&tenant, &denying_policies()).await;
+    stack.enqueue_mail(&mail(&provider_id, "waiting")).await.unwrap();
+    let event = stack.provider_event("Provider Suspended", &provider_id).await;
+    assert_eq!(event["detail"]["reason"], "quarantined");
+    assert!(stack.send_requests(&tenant).await.len() >= 2, "one denial is not enough");
+    assert!(stack.events("Mail Rejected").await.unwrap().is_empty());
+
+    resumes(&stack, &tenant, &provider_id, async || stack.set_policies(&tenant, &[classic_policy()]).await).await;
+}
+
+#[tokio::test]
+async fn a_pause_that_the_account_confirms_suspends_and_the_mail_flows_when_it_is_over() {
+    let stack = Stack::with_arguments(&[]).await;
+    let (tenant, provider_id) = stack.create_provider("acme").await;
+    stack.set_faults(&tenant, &json!({ "paused": true })).await;
+    stack.enqueue_mail(&mail(&provider_id, "waiting")).await.unwrap();
+    let event = stack.provider_event("Provider Suspended", &provider_id).await;
+    assert_eq!(event["detail"]["reason"], "sending_paused");
+    resumes(&stack, &tenant, &provider_id, async || stack.set_faults(&tenant, &json!({})).await).await;
+}
+
+/// Mends what suspended a provider, and waits until it is active and its next mail is sent.
+async fn resumes(stack: &Stack, tenant: &Tenant, provider_id: &str, mend: impl AsyncFn()) {
+    // While it lasts, a look leaves it suspended.
+    age_suspension(stack, provider_id).await;
+    stack.enqueue_mail(&mail(provider_id, "too-early")).await.unwrap();
+    stack.eventually_delayed(2).await;
+    assert_eq!(stack.get_provider(provider_id).await.body["status"], "suspended");
+
+    mend().await;
+    age_looks(stack, tenant).await;
+    stack.enqueue_mail(&mail(provider_id, "next")).await.unwrap();
+    stack.mail_in_state(provider_id, "next", &["sent"]).await;
+    stack.provider_event("Provider Resumed", provider_id).await;
+    assert_eq!(stack.get_provider(provider_id).await.body["status"], "active");
+    let trail = Tables::new(stack).await.audit_trail(provider_id).await;
+    assert_eq!(trail, ["onboarded", "suspended", "resumed"]);
+}
+
+/// Makes all recorded denials older.
+async fn age_denials(stack: &Stack, by: SignedDuration) {
+    let (dynamodb, table) = stack.table("MailsTable").await;
+    let time = AttributeValue::N((now() - by).as_millisecond().to_string());
+    let items = dynamodb.scan().table_name(&table).send().await.unwrap().items.unwrap_or_default();
+    let denials: Vec<_> = items.into_iter().filter(|item| item.contains_key("first_denied_at")).collect();
+    assert!(!denials.is_empty(), "no denial is recorded");
+    for item in denials {
+        let update = dynamodb.update_item().table_name(&table).key("pk", item["pk"].clone());
+        let update =
+            update.update_expression("SET first_denied_at = :time").expression_attribute_values(":time", time.clone());
+        update.send().await.unwrap();
+    }
+}
+
+/// Makes a suspension old enough to be looked at.
+async fn age_suspension(stack: &Stack, provider_id: &str) {
+    let (dynamodb, table) = stack.table("ProvidersTable").await;
+    let pk = string(&format!("provider#{provider_id}"));
+    eventually("the suspension is stored", || async {
+        let item =
+            dynamodb.get_item().table_name(&table).key("pk", pk.clone()).key("sk", string("provider")).send().await;
+        (item.unwrap().item.unwrap()["status"] == string("suspended")).then_some(())
+    })
+    .await;
+    let time = string(&(now() - SignedDuration::from_mins(2)).to_string());
+    let update = dynamodb.update_item().table_name(&table).key("pk", pk.clone()).key("sk", string("provider"));
+    let update = update.update_expression("SET updated_at = :time").expression_attribute_values(":time", time);
+    update.send().await.unwrap();
+}
+
+/// Makes the last look at a suspended provider old enough for the next one.
+async fn age_looks(stack: &Stack, tenant: &Tenant) {
+    let (dynamodb, table) = stack.table("MailsTable").await;
+    let time = AttributeValue::N((now() - SignedDuration::from_mins(6)).as_millisecond().to_string());
+    let update =
+        dynamodb.update_item().table_name(table).key("pk", string(&format!("refused#{}", tenant.access_key_id)));
+    let update = update
+        .update_expression("SET looked_at = :time")
+        .condition_expression("attribute_exists(looked_at)")
+        .expression_attribute_values(":time", time);
+    update.send().await.unwrap();
+}
