@@ -31,8 +31,13 @@ impl Records {
 
     /// The lanes that a tenant's secret is still sealed in.
     pub(super) async fn lanes(&self, tenant: &Tenant) -> Vec<String> {
-        let id = AttributeValue::S(tenant.access_key_id.clone());
-        self.query(&self.secrets, "access_key_id", id).await.iter().map(|item| text(item, "lane")).collect()
+        let mut lanes = Vec::new();
+        for lane in ["revoke", "send"] {
+            if self.find_sealed(tenant, lane).await.is_some() {
+                lanes.push(lane.to_owned());
+            }
+        }
+        lanes
     }
 
     /// The audit trail of a provider: what happened, oldest first.
@@ -107,23 +112,23 @@ impl Records {
 
     /// A tenant's sealed secret, as it is stored.
     pub(super) async fn sealed(&self, tenant: &Tenant, lane: &str) -> Item {
-        let id = AttributeValue::S(tenant.access_key_id.clone());
-        let items = self.query(&self.secrets, "access_key_id", id).await;
-        items.into_iter().find(|item| text(item, "lane") == lane).unwrap()
+        self.find_sealed(tenant, lane).await.unwrap()
     }
 
     /// Puts a sealed secret into a tenant's lane, whosever it is.
     pub(super) async fn put_sealed(&self, tenant: &Tenant, lane: &str, mut sealed: Item) {
-        sealed.insert("access_key_id".to_owned(), AttributeValue::S(tenant.access_key_id.clone()));
-        sealed.insert("lane".to_owned(), AttributeValue::S(lane.to_owned()));
+        sealed.insert("pk".to_owned(), sealed_pk(tenant, lane));
         self.dynamodb.put_item().table_name(&self.secrets).set_item(Some(sealed)).send().await.unwrap();
     }
 
     /// Deletes a tenant's sealed secret.
     pub(super) async fn delete_sealed(&self, tenant: &Tenant, lane: &str) {
         let request = self.dynamodb.delete_item().table_name(&self.secrets);
-        let request = request.key("access_key_id", AttributeValue::S(tenant.access_key_id.clone()));
-        request.key("lane", AttributeValue::S(lane.to_owned())).send().await.unwrap();
+        request.key("pk", sealed_pk(tenant, lane)).send().await.unwrap();
+    }
+
+    async fn find_sealed(&self, tenant: &Tenant, lane: &str) -> Option<Item> {
+        self.query(&self.secrets, "pk", sealed_pk(tenant, lane)).await.into_iter().next()
     }
 
     async fn query(&self, table: &str, key: &str, value: AttributeValue) -> Vec<Item> {
@@ -131,6 +136,11 @@ impl Records {
         let query = query.key_condition_expression("#key = :value").expression_attribute_names("#key", key);
         query.expression_attribute_values(":value", value).send().await.unwrap().items.unwrap()
     }
+}
+
+/// The partition key of a sealed secret.
+fn sealed_pk(tenant: &Tenant, lane: &str) -> AttributeValue {
+    AttributeValue::S(format!("{lane}#{}", tenant.access_key_id))
 }
 
 /// The URL of the queue with this logical name.

@@ -282,9 +282,10 @@ async fn not_sent(
 async fn swap(stack: &Stack, from: &Tenant, to: &Tenant, lane: &str) {
     let (dynamodb, table) = stack.table("SecretsTable").await;
     let text = |value: &str| AttributeValue::S(value.to_owned());
-    let get = dynamodb.get_item().table_name(&table).key("access_key_id", text(&from.access_key_id));
-    let mut item = get.key("lane", text(lane)).send().await.unwrap().item.unwrap();
-    item.insert("access_key_id".to_owned(), text(&to.access_key_id));
+    let pk = |tenant: &Tenant| text(&format!("{lane}#{}", tenant.access_key_id));
+    let get = dynamodb.get_item().table_name(&table).key("pk", pk(from));
+    let mut item = get.send().await.unwrap().item.unwrap();
+    item.insert("pk".to_owned(), pk(to));
     dynamodb.put_item().table_name(&table).set_item(Some(item)).send().await.unwrap();
 }
 

@@ -248,8 +248,8 @@ async fn mail_of_a_provider_whose_secret_is_gone_waits_as_a_new_message() {
     let (tenant, provider_id) = stack.provider("acme").await;
     let (dynamodb, table) = stack.table("SecretsTable").await;
     let text = |value: &str| AttributeValue::S(value.to_owned());
-    let delete = dynamodb.delete_item().table_name(table).key("access_key_id", text(&tenant.access_key_id));
-    delete.key("lane", text("send")).send().await.unwrap();
+    let delete = dynamodb.delete_item().table_name(table);
+    delete.key("pk", text(&format!("send#{}", tenant.access_key_id))).send().await.unwrap();
 
     stack.mail(&mail(&provider_id, "waiting")).await.unwrap();
     stack.until_delayed(1).await;
