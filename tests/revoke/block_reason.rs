@@ -4,7 +4,9 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::breach::assert_receipt;
-use super::order::{all_told, delete_key, has_key, key_in, key_when, order, revocation, seconds, status, sweep, told};
+use super::order::{
+    alarmed, all_told, delete_key, has_key, key_in, key_when, order, revocation, seconds, status, sweep, told,
+};
 use super::outsider::config_of;
 use super::records::Records;
 use crate::support::{Stack, mail, only};
@@ -135,9 +137,9 @@ async fn a_blocked_key_that_its_tenant_deletes_is_refused_but_not_proved_dead() 
     let (tenant, provider_id, order_id) = blocked(&stack, &json!({ "quarantine": true }), "quarantined").await;
     delete_key(&stack, &tenant).await;
     order(&stack, &tenant).await;
-    key_in(&stack, &order_id, "revoked{refused_unproven}").await;
-    let event = told(&stack, "Provider Revoked", &provider_id).await;
-    assert_eq!(event["detail"]["reason"], "refused_unproven");
+    key_in(&stack, &order_id, "refused_unproven").await;
+    let event = told(&stack, "Revocation Unproven", &provider_id).await;
+    assert_eq!(event["detail"]["state"], "refused_unproven");
 }
 
 #[tokio::test]
@@ -160,6 +162,7 @@ async fn blocked(stack: &Stack, fault: &Value, reason: &str) -> (Tenant, String,
     let order_id = order(stack, &tenant).await;
     let event = told(stack, "Revocation Blocked", &provider_id).await;
     assert_eq!(event["detail"]["reason"], reason, "{event}");
+    alarmed(stack, "revocation_blocked", &provider_id).await;
     let key = key_in(stack, &order_id, &format!("revocation_blocked{{{reason}}}")).await;
     let pause = seconds(&key["updated_at"], &key["next_attempt_at"]);
     assert!((295.0..=305.0).contains(&pause), "{pause}: {key}");

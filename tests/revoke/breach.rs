@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use shared::id::OrderId;
 
-use super::order::{all_told, answers, has_key, key_in, revocation, scope_of, seconds, status, time, told};
+use super::order::{all_told, answers, has_key, key_in, revocation, scope_of, seconds, status, time, told, unmatched};
 use super::records::{Records, queue, set_aside};
 use crate::support::{Stack, mail, until};
 
@@ -149,8 +149,47 @@ async fn a_report_that_cannot_be_taken_is_set_aside_with_its_reason_and_its_neig
         assert!(said.starts_with(reason), "{body}: {said}");
         assert!(!said.contains("SECRET"), "{said}");
     }
+    unmatched(&stack, "provider_id", "prv_01ARZ3NDEKTSV4RRFFQ69G5FAV").await;
     ordered(&stack, &good).await;
     key_in(&stack, &order_id(&good), "revoked").await;
+}
+
+#[tokio::test]
+async fn an_odd_report_is_acted_on_if_its_scope_can_be_read() {
+    let stack = Stack::shared().await;
+    let oddities: [(&str, Value, &str); 6] = [
+        ("/detail/reason", json!(7), "detail.reason: "),
+        ("/detail/reported_by", json!(["SECRET"]), "detail.reported_by: "),
+        ("/detail/SECRET", json!("SECRET"), "detail: "),
+        ("/detail/scope/note", json!("SECRET"), "detail.scope: "),
+        ("/time", json!("yesterday"), "time: "),
+        ("/id", json!(""), "id: "),
+    ];
+    for (path, value, odd) in oddities {
+        let (tenant, provider_id) = stack.provider("acme").await;
+        let mut event = envelope(&tenant.account_id, &scope_of(&tenant));
+        let (parent, name) = path.rsplit_once('/').unwrap();
+        event.pointer_mut(parent).unwrap()[name] = value;
+        send_all(&stack, &[event.to_string()]).await;
+        let revoked = told(&stack, "Provider Revoked", &provider_id).await;
+        let shown = revocation(&stack, revoked["detail"]["orders"][0].as_str().unwrap()).await;
+        let noted = shown["oddities"].as_array().unwrap();
+        assert!(noted.len() == 1 && noted[0].as_str().unwrap().starts_with(odd), "{path}: {shown}");
+        assert!(!shown.to_string().contains("SECRET"), "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn a_report_of_more_than_one_scope_is_acted_on_and_left_to_a_person_too() {
+    let stack = Stack::shared().await;
+    let (tenant, provider_id) = stack.provider("acme").await;
+    let event = envelope(&tenant.account_id, &json!({ "access_key_id": tenant.access_key_id, "all": true }));
+    let body = event.to_string();
+    send_all(&stack, std::slice::from_ref(&body)).await;
+    told(&stack, "Provider Revoked", &provider_id).await;
+    let dead_letters = queue(&stack, "BreachDeadLetterQueue").await;
+    let said = set_aside(&stack, &dead_letters, |letter| letter == body).await;
+    assert_eq!(said, "detail.scope: names more than one scope; only `access_key_id` was acted on");
 }
 
 #[tokio::test]

@@ -86,6 +86,36 @@ async fn orders_for_one_key_at_once_delete_it_once_and_all_have_the_receipt() {
 }
 
 #[tokio::test]
+async fn the_list_of_a_keys_orders_is_bounded_and_each_order_finds_its_key() {
+    let stack = Stack::shared().await;
+    let records = Records::of(&stack).await;
+    // Nobody handed it over, so that nothing else writes its item.
+    let tenant = stack.classic_tenant().await;
+    let first = order(&stack, &tenant).await;
+    for _ in 0..11 {
+        let (a, b, c, d, e) = tokio::join!(
+            order(&stack, &tenant),
+            order(&stack, &tenant),
+            order(&stack, &tenant),
+            order(&stack, &tenant),
+            order(&stack, &tenant)
+        );
+        assert!([&a, &b, &c, &d, &e].iter().all(|id| **id != first));
+    }
+    let last = order(&stack, &tenant).await;
+    let key = records.key(&tenant).await;
+    let orders = key["orders"].as_l().unwrap();
+    assert_eq!(orders.len(), 50);
+    assert_eq!(orders.last().unwrap().as_s().unwrap(), &last);
+    assert!(orders.iter().all(|id| id.as_s().unwrap() != &first));
+    for order_id in [&first, &last] {
+        let shown = revocation(&stack, order_id).await;
+        assert_eq!(shown["counts"], json!({ "unknown_key": 1 }), "{shown}");
+        assert!(shown["keys"][0]["order_count"].as_u64().unwrap() > 50, "{shown}");
+    }
+}
+
+#[tokio::test]
 async fn a_bad_order_is_refused_by_the_name_of_its_field_and_without_its_value() {
     let stack = Stack::shared().await;
     let (tenant, provider_id) = stack.provider("acme").await;

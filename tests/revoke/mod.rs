@@ -1,5 +1,6 @@
 //! End to end: `revoke` and `revoke-worker`.
 
+mod attestation;
 mod block_reason;
 mod breach;
 mod crowd;
@@ -11,4 +12,5 @@ mod outsider;
 mod proof;
 mod race;
 mod records;
+mod residual_access;
 mod sweep;

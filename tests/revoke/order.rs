@@ -83,6 +83,28 @@ pub(super) async fn all_told(stack: &Stack, detail_type: &str, provider_id: &str
     events
 }
 
+/// The event about a report that names this and matched nothing, once it is on the bus.
+pub(super) async fn unmatched(stack: &Stack, field: &str, id: &str) -> Value {
+    until(&format!("Breach Report Unmatched of {id}"), || async {
+        let events = stack.events_of("Breach Report Unmatched").await.unwrap();
+        events.into_iter().map(|event| event["detail"].clone()).find(|detail| detail[field] == id)
+    })
+    .await
+}
+
+/// Waits for the error in the worker's log that an alarm rings for.
+pub(super) async fn alarmed(stack: &Stack, alarm: &str, provider_id: &str) {
+    until(&format!("the alarm {alarm} of {provider_id}"), || async {
+        let logs = stack.local(Method::GET, "/logs?function=sendingbee-revoke-worker", None).await.unwrap();
+        let lines = logs.body["lines"].as_array().unwrap().iter();
+        let mut lines = lines.filter_map(|line| serde_json::from_str::<Value>(line["line"].as_str()?).ok());
+        lines
+            .any(|line| line["level"] == "ERROR" && line["alarm"] == alarm && line["provider_id"] == provider_id)
+            .then_some(())
+    })
+    .await;
+}
+
 /// Deletes a tenant's key as its administrator does.
 pub(super) async fn delete_key(stack: &Stack, tenant: &Tenant) {
     let path = format!("/tenants/{}/access-keys/{}", tenant.account_id, tenant.access_key_id);

@@ -5,7 +5,7 @@ use tokio::task::JoinSet;
 
 use super::breach::assert_receipt;
 use super::order::{
-    all_told, answers, delete_key, has_key, key_in, key_when, order, revocation, seconds, status, sweep, told,
+    alarmed, all_told, answers, delete_key, has_key, key_in, key_when, order, revocation, seconds, status, sweep, told,
 };
 use super::records::Records;
 use crate::support::{Stack, until};
@@ -51,10 +51,10 @@ async fn a_key_that_its_tenant_deactivated_is_refused_but_not_proved_dead_and_di
     let (tenant, provider_id) = stack.provider("acme").await;
     stack.faults(&tenant, &json!({ "deactivate_key": true })).await;
     let order_id = order(&stack, &tenant).await;
-    let event = told(&stack, "Provider Revoked", &provider_id).await;
-    assert_eq!(event["detail"]["reason"], "refused_unproven");
+    let event = told(&stack, "Revocation Unproven", &provider_id).await;
+    assert_eq!(event["detail"]["state"], "refused_unproven");
 
-    let key = key_in(&stack, &order_id, "revoked{refused_unproven}").await;
+    let key = key_in(&stack, &order_id, "refused_unproven").await;
     assert!(key["receipt"]["deleted_by"].is_null() && key["receipt"]["deleted_at"].is_null(), "{key}");
     for plane in ["sts", "ses"] {
         assert!(key["receipt"]["refused"][plane]["code"].is_string(), "{key}");
@@ -63,26 +63,32 @@ async fn a_key_that_its_tenant_deactivated_is_refused_but_not_proved_dead_and_di
     assert!((3_595.0..=3_605.0).contains(&pause), "{pause}: {key}");
     assert_eq!(revocation(&stack, &order_id).await["done"], false);
     assert_eq!(records.lanes(&tenant).await, ["revoke"]);
-    assert_eq!(status(&stack, &provider_id).await, "revoked{refused_unproven}");
+    assert_eq!(status(&stack, &provider_id).await, "refused_unproven");
     assert!(has_key(&stack, &tenant).await);
+    assert!(all_told(&stack, "Provider Revoked", &provider_id).await.is_empty());
+    alarmed(&stack, "refused_unproven", &provider_id).await;
 
     // Another order looks at it again at once, sees the same, and does not put off the next look.
     let second = order(&stack, &tenant).await;
     key_when(&stack, &second, "another look", |again| again["attempts"].as_u64() > key["attempts"].as_u64()).await;
-    let again = key_in(&stack, &second, "revoked{refused_unproven}").await;
+    let again = key_in(&stack, &second, "refused_unproven").await;
     assert_eq!(again["next_attempt_at"], key["next_attempt_at"], "{again}");
-    assert_eq!(all_told(&stack, "Provider Revoked", &provider_id).await.len(), 1);
+    assert_eq!(all_told(&stack, "Revocation Unproven", &provider_id).await.len(), 1);
 
     // An hour later the tenant has activated it again.
     stack.faults(&tenant, &json!({})).await;
     assert!(records.make_due(&tenant).await);
     sweep(&stack).await;
-    assert_receipt(&key_in(&stack, &order_id, "revoked").await, "deleted");
+    let event = told(&stack, "Revoked Key Alive", &provider_id).await;
+    assert_eq!(event["detail"]["state"], "revoking");
+    let key = key_in(&stack, &order_id, "revoked").await;
+    assert_receipt(&key, "deleted");
+    assert!(key["receipt"]["alive_again_at"].is_string(), "{key}");
     assert!(!has_key(&stack, &tenant).await);
     assert!(records.lanes(&tenant).await.is_empty());
     assert_eq!(status(&stack, &provider_id).await, "revoked");
     let trail = records.trail(&provider_id).await;
-    assert_eq!(trail, ["onboarded", "revoking", "revoked", "revoking", "revoked"]);
+    assert_eq!(trail, ["onboarded", "revoking", "refused_unproven", "revoking", "revoked"]);
 }
 
 #[tokio::test]
@@ -92,11 +98,11 @@ async fn a_key_that_its_tenant_deleted_long_ago_is_refused_but_not_proved_dead()
     let (tenant, provider_id) = stack.provider("acme").await;
     delete_key(&stack, &tenant).await;
     let order_id = order(&stack, &tenant).await;
-    let key = key_in(&stack, &order_id, "revoked{refused_unproven}").await;
+    let key = key_in(&stack, &order_id, "refused_unproven").await;
     assert!(key["receipt"]["deleted_by"].is_null(), "{key}");
     assert_eq!(records.lanes(&tenant).await, ["revoke"]);
-    assert_eq!(status(&stack, &provider_id).await, "revoked{refused_unproven}");
-    assert_eq!(all_told(&stack, "Provider Revoked", &provider_id).await.len(), 1);
+    assert_eq!(status(&stack, &provider_id).await, "refused_unproven");
+    assert_eq!(all_told(&stack, "Revocation Unproven", &provider_id).await.len(), 1);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::sleep;
 
-use super::order::{has_key, key_in, order, report, revocation, scope_of, status};
+use super::order::{has_key, key_in, order, report, revocation, scope_of, status, unmatched};
 use super::records::Records;
 use crate::support::Stack;
 
@@ -16,8 +16,11 @@ async fn a_key_reported_before_anybody_handed_it_over_is_never_taken() {
     let tenant = stack.classic_tenant().await;
     let order_id = order(&stack, &tenant).await;
     let shown = revocation(&stack, &order_id).await;
-    assert_eq!(shown["counts"], json!({ "reported": 1 }), "{shown}");
-    assert_eq!(shown["done"], true);
+    assert_eq!(shown["counts"], json!({ "unknown_key": 1 }), "{shown}");
+    assert_eq!(shown["done"], false);
+    let unmatched = unmatched(&stack, "access_key_id", &tenant.access_key_id).await;
+    assert_eq!((&unmatched["order_id"], &unmatched["reason"]), (&json!(order_id), &json!("unknown_key")));
+    assert!(!records.is_order_due(&order_id).await, "operators were told");
 
     let answer = stack.onboard("acme", &tenant).await.unwrap();
     assert_eq!(answer.status, 422, "{}", answer.text);
@@ -30,7 +33,7 @@ async fn a_key_reported_before_anybody_handed_it_over_is_never_taken() {
 
     // A second report of it finds the tombstone.
     let second = order(&stack, &tenant).await;
-    assert_eq!(revocation(&stack, &second).await["counts"], json!({ "reported": 1 }));
+    assert_eq!(revocation(&stack, &second).await["counts"], json!({ "unknown_key": 1 }));
 }
 
 #[tokio::test]
@@ -54,13 +57,13 @@ async fn a_key_reported_while_it_is_taken_is_kept_out_or_revoked() {
         let key = &revocation(&stack, order_id).await["keys"][0];
         step = (step / 2).max(Duration::from_millis(2));
         if onboarded.status == 201 {
-            assert_ne!(key["status"], "reported", "{key}");
+            assert_ne!(key["status"], "unknown_key", "{key}");
             assert_ne!(status(&stack, onboarded.body["provider_id"].as_str().unwrap()).await, "active");
             head_start = head_start.saturating_sub(step);
             taken.push((tenant, order_id.to_owned()));
         } else {
             assert!([409, 422].contains(&onboarded.status.as_u16()), "{}", onboarded.text);
-            assert_eq!(key["status"], "reported", "{key}");
+            assert_eq!(key["status"], "unknown_key", "{key}");
             assert!(records.lanes(&tenant).await.is_empty());
             head_start += step;
         }

@@ -66,6 +66,18 @@ impl Records {
         }
     }
 
+    /// The audit events of a provider with what they say of who and why, oldest first.
+    pub(super) async fn audits(&self, provider_id: &str) -> Vec<Item> {
+        let items = self.query(&self.providers, "pk", AttributeValue::S(format!("provider#{provider_id}"))).await;
+        items.into_iter().filter(|item| text(item, "sk").starts_with("audit#")).collect()
+    }
+
+    /// A key's item.
+    pub(super) async fn key(&self, tenant: &Tenant) -> Item {
+        let pk = AttributeValue::S(format!("key#{}", tenant.access_key_id));
+        self.query(&self.providers, "pk", pk).await.remove(0)
+    }
+
     /// Whether the sweep is to carry an order out again.
     pub(super) async fn is_order_due(&self, order_id: &str) -> bool {
         let items = self.query(&self.providers, "pk", AttributeValue::S(format!("order#{order_id}"))).await;
@@ -160,10 +172,13 @@ pub(super) async fn set_aside(stack: &Stack, queue_url: &str, is: impl Fn(&str) 
     .await;
     let attributes = message.message_attributes().unwrap();
     let attribute = |name: &str| attributes[name].string_value().unwrap();
-    assert!(["invalid_report", "unknown_provider", "invalid_message"].contains(&attribute("reason")));
+    assert!(
+        ["invalid_report", "unknown_provider", "partly_acted_on", "invalid_message"].contains(&attribute("reason"))
+    );
     format!("{}: {}", attribute("field"), attribute("problem"))
 }
 
-fn text(item: &Item, name: &str) -> String {
+/// An attribute that is a text.
+pub(super) fn text(item: &Item, name: &str) -> String {
     item[name].as_s().unwrap().clone()
 }

@@ -110,7 +110,7 @@ pub(super) async fn all(stack: &Stack) -> Driven {
         caller.revoke(good, &["revoked"]),
         caller.revoke(swapped, &["revoked"]),
         caller.revoke(quarantined, &["revocation_blocked"]),
-        caller.revoke(inactive, &["revoked", "revocation_blocked"]),
+        caller.revoke(inactive, &["refused_unproven", "revocation_blocked"]),
         order(&caller, failing),
     );
     caller.ask(Method::DELETE, &format!("/providers/{failing_id}"), None, &[]).await;

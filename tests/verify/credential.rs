@@ -31,7 +31,7 @@ async fn assert_nothing_stored(stack: &Stack, tenant: &Tenant) {
     assert_eq!(order.status, 202, "{}", order.text);
     let order_id = order.body["order_id"].as_str().unwrap();
     let order = stack.api(reqwest::Method::GET, &format!("/revocations/{order_id}"), None).await.unwrap();
-    assert_eq!(order.body["keys"][0]["status"], "reported", "{}", order.text);
+    assert_eq!(order.body["keys"][0]["status"], "unknown_key", "{}", order.text);
 }
 
 /// The key is taken, with a warning by this check.
