@@ -9,8 +9,6 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::id::AccessKeyId;
-
 /// How long a session that was minted with a key can live: `sts:GetSessionToken` and `sts:GetFederationToken` take up to
 /// 129,600 s (STS API reference). Deleting the key does not end it.
 pub const MAX_SESSION_DURATION: SignedDuration = SignedDuration::from_hours(36);
@@ -53,8 +51,8 @@ pub struct OtherKeys {
 /// Another access key of the user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OtherKey {
-    /// Its id.
-    pub access_key_id: AccessKeyId,
+    /// Its id, as IAM has it: one that is no key id to us is there all the same.
+    pub access_key_id: String,
     /// Whether it is active.
     pub active: bool,
 }

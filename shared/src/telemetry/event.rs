@@ -110,7 +110,7 @@ pub struct ResidualAccessSummary {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sessions_possible_until: Option<Timestamp>,
     /// Other access keys of the same user, right before the deletion.
-    pub other_access_key_ids: Option<Vec<AccessKeyId>>,
+    pub other_access_key_ids: Option<Vec<String>>,
     /// How many SES identity policies that name another account were found right before the deletion and not removed.
     pub foreign_identity_policies: Option<usize>,
     /// Whether all identity policies of the Region were read.

@@ -8,13 +8,12 @@ use aws_smithy_types::retry::RetryConfig;
 use super::calls::{for_tenant, send};
 use super::write_tracker::WriteTracker;
 use super::{Clients, Credential, Failure};
-use crate::id::AccessKeyId;
 
 /// An access key of the caller's user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserAccessKey {
-    /// Its id.
-    pub access_key_id: AccessKeyId,
+    /// Its id, as IAM has it.
+    pub access_key_id: String,
     /// Whether it is active.
     pub is_active: bool,
 }
@@ -40,10 +39,9 @@ impl Clients {
     pub async fn list_own_access_keys(&self, credential: &Credential) -> Result<Vec<UserAccessKey>, Failure> {
         let call = self.iam.list_access_keys();
         let answer = send!(call, for_tenant!(aws_sdk_iam, credential).retry_config(RetryConfig::disabled()))?;
-        let keys = answer.access_key_metadata().iter().filter_map(|key| {
-            let access_key_id = AccessKeyId::from_pasted(key.access_key_id()?).ok()?;
-            let is_active = key.status().is_none_or(|status| *status == aws_sdk_iam::types::StatusType::Active);
-            Some(UserAccessKey { access_key_id, is_active })
+        let keys = answer.access_key_metadata().iter().map(|key| UserAccessKey {
+            access_key_id: key.access_key_id().unwrap_or_default().to_owned(),
+            is_active: key.status().is_none_or(|status| *status == aws_sdk_iam::types::StatusType::Active),
         });
         Ok(keys.collect())
     }

@@ -142,7 +142,7 @@ async fn read_other_keys(tenants: &Clients, credential: &Credential) -> OtherKey
             outcome: ReadOutcome::Complete,
             keys: keys
                 .into_iter()
-                .filter(|key| key.access_key_id != credential.access_key_id)
+                .filter(|key| key.access_key_id != credential.access_key_id.as_str())
                 .map(|key| OtherKey { access_key_id: key.access_key_id, active: key.is_active })
                 .collect(),
         },

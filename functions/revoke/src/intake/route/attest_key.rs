@@ -66,7 +66,7 @@ impl Intake {
                 log.outcome("not_unproven");
                 let detail =
                     "Only a key that is `refused_unproven` can be attested, and only once. Look at the revocation.";
-                return Err(Problem::new(409, detail).with("status", &key.state.name().as_str()));
+                return Err(Problem::new(409, detail).with("key_status", &key.state.name().as_str()));
             }
             AttestationOutcome::NoSuchKey => return Err(Problem::not_found("key")),
         };

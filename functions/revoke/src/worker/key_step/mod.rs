@@ -309,7 +309,11 @@ pub(super) fn is_retried_by_message(key: &KeyItem, now: Timestamp) -> bool {
 pub(super) fn after_notification(key: &KeyItem, now: Timestamp) -> (KeyItem, FollowUp) {
     let mut after = count_attempt(key, now);
     after.notification_pending = false;
-    leave_to_sweep(after, now)
+    match after.state {
+        // Its death is being waited for.
+        KeyState::Revoking(_) => (after, FollowUp::Now),
+        _ => leave_to_sweep(after, now),
+    }
 }
 
 /// The planes that must refuse the key: those where it was seen alive. A key that was never seen alive must be refused on

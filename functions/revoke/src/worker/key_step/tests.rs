@@ -334,7 +334,8 @@ fn a_key_that_comes_back_to_life_is_deleted_and_told_at_once() {
     let (key, _) = after_deletion(&ahead, Some(at(3_606)), alive, &deleted, at(3_606)).unwrap();
     assert_eq!(next_step(&key, true, at(3_606)), KeyStep::Notify);
     assert!(is_alive_again(&key));
-    let (key, _) = after_notification(&key, at(3_607));
+    let (key, follow_up) = after_notification(&key, at(3_607));
+    assert_eq!((follow_up, next_step(&key, true, at(3_607))), (FollowUp::Now, KeyStep::Wait(at(3_611))));
     let (key, _) = after_probe(&key, &both(refused(), refused()), at(3_611), at(3_611));
     assert_eq!((state(&key).as_str(), is_alive_again(&key)), ("revoked", false));
 }
