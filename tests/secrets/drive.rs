@@ -189,11 +189,21 @@ async fn pasted(caller: &Caller<'_>, careless: &Tenant, secret: &str) {
     caller.post("/revocations", &json!({ "scope": { "access_key_id": secret }, "reason": "x" })).await;
     caller.post("/revocations", &json!({ "scope": { (secret): secret }, "reason": "x" })).await;
     caller.post("/revocations", &json!({ "scope": secret })).await;
+    let attestation = "/revocations/rvk_01ARZ3NDEKTSV4RRFFQ69G5FAV/attestation";
+    for body in [
+        json!({ "access_key_id": secret, "attested_by": "x", "reason": "x" }),
+        json!({ "access_key_id": careless.access_key_id, "attested_by": [secret], "reason": "x" }),
+        json!({ "access_key_id": careless.access_key_id, "attested_by": "x", "reason": { (secret): secret } }),
+        json!({ (secret): secret }),
+    ] {
+        caller.post(attestation, &body).await;
+    }
     let in_path = utf8_percent_encode(secret, NON_ALPHANUMERIC);
     for path in [
         format!("/providers/{in_path}"),
         format!("/providers/{in_path}/mails/x"),
         format!("/revocations/{in_path}"),
+        format!("/revocations/{in_path}/attestation"),
         format!("/policy?style={in_path}"),
         format!("/providers?tenant_id=acme&cursor={in_path}"),
         format!("/providers?tenant_id=acme&{in_path}=1"),

@@ -190,6 +190,42 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::fixtures::{cold_start, operations};
+
+    fn report(access_key_id: &str) -> BreachReport {
+        BreachReport {
+            scope: BreachScope::AccessKeyId(AccessKeyId::from_pasted(access_key_id).unwrap()),
+            reason: "leaked".to_owned(),
+            reported_by: "ops".to_owned(),
+            signed_by: None,
+            remove_identity_policies: false,
+            oddities: Vec::new(),
+        }
+    }
+
+    /// A process that dies between the tombstone and the event leaves the same behind as one whose event is not accepted: an
+    /// order that is still due.
+    #[tokio::test]
+    async fn an_order_for_an_unknown_key_is_complete_when_operators_were_notified() {
+        for (event_is_accepted, expected) in [(true, true), (false, false)] {
+            let (start, calls) = cold_start(move |operation| match operation {
+                "PutEvents" if !event_is_accepted => Some((
+                    200,
+                    json!({"FailedEntryCount": 1, "Entries": [{"ErrorCode": "InternalFailure"}]}).to_string(),
+                )),
+                _ => None,
+            });
+            let intake = Intake::new(&start).unwrap();
+            let order_id = OrderId::parse("rvk_01KAQX7Q5RD0B6S4M3Z1Y9T8WC").unwrap();
+            let execution = intake.order_revocation(order_id, report("AKIASP2TPHJSQH3FJRUX")).await.unwrap();
+            assert!(execution.is_accepted(), "nothing is left in use");
+            assert_eq!(execution.is_complete(), expected);
+            let made = operations(&calls);
+            assert!(!made.contains(&"SendMessage".to_owned()), "there is nothing for the worker: {made:?}");
+            // Taken off the sweep.
+            assert_eq!(made.last().unwrap() == "UpdateItem", expected, "{made:?}");
+        }
+    }
 
     #[test]
     fn the_sample_event_is_what_is_put_on_the_bus() {

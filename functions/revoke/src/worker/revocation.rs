@@ -357,6 +357,96 @@ mod tests {
 
     use super::*;
 
+    use shared::id::AccessKeyId;
+    use shared::runtime::ColdStart;
+    use shared::testing::capture_log;
+
+    use crate::fixtures::{NOW_MS, cold_start, item, operations, query_error};
+
+    /// The key item of a stopped key in this state, as DynamoDB has it.
+    fn stored(status: &Value, pending: bool) -> Value {
+        let text = |text: &str| json!({ "S": text });
+        let mut item = json!({
+            "access_key_id": text("AKIASP2TPHJSQH3FJRUX"), "updated_at": text("2026-11-23T09:59:00Z"),
+            "owner": {"M": {
+                "provider_id": text("prv_01KAQX5D8E3C9V7N2M4R6T8W0Y"), "tenant_id": text("acme"),
+                "account_id": text("171436882533"), "region": text("eu-central-1"),
+            }},
+            "attempts": {"N": "1"}, "notification_pending": {"BOOL": pending},
+        });
+        for (name, value) in status.as_object().unwrap() {
+            item[name] = text(value.as_str().unwrap());
+        }
+        item
+    }
+
+    /// Takes a key's steps in an invocation of 30 s.
+    async fn revoke(start: &ColdStart) {
+        let deadline = Deadline::from_millis(u64::try_from(NOW_MS + 30_000).unwrap());
+        let worker = Worker::new(start).unwrap();
+        worker.revoke(&AccessKeyId::from_pasted("AKIASP2TPHJSQH3FJRUX").unwrap(), deadline).await.unwrap();
+    }
+
+    fn denied() -> shared::testing::FakeResponse {
+        query_error(403, "AccessDenied", "User: u is not authorized to perform: iam:ListAccessKeys")
+    }
+
+    #[tokio::test]
+    async fn the_deletion_is_tried_even_if_sts_says_that_the_signature_is_wrong() {
+        let (start, calls) = cold_start(|operation| match operation {
+            "GetItem providers" => Some(item(&stored(&json!({"status": "revoking"}), false))),
+            "GetItem secrets" => Some(item(&json!({"ciphertext": {"B": "c2VhbGVk"}}))),
+            "GetCallerIdentity" => Some(query_error(403, "SignatureDoesNotMatch", "does not match")),
+            "ListAccessKeys" | "ListEmailIdentities" => Some(denied()),
+            "DeleteAccessKey" => Some((
+                200,
+                "<DeleteAccessKeyResponse xmlns=\"https://iam.amazonaws.com/doc/2010-05-08/\"><ResponseMetadata>\
+                 <RequestId>request-1</RequestId></ResponseMetadata></DeleteAccessKeyResponse>"
+                    .to_owned(),
+            )),
+            _ => None,
+        });
+        revoke(&start).await;
+        let calls = calls.lock().unwrap();
+        assert!(calls.iter().any(|(operation, _)| operation == "DeleteAccessKey"), "{calls:?}");
+        let (_, written) = calls.iter().rfind(|(operation, _)| operation == "UpdateItem").unwrap();
+        let written: Value = serde_json::from_str(written).unwrap();
+        let receipt = &written["ExpressionAttributeValues"][":receipt"]["M"];
+        assert_eq!(receipt["deleted_by"]["S"], "deleted", "{written}");
+        assert_eq!(receipt["residual_access"]["M"]["other_keys"]["M"]["outcome"]["S"], "denied", "{written}");
+    }
+
+    #[tokio::test]
+    async fn a_blocked_key_is_tried_and_alarmed_about_although_no_event_can_be_put() {
+        let log = capture_log();
+        let (start, calls) = cold_start(|operation| match operation {
+            "GetItem providers" => {
+                Some(item(&stored(&json!({"status": "revocation_blocked", "reason": "delete_denied"}), true)))
+            }
+            "GetItem secrets" => Some(item(&json!({"ciphertext": {"B": "c2VhbGVk"}}))),
+            "PutEvents" => Some((200, json!({"FailedEntryCount": 1, "Entries": [{"ErrorCode": "x"}]}).to_string())),
+            "GetCallerIdentity" => Some((
+                200,
+                "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\
+                 <GetCallerIdentityResult><Account>171436882533</Account></GetCallerIdentityResult>\
+                 </GetCallerIdentityResponse>"
+                    .to_owned(),
+            )),
+            "ListAccessKeys" | "ListEmailIdentities" | "DeleteAccessKey" => Some(denied()),
+            _ => None,
+        });
+        revoke(&start).await;
+        let made = operations(&calls);
+        assert!(made.contains(&"DeleteAccessKey".to_owned()), "{made:?}");
+        let lines = log.lines();
+        let alarmed = lines.iter().find(|line| line["alarm"] == "revocation_blocked").unwrap();
+        assert_eq!(
+            (&alarmed["level"], &alarmed["state"]),
+            (&json!("ERROR"), &json!("revocation_blocked{delete_denied}"))
+        );
+        assert_eq!(alarmed["provider_id"], "prv_01KAQX5D8E3C9V7N2M4R6T8W0Y");
+    }
+
     fn sample(json: &str) -> Value {
         let sample: Value = serde_json::from_str(json).unwrap();
         assert_eq!(sample["source"], "sendingbee.revoke");
