@@ -1,9 +1,9 @@
-//! End to end, over the wire: the stack on one machine, its functions as processes, the real SDKs.
+//! End-to-end tests over HTTP: the stack on one machine, with its functions as processes and the real SDKs.
 //!
-//! One folder a function. Where `FUNCTIONS` names a folder, the functions are the binaries in it, as
+//! Each function has a folder. If `FUNCTIONS` names a folder, the functions are the binaries in it, as
 //! `cargo lambda build` makes them.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot continue fails")]
 
 mod support;
 

@@ -1,9 +1,9 @@
-//! Prints the figures that the project aims at: `cargo lambda build --release …`, then `cargo bench -p local`.
+//! Prints the figures that the project has targets for: `cargo lambda build --release …`, then `cargo bench -p local`.
 //!
-//! `FUNCTIONS` names the folder of the functions' binaries; `target/lambda` where it is not set. Machines are noisy:
-//! compare figures of one run with each other, not with another day's.
+//! `FUNCTIONS` names the folder with the functions' binaries; without it, that is `target/lambda`. Machines are noisy: compare
+//! figures of one run with each other, not with those of another day.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark prints, and fails where it cannot go on")]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark prints, and fails if it cannot continue")]
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::TcpListener;
@@ -15,11 +15,13 @@ use operator::Operator;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+/// How often each function is started.
 const STARTS: usize = 21;
+/// How many mails are sent.
 const MAILS: usize = 1000;
 
 fn main() {
-    // `cargo test --benches` runs this too; it has nothing to test.
+    // `cargo test --benches` runs this program too, which has nothing to test.
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
@@ -28,7 +30,7 @@ fn main() {
     for name in ["verify", "send", "revoke", "revoke-worker"] {
         let bootstrap = functions.join(name).join("bootstrap");
         let size = std::fs::metadata(&bootstrap).unwrap().len();
-        let mut starts: Vec<Duration> = (0..STARTS).map(|_| start_to_next(&bootstrap, name)).collect();
+        let mut starts: Vec<Duration> = (0..STARTS).map(|_| measure_start(&bootstrap, name)).collect();
         starts.sort();
         println!(
             "{name:<14} bootstrap {:>5.1} MB   start to first /next: median {:>5.1} ms, worst {:>5.1} ms of {STARTS}",
@@ -37,16 +39,16 @@ fn main() {
             milliseconds(starts[STARTS - 1]),
         );
     }
-    tokio::runtime::Runtime::new().unwrap().block_on(through_the_stack(&functions));
+    tokio::runtime::Runtime::new().unwrap().block_on(measure_stack(&functions));
 }
 
-/// Starts a function against a Runtime API that never has an event, as Lambda's init phase does.
-fn start_to_next(bootstrap: &Path, name: &str) -> Duration {
+/// How long a function takes from its start until it asks for its first invocation, which is Lambda's init phase.
+fn measure_start(bootstrap: &Path, name: &str) -> Duration {
     let runtime_api = TcpListener::bind("127.0.0.1:0").unwrap();
     let started = Instant::now();
     let mut process = Command::new(bootstrap)
         .env_clear()
-        .envs(variables(name))
+        .envs(environment_variables(name))
         .env("AWS_LAMBDA_RUNTIME_API", runtime_api.local_addr().unwrap().to_string())
         .stdout(Stdio::null())
         .spawn()
@@ -54,15 +56,15 @@ fn start_to_next(bootstrap: &Path, name: &str) -> Duration {
     let (mut connection, _) = runtime_api.accept().unwrap();
     let mut request = [0_u8; 64];
     connection.read_exact(&mut request).unwrap();
-    let took = started.elapsed();
+    let duration = started.elapsed();
     assert!(request.starts_with(b"GET /2018-06-01/runtime/invocation/next"));
     process.kill().unwrap();
     process.wait().unwrap();
-    took
+    duration
 }
 
-/// What Lambda and the template set, with the real AWS's endpoints, so that TLS is set up too.
-fn variables(name: &str) -> Vec<(&'static str, String)> {
+/// The variables that Lambda and the template set. The endpoints are those of the real AWS, so that TLS is set up too.
+fn environment_variables(name: &str) -> Vec<(&'static str, String)> {
     let mut variables: Vec<(&str, String)> = [
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
         ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
@@ -92,18 +94,19 @@ fn variables(name: &str) -> Vec<(&'static str, String)> {
     variables
 }
 
-async fn through_the_stack(functions: &Path) {
-    let (mut process, url) = stack(functions);
+/// Measures an onboarding, mails and a revocation in a running stack.
+async fn measure_stack(functions: &Path) {
+    let (mut process, url) = start_stack(functions);
     let operator = Operator::connect(&url).await.unwrap();
     let policy = operator.api(Method::GET, "/policy?style=classic", None).await.unwrap().body;
     let tenant = json!({ "policies": [policy], "identities": ["example.com"], "max_send_rate": 100_000 });
-    let tenant = operator.tenant(&tenant).await.unwrap();
+    let tenant = operator.create_tenant(&tenant).await.unwrap();
 
     let started = Instant::now();
-    let taken = operator.onboard("acme", &tenant).await.unwrap();
-    assert_eq!(taken.status, 201, "{}", taken.text);
+    let onboarded = operator.onboard("acme", &tenant).await.unwrap();
+    assert_eq!(onboarded.status, 201, "{}", onboarded.text);
     println!("onboarding     {:.0} ms with a cold `verify`", milliseconds(started.elapsed()));
-    let provider_id = taken.body["provider_id"].as_str().unwrap();
+    let provider_id = onboarded.body["provider_id"].as_str().unwrap();
 
     let started = Instant::now();
     for batch in (0..MAILS).collect::<Vec<_>>().chunks(10) {
@@ -116,8 +119,8 @@ async fn through_the_stack(functions: &Path) {
                 .unwrap()
         });
         let request = operator.sqs.send_message_batch().queue_url(&operator.outputs.send_queue_url);
-        let answer = request.set_entries(Some(entries.collect())).send().await.unwrap();
-        assert!(answer.failed().is_empty());
+        let output = request.set_entries(Some(entries.collect())).send().await.unwrap();
+        assert!(output.failed().is_empty());
     }
     while operator.inbox(&tenant.account_id).await.unwrap().len() < MAILS {
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -128,7 +131,7 @@ async fn through_the_stack(functions: &Path) {
         MAILS as f64 / seconds
     );
 
-    let environments = operator.local(Method::GET, "/environments", None).await.unwrap().body;
+    let environments = operator.local_api(Method::GET, "/environments", None).await.unwrap().body;
     for environment in environments["environments"].as_array().unwrap() {
         let (resident, peak) = memory(environment["pid"].as_i64().unwrap());
         println!(
@@ -142,21 +145,22 @@ async fn through_the_stack(functions: &Path) {
     let order = operator.api(Method::POST, "/revocations", Some(&scope)).await.unwrap();
     assert_eq!(order.status, 202, "{}", order.text);
     println!(
-        "stop           {:.0} ms until the order is answered, with a cold `revoke`",
+        "stop           {:.0} ms until the response to the order, with a cold `revoke`",
         milliseconds(started.elapsed())
     );
-    while operator.events_of("Provider Revoked").await.unwrap().is_empty() {
+    while operator.events("Provider Revoked").await.unwrap().is_empty() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     println!(
-        "revocation     {:.1} s until the key was seen dead, 5 s of which are waited by design",
+        "revocation     {:.1} s until the key was seen dead, with 5 s of waiting by design",
         started.elapsed().as_secs_f64()
     );
     drop(process.stdin.take());
     process.wait().unwrap();
 }
 
-fn stack(functions: &Path) -> (Child, String) {
+/// Starts a stack. Returns its process and the URL of its API.
+fn start_stack(functions: &Path) -> (Child, String) {
     let mut process = Command::new(env!("CARGO_BIN_EXE_local"))
         .args(["serve", "--aws-port", "0", "--api-port", "0", "--until-stdin-closes", "--functions"])
         .arg(functions)
@@ -178,7 +182,7 @@ fn mail(provider_id: &str, n: usize) -> Value {
     })
 }
 
-/// Resident and peak memory of a process in MB (proc(5)).
+/// The resident and the peak memory of a process in MB (proc(5)).
 fn memory(pid: i64) -> (f64, f64) {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let field = |name: &str| -> f64 {

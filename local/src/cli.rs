@@ -23,15 +23,15 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Bring the stack up and say what to type next (what happens without a command)
     Serve(ServeArguments),
-    /// Watch the main job: a key is taken, mail goes out, a breach is reported, the key dies
+    /// Watch the main job: a key is onboarded, mail is sent, a breach is reported, the key is revoked
     Demo(DemoArguments),
-    /// Say what IAM policies allow, and what is too much
+    /// Check what IAM policies allow, and what is too much
     #[command(subcommand)]
     Policy(PolicyCommand),
-    /// Run a function against a Runtime API, as an execution environment of `serve` does
+    /// Run a function against a Runtime API; `serve` starts its execution environments with this command
     #[command(hide = true)]
     Function {
-        /// The function's binary.
+        /// The name of the function's binary.
         name: String,
         /// Become this program instead of the function in this binary.
         #[arg(long)]
@@ -49,7 +49,7 @@ pub(crate) struct ServeArguments {
     pub(crate) api_port: u16,
     #[command(flatten)]
     pub(crate) stack: StackArguments,
-    /// End when standard input is closed, so that a test leaves nothing running
+    /// Stop when standard input is closed, so that a test leaves nothing running
     #[arg(long, hide = true)]
     pub(crate) until_stdin_closes: bool,
 }
@@ -75,35 +75,35 @@ pub(crate) struct StackArguments {
     #[arg(long, value_name = "FILE")]
     pub(crate) template: Option<PathBuf>,
     /// A parameter of the template, such as SendMaximumConcurrency=5; may be given more than once
-    #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
+    #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parse_parameter)]
     pub(crate) parameters: Vec<(String, String)>,
-    /// Most execution environments of one function, each a process of its own
+    /// The most execution environments of one function; each is a process
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) max_environments: u32,
     /// Also append the functions' log lines to DIR/FUNCTION.log
     #[arg(long, value_name = "DIR")]
     pub(crate) log_dir: Option<PathBuf>,
-    /// Show what the functions write, on standard error
+    /// Show the functions' log lines on standard error
     #[arg(short, long)]
     pub(crate) verbose: bool,
     /// Where tenants' AWS is: `stand-in`, `real`, or the URL of something between
-    #[arg(long, value_name = "WHERE", default_value = "stand-in", value_parser = tenant_aws)]
+    #[arg(long, value_name = "WHERE", default_value = "stand-in", value_parser = parse_tenant_aws)]
     pub(crate) tenant_aws: TenantAws,
 }
 
-/// Where calls with tenants' keys go.
+/// Where calls that are signed with tenants' keys go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum TenantAws {
-    /// The stand-in, as other accounts of it.
+    /// To the stand-in, where each tenant has an account of its own.
     StandIn,
-    /// Amazon.
+    /// To AWS.
     Real,
-    /// This URL.
+    /// To this URL.
     Url(String),
 }
 
 impl StackArguments {
-    /// The template's parameters by name.
+    /// The parameters of the template, by name.
     pub(crate) fn parameters(&self) -> BTreeMap<String, String> {
         self.parameters.iter().cloned().collect()
     }
@@ -114,12 +114,12 @@ pub(crate) fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
 
-fn parameter(text: &str) -> Result<(String, String), String> {
+fn parse_parameter(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE, such as LogLevel=debug")?;
     Ok((name.to_owned(), value.to_owned()))
 }
 
-fn tenant_aws(text: &str) -> Result<TenantAws, String> {
+fn parse_tenant_aws(text: &str) -> Result<TenantAws, String> {
     match text {
         "stand-in" => Ok(TenantAws::StandIn),
         "real" => Ok(TenantAws::Real),
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn serving_is_what_happens_without_a_command() {
+    fn serve_is_the_default_command() {
         let cli = Cli::parse_from(["local", "--api-port", "0"]);
         assert!(cli.command.is_none());
         assert_eq!((cli.serve.aws_port, cli.serve.api_port), (4566, 0));

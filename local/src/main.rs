@@ -2,12 +2,17 @@
 
 mod aws;
 mod cli;
+mod console;
 mod demo;
 mod faults;
 mod gateway;
 mod lambda;
 mod policy;
+mod random;
 mod serve;
+mod serverless;
+mod service;
+mod stack;
 mod template;
 
 use std::io::Write as _;
@@ -23,37 +28,43 @@ use crate::cli::{Cli, Command};
 fn main() -> ExitCode {
     let started = Instant::now();
     let cli = Cli::parse();
-    let outcome = match cli.command.unwrap_or(Command::Serve(cli.serve)) {
+    let result = match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::Policy(command) => return policy::run(command),
-        Command::Function { name, bootstrap } => block_on(false, function(&name, bootstrap.as_deref())),
-        Command::Serve(arguments) => block_on(true, serve::run(arguments, started)),
-        Command::Demo(arguments) => block_on(true, serve::demo(arguments, started)),
+        Command::Function { name, bootstrap } => {
+            block_on(Runtime::CurrentThread, run_function(&name, bootstrap.as_deref()))
+        }
+        Command::Serve(arguments) => block_on(Runtime::MultiThread, serve::run(arguments, started)),
+        Command::Demo(arguments) => block_on(Runtime::MultiThread, serve::demo(arguments, started)),
     };
-    match outcome {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Nobody is left to tell if standard error is closed.
+            // If standard error is closed, nobody reads the message.
             let _ = writeln!(std::io::stderr(), "local: {error:#}");
             ExitCode::FAILURE
         }
     }
 }
 
-/// A function's process is single-threaded, as its `main.rs` makes it.
-fn block_on(threads: bool, work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
-    let mut builder = if threads {
-        tokio::runtime::Builder::new_multi_thread()
-    } else {
-        tokio::runtime::Builder::new_current_thread()
-    };
-    builder.enable_all().build()?.block_on(work)
+enum Runtime {
+    MultiThread,
+    /// A function's process has one thread, as in the function's own `main.rs`.
+    CurrentThread,
 }
 
-/// What the functions' own `main.rs` files do.
-async fn function(name: &str, bootstrap: Option<&Path>) -> anyhow::Result<()> {
+fn block_on(runtime: Runtime, command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    let mut builder = match runtime {
+        Runtime::MultiThread => tokio::runtime::Builder::new_multi_thread(),
+        Runtime::CurrentThread => tokio::runtime::Builder::new_current_thread(),
+    };
+    builder.enable_all().build()?.block_on(command)
+}
+
+/// Runs a function as its own `main.rs` does.
+async fn run_function(name: &str, bootstrap: Option<&Path>) -> anyhow::Result<()> {
     lambda::die_with_parent();
     if let Some(path) = bootstrap {
-        return Err(lambda::become_bootstrap(path)).with_context(|| format!("run {}", path.display()));
+        return Err(lambda::exec_bootstrap(path)).with_context(|| format!("run the bootstrap {}", path.display()));
     }
     match name {
         "verify" => verify::run().await,

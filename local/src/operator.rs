@@ -1,6 +1,6 @@
-//! The operator: drives the stack from outside as its backend would, with the operator's own AWS key.
+//! Drives a stack from outside, as the operator's own backend would, with the operator's AWS key.
 //!
-//! The demo tells its story with it, the end-to-end tests and the benchmark use it.
+//! The demo, the end-to-end tests and the benchmark use it.
 
 use std::time::{Duration, SystemTime};
 
@@ -17,65 +17,68 @@ use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// The template's Outputs.
+/// The Outputs of the template.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Outputs {
     /// Base URL of the HTTP API.
     pub api_url: String,
-    /// Queue that takes mail.
+    /// The queue for mail to be sent.
     pub send_queue_url: String,
-    /// Mail that can never be sent.
+    /// The dead-letter queue for mail that can never be sent.
     pub send_dead_letter_queue_url: String,
-    /// Orders on their way to `revoke-worker`.
+    /// The queue from `revoke` to `revoke-worker`.
     pub revocation_queue_url: String,
-    /// Our bus.
+    /// The name of our event bus.
     pub bus_name: String,
 }
 
-/// A tenant's side of the story: another account with a user and its key.
+/// A tenant: an AWS account of its own, with an IAM user and that user's access key.
 #[derive(Clone, Deserialize)]
 pub struct Tenant {
-    /// The tenant's account.
+    /// The id of the tenant's account.
     pub account_id: String,
-    /// The user's ARN.
+    /// The ARN of the IAM user.
     pub user_arn: String,
-    /// The key's id.
+    /// The id of the access key.
     pub access_key_id: String,
-    /// The key's secret; no `Debug` on this type.
+    /// The secret of the access key. This type has no `Debug`, so that no log or panic message prints it.
     pub secret_access_key: String,
-    /// The Region that its SES is set up in.
+    /// The Region that the tenant's SES is set up in.
     pub region: String,
 }
 
-/// An answer of the API.
+/// A response of the API, read to its end.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub struct ApiResponse {
     /// The HTTP status.
     pub status: StatusCode,
     /// The headers.
     pub headers: reqwest::header::HeaderMap,
-    /// The body as it came.
+    /// The body as received.
     pub text: String,
-    /// The body as JSON; `null` where it is none.
+    /// The body as JSON; `null` if it is not JSON.
     pub body: Value,
 }
 
-/// The operator's backend.
+/// The operator's backend, connected to one stack.
 #[derive(Clone, Debug)]
 pub struct Operator {
-    /// The template's Outputs.
+    /// The Outputs of the template.
     pub outputs: Outputs,
-    /// The operator's queues.
+    /// SQS in the operator's account.
     pub sqs: aws_sdk_sqs::Client,
-    /// The operator's buses.
-    pub events: aws_sdk_eventbridge::Client,
+    /// EventBridge in the operator's account.
+    pub eventbridge: aws_sdk_eventbridge::Client,
     http: reqwest::Client,
     local_url: String,
 }
 
 impl Operator {
-    /// Connects to a stack whose API listens at `local_url`.
+    /// Connects to the stack whose API listens at `local_url`.
+    ///
+    /// # Errors
+    /// The stack does not answer, or its outputs cannot be read.
     pub async fn connect(local_url: &str) -> Result<Self> {
         let http = reqwest::Client::builder().timeout(Duration::from_secs(40)).build()?;
         let outputs: Outputs = http
@@ -91,33 +94,39 @@ impl Operator {
             .match_indices('/')
             .nth(2)
             .map(|(end, _)| outputs.send_queue_url.split_at(end))
-            .context("SendQueueUrl is no URL")?;
-        let config = config(aws_url);
+            .context("the output SendQueueUrl is not a URL")?;
+        let config = sdk_config(aws_url);
         Ok(Self {
             sqs: aws_sdk_sqs::Client::new(&config),
-            events: aws_sdk_eventbridge::Client::new(&config),
+            eventbridge: aws_sdk_eventbridge::Client::new(&config),
             http,
             local_url: local_url.to_owned(),
             outputs,
         })
     }
 
-    /// Calls the API with an IAM-signed request.
-    pub async fn api(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Answer> {
-        self.api_with(method, path, body, &[]).await
+    /// Calls the API with a request that is signed with SigV4.
+    ///
+    /// # Errors
+    /// The request cannot be signed, or nothing answers it. Every HTTP status is `Ok`.
+    pub async fn api(&self, method: Method, path: &str, body: Option<&Value>) -> Result<ApiResponse> {
+        self.api_with_headers(method, path, body, &[]).await
     }
 
-    /// Calls the API with an IAM-signed request and further headers.
-    pub async fn api_with(
+    /// Calls the API as [`Operator::api`] does, with further headers.
+    ///
+    /// # Errors
+    /// As [`Operator::api`].
+    pub async fn api_with_headers(
         &self,
         method: Method,
         path: &str,
         body: Option<&Value>,
         headers: &[(&str, &str)],
-    ) -> Result<Answer> {
+    ) -> Result<ApiResponse> {
         let url = format!("{}{path}", self.outputs.api_url.trim_end_matches('/'));
         let body = body.map(Value::to_string).unwrap_or_default();
-        let identity = root().into();
+        let identity = root_credentials().into();
         let parameters = v4::SigningParams::builder()
             .identity(&identity)
             .region("us-east-1")
@@ -137,29 +146,38 @@ impl Operator {
         for (name, value) in signed.headers() {
             request = request.header(name, value);
         }
-        Self::answer(request.body(body)).await
+        Self::receive(request.body(body)).await
     }
 
-    /// Calls one of the routes that only the stack on one machine has.
-    pub async fn local(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Answer> {
+    /// Calls a route under `/_local`, which only the stack on one machine has.
+    ///
+    /// # Errors
+    /// Nothing answers the request. Every HTTP status is `Ok`.
+    pub async fn local_api(&self, method: Method, path: &str, body: Option<&Value>) -> Result<ApiResponse> {
         let mut request = self.http.request(method, format!("{}/_local{path}", self.local_url));
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body.to_string());
         }
-        Self::answer(request).await
+        Self::receive(request).await
     }
 
-    /// Makes a tenant's account with a user, its policies, identities and key.
-    pub async fn tenant(&self, request: &Value) -> Result<Tenant> {
-        let answer = self.local(Method::POST, "/tenants", Some(request)).await?;
-        if !answer.status.is_success() {
-            bail!("POST /_local/tenants: {} {}", answer.status, answer.text);
+    /// Creates a tenant's account with a user, its policies, SES identities and access key.
+    ///
+    /// # Errors
+    /// The stack refuses the request.
+    pub async fn create_tenant(&self, request: &Value) -> Result<Tenant> {
+        let response = self.local_api(Method::POST, "/tenants", Some(request)).await?;
+        if !response.status.is_success() {
+            bail!("POST /_local/tenants: {} {}", response.status, response.text);
         }
-        Ok(serde_json::from_value(answer.body)?)
+        Ok(serde_json::from_value(response.body)?)
     }
 
-    /// Hands a tenant's key over to `verify`.
-    pub async fn onboard(&self, tenant_id: &str, tenant: &Tenant) -> Result<Answer> {
+    /// Hands a tenant's key to `verify` for onboarding.
+    ///
+    /// # Errors
+    /// As [`Operator::api`].
+    pub async fn onboard(&self, tenant_id: &str, tenant: &Tenant) -> Result<ApiResponse> {
         let request = json!({
             "tenant_id": tenant_id,
             "name": "main",
@@ -170,10 +188,13 @@ impl Operator {
         self.api(Method::POST, "/providers", Some(&request)).await
     }
 
-    /// Hands a mail over to be sent. Answers the SQS message id.
-    pub async fn mail(&self, mail: &Value) -> Result<String> {
+    /// Puts a mail into the send queue. Returns the id of the SQS message.
+    ///
+    /// # Errors
+    /// SQS refuses the message.
+    pub async fn enqueue_mail(&self, mail: &Value) -> Result<String> {
         let group = mail["provider_id"].as_str().unwrap_or("none");
-        let answer = self
+        let output = self
             .sqs
             .send_message()
             .queue_url(&self.outputs.send_queue_url)
@@ -182,10 +203,13 @@ impl Operator {
             .send()
             .await
             .context("SendMessage to the send queue")?;
-        Ok(answer.message_id.unwrap_or_default())
+        Ok(output.message_id.unwrap_or_default())
     }
 
-    /// Reports a breach on our bus. Answers the event's id.
+    /// Reports a breach on our event bus. Returns the id of the event.
+    ///
+    /// # Errors
+    /// The bus refuses the event.
     pub async fn report_breach(&self, scope: &Value, reason: &str) -> Result<String> {
         let detail = json!({ "scope": scope, "reason": reason, "reported_by": "operator" });
         let entry = aws_sdk_eventbridge::types::PutEventsRequestEntry::builder()
@@ -194,54 +218,61 @@ impl Operator {
             .detail_type("Credential Breach")
             .detail(detail.to_string())
             .build();
-        let answer = self.events.put_events().entries(entry).send().await.context("PutEvents")?;
-        match answer.entries().first().and_then(|entry| entry.event_id()) {
+        let output =
+            self.eventbridge.put_events().entries(entry).send().await.context("PutEvents of a breach report")?;
+        match output.entries().first().and_then(|entry| entry.event_id()) {
             Some(id) => Ok(id.to_owned()),
-            None => bail!("the bus did not take the event"),
+            None => bail!("PutEvents: the bus refused the breach report"),
         }
     }
 
     /// The mails that SES accepted in an account.
+    ///
+    /// # Errors
+    /// As [`Operator::local_api`].
     pub async fn inbox(&self, account_id: &str) -> Result<Vec<Value>> {
-        let answer = self.local(Method::GET, &format!("/inbox?account_id={account_id}"), None).await?;
-        Ok(answer.body["mails"].as_array().cloned().unwrap_or_default())
+        let response = self.local_api(Method::GET, &format!("/inbox?account_id={account_id}"), None).await?;
+        Ok(response.body["mails"].as_array().cloned().unwrap_or_default())
     }
 
-    /// The events that passed the bus, of one detail-type.
-    pub async fn events_of(&self, detail_type: &str) -> Result<Vec<Value>> {
-        let answer = self.local(Method::GET, "/events", None).await?;
-        let events = answer.body["events"].as_array().cloned().unwrap_or_default();
+    /// The events of one detail-type that passed our bus, oldest first.
+    ///
+    /// # Errors
+    /// As [`Operator::local_api`].
+    pub async fn events(&self, detail_type: &str) -> Result<Vec<Value>> {
+        let response = self.local_api(Method::GET, "/events", None).await?;
+        let events = response.body["events"].as_array().cloned().unwrap_or_default();
         Ok(events.into_iter().filter(|event| event["detail-type"] == detail_type).collect())
     }
 
-    async fn answer(request: reqwest::RequestBuilder) -> Result<Answer> {
+    async fn receive(request: reqwest::RequestBuilder) -> Result<ApiResponse> {
         let response = request.send().await?;
         let status = response.status();
         let headers = response.headers().clone();
         let text = response.text().await?;
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Ok(Answer { status, headers, text, body })
+        Ok(ApiResponse { status, headers, text, body })
     }
 }
 
-/// The operator's SDK configuration.
-pub fn config(aws_url: &str) -> SdkConfig {
+/// The SDK configuration of the operator.
+pub fn sdk_config(aws_url: &str) -> SdkConfig {
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::from_static("us-east-1"))
         .endpoint_url(aws_url)
         .http_client(Builder::new().build_http())
         .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
-        .credentials_provider(SharedCredentialsProvider::new(root()))
+        .credentials_provider(SharedCredentialsProvider::new(root_credentials()))
         .build()
 }
 
-/// The operator's root in the stand-in.
-fn root() -> Credentials {
+/// The root key of the operator's account. The stand-in refuses nothing to it.
+fn root_credentials() -> Credentials {
     Credentials::new("test", "test", None, None, "Operator")
 }
 
-#[expect(clippy::disallowed_methods, reason = "a signature is over the time at which it is made")]
+#[expect(clippy::disallowed_methods, reason = "a signature covers the time at which it is made")]
 fn now() -> SystemTime {
     SystemTime::now()
 }

@@ -1,6 +1,5 @@
-//! Brings the stack up, and takes it down again.
+//! Starts the stack and stops it.
 
-use std::io::{Write as _, stdout};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,40 +24,43 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::aws::{self, StandIn};
 use crate::cli::{DemoArguments, ServeArguments, StackArguments, TenantAws, loopback};
+use crate::console;
 use crate::gateway::{self, Gateway};
-use crate::lambda::{Endpoints, Host, InvokeResult, Launch, Logs, Options};
-use crate::template::stack::Stack;
-use crate::{demo, template};
+use crate::lambda::{Endpoints, FunctionLogs, Host, HostOptions, InvokeResult, LaunchConfig};
+use crate::serverless::FunctionResource;
+use crate::service::dynamodb::TableResource;
+use crate::template::{Settings, Stack};
+use crate::{demo, stack};
 
-/// The stack's name, prefix of everything in it.
+/// The stack's name, the prefix of all its resources.
 const STACK_NAME: &str = "sendingbee";
 /// The operator's account in the stand-in.
 const ACCOUNT_ID: &str = "123456789012";
 const REGION: &str = "us-east-1";
-/// How long running invocations may take to end.
-const GRACE: Duration = Duration::from_secs(5);
+/// How long running invocations have to end when the stack stops.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Serves until Ctrl-C.
+/// Runs the stack until Ctrl-C.
 ///
 /// # Errors
-/// The stack cannot be brought up; the message says what to do about it.
+/// The stack cannot be started; the message says what to do about it.
 pub(crate) async fn run(arguments: ServeArguments, started: Instant) -> Result<()> {
-    log(arguments.stack.verbose);
-    let running = Running::start(&arguments.stack, arguments.aws_port, arguments.api_port).await?;
-    say(&running.welcome(started, &arguments.stack.tenant_aws));
-    let stdin_ends = async {
+    init_logging(arguments.stack.verbose);
+    let stack = RunningStack::start(&arguments.stack, arguments.aws_port, arguments.api_port).await?;
+    console::print(&stack.welcome(started, &arguments.stack.tenant_aws));
+    let stdin_closed = async {
         if !arguments.until_stdin_closes {
             return std::future::pending().await;
         }
-        let mut byte = [0_u8; 64];
-        while !matches!(tokio::io::stdin().read(&mut byte).await, Ok(0) | Err(_)) {}
+        let mut buffer = [0_u8; 64];
+        while !matches!(tokio::io::stdin().read(&mut buffer).await, Ok(0) | Err(_)) {}
     };
     tokio::select! {
-        () = stdin_ends => {}
+        () = stdin_closed => {}
         interrupted = tokio::signal::ctrl_c() => interrupted.context("wait for Ctrl-C")?,
-        terminated = terminated() => terminated.context("wait for SIGTERM")?,
+        terminated = wait_for_sigterm() => terminated.context("wait for SIGTERM")?,
     }
-    running.stop(!arguments.until_stdin_closes).await;
+    stack.stop(!arguments.until_stdin_closes).await;
     if arguments.until_stdin_closes {
         // A blocked read of standard input would keep the runtime from ending.
         std::process::exit(0);
@@ -66,22 +68,23 @@ pub(crate) async fn run(arguments: ServeArguments, started: Instant) -> Result<(
     Ok(())
 }
 
-/// Tells the demo against a stack of its own.
+/// Runs the demo against a stack of its own.
 ///
 /// # Errors
-/// What did not end as it should.
+/// The stack cannot be started, or a step of the demo did not end as expected.
 pub(crate) async fn demo(arguments: DemoArguments, started: Instant) -> Result<()> {
-    log(arguments.stack.verbose);
-    let running = Running::start(&arguments.stack, arguments.aws_port, arguments.api_port).await?;
-    let told = tokio::select! {
-        told = demo::tell(&running.api_url, started) => told,
+    init_logging(arguments.stack.verbose);
+    let stack = RunningStack::start(&arguments.stack, arguments.aws_port, arguments.api_port).await?;
+    let result = tokio::select! {
+        result = demo::run(&stack.api_url, started) => result,
         interrupted = tokio::signal::ctrl_c() => interrupted.context("wait for Ctrl-C").and(Err(anyhow::anyhow!("interrupted"))),
     };
-    running.stop(false).await;
-    told.context("the demo failed")
+    stack.stop(false).await;
+    result.context("the demo failed")
 }
 
-struct Running {
+/// A stack whose services, functions and API run in this process and its children.
+struct RunningStack {
     stack: Arc<Stack>,
     stand_in: Arc<StandIn>,
     host: Host,
@@ -89,20 +92,20 @@ struct Running {
     gateway: JoinHandle<()>,
 }
 
-impl Running {
+impl RunningStack {
     async fn start(arguments: &StackArguments, aws_port: u16, api_port: u16) -> Result<Self> {
         let aws_listener = aws::bind(loopback(aws_port)).await?;
         let api_listener = gateway::bind(loopback(api_port)).await?;
         let aws_url = format!("http://{}", aws_listener.local_addr()?);
         let api_url = format!("http://{}", api_listener.local_addr()?);
 
-        let stack = Arc::new(resolve(arguments, &aws_url, &api_url)?);
-        let stand_in = StandIn::start(&stack, aws_listener).await.context("bring up the stand-in for AWS")?;
-        open_for_sending(&aws_url, &stack).await?;
-        let logs = Logs::new(arguments.log_dir.clone()).context("make the folder of --log-dir")?;
-        let host = Host::new(Options {
+        let stack = Arc::new(load_stack(arguments, &aws_url, &api_url)?);
+        let stand_in = StandIn::start(&stack, aws_listener).await.context("start the stand-in for AWS")?;
+        allow_sending(&aws_url, &stack).await?;
+        let logs = FunctionLogs::new(arguments.log_dir.clone()).context("create the folder of --log-dir")?;
+        let host = Host::new(HostOptions {
             stack: Arc::clone(&stack),
-            launch: launch(arguments.functions.as_ref())?,
+            launch: launch_config(arguments.functions.as_ref())?,
             endpoints: Endpoints {
                 tenant_aws: match &arguments.tenant_aws {
                     TenantAws::StandIn => Some(stand_in.tenant_endpoint().to_owned()),
@@ -115,7 +118,7 @@ impl Running {
             max_environments: arguments.max_environments,
             logs: Arc::new(logs),
         })?;
-        host.start_sources();
+        host.start_triggers();
         let routes = aws::local_routes(Arc::clone(&stand_in)).merge(host_routes(host.clone()));
         let gateway =
             Gateway::new(&stack, host.clone(), Arc::clone(&stand_in), routes).context("set up the HTTP API")?;
@@ -126,13 +129,13 @@ impl Running {
     fn welcome(&self, started: Instant, tenant_aws: &TenantAws) -> String {
         let Self { stack, stand_in, api_url, .. } = self;
         let queue = stack.outputs.get("SendQueueUrl").map_or("", String::as_str);
-        let leaves = match tenant_aws {
+        let tenant_calls = match tenant_aws {
             TenantAws::StandIn => "Nothing leaves this machine".to_owned(),
             TenantAws::Real => "Calls with tenants' keys go to Amazon".to_owned(),
             TenantAws::Url(url) => format!("Calls with tenants' keys go to {url}"),
         };
         format!(
-            "SendingBee's keeper of keys is up after {:.1} s. {leaves}; nothing is kept after Ctrl-C.\n\n\
+            "SendingBee's keeper of keys is up after {:.1} s. {tenant_calls}; nothing is kept after Ctrl-C.\n\n\
              API      {api_url}\n\
              AWS      {}   (operator's key: test / test, region {REGION})\n\
              Outputs  {api_url}/_local/outputs\n\n\
@@ -145,22 +148,26 @@ impl Running {
         )
     }
 
-    async fn stop(self, tell: bool) {
+    /// Stops everything. With `report`, prints how many messages were still in the queues.
+    async fn stop(self, report: bool) {
         self.gateway.abort();
-        let left = self.host.messages_left().await;
-        self.host.shut_down(GRACE).await;
-        if tell {
-            let left: Vec<String> = left.iter().map(|(queue, count)| format!("{count} in {queue}")).collect();
-            match left.as_slice() {
-                [] => say("\nStopped; the queues were empty.\n"),
-                left => say(&format!("\nStopped. Messages that went with the stand-in: {}.\n", left.join(", "))),
+        let remaining = self.host.remaining_messages().await;
+        self.host.shut_down(SHUTDOWN_TIMEOUT).await;
+        if report {
+            let remaining: Vec<String> = remaining.iter().map(|(queue, count)| format!("{count} in {queue}")).collect();
+            match remaining.as_slice() {
+                [] => console::print("\nStopped; the queues were empty.\n"),
+                counts => {
+                    console::print(&format!("\nStopped. Messages lost with the stand-in: {}.\n", counts.join(", ")));
+                }
             }
         }
     }
 }
 
-fn resolve(arguments: &StackArguments, aws_url: &str, api_url: &str) -> Result<Stack> {
-    let settings = template::Settings {
+/// Loads the template and resolves it for this stack.
+fn load_stack(arguments: &StackArguments, aws_url: &str, api_url: &str) -> Result<Stack> {
+    let settings = Settings {
         stack_name: STACK_NAME.to_owned(),
         account_id: ACCOUNT_ID.to_owned(),
         region: REGION.to_owned(),
@@ -169,29 +176,33 @@ fn resolve(arguments: &StackArguments, aws_url: &str, api_url: &str) -> Result<S
         parameters: arguments.parameters(),
     };
     match &arguments.template {
-        None => template::load(template::EMBEDDED, &settings).context("template.yaml"),
+        None => stack::load(stack::EMBEDDED, &settings).context("load template.yaml"),
         Some(path) => {
-            let text = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
-            template::load(&text, &settings).with_context(|| path.display().to_string())
+            let text =
+                std::fs::read_to_string(path).with_context(|| format!("read the template {}", path.display()))?;
+            stack::load(&text, &settings).with_context(|| format!("load the template {}", path.display()))
         }
     }
 }
 
-fn launch(functions: Option<&PathBuf>) -> Result<Launch> {
-    let absolute =
+fn launch_config(functions: Option<&PathBuf>) -> Result<LaunchConfig> {
+    let to_absolute =
         |directory: &PathBuf| directory.canonicalize().with_context(|| format!("--functions {}", directory.display()));
-    Ok(Launch {
-        program: std::env::current_exe().context("find this program")?,
+    Ok(LaunchConfig {
+        program: std::env::current_exe().context("find the path of this program")?,
         arguments: vec!["function".to_owned()],
-        directory: functions.map(absolute).transpose()?,
+        directory: functions.map(to_absolute).transpose()?,
     })
 }
 
-/// The operator's one step after a deployment: until the halt item says otherwise, everything is halted.
-async fn open_for_sending(aws_url: &str, stack: &Stack) -> Result<()> {
-    let table = stack.tables.iter().find(|table| table.logical_id == "ProvidersTable").context("ProvidersTable")?;
-    let operator = operator::config(aws_url);
-    aws_sdk_dynamodb::Client::new(&operator)
+/// Writes the halt item, as the operator does once after a deployment. Without the item, all sending is halted.
+async fn allow_sending(aws_url: &str, stack: &Stack) -> Result<()> {
+    let table = stack
+        .all::<TableResource>()
+        .find(|table| table.logical_id == "ProvidersTable")
+        .context("the template has no ProvidersTable")?;
+    let config = operator::sdk_config(aws_url);
+    aws_sdk_dynamodb::Client::new(&config)
         .put_item()
         .table_name(&table.name)
         .item("pk", AttributeValue::S(shared::record::HALT_PK.to_owned()))
@@ -199,29 +210,29 @@ async fn open_for_sending(aws_url: &str, stack: &Stack) -> Result<()> {
         .item("halted", AttributeValue::Bool(false))
         .send()
         .await
-        .context("put the halt item")?;
+        .context("PutItem of the halt item")?;
     Ok(())
 }
 
-/// What only a stack on one machine can show and do: its processes, what they wrote, and an event for one of them, such
-/// as a sample of `events/`.
+/// The `/_local` routes of the host: list the functions' processes, read their logs, and invoke a function, for example
+/// with an event of `events/`.
 fn host_routes(host: Host) -> Router {
     #[derive(Deserialize)]
-    struct OfFunction {
+    struct LogQuery {
         function: String,
     }
     async fn environments(State(host): State<Host>) -> Json<Value> {
         Json(json!({ "environments": host.environments() }))
     }
-    async fn logs(State(host): State<Host>, Query(query): Query<OfFunction>) -> Json<Value> {
+    async fn logs(State(host): State<Host>, Query(query): Query<LogQuery>) -> Json<Value> {
         Json(json!({ "lines": host.logs().lines(&query.function) }))
     }
-    /// As Lambda's Invoke: a function's error is an answer too, told apart by a header (Lambda API reference, "Invoke").
+    /// As Lambda's Invoke: a function error is a 200 too, and a header marks it (Lambda API reference, "Invoke").
     async fn invoke(State(host): State<Host>, Path(binary): Path<String>, event: Bytes) -> Response {
-        let function = host.stack().functions.iter().find(|function| function.binary == binary);
+        let function = host.stack().all::<FunctionResource>().find(|function| function.binary == binary);
         let Some(function) = function else { return StatusCode::NOT_FOUND.into_response() };
         match host.invoke(&function.name, event).await {
-            InvokeResult::Response(answer) => answer.into_response(),
+            InvokeResult::Response(payload) => payload.into_response(),
             InvokeResult::FunctionError(error) => ([("x-amz-function-error", "Unhandled")], error).into_response(),
             InvokeResult::Throttled => StatusCode::TOO_MANY_REQUESTS.into_response(),
             InvokeResult::TooLarge => StatusCode::PAYLOAD_TOO_LARGE.into_response(),
@@ -235,21 +246,16 @@ fn host_routes(host: Host) -> Router {
         .with_state(host)
 }
 
-/// Our own warnings go to standard error, and with `--verbose` what the functions write.
-fn log(verbose: bool) {
+/// Writes the stack's own warnings to standard error, and with `--verbose` the functions' log lines too.
+fn init_logging(verbose: bool) {
     let functions = if verbose { LevelFilter::DEBUG } else { LevelFilter::OFF };
     let targets = Targets::new().with_target("local", LevelFilter::WARN).with_target("local::function", functions);
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_filter(targets);
-    // Only a second call can fail.
-    drop(tracing_subscriber::registry().with(lines).try_init());
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_filter(targets);
+    // It fails only if it is called a second time.
+    drop(tracing_subscriber::registry().with(layer).try_init());
 }
 
-async fn terminated() -> std::io::Result<()> {
+async fn wait_for_sigterm() -> std::io::Result<()> {
     tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?.recv().await;
     Ok(())
-}
-
-fn say(text: &str) {
-    // Nobody is left to tell if standard output is closed.
-    let _ = stdout().write_all(text.as_bytes()).and_then(|()| stdout().flush());
 }

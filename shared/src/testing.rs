@@ -6,6 +6,7 @@ use std::future::Future;
 use std::io;
 use std::rc::Rc;
 use std::sync::{Arc, Once};
+use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
@@ -16,6 +17,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::byte_stream::ByteStream;
 use serde_json::Value;
+use tokio::time::sleep;
 
 use crate::telemetry;
 
@@ -38,10 +40,23 @@ where
     Serve: Fn(FakeRequest) -> Served + Send + Sync + 'static,
     Served: Future<Output = FakeResponse> + Send + 'static,
 {
-    SharedHttpClient::new(FakeConnector(Arc::new(serve)))
+    fake_aws_behind(|_| Duration::ZERO, serve)
 }
 
-struct FakeConnector<Serve>(Arc<Serve>);
+/// The same behind connections that take so long for a URI. Like a real connector, it polls a request's body only once it
+/// has a connection, and fails if the body does.
+pub fn fake_aws_behind<Serve, Served>(connect: fn(&str) -> Duration, serve: Serve) -> SharedHttpClient
+where
+    Serve: Fn(FakeRequest) -> Served + Send + Sync + 'static,
+    Served: Future<Output = FakeResponse> + Send + 'static,
+{
+    SharedHttpClient::new(FakeConnector { connect, serve: Arc::new(serve) })
+}
+
+struct FakeConnector<Serve> {
+    connect: fn(&str) -> Duration,
+    serve: Arc<Serve>,
+}
 
 impl<Serve, Served> HttpConnector for FakeConnector<Serve>
 where
@@ -49,10 +64,15 @@ where
     Served: Future<Output = FakeResponse> + Send + 'static,
 {
     fn call(&self, mut request: HttpRequest) -> HttpConnectorFuture {
-        let serve = Arc::clone(&self.0);
+        let serve = Arc::clone(&self.serve);
+        let connect = (self.connect)(request.uri());
         HttpConnectorFuture::new(async move {
+            if !connect.is_zero() {
+                sleep(connect).await;
+            }
             let body = std::mem::replace(request.body_mut(), SdkBody::taken());
-            let body = ByteStream::new(body).collect().await.map(|body| body.into_bytes().to_vec()).unwrap_or_default();
+            let body = ByteStream::new(body).collect().await.map_err(|error| ConnectorError::user(error.into()))?;
+            let body = body.into_bytes().to_vec();
             let target = request.headers().get("x-amz-target").unwrap_or_default();
             let request = FakeRequest {
                 uri: request.uri().to_owned(),
@@ -72,7 +92,7 @@ where
     Served: Future<Output = FakeResponse> + Send + 'static,
 {
     fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
-        SharedHttpConnector::new(Self(Arc::clone(&self.0)))
+        SharedHttpConnector::new(Self { connect: self.connect, serve: Arc::clone(&self.serve) })
     }
 }
 

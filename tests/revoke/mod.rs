@@ -1,16 +1,14 @@
 //! End to end: `revoke` and `revoke-worker`.
 
 mod attestation;
-mod block_reason;
+mod blocked;
 mod breach;
-mod crowd;
+mod crash;
 mod custody;
 mod intake;
-mod kill;
-mod order;
+mod many_keys;
 mod outsider;
 mod proof;
 mod race;
-mod records;
 mod residual_access;
 mod sweep;

@@ -1,4 +1,4 @@
-//! Looks into every queue again and again while the stack works.
+//! Reads every queue repeatedly while the stack works.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,55 +9,55 @@ use tokio::task::JoinHandle;
 
 use crate::support::Stack;
 
-/// A message that was seen in a queue.
-pub(super) struct Seen {
+/// A message that was in a queue.
+pub(super) struct SampledMessage {
     /// The queue's URL.
     pub(super) queue: String,
     /// The body.
     pub(super) body: String,
-    /// The attributes, SQS's and ours.
+    /// The message attributes.
     pub(super) attributes: String,
 }
 
-/// The look-out.
+/// Reads the queues in the background.
 pub(super) struct Sampler {
     stop: oneshot::Sender<()>,
-    work: JoinHandle<Vec<Seen>>,
+    task: JoinHandle<Vec<SampledMessage>>,
 }
 
 impl Sampler {
-    /// Begins to look. What it sees stays where it is.
+    /// Starts to read. The messages stay visible in their queues.
     pub(super) async fn start(stack: &Stack) -> Self {
         let sqs = stack.sqs.clone();
         let queues = sqs.list_queues().send().await.unwrap().queue_urls.unwrap();
         let (stop, mut stopped) = oneshot::channel();
-        let work = tokio::spawn(async move {
-            let mut seen = BTreeMap::new();
+        let task = tokio::spawn(async move {
+            let mut messages = BTreeMap::new();
             loop {
                 let last = stopped.try_recv().is_ok();
                 for queue in &queues {
-                    for message in look(&sqs, queue).await {
-                        seen.insert((queue.clone(), message.body.clone(), message.attributes.clone()), message);
+                    for message in read_queue(&sqs, queue).await {
+                        messages.insert((queue.clone(), message.body.clone(), message.attributes.clone()), message);
                     }
                 }
                 if last {
-                    return seen.into_values().collect();
+                    return messages.into_values().collect();
                 }
                 tokio::time::sleep(Duration::from_millis(150)).await;
             }
         });
-        Self { stop, work }
+        Self { stop, task }
     }
 
-    /// Looks once more. Answers all that was seen.
-    pub(super) async fn stop(self) -> Vec<Seen> {
+    /// Reads once more and stops. Returns all messages.
+    pub(super) async fn stop(self) -> Vec<SampledMessage> {
         self.stop.send(()).unwrap();
-        self.work.await.unwrap()
+        self.task.await.unwrap()
     }
 }
 
-async fn look(sqs: &Client, queue: &str) -> Vec<Seen> {
-    let answer = sqs
+async fn read_queue(sqs: &Client, queue: &str) -> Vec<SampledMessage> {
+    let response = sqs
         .receive_message()
         .queue_url(queue)
         .max_number_of_messages(10)
@@ -66,10 +66,10 @@ async fn look(sqs: &Client, queue: &str) -> Vec<Seen> {
         .send()
         .await
         .unwrap();
-    answer
+    response
         .messages()
         .iter()
-        .map(|message| Seen {
+        .map(|message| SampledMessage {
             queue: queue.to_owned(),
             body: message.body().unwrap_or_default().to_owned(),
             attributes: format!("{:?}", message.message_attributes()),

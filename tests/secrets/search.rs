@@ -1,4 +1,4 @@
-//! Searching for a secret in any writing.
+//! Searches for a secret in any encoding.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// A secret that must not turn up. Its `Display` is a name and not the secret: a test's output is kept, too.
+/// A secret that must not be found. Its `Display` is a name and not the secret, because the output of a test is stored too.
 #[derive(Clone)]
 pub(super) struct Marker {
     name: &'static str,
@@ -14,7 +14,7 @@ pub(super) struct Marker {
 }
 
 impl Marker {
-    /// The secret, to be called by this name.
+    /// A marker for this secret, which messages call by this name.
     pub(super) fn new(name: &'static str, secret: &str) -> Self {
         let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
         let percent = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
@@ -30,12 +30,12 @@ impl Marker {
             bytes.join(", "),
             bytes.join(","),
         ];
-        // Base64 of a longer text has a secret in one of three writings, by where in it the secret begins.
-        for (before, unsure) in [(0, 0), (1, 2), (2, 3)] {
+        // In the base64 of a longer text, a secret has one of three encodings, depending on where in the text it begins.
+        for (before, shared) in [(0, 0), (1, 2), (2, 3)] {
             let text = [&b"::"[..before], secret.as_bytes()].concat();
             for engine in [&STANDARD, &URL_SAFE] {
                 let encoded = engine.encode(&text);
-                forms.push(encoded[unsure..encoded.len() - 4].to_owned());
+                forms.push(encoded[shared..encoded.len() - 4].to_owned());
             }
         }
         forms.sort_by(|one, other| (other.len(), other).cmp(&(one.len(), one)));
@@ -43,18 +43,18 @@ impl Marker {
         Self { name, forms }
     }
 
-    /// Whether it is in a text, in any writing.
+    /// Whether a text contains the secret in any encoding.
     pub(super) fn is_in(&self, text: &str) -> bool {
         self.forms.iter().any(|form| text.contains(form))
     }
 
-    /// A text without it.
-    pub(super) fn cut_out_of(&self, text: &str) -> String {
-        // The longest writing first, because one may begin with another.
+    /// The text without the secret.
+    pub(super) fn redact(&self, text: &str) -> String {
+        // The longest encoding comes first, because one may begin with another.
         self.forms.iter().fold(text.to_owned(), |text, form| text.replace(form, "…"))
     }
 
-    /// All writings.
+    /// The secret in all encodings.
     pub(super) fn forms(&self) -> impl Iterator<Item = &str> {
         self.forms.iter().map(String::as_str)
     }

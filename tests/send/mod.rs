@@ -3,8 +3,9 @@
 mod crash;
 mod delivery;
 mod doubt;
-mod identity;
+mod invalid_mail;
+mod mail_id;
+mod outage;
 mod pace;
-mod refusal;
 mod rejection;
 mod stop;

@@ -1,59 +1,58 @@
-//! What SES will never take, and what came too late: that mail is rejected, and its neighbours are sent.
+//! A mail that SES will never accept is rejected, one that is too late expires, and the other mails are sent.
 
-use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Stack, classic, mail, mail_with};
+use crate::support::{Stack, mail, mail_with};
 use operator::Tenant;
 
-/// The mail is rejected for this reason, which its fate and its event tell; a neighbour is sent, and the provider stays.
+/// Asserts that a mail with these fields is rejected, with the reason in its state and its event, that another mail is sent,
+/// and that the provider stays active.
 async fn assert_rejected(stack: &Stack, tenant: &Tenant, provider_id: &str, fields: &Value, reason: &str) {
     let good = mail_with(provider_id, "neighbour", &json!({ "to": ["ann@example.com"] }));
-    stack.hand_over(&[mail_with(provider_id, "refused", fields), good]).await;
-    let fate = stack.fate(provider_id, "refused", &["rejected", "sent", "in_doubt"]).await;
-    assert_eq!((&fate["state"], &fate["reason"]), (&json!("rejected"), &json!(reason)), "{fate}");
+    stack.enqueue_mails(&[mail_with(provider_id, "refused", fields), good]).await;
+    let refused = stack.mail_in_state(provider_id, "refused", &["rejected", "sent", "in_doubt"]).await;
+    assert_eq!((&refused["state"], &refused["reason"]), (&json!("rejected"), &json!(reason)), "{refused}");
     let event = stack.mail_event("Mail Rejected", provider_id, "refused").await;
     assert_eq!(event["reason"], reason);
-    stack.fate(provider_id, "neighbour", &["sent"]).await;
-    assert_eq!(stack.copies(tenant, "refused").await, 0);
-    let provider = stack.api(Method::GET, &format!("/providers/{provider_id}"), None).await.unwrap();
+    stack.mail_in_state(provider_id, "neighbour", &["sent"]).await;
+    assert_eq!(stack.accepted_copies(tenant, "refused").await, 0);
+    let provider = stack.get_provider(provider_id).await;
     assert_eq!(provider.body["status"], "active", "{}", provider.text);
 }
 
 #[tokio::test]
-async fn a_sender_that_is_not_verified() {
+async fn a_mail_from_an_unverified_sender_is_rejected() {
     let stack = Stack::shared().await;
-    let (tenant, provider_id) = stack.provider("acme").await;
+    let (tenant, provider_id) = stack.create_provider("acme").await;
     let fields = json!({ "from": "jane@elsewhere.example" });
     assert_rejected(&stack, &tenant, &provider_id, &fields, "identity_not_verified").await;
 }
 
 #[tokio::test]
-async fn a_configuration_set_that_does_not_exist() {
+async fn a_mail_with_an_unknown_configuration_set_is_rejected() {
     let stack = Stack::shared().await;
-    let (tenant, provider_id) = stack.provider("acme").await;
+    let (tenant, provider_id) = stack.create_provider("acme").await;
     let fields = json!({ "configuration_set": "nowhere" });
     assert_rejected(&stack, &tenant, &provider_id, &fields, "not_found:configuration_set").await;
 }
 
 #[tokio::test]
-async fn a_recipient_that_the_sandbox_does_not_reach() {
+async fn a_mail_to_an_unverified_recipient_in_the_sandbox_is_rejected() {
     let stack = Stack::shared().await;
-    let sandbox = json!({ "policies": [classic()], "identities": ["example.com"], "sandbox": true });
-    let tenant = stack.tenant(&sandbox).await.unwrap();
-    let provider_id = stack.take("acme", &tenant).await;
+    let tenant = stack.tenant_with(&json!({ "sandbox": true })).await;
+    let provider_id = stack.onboard_provider("acme", &tenant).await;
     assert_rejected(&stack, &tenant, &provider_id, &json!({ "to": ["ann@example.org"] }), "sandbox_recipient").await;
 }
 
 #[tokio::test]
-async fn a_sender_that_the_policy_does_not_cover() {
+async fn a_mail_from_a_sender_that_the_policy_does_not_allow_is_rejected() {
     let stack = Stack::shared().await;
     let account_id = "161803398874";
-    let covered = format!("arn:aws:ses:*:{account_id}:identity/example.com");
+    let allowed = format!("arn:aws:ses:*:{account_id}:identity/example.com");
     let policy = json!({
         "Version": "2012-10-17",
         "Statement": [
-            { "Effect": "Allow", "Action": "ses:SendEmail", "Resource": covered },
+            { "Effect": "Allow", "Action": "ses:SendEmail", "Resource": allowed },
             { "Effect": "Allow", "Action": ["ses:GetAccount", "ses:ListEmailIdentities"], "Resource": "*" },
             {
                 "Effect": "Allow",
@@ -62,42 +61,33 @@ async fn a_sender_that_the_policy_does_not_cover() {
             },
         ]
     });
-    let tenant = stack
-        .tenant(
-            &json!({ "account_id": account_id, "policies": [policy], "identities": ["example.com", "example.net"] }),
-        )
-        .await
-        .unwrap();
-    let provider_id = stack.take("acme", &tenant).await;
+    let identities = ["example.com", "example.net"];
+    let tenant = json!({ "account_id": account_id, "policies": [policy], "identities": identities });
+    let tenant = stack.tenant_with(&tenant).await;
+    let provider_id = stack.onboard_provider("acme", &tenant).await;
     let reason = format!("permission_missing:arn:aws:ses:{}:{account_id}:identity/example.net", tenant.region);
     assert_rejected(&stack, &tenant, &provider_id, &json!({ "from": "jane@example.net" }), &reason).await;
 }
 
 #[tokio::test]
-async fn the_hardened_policy_lets_mail_out() {
+async fn the_hardened_policy_allows_sending() {
     let stack = Stack::shared().await;
-    let account_id = "141421356237";
-    let path = format!("/policy?style=hardened&account_id={account_id}");
-    let policy = stack.api(Method::GET, &path, None).await.unwrap();
-    let tenant = stack
-        .tenant(&json!({ "account_id": account_id, "policies": [policy.body], "identities": ["example.com"] }))
-        .await
-        .unwrap();
-    let provider_id = stack.take("acme", &tenant).await;
-    stack.mail(&mail(&provider_id, "hardened")).await.unwrap();
-    stack.fate(&provider_id, "hardened", &["sent"]).await;
-    assert_eq!(stack.copies(&tenant, "hardened").await, 1);
+    let tenant = stack.hardened_tenant("141421356237", &json!({})).await;
+    let provider_id = stack.onboard_provider("acme", &tenant).await;
+    stack.enqueue_mail(&mail(&provider_id, "hardened")).await.unwrap();
+    stack.mail_in_state(&provider_id, "hardened", &["sent"]).await;
+    assert_eq!(stack.accepted_copies(&tenant, "hardened").await, 1);
 }
 
 #[tokio::test]
-async fn a_mail_that_came_too_late_expires() {
+async fn a_mail_that_is_too_late_expires() {
     let stack = Stack::shared().await;
-    let (tenant, provider_id) = stack.provider("acme").await;
+    let (tenant, provider_id) = stack.create_provider("acme").await;
     stack
-        .hand_over(&[
+        .enqueue_mails(&[
             mail_with(
                 &provider_id,
-                "by-its-own-word",
+                "at-its-expires-at",
                 &json!({ "first_seen": "2026-01-01T00:00:00Z", "expires_at": "2026-01-02T00:00:00Z" }),
             ),
             mail_with(
@@ -109,12 +99,12 @@ async fn a_mail_that_came_too_late_expires() {
             mail(&provider_id, "in-time"),
         ])
         .await;
-    for mail_id in ["by-its-own-word", "after-thirty-days", "before-it-was-seen"] {
-        let fate = stack.fate(&provider_id, mail_id, &["expired", "sent"]).await;
-        assert_eq!(fate["state"], "expired", "{fate}");
+    for mail_id in ["at-its-expires-at", "after-thirty-days", "before-it-was-seen"] {
+        let mail = stack.mail_in_state(&provider_id, mail_id, &["expired", "sent"]).await;
+        assert_eq!(mail["state"], "expired", "{mail}");
         stack.mail_event("Mail Expired", &provider_id, mail_id).await;
     }
-    stack.fate(&provider_id, "in-time", &["sent"]).await;
+    stack.mail_in_state(&provider_id, "in-time", &["sent"]).await;
     let inbox = stack.inbox(&tenant.account_id).await.unwrap();
     assert_eq!(inbox.len(), 1, "{inbox:?}");
 }

@@ -1,9 +1,20 @@
-//! Stacks to test against.
+//! What the tests share: a stack, and what they set up and read in it.
 
-mod mails;
+mod events;
+mod logs;
 mod policies;
+mod queues;
+mod revocations;
+mod send;
 mod stack;
+mod tables;
+mod tenants;
+mod wait;
 
-pub(crate) use mails::*;
 pub(crate) use policies::*;
-pub(crate) use stack::{PATIENCE, Stack, until};
+pub(crate) use queues::attribute;
+pub(crate) use revocations::*;
+pub(crate) use send::*;
+pub(crate) use stack::Stack;
+pub(crate) use tables::{Tables, sealed_secret_pk, string, string_of};
+pub(crate) use wait::*;

@@ -1,9 +1,9 @@
-//! Policies that tenants attach.
+//! Policies that tenants attach to their users.
 
 use serde_json::{Value, json};
 
-/// The policy that tenants have been told to attach so far.
-pub(crate) fn classic() -> Value {
+/// The classic policy: the one that tenants were asked to attach before there was a hardened one.
+pub(crate) fn classic_policy() -> Value {
     json!({
         "Version": "2012-10-17",
         "Statement": [
@@ -17,7 +17,7 @@ pub(crate) fn classic() -> Value {
     })
 }
 
-/// The classic policy less some actions of SES and IAM, each action written out.
-pub(crate) fn only(actions: &[&str]) -> Value {
+/// A policy that allows these actions on every resource.
+pub(crate) fn policy_allowing(actions: &[&str]) -> Value {
     json!({ "Version": "2012-10-17", "Statement": [{ "Effect": "Allow", "Action": actions, "Resource": "*" }] })
 }

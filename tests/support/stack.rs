@@ -1,31 +1,26 @@
-//! A stack as a process of its own, on free ports, gone with the test.
+//! A stack: a process of its own on free ports, which ends with the test.
 
 use std::io::{BufRead as _, BufReader};
 use std::ops::Deref;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, OnceLock};
-use std::time::Duration;
 
+use operator::Operator;
 use reqwest::Method;
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
-use tokio::time::{Instant, sleep};
 
-use operator::{Operator, Tenant};
+use super::eventually;
 
-/// How long a test waits for something that takes no time of its own.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(150);
-
-/// A running stack. Everything of it ends when the value is dropped, or with the test process, which holds the other
-/// end of its standard input.
+/// A running stack. It ends when the value is dropped, or with the test process, which holds the other end of its standard
+/// input.
 pub(crate) struct Stack {
-    /// The operator's backend, connected to it.
+    /// The operator's backend, connected to the stack.
     pub(crate) operator: Operator,
     process: Option<Child>,
 }
 
 impl Stack {
-    /// The stack that tests share which need nothing special of it. Each makes a tenant of its own.
+    /// The stack that is shared by all tests that need no special one. Each test creates tenants of its own.
     pub(crate) async fn shared() -> Self {
         static URL: OnceLock<String> = OnceLock::new();
         static PROCESS: Mutex<Option<Child>> = Mutex::new(None);
@@ -37,61 +32,33 @@ impl Stack {
         Self { operator: Operator::connect(url).await.unwrap(), process: None }
     }
 
-    /// A stack for one test, with further arguments for `serve`.
-    pub(crate) async fn with(arguments: &[&str]) -> Self {
-        Self::telling(arguments, Stdio::inherit()).await
+    /// A stack for one test, with further arguments of `serve`.
+    pub(crate) async fn with_arguments(arguments: &[&str]) -> Self {
+        Self::with_stderr(arguments, Stdio::inherit()).await
     }
 
-    /// The same, with what it says on standard error going elsewhere.
-    pub(crate) async fn telling(arguments: &[&str], stderr: Stdio) -> Self {
+    /// A stack for one test, whose standard error goes to `stderr`.
+    pub(crate) async fn with_stderr(arguments: &[&str], stderr: Stdio) -> Self {
         let (process, url) = start(arguments, stderr);
         Self { operator: Operator::connect(&url).await.unwrap(), process: Some(process) }
     }
 
-    /// Ends the stack by a signal, and waits until it has.
-    pub(crate) async fn end(&mut self, signal: Signal) {
-        let process = Mutex::new(self.process.take().expect("a stack of its own"));
+    /// Sends the stack a signal, and waits until it has ended.
+    pub(crate) async fn stop_by(&mut self, signal: Signal) {
+        let process = Mutex::new(self.process.take().expect("a stack of this test alone"));
         let pid = Pid::from_child(&process.lock().unwrap());
         kill_process(pid, signal).unwrap();
-        // Not `wait`, which would close the standard input and so end the stack by itself.
-        until(&format!("the end by {signal:?}"), || async { process.lock().unwrap().try_wait().unwrap() }).await;
-    }
-
-    /// A tenant as most tests want it: the classic policy, `example.com` verified.
-    pub(crate) async fn classic_tenant(&self) -> Tenant {
-        self.tenant(&serde_json::json!({ "policies": [super::classic()], "identities": ["example.com"] }))
-            .await
-            .unwrap()
-    }
-
-    /// A tenant with the classic policy whose key was taken, and its provider's id.
-    pub(crate) async fn provider(&self, tenant_id: &str) -> (Tenant, String) {
-        let tenant = self.classic_tenant().await;
-        let provider_id = self.take(tenant_id, &tenant).await;
-        (tenant, provider_id)
-    }
-
-    /// Takes a tenant's key. Answers the provider's id.
-    pub(crate) async fn take(&self, tenant_id: &str, tenant: &Tenant) -> String {
-        let answer = self.onboard(tenant_id, tenant).await.unwrap();
-        assert_eq!(answer.status, 201, "{}", answer.text);
-        answer.body["provider_id"].as_str().unwrap().to_owned()
-    }
-
-    /// A mail's fate, once it has one of these states.
-    pub(crate) async fn fate(&self, provider_id: &str, mail_id: &str, states: &[&str]) -> Value {
-        until(&format!("{mail_id} {states:?}"), || async {
-            let answer =
-                self.api(Method::GET, &format!("/providers/{provider_id}/mails/{mail_id}"), None).await.unwrap();
-            states.iter().any(|state| answer.body["state"] == *state).then_some(answer.body)
+        // `wait` would close the standard input, which ends the stack too.
+        eventually(&format!("the end of the stack by {signal:?}"), || async {
+            process.lock().unwrap().try_wait().unwrap()
         })
-        .await
+        .await;
     }
 
-    /// The processes of a function that are there now: their ids.
-    pub(crate) async fn processes(&self, function: &str) -> Vec<i32> {
-        let answer = self.local(Method::GET, "/environments", None).await.unwrap();
-        answer.body["environments"]
+    /// The ids of the processes of a function that exist now.
+    pub(crate) async fn process_ids(&self, function: &str) -> Vec<i32> {
+        let response = self.local_api(Method::GET, "/environments", None).await.unwrap();
+        response.body["environments"]
             .as_array()
             .into_iter()
             .flatten()
@@ -99,6 +66,16 @@ impl Stack {
             .filter_map(|environment| environment["pid"].as_i64())
             .filter_map(|pid| i32::try_from(pid).ok())
             .collect()
+    }
+
+    /// Kills the processes of a function, busy or not. Returns how many there were.
+    pub(crate) async fn kill_processes(&self, function: &str) -> usize {
+        let pids = self.process_ids(function).await;
+        for pid in &pids {
+            // A process that has already ended cannot be killed.
+            let _ = kill_process(Pid::from_raw(*pid).unwrap(), Signal::KILL);
+        }
+        pids.len()
     }
 }
 
@@ -116,22 +93,6 @@ impl Drop for Stack {
             drop(process.stdin.take());
             let _ = process.wait();
         }
-    }
-}
-
-/// Looks again and again until there is something to see.
-pub(crate) async fn until<T, Look, Looked>(what: &str, look: Look) -> T
-where
-    Look: Fn() -> Looked,
-    Looked: Future<Output = Option<T>>,
-{
-    let started = Instant::now();
-    loop {
-        if let Some(seen) = look().await {
-            return seen;
-        }
-        assert!(started.elapsed() < PATIENCE, "waited {PATIENCE:?} for {what}");
-        sleep(Duration::from_millis(50)).await;
     }
 }
 
@@ -153,8 +114,8 @@ fn start(arguments: &[&str], stderr: Stdio) -> (Child, String) {
         .by_ref()
         .map_while(Result::ok)
         .find_map(|line| Some(line.strip_prefix("API")?.trim().to_owned()))
-        .expect("the stack says where its API is");
-    // What it says later is nobody's, but it must not block on a full pipe.
+        .expect("the stack prints the URL of its API");
+    // Nobody needs its later output, but it must not block on a full pipe.
     std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
     (process, url)
 }

@@ -1,11 +1,12 @@
-//! Taking a key: once, whole, and for its own tenant.
+//! Onboarding a key: once, completely, and for its own tenant.
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Stack, until};
-use operator::Tenant;
+use crate::support::Stack;
+use operator::{ApiResponse, Tenant};
 
+/// The body of `POST /providers`.
 fn request(tenant_id: &str, tenant: &Tenant) -> Value {
     json!({
         "tenant_id": tenant_id, "name": "main", "region": tenant.region,
@@ -24,9 +25,9 @@ async fn of_two_concurrent_onboardings_of_one_key_one_wins() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_taken_is_named_to_its_own_tenant_only() {
+async fn only_its_own_tenant_learns_the_provider_of_an_onboarded_key() {
     let stack = Stack::shared().await;
-    let (tenant, provider_id) = stack.provider("acme").await;
+    let (tenant, provider_id) = stack.create_provider("acme").await;
     let again = stack.onboard("acme", &tenant).await.unwrap();
     assert_eq!((again.status.as_u16(), &again.body["provider_id"]), (409, &json!(provider_id)), "{}", again.text);
     let stranger = stack.onboard("globex", &tenant).await.unwrap();
@@ -35,30 +36,30 @@ async fn a_key_that_is_taken_is_named_to_its_own_tenant_only() {
 }
 
 #[tokio::test]
-async fn whether_a_key_is_taken_is_not_told_to_somebody_without_its_secret() {
+async fn without_its_secret_nobody_learns_whether_a_key_is_onboarded() {
     let stack = Stack::shared().await;
-    let (mut tenant, _) = stack.provider("acme").await;
+    let (mut tenant, _) = stack.create_provider("acme").await;
     tenant.secret_access_key = "wrong0wrong1wrong2wrong3wrong4wrong5wron".to_owned();
-    let mut nobodys = stack.classic_tenant().await;
-    nobodys.secret_access_key.clone_from(&tenant.secret_access_key);
-    let (taken, free) = tokio::join!(stack.onboard("globex", &tenant), stack.onboard("globex", &nobodys));
+    let mut unknown = stack.classic_tenant().await;
+    unknown.secret_access_key.clone_from(&tenant.secret_access_key);
+    let (taken, free) = tokio::join!(stack.onboard("globex", &tenant), stack.onboard("globex", &unknown));
     let (taken, free) = (taken.unwrap(), free.unwrap());
     assert_eq!(taken.status, 422, "{}", taken.text);
-    let told = |answer: &operator::Answer| {
-        let checks = answer.body["report"]["checks"].as_array().unwrap().iter();
+    let outcomes = |response: &ApiResponse| {
+        let checks = response.body["report"]["checks"].as_array().unwrap().iter();
         checks.map(|check| (check["name"].to_string(), check["outcome"].to_string())).collect::<Vec<_>>()
     };
-    assert_eq!((taken.status, told(&taken)), (free.status, told(&free)));
+    assert_eq!((taken.status, outcomes(&taken)), (free.status, outcomes(&free)));
 }
 
 #[tokio::test]
-async fn an_idempotency_key_answers_the_same_request_with_the_same_provider() {
+async fn a_repeated_request_with_an_idempotency_key_returns_the_same_provider() {
     let stack = Stack::shared().await;
     let tenant = stack.classic_tenant().await;
     let header = [("idempotency-key", tenant.account_id.as_str())];
     let create = |body: Value| {
         let stack = &stack;
-        async move { stack.api_with(Method::POST, "/providers", Some(&body), &header).await.unwrap() }
+        async move { stack.api_with_headers(Method::POST, "/providers", Some(&body), &header).await.unwrap() }
     };
     let first = create(request("acme", &tenant)).await;
     assert_eq!(first.status, 201, "{}", first.text);
@@ -77,19 +78,19 @@ async fn an_idempotency_key_answers_the_same_request_with_the_same_provider() {
 }
 
 #[tokio::test]
-async fn what_pasting_leaves_around_a_key_does_not_matter() {
+async fn quotes_and_encodings_of_a_pasted_key_do_not_matter() {
     let stack = Stack::shared().await;
     let tenant = stack.classic_tenant().await;
     let mut body = request("acme", &tenant);
     body["access_key_id"] = json!(format!(" \"{}\"\n", tenant.access_key_id));
     body["secret_access_key"] =
         json!(format!("'{}' ", tenant.secret_access_key.replace('+', "%2B").replace('/', "%2F")));
-    let answer = stack.api(Method::POST, "/providers", Some(&body)).await.unwrap();
-    assert_eq!(answer.status, 201, "{}", answer.text);
+    let response = stack.api(Method::POST, "/providers", Some(&body)).await.unwrap();
+    assert_eq!(response.status, 201, "{}", response.text);
 }
 
 #[tokio::test]
-async fn a_bad_field_is_named_and_its_value_is_not_repeated() {
+async fn an_invalid_field_is_named_without_its_value() {
     let stack = Stack::shared().await;
     let tenant = stack.classic_tenant().await;
     let good = request("acme", &tenant);
@@ -104,11 +105,11 @@ async fn a_bad_field_is_named_and_its_value_is_not_repeated() {
     for (field, value) in cases {
         let mut body = good.clone();
         body[field] = value;
-        let answer = stack.api(Method::POST, "/providers", Some(&body)).await.unwrap();
-        assert_eq!(answer.status, 400, "{field}: {}", answer.text);
-        assert_eq!(answer.headers["content-type"], "application/problem+json");
-        assert_eq!(answer.body["field"], field, "{}", answer.text);
-        assert!(!answer.text.contains("SURPRISE") && !answer.text.contains(&tenant.secret_access_key));
+        let response = stack.api(Method::POST, "/providers", Some(&body)).await.unwrap();
+        assert_eq!(response.status, 400, "{field}: {}", response.text);
+        assert_eq!(response.headers["content-type"], "application/problem+json");
+        assert_eq!(response.body["field"], field, "{}", response.text);
+        assert!(!response.text.contains("SURPRISE") && !response.text.contains(&tenant.secret_access_key));
     }
 }
 
@@ -121,42 +122,37 @@ async fn attempts_with_a_wrong_secret_are_limited() {
     for _ in 0..12 {
         statuses.push(stack.onboard("guesser", &tenant).await.unwrap().status.as_u16());
     }
-    // What has not even the shape of a secret asks AWS nothing, so only real attempts count.
+    // A text without the shape of a secret causes no call to AWS, so it is not counted.
     assert!(statuses.iter().all(|status| *status == 422), "{statuses:?}");
 
     tenant.secret_access_key = "wrong0wrong1wrong2wrong3wrong4wrong5wron".to_owned();
     let attempts = (0..12).map(|_| stack.onboard("guesser", &tenant));
-    let answers = futures_all(attempts).await;
-    let limited = answers.iter().filter(|answer| answer.status == 429).count();
+    let responses = four_at_a_time(attempts).await;
+    let limited = responses.iter().filter(|response| response.status == 429).count();
     assert_eq!(limited, 2);
     assert!(
-        answers.iter().filter(|answer| answer.status == 429).all(|answer| answer.headers.contains_key("retry-after"))
+        responses
+            .iter()
+            .filter(|response| response.status == 429)
+            .all(|response| response.headers.contains_key("retry-after"))
     );
 }
 
 #[tokio::test]
-async fn operators_are_told_of_a_provider_that_was_taken() {
+async fn an_event_reports_a_provider_that_was_onboarded() {
     let stack = Stack::shared().await;
-    let (tenant, provider_id) = stack.provider("acme").await;
-    let event = until("Provider Verified", || async {
-        stack
-            .events_of("Provider Verified")
-            .await
-            .unwrap()
-            .into_iter()
-            .find(|event| event["detail"]["provider_id"] == provider_id.as_str())
-    })
-    .await;
+    let (tenant, provider_id) = stack.create_provider("acme").await;
+    let event = stack.provider_event("Provider Verified", &provider_id).await;
     assert_eq!(event["source"], "sendingbee.verify");
     assert_eq!(event["detail"]["account_id"], tenant.account_id.as_str());
 }
 
-async fn futures_all<F>(attempts: impl Iterator<Item = F>) -> Vec<operator::Answer>
+/// Awaits the attempts in groups of four, because `local` runs only so many environments of a function.
+async fn four_at_a_time<F>(attempts: impl Iterator<Item = F>) -> Vec<ApiResponse>
 where
-    F: Future<Output = anyhow::Result<operator::Answer>>,
+    F: Future<Output = anyhow::Result<ApiResponse>>,
 {
-    let mut answers = Vec::new();
-    // Four at a time: `local` runs that many environments of a function.
+    let mut responses = Vec::new();
     let mut attempts = attempts.peekable();
     while attempts.peek().is_some() {
         let four: [Option<F>; 4] = std::array::from_fn(|_| attempts.next());
@@ -167,7 +163,7 @@ where
             }
         });
         let (a, b, c, d) = tokio::join!(a, b, c, d);
-        answers.extend([a, b, c, d].into_iter().flatten());
+        responses.extend([a, b, c, d].into_iter().flatten());
     }
-    answers
+    responses
 }

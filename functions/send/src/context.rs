@@ -14,8 +14,10 @@ use shared::telemetry::Bus;
 use shared::tenant::Clients;
 use tokio::sync::Mutex;
 
+use crate::delay::Delay;
 use crate::ledger::Ledger;
 use crate::opened_secrets::OpenedSecrets;
+use crate::preparation::Preparation;
 use crate::rate::Rates;
 use crate::snapshot::{SnapshotTables, Snapshots};
 use crate::suspicion::Suspicions;
@@ -32,6 +34,10 @@ pub(crate) struct Services {
     pub(crate) ledger: Ledger,
     /// The send rates of accounts.
     pub(crate) rates: Rates,
+    /// How long mails need from their wake-up to their request.
+    pub(crate) preparation: Preparation,
+    /// How long a mail in doubt waits for its second attempt.
+    pub(crate) doubt_delay: Delay,
     /// Keys that AWS has refused.
     pub(crate) suspicions: Suspicions,
     /// The queue that mail comes from and is requeued to.
@@ -81,6 +87,11 @@ impl Services {
             secrets: OpenedSecrets::new(Custody::new(start.kms()?, environment, Lane::Send)?),
             ledger: Ledger::new(mails.clone()),
             rates: Rates::new(mails.clone()),
+            preparation: Preparation::default(),
+            doubt_delay: environment
+                .optional("DOUBT_DELAY_S")
+                .and_then(|seconds| seconds.parse().ok())
+                .map_or(Delay::DOUBT, Delay::from_seconds),
             suspicions: Suspicions::new(mails),
             send_queue: Queue::new(sqs.clone(), start.required("SEND_QUEUE_URL")?, "send"),
             dead_letter_queue: Queue::new(sqs, start.required("SEND_DEAD_LETTER_QUEUE_URL")?, "send dead-letter"),

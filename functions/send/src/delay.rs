@@ -35,8 +35,14 @@ impl Delay {
     pub(crate) const CLOCK: Self = Self(30);
 
     /// It is unknown whether SES accepted the mail: the second attempt is the last one, so whatever broke the first gets
-    /// time to pass.
-    pub(crate) const DOUBT: Self = Self(5);
+    /// minutes to pass. `DOUBT_DELAY_S` overrides it.
+    pub(crate) const DOUBT: Self = Self(180);
+
+    /// The breaker is open, and nothing better is known.
+    pub(crate) const BREAKER_OPEN: Self = Self(15);
+
+    /// The ledger did not take the record of an accepted mail.
+    pub(crate) const SETTLE: Self = Self(5);
 
     /// SES was not reached.
     pub(crate) const NOT_WRITTEN: Self = Self(5);
@@ -55,6 +61,11 @@ impl Delay {
     pub(crate) fn from_millis(delay_ms: i64) -> Self {
         let seconds = (delay_ms / 1000).clamp(1, i64::from(Self::MAX.0));
         u16::try_from(seconds).map_or(Self::MAX, Self)
+    }
+
+    /// A delay of so many seconds.
+    pub(crate) fn from_seconds(seconds: u16) -> Self {
+        Self(seconds.clamp(1, Self::MAX.0))
     }
 
     /// The delay in milliseconds.

@@ -1,8 +1,13 @@
 //! `first_seen` in the copies of a mail: a mail's age counts from when its first copy was handed over, so every copy that
 //! goes back to the queue carries that time.
 
+use std::borrow::Cow;
+use std::panic::catch_unwind;
+
 use jiff::Timestamp;
 use serde_json::{Map, Value};
+
+use crate::mail::Mail;
 
 /// How many bytes `first_seen` adds to a body at most: its name and a time with nanoseconds.
 pub(crate) const MAX_FIRST_SEEN_BYTES: usize = 64;
@@ -20,12 +25,20 @@ pub(crate) fn with_first_seen(body: &str, first_seen: Timestamp) -> String {
     }
 }
 
+/// The same for a body that may be no mail, and that may have `first_seen` already: then it is its own next copy.
+pub(crate) fn with_first_seen_if_mail(body: &str, sent_at: Timestamp) -> Cow<'_, str> {
+    let parsed = catch_unwind(|| Mail::parse(body, sent_at));
+    match parsed {
+        Ok(Ok(mail)) if !mail.carries_first_seen => Cow::Owned(with_first_seen(body, mail.first_seen)),
+        _ => Cow::Borrowed(body),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::digest::digest;
     use crate::fixtures::{SAMPLE, time};
-    use crate::mail::Mail;
 
     const SENT_AT: &str = "2026-11-23T10:00:00Z";
 

@@ -15,7 +15,8 @@
 //! | `failure_action` | what each failure of SES means for the mail and its provider |
 //! | `snapshot`, `opened_secrets` | whether a mail may go out, by a fresh read, and with which secret |
 //! | `ledger` | each mail's state, and how many copies of it there can be |
-//! | `rate` | when each mail of an account may start |
+//! | `settle` | acceptances that could not be recorded in time |
+//! | `rate`, `preparation` | when each mail of an account may start, and how long before that it wakes |
 //! | `rejection`, `poison` | why a mail will never be sent; messages that are dead-lettered |
 //! | `suspicion` | keys that AWS refuses |
 
@@ -36,9 +37,11 @@ mod mail;
 mod mailbox;
 mod opened_secrets;
 mod poison;
+mod preparation;
 mod rate;
 mod rejection;
 mod ses_request;
+mod settle;
 mod snapshot;
 mod suspicion;
 

@@ -36,10 +36,21 @@ pub(crate) async fn reject(
     Ok(())
 }
 
-/// Gives up a message that was received too often.
+/// Gives up a message that was received too often and is no valid mail.
 pub(crate) async fn give_up(services: &Services, batch: &BatchContext, message: &Message) -> Result<(), DeliveryError> {
     let rejected = RejectedMessage { rejection: Rejection::given_up(), ids: MailIds::from_body(&message.body) };
     reject(services, batch, message, &rejected).await
+}
+
+/// Puts a copy of a message into the dead-letter queue.
+pub(crate) async fn set_aside(
+    services: &Services,
+    message: &Message,
+    rejection: &Rejection,
+) -> Result<(), DeliveryError> {
+    let Rejection { reason, field, problem } = rejection;
+    services.dead_letter_queue.dead_letter(message, DeadLetter { reason: reason.as_str(), field, problem }).await?;
+    Ok(())
 }
 
 /// Publishes the event about a message that will never be sent and puts a copy of it into the dead-letter queue. Writes no
@@ -53,8 +64,7 @@ pub(crate) async fn dead_letter(
     let code = String::from(rejection.code());
     let event = Event::MailRejected(mail_event(message, ids, code.clone()));
     services.bus.put(&event, services.ambient.now()).await?;
-    let Rejection { reason, field, problem } = rejection;
-    services.dead_letter_queue.dead_letter(message, DeadLetter { reason: reason.as_str(), field, problem }).await?;
+    set_aside(services, message, rejection).await?;
     tracing::warn!(
         message_id = message.message_id,
         provider_id = ids.provider_id.as_ref().map(ProviderId::as_str),

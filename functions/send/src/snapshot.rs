@@ -1,7 +1,13 @@
 //! Halt, providers and sealed secrets as they are now.
 //!
-//! A stop is a write to these items, so no request to SES begins on a read that began more than [`MAX_AGE`] ago: after any
-//! wait the batch reads again, once for all its mails.
+//! A stop is a write to these items, so no request to SES is written on an old read: after any wait the batch reads again,
+//! once for all its mails, and the request itself asks once more when it has its connection ([`Snapshot::is_fresh`]).
+//!
+//! How old is old? A read's age counts from its beginning, because a stop may be committed right after DynamoDB has looked.
+//! A read is good for [`MAX_AGE`]. One that itself took almost as long or longer, because the tables are slow, would never
+//! be good for anything, and all mail would wait for the tables: it is good for [`USE_WITHIN`] after its end, which is only
+//! enough for what waits for it, and never for longer than [`MAX_AGE_OF_SLOW_READ`] from its beginning: the promise is that
+//! sending stops within a second of the order. A read slower than that is good for nothing.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -17,10 +23,17 @@ use tokio::time::Instant;
 
 use crate::mail::Mail;
 
-/// How old a read may be when a request to SES begins, counted from the start of its first part.
-pub(crate) const MAX_AGE: Duration = Duration::from_millis(500);
+/// How old a read may be when a request to SES is written.
+const MAX_AGE: Duration = Duration::from_millis(500);
 
-/// How often a read is started because the one before took longer than [`MAX_AGE`].
+/// How long after its end a slow read may be used.
+const USE_WITHIN: Duration = Duration::from_millis(100);
+
+/// How old a slow read may be when a request to SES is written.
+const MAX_AGE_OF_SLOW_READ: Duration = Duration::from_secs(1);
+
+/// How often a read is started because the one before was too slow. The first read of a batch takes two steps and the
+/// others one, so tables may need up to almost a second for a call.
 const MAX_READS: u32 = 3;
 
 /// It is unknown whether mail may go out, so none does.
@@ -29,7 +42,7 @@ pub(crate) enum SnapshotError {
     /// DynamoDB did not answer.
     #[error(transparent)]
     Record(#[from] RecordError),
-    /// Every read took longer than [`MAX_AGE`].
+    /// Every read took longer than [`MAX_AGE_OF_SLOW_READ`].
     #[error("reads of halt and providers take too long")]
     Slow,
 }
@@ -37,6 +50,8 @@ pub(crate) enum SnapshotError {
 /// One consistent read.
 pub(crate) struct Snapshot {
     begun: Instant,
+    /// Until when a request may be written on it.
+    good_until: Instant,
     halt: Halt,
     /// A provider whose item cannot be read is `None`: it exists, and nothing says that it may send.
     providers: HashMap<ProviderId, Option<Arc<Provider>>>,
@@ -65,9 +80,9 @@ pub(crate) enum Eligibility {
 }
 
 impl Snapshot {
-    /// Whether a request to SES may begin on this read.
+    /// Whether a request to SES may be written on this read.
     pub(crate) fn is_fresh(&self) -> bool {
-        self.begun.elapsed() < MAX_AGE
+        Instant::now() < self.good_until
     }
 
     /// Whether the mail may go out. The tenant is checked first, so that nothing about another tenant's provider is
@@ -192,7 +207,7 @@ impl SnapshotTables {
             .filter(|key| !known_keys.contains(key))
             .collect();
         sealed.extend(self.sealed_secrets(&other_keys).await?);
-        Ok(Snapshot { begun, halt, providers, sealed })
+        Ok(Snapshot { begun, good_until: begun + max_age(begun.elapsed()), halt, providers, sealed })
     }
 
     async fn provider_items(&self, provider_ids: &HashSet<ProviderId>) -> Result<Vec<Item>, RecordError> {
@@ -214,6 +229,11 @@ impl SnapshotTables {
             .filter_map(|item| Some((Secrets::access_key_id(item, Lane::Send)?, Secrets::sealed(item)?)))
             .collect())
     }
+}
+
+/// How old a read that took so long may get.
+fn max_age(took: Duration) -> Duration {
+    (took + USE_WITHIN).clamp(MAX_AGE, MAX_AGE_OF_SLOW_READ)
 }
 
 /// Reads the halt item and the providers. A provider whose item exists and cannot be read is `None`.
@@ -247,6 +267,7 @@ mod tests {
         let sealed = with_secret.then(|| (provider.access_key_id.clone(), Sealed::new(vec![1])));
         Snapshot {
             begun: Instant::now(),
+            good_until: Instant::now() + MAX_AGE,
             halt,
             providers: HashMap::from([(provider.provider_id.clone(), Some(Arc::new(provider)))]),
             sealed: sealed.into_iter().collect(),
@@ -277,6 +298,14 @@ mod tests {
         for (halt, status, with_secret, expected) in cases {
             let snapshot = snapshot(halt, Status::plain(status), with_secret);
             assert_eq!(name(snapshot.eligibility(&sample())), expected, "{status:?}");
+        }
+    }
+
+    #[test]
+    fn a_read_gets_half_a_second_old_and_a_slow_one_a_second_at_most() {
+        for (took_ms, max_age_ms) in [(0, 500), (5, 500), (400, 500), (600, 700), (899, 999), (900, 1000), (5000, 1000)]
+        {
+            assert_eq!(max_age(Duration::from_millis(took_ms)), Duration::from_millis(max_age_ms), "{took_ms}");
         }
     }
 

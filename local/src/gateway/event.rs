@@ -1,5 +1,5 @@
-//! The event a function is given (API Gateway developer guide, "Working with AWS Lambda proxy integrations for HTTP APIs", payload
-//! format version 2.0).
+//! The event that a function receives for a request (API Gateway developer guide, "Working with AWS Lambda proxy
+//! integrations for HTTP APIs", payload format version 2.0).
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -11,37 +11,37 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::authorizer::Identity;
-use super::path::pairs;
-use super::route_table::Found;
+use super::authorizer::AuthorizedCaller;
+use super::path::query_pairs;
+use super::route_table::RouteMatch;
 
-/// A request that is let in, with all the event tells of it.
-pub(super) struct Received<'a> {
-    /// The operator's account.
+/// A request with everything that its event contains.
+pub(super) struct RoutedRequest<'a> {
+    /// The id of the account that owns the API.
     pub(super) account_id: &'a str,
-    /// The API's id.
+    /// The id of the API.
     pub(super) api_id: &'a str,
-    /// The stage.
+    /// The name of the stage.
     pub(super) stage: &'a str,
-    /// The request's id.
+    /// The id of the request.
     pub(super) request_id: &'a str,
-    /// When it came in.
+    /// When the request was received.
     pub(super) now: Timestamp,
-    /// Where it came from.
+    /// The address of the client.
     pub(super) peer: SocketAddr,
-    /// Its method, path and headers.
+    /// The method, path and headers.
     pub(super) parts: &'a Parts,
-    /// Its body.
+    /// The body.
     pub(super) body: &'a [u8],
-    /// Whom it came from, where the route asked.
-    pub(super) identity: Option<&'a Identity>,
-    /// The route.
-    pub(super) found: &'a Found<'a>,
+    /// The caller, if the route has an authorizer.
+    pub(super) caller: Option<&'a AuthorizedCaller>,
+    /// The route and the values of its path variables.
+    pub(super) route_match: &'a RouteMatch<'a>,
 }
 
-impl Received<'_> {
-    /// The event.
-    pub(super) fn event(&self) -> Value {
+impl RoutedRequest<'_> {
+    /// The event for this request.
+    pub(super) fn to_event(&self) -> Value {
         let parts = self.parts;
         let path = parts.uri.path();
         let query = parts.uri.query().unwrap_or_default();
@@ -49,7 +49,7 @@ impl Received<'_> {
         let domain = host.rsplit_once(':').map_or(host.as_str(), |(domain, _)| domain);
         let mut event = json!({
             "version": "2.0",
-            "routeKey": self.found.route.key,
+            "routeKey": self.route_match.route.key,
             "rawPath": path,
             "rawQueryString": query,
             "headers": self.headers(),
@@ -66,22 +66,22 @@ impl Received<'_> {
                     "userAgent": text(&parts.headers, header::USER_AGENT.as_str()).unwrap_or_default(),
                 },
                 "requestId": self.request_id,
-                "routeKey": self.found.route.key,
+                "routeKey": self.route_match.route.key,
                 "stage": self.stage,
                 "time": self.now.strftime("%d/%b/%Y:%H:%M:%S +0000").to_string(),
                 "timeEpoch": self.now.as_millisecond(),
             },
             "isBase64Encoded": false,
         });
-        if let Some(identity) = self.identity {
+        if let Some(caller) = self.caller {
             event["requestContext"]["authorizer"]["iam"] = json!({
-                "accessKey": identity.access_key,
-                "accountId": identity.account_id,
-                "callerId": identity.caller_id,
+                "accessKey": caller.access_key,
+                "accountId": caller.account_id,
+                "callerId": caller.caller_id,
                 "cognitoIdentity": null,
                 "principalOrgId": null,
-                "userArn": identity.user_arn,
-                "userId": identity.caller_id,
+                "userArn": caller.user_arn,
+                "userId": caller.caller_id,
             });
         }
         let cookies = self.cookies();
@@ -89,10 +89,10 @@ impl Received<'_> {
             event["cookies"] = cookies.into();
         }
         if !query.is_empty() {
-            event["queryStringParameters"] = json!(joined(pairs(query)));
+            event["queryStringParameters"] = json!(join_repeated(query_pairs(query)));
         }
-        if !self.found.parameters.is_empty() {
-            event["pathParameters"] = json!(self.found.parameters);
+        if !self.route_match.parameters.is_empty() {
+            event["pathParameters"] = json!(self.route_match.parameters);
         }
         if !self.body.is_empty() {
             let content_type = text(&parts.headers, header::CONTENT_TYPE.as_str());
@@ -107,10 +107,12 @@ impl Received<'_> {
         event
     }
 
-    /// Names in lower case, repeated ones joined with commas, cookies apart, and what API Gateway adds.
+    /// The headers with names in lower case, without cookies, and with the headers that API Gateway adds. The values of a
+    /// repeated header are joined with commas.
     fn headers(&self) -> BTreeMap<String, String> {
         let headers = self.parts.headers.iter().filter(|(name, _)| *name != header::COOKIE);
-        let mut headers = joined(headers.map(|(name, value)| (name.as_str().to_owned(), lossy(value.as_bytes()))));
+        let mut headers =
+            join_repeated(headers.map(|(name, value)| (name.as_str().to_owned(), lossy(value.as_bytes()))));
         headers.insert("x-forwarded-for".to_owned(), self.peer.ip().to_string());
         headers.insert("x-forwarded-proto".to_owned(), "http".to_owned());
         if let Some((_, port)) = headers.get("host").and_then(|host| host.rsplit_once(':')) {
@@ -125,21 +127,22 @@ impl Received<'_> {
     }
 }
 
-fn joined(pairs: impl Iterator<Item = (String, String)>) -> BTreeMap<String, String> {
-    let mut all: BTreeMap<String, String> = BTreeMap::new();
+/// The values of each name, joined with commas.
+fn join_repeated(pairs: impl Iterator<Item = (String, String)>) -> BTreeMap<String, String> {
+    let mut joined: BTreeMap<String, String> = BTreeMap::new();
     for (name, value) in pairs {
-        match all.get_mut(&name) {
+        match joined.get_mut(&name) {
             Some(values) => {
                 values.push(',');
                 values.push_str(&value);
             }
-            None => drop(all.insert(name, value)),
+            None => drop(joined.insert(name, value)),
         }
     }
-    all
+    joined
 }
 
-/// The types whose bodies API Gateway passes on as text; all others, forms too, are base64.
+/// Whether API Gateway passes a body of this type on as text. All others, also forms, become base64.
 fn is_text(content_type: Option<&str>) -> bool {
     let Some(content_type) = content_type else { return true };
     let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();

@@ -1,5 +1,5 @@
-//! `/_local` is for callers on this machine who mean it: it asks for no signature, so a web page must not reach it through the
-//! user's browser, neither by another name for this address (DNS rebinding) nor by a request from another origin.
+//! Protects `/_local`, which requires no signature. A web page must not reach it through the user's browser, neither with
+//! another name for this address (DNS rebinding) nor with a request from another origin.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -8,27 +8,32 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
-use super::said;
+use super::message_response;
 
-/// Lets a request through that came from this machine, to this machine by name or address, and not from a page of another.
-pub(super) async fn guard(ConnectInfo(peer): ConnectInfo<SocketAddr>, request: Request, next: Next) -> Response {
-    if peer.ip().is_loopback() && is_meant(request.headers()) {
+/// Accepts a request only if it comes from this machine, names this machine as its host, and has no foreign origin.
+pub(super) async fn require_loopback(
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if peer.ip().is_loopback() && names_only_this_machine(request.headers()) {
         next.run(request).await
     } else {
-        said(StatusCode::FORBIDDEN, "Forbidden")
+        message_response(StatusCode::FORBIDDEN, "Forbidden")
     }
 }
 
-fn is_meant(headers: &HeaderMap) -> bool {
+/// Whether the `Host` header and the `Origin` header, if there is one, name this machine.
+fn names_only_this_machine(headers: &HeaderMap) -> bool {
     let header = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
-    let from_here = match header(header::ORIGIN) {
+    let is_own_origin = match header(header::ORIGIN) {
         None => true,
         Some(origin) => origin.split_once("://").is_some_and(|(_, authority)| is_loopback(authority)),
     };
-    from_here && header(header::HOST).is_some_and(is_loopback)
+    is_own_origin && header(header::HOST).is_some_and(is_loopback)
 }
 
-/// Whether an authority (host and port) is this machine.
+/// Whether an authority (host and port) names this machine.
 fn is_loopback(authority: &str) -> bool {
     let host = match authority.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
@@ -43,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_requests_that_name_this_machine_are_meant() {
+    fn only_requests_that_name_this_machine_are_accepted() {
         let table: [(Option<&str>, Option<&str>, bool); 12] = [
             (Some("127.0.0.1:9000"), None, true),
             (Some("localhost:9000"), None, true),
@@ -65,7 +70,7 @@ mod tests {
                     headers.insert(name, value.parse().unwrap());
                 }
             }
-            assert_eq!(is_meant(&headers), expected, "{host:?} {origin:?}");
+            assert_eq!(names_only_this_machine(&headers), expected, "{host:?} {origin:?}");
         }
     }
 }

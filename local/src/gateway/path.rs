@@ -1,4 +1,4 @@
-//! Paths and queries as URLs encode them.
+//! Decodes the paths and query strings of URLs.
 
 use percent_encoding::percent_decode_str;
 
@@ -8,13 +8,13 @@ pub(super) fn segments(path: &str) -> impl Iterator<Item = &str> {
     (!path.is_empty()).then(|| path.split('/')).into_iter().flatten()
 }
 
-/// A segment decoded; bytes that are not UTF-8 are replaced.
+/// A decoded segment. Bytes that are not UTF-8 are replaced.
 pub(super) fn decode(text: &str) -> String {
     percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
-/// The pairs of a query string, decoded, in order. A `+` is a blank.
-pub(super) fn pairs(query: &str) -> impl Iterator<Item = (String, String)> {
+/// The pairs of a query string, decoded and in their order. A `+` is a space.
+pub(super) fn query_pairs(query: &str) -> impl Iterator<Item = (String, String)> {
     query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let decode = |text: &str| decode(&text.replace('+', " "));
@@ -27,14 +27,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pairs_are_decoded_and_keep_their_order() {
-        let read: Vec<(String, String)> = pairs("b=1&a=%C3%A9+z&&c&d=x=y").collect();
+    fn query_pairs_are_decoded_and_keep_their_order() {
+        let decoded: Vec<(String, String)> = query_pairs("b=1&a=%C3%A9+z&&c&d=x=y").collect();
         let expected = [("b", "1"), ("a", "é z"), ("c", ""), ("d", "x=y")];
-        assert_eq!(read, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        assert_eq!(decoded, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
     }
 
     #[test]
-    fn the_root_has_no_segments_and_a_trailing_slash_an_empty_one() {
+    fn the_root_has_no_segments_and_a_trailing_slash_adds_an_empty_one() {
         assert_eq!(segments("/").count(), 0);
         assert_eq!(segments("/a/").collect::<Vec<_>>(), ["a", ""]);
         assert_eq!(segments("/a%2Fb").collect::<Vec<_>>(), ["a%2Fb"]);

@@ -1,4 +1,4 @@
-//! A function's response as HTTP (same page as the event: "Lambda function response for format 2.0").
+//! Converts a function's response to an HTTP response (same page as the event: "Lambda function response for format 2.0").
 
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -7,13 +7,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
-/// The HTTP response a payload stands for; `None` where API Gateway answers 500 itself.
+/// The HTTP response for a function's payload; `None` if API Gateway cannot read it and responds with a 500 itself.
 pub(super) fn from_payload(payload: &[u8]) -> Option<Response> {
     match serde_json::from_slice(payload).ok()? {
-        Value::Object(object) if object.contains_key("statusCode") => structured(object),
-        inferred => {
+        Value::Object(object) if object.contains_key("statusCode") => from_structured(object),
+        value => {
             // Without a status code, the whole payload is the body of a 200.
-            let body = match inferred {
+            let body = match value {
                 Value::String(text) => text,
                 other => other.to_string(),
             };
@@ -24,7 +24,8 @@ pub(super) fn from_payload(payload: &[u8]) -> Option<Response> {
     }
 }
 
-fn structured(mut object: Map<String, Value>) -> Option<Response> {
+/// The response for a payload with `statusCode`.
+fn from_structured(mut object: Map<String, Value>) -> Option<Response> {
     let status = match object.remove("statusCode")? {
         Value::Number(number) => number.as_u64()?,
         Value::String(text) => text.parse().ok()?,
@@ -43,7 +44,7 @@ fn structured(mut object: Map<String, Value>) -> Option<Response> {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    for (name, value) in entries(object.remove("headers"))? {
+    for (name, value) in header_entries(object.remove("headers"))? {
         let value = match value {
             Value::String(text) => text,
             Value::Number(number) => number.to_string(),
@@ -51,7 +52,7 @@ fn structured(mut object: Map<String, Value>) -> Option<Response> {
             Value::Null | Value::Array(_) | Value::Object(_) => return None,
         };
         let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
-        // Those are between API Gateway and the client.
+        // These headers concern the connection between API Gateway and the client.
         if !matches!(name, header::CONNECTION | header::CONTENT_LENGTH | header::TRANSFER_ENCODING) {
             headers.append(name, HeaderValue::from_str(&value).ok()?);
         }
@@ -67,7 +68,7 @@ fn structured(mut object: Map<String, Value>) -> Option<Response> {
     Some(response)
 }
 
-fn entries(headers: Option<Value>) -> Option<Map<String, Value>> {
+fn header_entries(headers: Option<Value>) -> Option<Map<String, Value>> {
     match headers {
         None | Some(Value::Null) => Some(Map::new()),
         Some(Value::Object(headers)) => Some(headers),
@@ -81,7 +82,7 @@ mod tests {
 
     use super::*;
 
-    async fn told(payload: &str) -> Option<(u16, Vec<(String, String)>, String)> {
+    async fn convert(payload: &str) -> Option<(u16, Vec<(String, String)>, String)> {
         let response = from_payload(payload.as_bytes())?;
         let headers = response.headers().iter();
         let headers = headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
@@ -91,10 +92,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_structured_response_is_taken_apart() {
+    async fn a_structured_response_becomes_status_headers_cookies_and_body() {
         let payload = r#"{"statusCode":422,"headers":{"Content-Type":"application/problem+json","retry-after":5,"content-length":"999"},
             "cookies":["a=1","b=2"],"body":"e30=","isBase64Encoded":true,"multiValueHeaders":{}}"#;
-        let (status, headers, body) = told(payload).await.unwrap();
+        let (status, headers, body) = convert(payload).await.unwrap();
         assert_eq!((status, body.as_str()), (422, "{}"));
         let expected = [
             ("content-type", "application/problem+json"),
@@ -108,14 +109,14 @@ mod tests {
     #[tokio::test]
     async fn without_a_status_code_the_payload_is_the_body() {
         for (payload, expected) in [(r#"{"a":1}"#, r#"{"a":1}"#), (r#""hello""#, "hello"), ("null", "null")] {
-            let (status, headers, body) = told(payload).await.unwrap();
+            let (status, headers, body) = convert(payload).await.unwrap();
             assert_eq!((status, body.as_str()), (200, expected));
             assert_eq!(headers, [("content-type".to_owned(), "application/json".to_owned())]);
         }
     }
 
     #[tokio::test]
-    async fn what_cannot_be_read_is_no_response() {
+    async fn an_unreadable_payload_has_no_response() {
         for payload in [
             "",
             "{",
@@ -127,7 +128,7 @@ mod tests {
             r#"{"statusCode":200,"body":{}}"#,
             r#"{"statusCode":200,"body":"!","isBase64Encoded":true}"#,
         ] {
-            assert!(told(payload).await.is_none(), "{payload}");
+            assert!(convert(payload).await.is_none(), "{payload}");
         }
     }
 }

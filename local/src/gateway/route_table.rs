@@ -1,38 +1,38 @@
-//! Which route a request is for (API Gateway developer guide, "Create routes for HTTP APIs in API Gateway": the most specific
-//! match wins, a path without variables before one with, a greedy variable last).
+//! Finds the route of a request (API Gateway developer guide, "Create routes for HTTP APIs in API Gateway": the most specific
+//! match wins; a path without variables comes before one with variables, a greedy variable comes last).
 
 use std::collections::BTreeMap;
 
 use axum::http::Method;
 
 use super::path::{decode, segments};
-use crate::template::stack::{Authorizer, Function};
+use crate::serverless::{Authorizer, FunctionResource};
 
 /// All routes of the API.
 #[derive(Debug)]
 pub(super) struct RouteTable {
-    routes: Vec<Target>,
+    routes: Vec<ApiRoute>,
 }
 
 /// A route and the function behind it.
 #[derive(Debug)]
-pub(super) struct Target {
+pub(super) struct ApiRoute {
     /// `METHOD /path`, as the event names it.
     pub(super) key: String,
-    /// The function's name.
+    /// The name of the function that serves it.
     pub(super) function: String,
-    /// Who is let in.
+    /// How requests are authorized.
     pub(super) authorizer: Authorizer,
     method: String,
     pattern: Vec<Segment>,
 }
 
-/// A route that was found, and what its variables stand for.
+/// The route of a request, and the values of its path variables.
 #[derive(Debug)]
-pub(super) struct Found<'a> {
+pub(super) struct RouteMatch<'a> {
     /// The route.
-    pub(super) route: &'a Target,
-    /// The path variables, decoded.
+    pub(super) route: &'a ApiRoute,
+    /// The decoded values of the path variables, by name.
     pub(super) parameters: BTreeMap<String, String>,
 }
 
@@ -44,8 +44,8 @@ enum Segment {
     Greedy(String),
 }
 
-impl Target {
-    /// Lower is more specific.
+impl ApiRoute {
+    /// The specificity of the route; a lower rank is more specific.
     fn rank(&self) -> (Vec<(u8, &str)>, bool) {
         (shape(&self.pattern), self.method == "ANY")
     }
@@ -55,18 +55,21 @@ impl RouteTable {
     /// The routes of all functions.
     ///
     /// # Errors
-    /// Two routes that match the same requests, or a path that cannot be read.
-    pub(super) fn new(functions: &[Function]) -> Result<Self, String> {
-        let mut routes: Vec<Target> = Vec::new();
+    /// Two routes match the same requests, or the path of a route is not valid.
+    pub(super) fn new<'a>(functions: impl Iterator<Item = &'a FunctionResource>) -> Result<Self, String> {
+        let mut routes: Vec<ApiRoute> = Vec::new();
         for function in functions {
             for route in &function.routes {
-                let pattern = parse(&route.path)?;
+                let pattern = parse_pattern(&route.path)?;
                 let method = route.method.clone();
-                let same = |other: &&Target| other.method == method && shape(&other.pattern) == shape(&pattern);
+                let same = |other: &&ApiRoute| other.method == method && shape(&other.pattern) == shape(&pattern);
                 if let Some(other) = routes.iter().find(same) {
-                    return Err(format!("the routes {} and {method} {} are the same", other.key, route.path));
+                    return Err(format!(
+                        "the routes {} and {method} {} are the same: they match the same requests",
+                        other.key, route.path
+                    ));
                 }
-                routes.push(Target {
+                routes.push(ApiRoute {
                     key: format!("{method} {}", route.path),
                     function: function.name.clone(),
                     authorizer: route.authorizer,
@@ -79,21 +82,21 @@ impl RouteTable {
     }
 
     /// The route for a request, if there is one.
-    pub(super) fn find(&self, method: &Method, path: &str) -> Option<Found<'_>> {
+    pub(super) fn find(&self, method: &Method, path: &str) -> Option<RouteMatch<'_>> {
         let segments: Vec<&str> = segments(path).collect();
         self.routes
             .iter()
             .filter(|route| route.method == "ANY" || route.method == method.as_str())
-            .filter_map(|route| Some(Found { route, parameters: matches(&route.pattern, &segments)? }))
+            .filter_map(|route| Some(RouteMatch { route, parameters: match_pattern(&route.pattern, &segments)? }))
             .min_by(|one, other| one.route.rank().cmp(&other.route.rank()))
     }
 }
 
-fn parse(path: &str) -> Result<Vec<Segment>, String> {
+fn parse_pattern(path: &str) -> Result<Vec<Segment>, String> {
     let mut pattern = Vec::new();
     for segment in segments(path) {
         if matches!(pattern.last(), Some(Segment::Greedy(_))) {
-            return Err(format!("in {path}, something follows the greedy variable"));
+            return Err(format!("in {path}, a segment follows the greedy variable"));
         }
         pattern.push(match segment.strip_prefix('{').and_then(|segment| segment.strip_suffix('}')) {
             Some(name) => match name.strip_suffix('+') {
@@ -119,11 +122,12 @@ fn shape(pattern: &[Segment]) -> Vec<(u8, &str)> {
         .collect()
 }
 
-fn matches(pattern: &[Segment], segments: &[&str]) -> Option<BTreeMap<String, String>> {
+/// The values of the path variables, if the path matches the pattern.
+fn match_pattern(pattern: &[Segment], segments: &[&str]) -> Option<BTreeMap<String, String>> {
     let mut parameters = BTreeMap::new();
     let mut rest = segments;
-    for part in pattern {
-        match part {
+    for expected in pattern {
+        match expected {
             Segment::Greedy(name) if !rest.is_empty() => {
                 parameters.insert(name.clone(), decode(&rest.join("/")));
                 return Some(parameters);
@@ -131,11 +135,11 @@ fn matches(pattern: &[Segment], segments: &[&str]) -> Option<BTreeMap<String, St
             Segment::Greedy(_) => return None,
             Segment::Fixed(_) | Segment::Variable(_) => {}
         }
-        let (segment, left) = rest.split_first()?;
-        rest = left;
-        match part {
+        let (segment, others) = rest.split_first()?;
+        rest = others;
+        match expected {
             Segment::Fixed(text) if *text != decode(segment) => return None,
-            // A variable stands for something.
+            // The value of a variable is never empty.
             Segment::Variable(_) if segment.is_empty() => return None,
             Segment::Variable(name) => drop(parameters.insert(name.clone(), decode(segment))),
             Segment::Fixed(_) | Segment::Greedy(_) => {}
@@ -147,15 +151,16 @@ fn matches(pattern: &[Segment], segments: &[&str]) -> Option<BTreeMap<String, St
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::template::stack::Route;
+    use crate::lambda::fixtures::function;
+    use crate::serverless::RouteResource;
 
     fn table(routes: &[&str]) -> Result<RouteTable, String> {
         let route = |key: &&str| {
             let (method, path) = key.split_once(' ').unwrap();
-            Route { method: method.to_owned(), path: path.to_owned(), authorizer: Authorizer::AwsIam }
+            RouteResource { method: method.to_owned(), path: path.to_owned(), authorizer: Authorizer::AwsIam }
         };
-        let function = super::super::tests::function("f", routes.iter().map(route).collect());
-        RouteTable::new(&[function])
+        let function = FunctionResource { routes: routes.iter().map(route).collect(), ..function("f") };
+        RouteTable::new([function].iter())
     }
 
     fn find(table: &RouteTable, method: Method, path: &str) -> Option<(String, Vec<(String, String)>)> {

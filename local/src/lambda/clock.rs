@@ -1,10 +1,10 @@
-//! The edge where `local` takes the time and makes ids for the services it stands in for.
+//! The only place where `local` takes the time and makes ids for the services that it stands in for.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::aws::random;
+use crate::random;
 
 /// The time now.
 #[expect(
@@ -15,9 +15,9 @@ pub(crate) fn now() -> Timestamp {
     Timestamp::now()
 }
 
-/// The time in so long, the last there is if that is beyond it.
-pub(super) fn later(now: Timestamp, wait: Duration) -> Timestamp {
-    now.checked_add(wait).unwrap_or(Timestamp::MAX)
+/// The time `duration` after `now`, or the latest time there is if that is earlier.
+pub(super) fn add(now: Timestamp, duration: Duration) -> Timestamp {
+    now.checked_add(duration).unwrap_or(Timestamp::MAX)
 }
 
 /// A new request id.
@@ -26,6 +26,6 @@ pub(crate) fn request_id() -> String {
 }
 
 /// Random lower-case hexadecimal digits.
-pub(super) fn hex<const DIGITS: usize>() -> String {
+pub(super) fn random_hex<const DIGITS: usize>() -> String {
     random::text::<DIGITS>(b"0123456789abcdef")
 }

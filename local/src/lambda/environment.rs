@@ -1,4 +1,4 @@
-//! An execution environment: one process, its Runtime API, its credentials.
+//! An execution environment: one process with its Runtime API and its credentials.
 
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
@@ -12,77 +12,79 @@ use tokio::process::{Child, Command};
 use tokio::sync::{oneshot, watch};
 
 use super::clock;
-use super::logs::Logs;
-use super::parent::Spawner;
-use super::runtime_api::{Exchange, Phase, Reply, Work};
-use super::variables::{Endpoints, variables};
-use crate::template::stack::Function;
+use super::logs::FunctionLogs;
+use super::parent::ProcessSpawner;
+use super::runtime_api::{Phase, Reply, RuntimeApi, RuntimeInvocation};
+use super::variables::{Endpoints, environment_variables};
+use crate::serverless::FunctionResource;
 
-/// How long a function's credentials live. Lambda does not say; an environment is retired well before they end.
-const CREDENTIALS_LIFE: chrono::Duration = chrono::Duration::hours(1);
+/// How long a function's credentials are valid. Lambda does not document it; an environment is retired well before they
+/// expire.
+const CREDENTIALS_LIFETIME: chrono::Duration = chrono::Duration::hours(1);
 
-/// How the functions' processes are started: `PROGRAM ARGUMENTS… BINARY`, and `--bootstrap DIRECTORY/BINARY/bootstrap` where there is
-/// a directory. The program is `local` itself, which then becomes the function ([`super::die_with_parent`],
-/// [`super::become_bootstrap`]).
+/// How the functions' processes are started: `PROGRAM ARGUMENTS… BINARY`, with `--bootstrap DIRECTORY/BINARY/bootstrap` if
+/// there is a directory. The program is `local` itself, which then becomes the function ([`super::die_with_parent`],
+/// [`super::exec_bootstrap`]).
 #[derive(Clone, Debug)]
-pub(crate) struct Launch {
+pub(crate) struct LaunchConfig {
     /// The program.
     pub(crate) program: PathBuf,
-    /// What comes before the name of the binary.
+    /// The arguments before the name of the binary.
     pub(crate) arguments: Vec<String>,
-    /// Where the functions' own binaries are, as `cargo lambda build` lays them out; `None` runs those built into the program.
+    /// The folder with the functions' own binaries, as `cargo lambda build` lays them out. `None` runs the functions that
+    /// are built into the program.
     pub(crate) directory: Option<PathBuf>,
 }
 
-impl Launch {
-    /// The function's own binary, where there is a directory.
-    pub(super) fn bootstrap(&self, binary: &str) -> Option<PathBuf> {
+impl LaunchConfig {
+    /// The path of the function's own binary, if there is a directory.
+    pub(super) fn bootstrap_path(&self, binary: &str) -> Option<PathBuf> {
         self.directory.as_ref().map(|directory| directory.join(binary).join("bootstrap"))
     }
 }
 
-/// What all environments share.
+/// What all execution environments need to start.
 #[derive(Clone)]
-pub(super) struct Surroundings {
+pub(super) struct EnvironmentConfig {
     /// How processes are started.
-    pub(super) launch: Launch,
-    /// Starts them.
-    pub(super) spawner: Spawner,
+    pub(super) launch: LaunchConfig,
+    /// Starts the processes.
+    pub(super) spawner: ProcessSpawner,
     /// The stack's Region.
     pub(super) region: String,
-    /// Where SDK clients are pointed to.
+    /// The endpoints of the functions' SDK clients.
     pub(super) endpoints: Endpoints,
     /// Issues the roles' credentials.
     pub(super) credentials: Arc<dyn SessionCredentialIssuer>,
-    /// Takes the processes' output.
-    pub(super) logs: Arc<Logs>,
+    /// Stores the processes' output.
+    pub(super) logs: Arc<FunctionLogs>,
 }
 
-/// A running process. Dropping it kills the process and everything it started.
+/// A running process. Dropping it kills the process and everything that the process started.
 #[derive(Debug)]
-pub(super) struct Environment {
+pub(super) struct ExecutionEnvironment {
     /// The process id, also the id of its process group.
     pub(super) pid: u32,
-    /// When its credentials end.
+    /// When its credentials expire.
     pub(super) expires_at: Timestamp,
-    /// The log stream.
-    pub(super) stream: String,
-    exchange: Arc<Exchange>,
-    group: Option<Pid>,
+    /// The name of the log stream.
+    pub(super) log_stream: String,
+    runtime_api: Arc<RuntimeApi>,
+    process_group: Option<Pid>,
 }
 
-/// Why an environment could not be started.
+/// Why an execution environment could not be started.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum StartError {
-    /// No port for its Runtime API.
-    #[error("no port for the Runtime API of {function}")]
+    /// There is no port for its Runtime API.
+    #[error("cannot listen on a port for the Runtime API of {function}")]
     Listen {
         /// The function.
         function: String,
         /// Why.
         source: std::io::Error,
     },
-    /// The program cannot be run.
+    /// The process cannot be started.
     #[error("the process of {function} cannot be started")]
     Spawn {
         /// The function.
@@ -92,22 +94,22 @@ pub(super) enum StartError {
     },
 }
 
-impl Environment {
-    /// Starts a process for `function`. `on_end` is called once it is reaped and its output is taken.
+impl ExecutionEnvironment {
+    /// Starts a process for `function`. Calls `on_end` once the process is reaped and all its output is read.
     pub(super) async fn start(
-        function: &Function,
-        surroundings: &Surroundings,
+        function: &FunctionResource,
+        config: &EnvironmentConfig,
         on_end: impl FnOnce() + Send + 'static,
     ) -> Result<Self, StartError> {
         let listen = |source| StartError::Listen { function: function.name.clone(), source };
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(listen)?;
-        let runtime_api = listener.local_addr().map_err(listen)?.to_string();
-        let credentials = surroundings.credentials.issue(&function.role_arn, &function.name, CREDENTIALS_LIFE);
+        let runtime_api_address = listener.local_addr().map_err(listen)?.to_string();
+        let credentials = config.credentials.issue(&function.role_arn, &function.name, CREDENTIALS_LIFETIME);
         let expires_at = Timestamp::from_second(credentials.expiration.timestamp()).unwrap_or(Timestamp::MAX);
-        let stream = format!("{}/[$LATEST]{}", clock::now().strftime("%Y/%m/%d"), clock::hex::<32>());
+        let log_stream = format!("{}/[$LATEST]{}", clock::now().strftime("%Y/%m/%d"), clock::random_hex::<32>());
 
-        let launch = &surroundings.launch;
-        let bootstrap = launch.bootstrap(&function.binary);
+        let launch = &config.launch;
+        let bootstrap = launch.bootstrap_path(&function.binary);
         let code = bootstrap.as_ref().unwrap_or(&launch.program);
         let task_root = code.parent().map(PathBuf::from).unwrap_or_default();
         let mut command = Command::new(&launch.program);
@@ -118,120 +120,121 @@ impl Environment {
         command
             .current_dir(&task_root)
             .env_clear()
-            .envs(variables(
+            .envs(environment_variables(
                 function,
-                &surroundings.region,
-                &surroundings.endpoints,
+                &config.region,
+                &config.endpoints,
                 &credentials,
-                &runtime_api,
+                &runtime_api_address,
                 &task_root.to_string_lossy(),
-                &stream,
+                &log_stream,
             ))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            // A group of its own: Ctrl-C in the terminal is for `local`, which lets running invocations end.
+            // A process group of its own: Ctrl-C in the terminal must only reach `local`, which lets running invocations end.
             .process_group(0)
             .kill_on_drop(true);
-        let child = match surroundings.spawner.spawn(command).await {
+        let child = match config.spawner.spawn(command).await {
             Ok(child) => child,
             Err(source) => {
-                surroundings.credentials.revoke(&credentials);
+                config.credentials.revoke(&credentials);
                 return Err(StartError::Spawn { function: function.name.clone(), source });
             }
         };
 
-        let exchange = Exchange::new();
+        let runtime_api = RuntimeApi::new();
         let pid = child.id().unwrap_or_default();
-        let group = i32::try_from(pid).ok().and_then(Pid::from_raw);
-        let watched = Watched {
+        let process_group = i32::try_from(pid).ok().and_then(Pid::from_raw);
+        let supervisor = ProcessSupervisor {
             function: function.name.clone(),
-            stream: stream.clone(),
-            exchange: Arc::clone(&exchange),
-            surroundings: surroundings.clone(),
+            log_stream: log_stream.clone(),
+            runtime_api: Arc::clone(&runtime_api),
+            config: config.clone(),
             credentials,
         };
-        tokio::spawn(watched.watch(child, listener, on_end));
-        Ok(Self { pid, expires_at, stream, exchange, group })
+        tokio::spawn(supervisor.run(child, listener, on_end));
+        Ok(Self { pid, expires_at, log_stream, runtime_api, process_group })
     }
 
-    /// The environment's phase, to look at or to wait for.
+    /// The environment's phase, to read or to wait for.
     pub(super) fn phase(&self) -> watch::Receiver<Phase> {
-        self.exchange.phase()
+        self.runtime_api.phase()
     }
 
-    /// Lets the process go on and gives it an invocation.
-    pub(super) fn begin(&self, work: Work) -> oneshot::Receiver<Reply> {
-        let reply = self.exchange.begin(work);
+    /// Thaws the process and gives it an invocation.
+    pub(super) fn start_invocation(&self, invocation: RuntimeInvocation) -> oneshot::Receiver<Reply> {
+        let reply = self.runtime_api.start_invocation(invocation);
         self.signal(Signal::CONT);
         reply
     }
 
-    /// Stops the process until [`Environment::begin`], as Lambda freezes an idle environment.
+    /// Stops the process until [`Self::start_invocation`], as Lambda freezes an idle environment.
     pub(super) fn freeze(&self) {
         self.signal(Signal::STOP);
     }
 
-    /// Kills the process; what it was working on is answered with this error.
+    /// Kills the process. The invocation that it was working on fails with this error.
     pub(super) fn kill(&self, kind: &str, reason: &str) {
-        self.exchange.end(kind, reason);
+        self.runtime_api.record_exit(kind, reason);
         self.signal(Signal::KILL);
     }
 
-    /// Why it ended, as an error of this request.
-    pub(super) fn end_of(&self, request_id: &str) -> axum::body::Bytes {
-        self.exchange.end_of(request_id)
+    /// Why the process ended, as the error of this request.
+    pub(super) fn exit_error(&self, request_id: &str) -> axum::body::Bytes {
+        self.runtime_api.exit_error(request_id)
     }
 
     fn signal(&self, signal: Signal) {
-        // Once reaped, the id may be another's.
-        if *self.exchange.phase().borrow() != Phase::Gone
-            && let Some(group) = self.group
+        // Once the process is reaped, its id may belong to another process.
+        if *self.runtime_api.phase().borrow() != Phase::Gone
+            && let Some(group) = self.process_group
         {
             let _ = kill_process_group(group, signal);
         }
     }
 }
 
-impl Drop for Environment {
+impl Drop for ExecutionEnvironment {
     fn drop(&mut self) {
         self.kill("Runtime.Shutdown", "the execution environment was shut down");
     }
 }
 
-/// What is needed to see a process to its end.
-struct Watched {
+/// Accompanies a process until it has ended: serves its Runtime API, reads its output, reaps it and revokes its
+/// credentials.
+struct ProcessSupervisor {
     function: String,
-    stream: String,
-    exchange: Arc<Exchange>,
-    surroundings: Surroundings,
+    log_stream: String,
+    runtime_api: Arc<RuntimeApi>,
+    config: EnvironmentConfig,
     credentials: SessionCredentials,
 }
 
-impl Watched {
-    async fn watch(self, mut child: Child, listener: TcpListener, on_end: impl FnOnce()) {
-        let logs = &self.surroundings.logs;
-        let (function, stream) = (&self.function, &self.stream);
-        let stdout = logs.take(function, stream, child.stdout.take());
-        let stderr = logs.take(function, stream, child.stderr.take());
+impl ProcessSupervisor {
+    async fn run(self, mut child: Child, listener: TcpListener, on_end: impl FnOnce()) {
+        let logs = &self.config.logs;
+        let (function, log_stream) = (&self.function, &self.log_stream);
+        let stdout = logs.read_pipe(function, log_stream, child.stdout.take());
+        let stderr = logs.read_pipe(function, log_stream, child.stderr.take());
         let server = tokio::spawn({
-            let router = self.exchange.router();
+            let router = self.runtime_api.router();
             async move { axum::serve(listener, router).await }
         });
         let reap = async {
             let status = child.wait().await;
-            self.exchange.end("Runtime.ExitError", &describe(status));
+            self.runtime_api.record_exit("Runtime.ExitError", &describe_exit(status));
             server.abort();
-            self.exchange.gone();
-            self.surroundings.credentials.revoke(&self.credentials);
+            self.runtime_api.mark_gone();
+            self.config.credentials.revoke(&self.credentials);
         };
         tokio::join!(reap, stdout, stderr);
         on_end();
     }
 }
 
-/// In Lambda's words: `Runtime exited with error: exit status 1`, `…: signal: killed`.
-fn describe(status: std::io::Result<ExitStatus>) -> String {
+/// Why a process ended, in the wording of Lambda: `Runtime exited with error: exit status 1`, `…: signal: killed`.
+fn describe_exit(status: std::io::Result<ExitStatus>) -> String {
     use std::os::unix::process::ExitStatusExt as _;
     match status {
         Ok(status) if status.success() => "Runtime exited without providing a reason".to_owned(),

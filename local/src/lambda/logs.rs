@@ -1,4 +1,4 @@
-//! What the functions write to stdout and stderr, and what Lambda writes beside it.
+//! The functions' logs: their standard output and standard error, and the lines that Lambda adds.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::{File, OpenOptions};
@@ -9,36 +9,36 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde::Serialize;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 
-/// Lines kept in memory for each function; older ones are only in the log directory, where there is one.
-const KEPT_LINES: usize = 20_000;
+/// The most lines kept in memory for one function. Older lines are only in the log directory, if there is one.
+const MAX_LINES_KEPT: usize = 20_000;
 
-/// The lines of all functions.
+/// The logs of all functions.
 #[derive(Debug)]
-pub(crate) struct Logs {
+pub(crate) struct FunctionLogs {
     directory: Option<PathBuf>,
-    functions: Mutex<BTreeMap<String, FunctionLog>>,
+    functions: Mutex<BTreeMap<String, LogBuffer>>,
 }
 
-/// A line and the environment (log stream) it came from.
+/// A log line and the log stream it belongs to.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct LogLine {
-    /// The log stream: one for each execution environment.
+    /// The log stream; each execution environment has one.
     pub(crate) stream: String,
-    /// The line without its end.
+    /// The line without its line end.
     pub(crate) line: String,
 }
 
 #[derive(Debug, Default)]
-struct FunctionLog {
+struct LogBuffer {
     lines: VecDeque<LogLine>,
     file: Option<File>,
 }
 
-impl Logs {
-    /// A sink that also appends to `DIRECTORY/FUNCTION.log`, where a directory is given.
+impl FunctionLogs {
+    /// Logs in memory that, if a directory is given, are also appended to `DIRECTORY/FUNCTION.log`.
     ///
     /// # Errors
-    /// The directory cannot be made.
+    /// The directory cannot be created.
     pub(crate) fn new(directory: Option<PathBuf>) -> std::io::Result<Self> {
         if let Some(directory) = &directory {
             std::fs::create_dir_all(directory)?;
@@ -46,7 +46,7 @@ impl Logs {
         Ok(Self { directory, functions: Mutex::default() })
     }
 
-    /// Takes a line. A file that cannot be written is said once a line, and the line is kept in memory.
+    /// Adds a line. If the file cannot be written, that is logged for each line, and the line is only kept in memory.
     pub(crate) fn write(&self, function: &str, stream: &str, line: &str) {
         tracing::debug!(target: "local::function", function, "{line}");
         let mut functions = self.lock();
@@ -65,22 +65,23 @@ impl Logs {
                     }),
             };
             if let Err(error) = written {
-                tracing::warn!(function, %error, "a log line was not written to its file");
+                let directory = directory.display();
+                tracing::warn!(function, %directory, %error, "a function's log line was not written to --log-dir");
             }
         }
-        if log.lines.len() == KEPT_LINES {
+        if log.lines.len() == MAX_LINES_KEPT {
             log.lines.pop_front();
         }
         log.lines.push_back(LogLine { stream: stream.to_owned(), line: line.to_owned() });
     }
 
-    /// The lines in memory of one function, oldest first.
+    /// The lines of one function that are in memory, oldest first.
     pub(crate) fn lines(&self, function: &str) -> Vec<LogLine> {
         self.lock().get(function).map(|log| log.lines.iter().cloned().collect()).unwrap_or_default()
     }
 
-    /// Takes every line of a pipe until its end. Bytes that are not UTF-8 are replaced, never dropped with their line.
-    pub(super) async fn take(&self, function: &str, stream: &str, pipe: Option<impl AsyncRead + Unpin>) {
+    /// Adds every line of a pipe until its end. Bytes that are not UTF-8 are replaced, so that no line is lost.
+    pub(super) async fn read_pipe(&self, function: &str, stream: &str, pipe: Option<impl AsyncRead + Unpin>) {
         let Some(pipe) = pipe else { return };
         let mut pipe = BufReader::new(pipe);
         let mut line = Vec::new();
@@ -93,7 +94,7 @@ impl Logs {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, FunctionLog>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, LogBuffer>> {
         self.functions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -103,18 +104,18 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_last_line_without_an_end_and_bad_bytes_are_kept() {
-        let logs = Logs::new(None).unwrap();
-        logs.take("f", "s", Some(&b"one\r\ntwo \xff\nthree"[..])).await;
+    async fn a_last_line_without_a_line_end_and_invalid_bytes_are_kept() {
+        let logs = FunctionLogs::new(None).unwrap();
+        logs.read_pipe("f", "s", Some(&b"one\r\ntwo \xff\nthree"[..])).await;
         let lines: Vec<String> = logs.lines("f").into_iter().map(|line| line.line).collect();
         assert_eq!(lines, ["one", "two \u{fffd}", "three"]);
         assert!(logs.lines("g").is_empty());
     }
 
     #[test]
-    fn lines_also_go_to_a_file_for_each_function() {
+    fn each_function_also_has_a_log_file() {
         let directory = std::env::temp_dir().join(format!("local-logs-{}", uuid::Uuid::new_v4()));
-        let logs = Logs::new(Some(directory.clone())).unwrap();
+        let logs = FunctionLogs::new(Some(directory.clone())).unwrap();
         logs.write("f", "s", "one");
         logs.write("f", "s", "two");
         assert_eq!(std::fs::read_to_string(directory.join("f.log")).unwrap(), "one\ntwo\n");

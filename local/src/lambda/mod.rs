@@ -1,17 +1,23 @@
-//! Runs the functions as Lambda does: execution environments that are processes, event source mappings, schedules.
+//! Runs the functions as the Lambda service does: with execution environments that are processes, event source mappings
+//! and schedules.
 
 mod clock;
 mod environment;
+#[cfg(test)]
+mod fake_function;
+#[cfg(test)]
+pub(crate) mod fixtures;
 mod lineage;
 mod logs;
-mod mapping;
 mod parent;
+mod poller;
 mod pool;
-mod role_client;
 mod runtime_api;
-pub(crate) mod schedule;
 mod scheduler;
+mod sqs_client;
 mod sqs_event;
+#[cfg(test)]
+mod tests;
 mod variables;
 
 use std::collections::BTreeMap;
@@ -26,44 +32,46 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 pub(crate) use self::clock::{now, request_id};
-pub(crate) use self::environment::Launch;
-pub(crate) use self::logs::Logs;
-pub(crate) use self::parent::{become_bootstrap, die_with_parent};
+pub(crate) use self::environment::LaunchConfig;
+pub(crate) use self::logs::FunctionLogs;
+pub(crate) use self::parent::{die_with_parent, exec_bootstrap};
 pub(crate) use self::pool::EnvironmentStatus;
 pub(crate) use self::variables::Endpoints;
 
-use self::environment::Surroundings;
+use self::environment::EnvironmentConfig;
 use self::lineage::Lineage;
-use self::mapping::Source;
-use self::parent::Spawner;
+use self::parent::ProcessSpawner;
+use self::poller::QueuePoller;
 use self::pool::Pool;
-use self::schedule::Expression;
-use crate::template::stack::{Function, Stack};
+use crate::serverless::FunctionResource;
+use crate::service::sqs::QueueResource;
+use crate::template::Stack;
 
-/// Pauses before the second and third attempt of an asynchronous invocation (Lambda developer guide, "How Lambda handles errors
-/// and retries with asynchronous invocation").
-const RETRY_PAUSES: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(120)];
-/// How long a throttled asynchronous invocation is tried again (same page), and how often.
-const THROTTLED_FOR: Duration = Duration::from_secs(6 * 3600);
-const THROTTLED_PAUSE: Duration = Duration::from_secs(1);
+/// The delays before the second and third attempt of an asynchronous invocation (Lambda developer guide, "How Lambda
+/// handles errors and retries with asynchronous invocation").
+const RETRY_DELAYS: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(120)];
+/// How long Lambda keeps trying a throttled asynchronous invocation (same page).
+const MAX_EVENT_AGE: Duration = Duration::from_secs(6 * 3600);
+/// The delay between two attempts of a throttled asynchronous invocation.
+const THROTTLE_RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// What the host needs.
-pub(crate) struct Options {
-    /// The stack whose functions it runs.
+/// What a host needs to run.
+pub(crate) struct HostOptions {
+    /// The stack whose functions the host runs.
     pub(crate) stack: Arc<Stack>,
     /// How processes are started.
-    pub(crate) launch: Launch,
-    /// Where the functions' SDK clients are pointed to.
+    pub(crate) launch: LaunchConfig,
+    /// The endpoints of the functions' SDK clients.
     pub(crate) endpoints: Endpoints,
-    /// Issues the roles' credentials.
+    /// Issues the credentials of the functions' roles.
     pub(crate) credentials: Arc<dyn SessionCredentialIssuer>,
-    /// Environments of one function at most.
+    /// The most execution environments of one function.
     pub(crate) max_environments: u32,
-    /// Takes what the functions write.
-    pub(crate) logs: Arc<Logs>,
+    /// Stores the functions' logs.
+    pub(crate) logs: Arc<FunctionLogs>,
 }
 
-/// Why the host cannot run.
+/// Why a host cannot run.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HostError {
     /// A function has no binary in the directory of binaries.
@@ -71,7 +79,7 @@ pub(crate) enum HostError {
     NoBinary {
         /// The function.
         function: String,
-        /// Where it should be.
+        /// The path where it was expected.
         path: PathBuf,
     },
     /// The thread that starts processes did not start.
@@ -85,206 +93,206 @@ pub(crate) enum HostError {
 /// How an invocation ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum InvokeResult {
-    /// The function's response.
+    /// The function succeeded: its response.
     Response(Bytes),
     /// The function failed, timed out or crashed: the error object.
     FunctionError(Bytes),
-    /// More invocations than the function's reserved concurrency.
+    /// The function's reserved concurrency is used up.
     Throttled,
-    /// The payload is beyond 6 MB.
+    /// The payload is larger than 6 MB.
     TooLarge,
     /// There is no such function.
     NoSuchFunction,
 }
 
-/// The stack's functions at work. Clones are handles to the same host.
+/// Runs the functions of a stack. Clones are handles to the same host.
 #[derive(Clone)]
 pub(crate) struct Host {
     inner: Arc<Inner>,
 }
 
 struct Inner {
-    options: Options,
+    options: HostOptions,
     pools: BTreeMap<String, Arc<Pool>>,
-    service: aws_sdk_sqs::Client,
+    service_client: aws_sdk_sqs::Client,
     stop: watch::Sender<bool>,
 }
 
 impl Host {
-    /// A host whose functions can be invoked. No queue is polled and no schedule runs before [`Host::start_sources`].
+    /// A host whose functions can be invoked. No queue is polled and no schedule runs before [`Host::start_triggers`].
     ///
     /// # Errors
-    /// A function's binary is not where it should be, or processes cannot be started at all.
-    pub(crate) fn new(options: Options) -> Result<Self, HostError> {
-        let Options { stack, endpoints, launch, .. } = &options;
-        for function in &stack.functions {
-            if let Some(path) = launch.bootstrap(&function.binary).filter(|path| !path.is_file()) {
+    /// A function has no binary, or no process can be started at all.
+    pub(crate) fn new(options: HostOptions) -> Result<Self, HostError> {
+        let HostOptions { stack, endpoints, launch, .. } = &options;
+        for function in stack.all::<FunctionResource>() {
+            if let Some(path) = launch.bootstrap_path(&function.binary).filter(|path| !path.is_file()) {
                 return Err(HostError::NoBinary { function: function.name.clone(), path });
             }
         }
-        let surroundings = Surroundings {
+        let config = EnvironmentConfig {
             launch: launch.clone(),
-            spawner: Spawner::start().map_err(|source| HostError::Spawner { source })?,
+            spawner: ProcessSpawner::start().map_err(|source| HostError::Spawner { source })?,
             region: stack.region.clone(),
             endpoints: endpoints.clone(),
             credentials: Arc::clone(&options.credentials),
             logs: Arc::clone(&options.logs),
         };
-        let pool = |function: &Function| {
-            let pool = Pool::new(function.clone(), surroundings.clone(), options.max_environments.max(1));
+        let pool = |function: &FunctionResource| {
+            let pool = Pool::new(function.clone(), config.clone(), options.max_environments.max(1));
             (function.name.clone(), pool)
         };
-        let pools = stack.functions.iter().map(pool).collect();
-        let service = role_client::as_service(&endpoints.aws, &stack.region);
-        Ok(Self { inner: Arc::new(Inner { options, pools, service, stop: watch::Sender::new(false) }) })
+        let pools = stack.all().map(pool).collect();
+        let service_client = sqs_client::for_service(&endpoints.aws, &stack.region);
+        Ok(Self { inner: Arc::new(Inner { options, pools, service_client, stop: watch::Sender::new(false) }) })
     }
 
-    /// Starts the event source mappings and the schedules. The queues have to be there.
-    pub(crate) fn start_sources(&self) {
-        let Options { stack, endpoints, credentials, .. } = &self.inner.options;
+    /// Starts the event source mappings and the schedules. The queues must exist.
+    pub(crate) fn start_triggers(&self) {
+        let HostOptions { stack, endpoints, credentials, .. } = &self.inner.options;
         for pool in self.inner.pools.values() {
             let function = &pool.function;
             for mapping in function.mappings.iter().filter(|mapping| mapping.enabled) {
-                // The template reader made sure of it.
-                let Some(queue) = stack.queue_by_arn(&mapping.queue_arn) else { continue };
+                // The template reader has checked that the queue exists.
+                let Some(queue) = QueueResource::find(stack, &mapping.queue_arn) else { continue };
                 let dead_letter =
-                    queue.redrive.as_ref().and_then(|redrive| stack.queue_by_arn(&redrive.dead_letter_arn));
+                    queue.redrive.as_ref().and_then(|redrive| QueueResource::find(stack, &redrive.dead_letter_arn));
                 let credentials = Arc::clone(credentials);
-                let client = role_client::as_role(
+                let client = sqs_client::for_role(
                     &endpoints.aws,
                     &stack.region,
                     credentials,
                     &function.role_arn,
                     &function.name,
                 );
-                let source = Source {
+                let poller = QueuePoller {
                     mapping: mapping.clone(),
                     queue: queue.clone(),
                     dead_letter_url: dead_letter.map(|queue| queue.url.clone()),
                     pool: Arc::clone(pool),
                     client,
-                    service: self.inner.service.clone(),
+                    service: self.inner.service_client.clone(),
                     region: stack.region.clone(),
                 };
-                tokio::spawn(source.run(self.inner.stop.subscribe()));
+                tokio::spawn(poller.run(self.inner.stop.subscribe()));
             }
             for schedule in function.schedules.iter().filter(|schedule| schedule.enabled) {
-                let Ok(expression) = Expression::parse(&schedule.expression) else { continue };
                 let (host, name, stop) = (self.clone(), function.name.clone(), self.inner.stop.subscribe());
-                tokio::spawn(scheduler::run(host, name, schedule.clone(), expression, stop));
+                tokio::spawn(scheduler::run(host, name, schedule.clone(), stop));
             }
         }
     }
 
-    /// Invokes a function by name and waits for its answer.
+    /// Invokes a function by name and waits for its result.
     pub(crate) async fn invoke(&self, function: &str, payload: Bytes) -> InvokeResult {
-        match self.begin(function, payload).await {
+        match self.start_invocation(function, payload).await {
             Ok(running) => running.await,
-            Err(refused) => refused,
+            Err(rejected) => rejected,
         }
     }
 
-    /// Invokes a function by name once there is room for one more environment. Answers the wait for its answer, for a caller with
-    /// a time limit: Lambda itself would not have made it wait for room.
+    /// Waits until there is capacity for one more environment and invokes a function by name. Returns a future of the
+    /// result. A caller with a timeout starts it here, because Lambda itself would not have made it wait for capacity.
     ///
     /// # Errors
-    /// The invocation was not made.
-    pub(crate) async fn begin(
+    /// The function was not invoked.
+    pub(crate) async fn start_invocation(
         &self,
         function: &str,
         payload: Bytes,
     ) -> Result<impl Future<Output = InvokeResult> + use<>, InvokeResult> {
         match self.inner.pools.get(function) {
-            Some(pool) => pool.begin(payload, Lineage::default()).await,
+            Some(pool) => pool.start_invocation(payload, Lineage::default()).await,
             None => Err(InvokeResult::NoSuchFunction),
         }
     }
 
-    /// Invokes a function by name without waiting. A failure is tried twice more, after one and two minutes; throttling as long
-    /// as Lambda keeps the event.
+    /// Invokes a function by name without waiting. After a failure it is retried twice, after one and two minutes; while it
+    /// is throttled, for as long as Lambda keeps the event.
     pub(crate) fn invoke_async(&self, function: &str, payload: Bytes) {
         let (host, function) = (self.clone(), function.to_owned());
         let mut stop = self.inner.stop.subscribe();
         tokio::spawn(async move {
             tokio::select! {
-                () = host.attempt(&function, payload) => {}
+                () = host.invoke_with_retries(&function, payload) => {}
                 _ = stop.wait_for(|stop| *stop) => {}
             }
         });
     }
 
-    /// The execution environments there are.
+    /// The execution environments that exist.
     pub(crate) fn environments(&self) -> Vec<EnvironmentStatus> {
         self.inner.pools.values().flat_map(|pool| pool.environments()).collect()
     }
 
-    /// What the functions wrote.
-    pub(crate) fn logs(&self) -> &Logs {
+    /// The functions' logs.
+    pub(crate) fn logs(&self) -> &FunctionLogs {
         &self.inner.options.logs
     }
 
-    /// The stack.
+    /// The stack whose functions this host runs.
     pub(crate) fn stack(&self) -> &Stack {
         &self.inner.options.stack
     }
 
-    /// How many messages each queue holds, waiting, delayed or in flight; queues without any are left out. They are gone when
-    /// the stand-in ends, which the user is told.
-    pub(crate) async fn messages_left(&self) -> BTreeMap<String, u64> {
+    /// How many messages each queue holds: visible, delayed or in flight. Empty queues are left out. The messages are lost
+    /// when the stand-in ends, so the user is shown these counts.
+    pub(crate) async fn remaining_messages(&self) -> BTreeMap<String, u64> {
         const COUNTS: [QueueAttributeName; 3] = [
             QueueAttributeName::ApproximateNumberOfMessages,
             QueueAttributeName::ApproximateNumberOfMessagesDelayed,
             QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
         ];
-        let mut left = BTreeMap::new();
-        for queue in &self.stack().queues {
-            let request = self.inner.service.get_queue_attributes().queue_url(&queue.url);
+        let mut remaining = BTreeMap::new();
+        for queue in self.stack().all::<QueueResource>() {
+            let request = self.inner.service_client.get_queue_attributes().queue_url(&queue.url);
             let Ok(output) = request.set_attribute_names(Some(COUNTS.to_vec())).send().await else { continue };
             let attributes = output.attributes().into_iter().flatten();
             let count: u64 = attributes.filter_map(|(_, count)| count.parse::<u64>().ok()).sum();
             if count > 0 {
-                left.insert(queue.name.clone(), count);
+                remaining.insert(queue.name.clone(), count);
             }
         }
-        left
+        remaining
     }
 
-    /// Stops polling and scheduling, gives running invocations `grace`, then kills every environment and waits for its end.
-    pub(crate) async fn shut_down(&self, grace: Duration) {
+    /// Stops the triggers, waits up to `timeout` until running invocations have ended, then kills every environment and waits
+    /// until it has ended.
+    pub(crate) async fn shut_down(&self, timeout: Duration) {
         self.inner.stop.send_replace(true);
-        let deadline = Instant::now() + grace;
+        let deadline = Instant::now() + timeout;
         for pool in self.inner.pools.values() {
             pool.shut_down(deadline).await;
         }
     }
 
-    async fn attempt(&self, function: &str, payload: Bytes) {
+    async fn invoke_with_retries(&self, function: &str, payload: Bytes) {
         let started = Instant::now();
-        let mut pauses = RETRY_PAUSES.iter();
+        let mut delays = RETRY_DELAYS.iter();
         loop {
             match self.invoke(function, payload.clone()).await {
                 InvokeResult::Response(_) => return,
-                InvokeResult::Throttled if started.elapsed() < THROTTLED_FOR => {
-                    tokio::time::sleep(THROTTLED_PAUSE).await;
+                InvokeResult::Throttled if started.elapsed() < MAX_EVENT_AGE => {
+                    tokio::time::sleep(THROTTLE_RETRY_DELAY).await;
                 }
-                InvokeResult::FunctionError(_) => match pauses.next() {
-                    Some(pause) => {
-                        tracing::warn!(function, "an asynchronous invocation failed and is tried again");
-                        tokio::time::sleep(*pause).await;
+                InvokeResult::FunctionError(_) => match delays.next() {
+                    Some(delay) => {
+                        tracing::warn!(function, ?delay, "an asynchronous invocation failed and will be retried");
+                        tokio::time::sleep(*delay).await;
                     }
                     None => {
-                        tracing::error!(function, "an asynchronous invocation failed for good");
+                        tracing::error!(function, "an asynchronous invocation failed on its last attempt");
                         return;
                     }
                 },
                 InvokeResult::Throttled | InvokeResult::TooLarge | InvokeResult::NoSuchFunction => {
-                    tracing::error!(function, "an asynchronous invocation cannot be made");
+                    tracing::error!(
+                        function,
+                        "an asynchronous invocation was dropped: throttled too long, too large, or no such function"
+                    );
                     return;
                 }
             }
         }
     }
 }
-
-#[cfg(test)]
-pub(crate) mod tests;

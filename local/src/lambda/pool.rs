@@ -1,4 +1,5 @@
-//! The execution environments of one function: started as invocations come, frozen between them, reused, retired.
+//! The execution environments of one function: started when an invocation needs one, frozen between invocations, reused
+//! and retired.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,24 +13,24 @@ use tokio::time::{Instant, timeout_at};
 
 use super::InvokeResult;
 use super::clock;
-use super::environment::{Environment, StartError, Surroundings};
+use super::environment::{EnvironmentConfig, ExecutionEnvironment, StartError};
 use super::lineage::Lineage;
-use super::runtime_api::{PAYLOAD_LIMIT, Phase, Reply, Work, error};
-use crate::template::stack::Function;
+use super::runtime_api::{MAX_PAYLOAD_BYTES, Phase, Reply, RuntimeInvocation, error_object};
+use crate::serverless::FunctionResource;
 
-/// How long initialization may take before the function's own timeout starts to run (Lambda developer guide, "Understanding
-/// the Lambda execution environment lifecycle": 10 s, then again within the invocation).
-const INIT_LIMIT: Duration = Duration::from_secs(10);
+/// How long initialization may take before the function's own timeout starts (Lambda developer guide, "Understanding the
+/// Lambda execution environment lifecycle": 10 s, then once more within the invocation).
+const INIT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// An environment is not given an invocation that could outlive its credentials by less than this.
+/// An environment is only reused if its credentials stay valid for the function's timeout and this much longer.
 const CREDENTIALS_MARGIN: Duration = Duration::from_secs(60);
 
-/// An environment as `GET /_local/environments` shows it.
+/// An execution environment as `GET /_local/environments` shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct EnvironmentStatus {
     /// The function's name.
     pub(crate) function: String,
-    /// The binary it runs.
+    /// The name of its binary.
     pub(crate) binary: String,
     /// The process id.
     pub(crate) pid: u32,
@@ -37,75 +38,76 @@ pub(crate) struct EnvironmentStatus {
     pub(crate) state: &'static str,
 }
 
-/// A function and its environments.
+/// A function and its execution environments.
 pub(super) struct Pool {
     /// The function.
-    pub(super) function: Function,
-    surroundings: Surroundings,
-    /// Environments at most, on this machine.
-    room: Arc<Semaphore>,
-    most: u32,
-    /// The function's reserved concurrency: what goes beyond is throttled.
+    pub(super) function: FunctionResource,
+    config: EnvironmentConfig,
+    /// One permit for each environment that this machine may run; an invocation waits for one.
+    capacity: Arc<Semaphore>,
+    max_environments: u32,
+    /// One permit for each invocation of the function's reserved concurrency; without one, an invocation is throttled.
     reserved: Option<Arc<Semaphore>>,
-    idle: Mutex<Vec<Environment>>,
-    /// Every process that runs, by a number of its own.
-    alive: Mutex<BTreeMap<u64, Alive>>,
-    started: AtomicU64,
-    closed: AtomicBool,
+    idle: Mutex<Vec<ExecutionEnvironment>>,
+    /// Every running process, by the number of its start.
+    live: Mutex<BTreeMap<u64, LiveProcess>>,
+    starts: AtomicU64,
+    is_shut_down: AtomicBool,
 }
 
-struct Alive {
+struct LiveProcess {
     pid: u32,
     phase: watch::Receiver<Phase>,
 }
 
-/// What an invocation holds for as long as it takes up an environment.
+/// What an invocation holds while it occupies an environment.
 struct Permits {
     _reserved: Option<OwnedSemaphorePermit>,
-    _room: OwnedSemaphorePermit,
+    _capacity: OwnedSemaphorePermit,
 }
 
 impl Pool {
-    /// A pool of at most so many environments.
-    pub(super) fn new(function: Function, surroundings: Surroundings, max_environments: u32) -> Arc<Self> {
+    /// A pool with at most `max_environments` environments.
+    pub(super) fn new(function: FunctionResource, config: EnvironmentConfig, max_environments: u32) -> Arc<Self> {
         let permits = |count: u32| Arc::new(Semaphore::new(usize::try_from(count).unwrap_or(Semaphore::MAX_PERMITS)));
         Arc::new(Self {
-            room: permits(max_environments),
-            most: max_environments,
+            capacity: permits(max_environments),
+            max_environments,
             reserved: function.reserved_concurrency.map(permits),
             function,
-            surroundings,
+            config,
             idle: Mutex::default(),
-            alive: Mutex::default(),
-            started: AtomicU64::new(0),
-            closed: AtomicBool::new(false),
+            live: Mutex::default(),
+            starts: AtomicU64::new(0),
+            is_shut_down: AtomicBool::new(false),
         })
     }
 
-    /// How many invocations can run at once.
-    pub(super) fn concurrency(&self) -> u32 {
-        self.function.reserved_concurrency.map_or(self.most, |reserved| reserved.min(self.most))
+    /// How many invocations can run at the same time.
+    pub(super) fn max_concurrency(&self) -> u32 {
+        let reserved = self.function.reserved_concurrency;
+        reserved.map_or(self.max_environments, |reserved| reserved.min(self.max_environments))
     }
 
-    /// Invokes the function and waits for its answer. The invocation goes on if the caller goes away.
+    /// Invokes the function and waits for its result. The invocation continues if the caller stops waiting.
     pub(super) async fn invoke(self: &Arc<Self>, payload: Bytes, lineage: Lineage) -> InvokeResult {
-        match self.begin(payload, lineage).await {
+        match self.start_invocation(payload, lineage).await {
             Ok(running) => running.await,
-            Err(refused) => refused,
+            Err(rejected) => rejected,
         }
     }
 
-    /// Waits until there is room for one more environment and invokes the function. What is answered is the rest of the wait: a
-    /// caller with a time limit starts to count there, because Lambda itself would not have made it wait for room.
+    /// Waits until there is capacity for one more environment and invokes the function. Returns a future of the result. A
+    /// caller with a timeout starts it here, because Lambda itself would not have made it wait for capacity.
     ///
     /// # Errors
-    /// The invocation was not made.
-    pub(super) async fn begin(
+    /// The function was not invoked.
+    pub(super) async fn start_invocation(
         self: &Arc<Self>,
         payload: Bytes,
         lineage: Lineage,
     ) -> Result<impl Future<Output = InvokeResult> + use<>, InvokeResult> {
-        if payload.len() > PAYLOAD_LIMIT {
+        if payload.len() > MAX_PAYLOAD_BYTES {
             return Err(InvokeResult::TooLarge);
         }
         let reserved = match &self.reserved {
@@ -115,20 +117,20 @@ impl Pool {
                 Err(_) => return Err(InvokeResult::Throttled),
             },
         };
-        let Ok(room) = Arc::clone(&self.room).acquire_owned().await else {
+        let Ok(capacity) = Arc::clone(&self.capacity).acquire_owned().await else {
             return Err(InvokeResult::Throttled);
         };
-        let permits = Permits { _reserved: reserved, _room: room };
+        let permits = Permits { _reserved: reserved, _capacity: capacity };
         let pool = Arc::clone(self);
-        let running = tokio::spawn(async move { pool.run(payload, lineage, permits).await });
+        let running = tokio::spawn(async move { pool.run_invocation(payload, lineage, permits).await });
         Ok(async move {
-            let given_up =
-                |_| InvokeResult::FunctionError(error("-", "Runtime.Unknown", "the invocation was given up"));
-            running.await.unwrap_or_else(given_up)
+            let aborted =
+                |_| InvokeResult::FunctionError(error_object("-", "Runtime.Unknown", "the invocation was aborted"));
+            running.await.unwrap_or_else(aborted)
         })
     }
 
-    /// The environments there are.
+    /// The environments that exist.
     pub(super) fn environments(&self) -> Vec<EnvironmentStatus> {
         let state = |phase: Phase| match phase {
             Phase::Starting => Some("starting"),
@@ -136,25 +138,27 @@ impl Pool {
             Phase::Busy => Some("busy"),
             Phase::Gone => None,
         };
-        let alive = lock(&self.alive);
-        let status = |alive: &Alive| {
+        let live = lock(&self.live);
+        let status = |process: &LiveProcess| {
             Some(EnvironmentStatus {
                 function: self.function.name.clone(),
                 binary: self.function.binary.clone(),
-                pid: alive.pid,
-                state: state(*alive.phase.borrow())?,
+                pid: process.pid,
+                state: state(*process.phase.borrow())?,
             })
         };
-        alive.values().filter_map(status).collect()
+        live.values().filter_map(status).collect()
     }
 
-    /// Waits for what runs, kills all environments and waits for their end.
+    /// Waits until running invocations have ended or the deadline has passed, then kills all environments and waits until
+    /// they have ended.
     pub(super) async fn shut_down(&self, deadline: Instant) {
-        let _ = timeout_at(deadline, self.room.acquire_many(self.most)).await;
-        self.room.close();
-        self.closed.store(true, Ordering::SeqCst);
+        let _ = timeout_at(deadline, self.capacity.acquire_many(self.max_environments)).await;
+        self.capacity.close();
+        self.is_shut_down.store(true, Ordering::SeqCst);
         lock(&self.idle).clear();
-        let mut phases: Vec<_> = lock(&self.alive).values().map(|alive| (alive.pid, alive.phase.clone())).collect();
+        let mut phases: Vec<_> =
+            lock(&self.live).values().map(|process| (process.pid, process.phase.clone())).collect();
         for (pid, phase) in &mut phases {
             if *phase.borrow() != Phase::Gone
                 && let Some(group) = i32::try_from(*pid).ok().and_then(rustix::process::Pid::from_raw)
@@ -165,101 +169,101 @@ impl Pool {
         }
     }
 
-    async fn run(self: Arc<Self>, payload: Bytes, lineage: Lineage, permits: Permits) -> InvokeResult {
+    async fn run_invocation(self: Arc<Self>, payload: Bytes, lineage: Lineage, permits: Permits) -> InvokeResult {
         let request_id = clock::request_id();
-        let environment = match self.obtain(&request_id).await {
+        let environment = match self.acquire_environment(&request_id).await {
             Ok(environment) => environment,
             Err(error) => return InvokeResult::FunctionError(error),
         };
-        let log = |line: String| self.surroundings.logs.write(&self.function.name, &environment.stream, &line);
+        let log = |line: String| self.config.logs.write(&self.function.name, &environment.log_stream, &line);
         log(format!("START RequestId: {request_id} Version: $LATEST"));
         let timeout = self.function.timeout;
-        let (begun, now) = (Instant::now(), clock::now());
-        let deadline = begun + timeout;
-        let reply = environment.begin(Work {
+        let (started, now) = (Instant::now(), clock::now());
+        let deadline = started + timeout;
+        let reply = environment.start_invocation(RuntimeInvocation {
             request_id: request_id.clone(),
-            deadline_ms: clock::later(now, timeout).as_millisecond(),
+            deadline_ms: clock::add(now, timeout).as_millisecond(),
             function_arn: self.function.arn.clone(),
-            trace: lineage.step(&self.function.arn).header(now),
+            trace_header: lineage.after_invocation_of(&self.function.arn).to_trace_header(now),
             payload,
         });
         let result = match timeout_at(deadline, reply).await {
             Ok(Ok(Reply::Response(body))) => InvokeResult::Response(body),
             Ok(Ok(Reply::Error(body))) => InvokeResult::FunctionError(body),
-            Ok(Err(_)) => InvokeResult::FunctionError(environment.end_of(&request_id)),
+            Ok(Err(_)) => InvokeResult::FunctionError(environment.exit_error(&request_id)),
             Err(_) => {
                 let reason = format!("Task timed out after {:.2} seconds", timeout.as_secs_f64());
                 environment.kill("Sandbox.Timedout", &reason);
                 log(format!("{now} {request_id} {reason}"));
-                InvokeResult::FunctionError(error(&request_id, "Sandbox.Timedout", &reason))
+                InvokeResult::FunctionError(error_object(&request_id, "Sandbox.Timedout", &reason))
             }
         };
-        let duration = begun.elapsed().as_secs_f64() * 1000.0;
+        let duration = started.elapsed().as_secs_f64() * 1000.0;
         let memory = self.function.memory_mb;
         log(format!("END RequestId: {request_id}"));
         log(format!("REPORT RequestId: {request_id}\tDuration: {duration:.2} ms\tMemory Size: {memory} MB"));
-        tokio::spawn(Arc::clone(&self).settle(environment, deadline, permits));
+        tokio::spawn(Arc::clone(&self).release(environment, deadline, permits));
         result
     }
 
-    /// Waits until the process asks for more work, freezes it and keeps it. One that does not ask before the invocation's
-    /// deadline is killed.
-    async fn settle(self: Arc<Self>, environment: Environment, deadline: Instant, permits: Permits) {
+    /// Waits until the process asks for the next invocation, then freezes and keeps it. A process that does not ask before
+    /// the deadline of its invocation is killed.
+    async fn release(self: Arc<Self>, environment: ExecutionEnvironment, deadline: Instant, permits: Permits) {
         let mut phase = environment.phase();
         let ready = timeout_at(deadline, phase.wait_for(|phase| matches!(phase, Phase::Idle | Phase::Gone)))
             .await
             .map(|ready| ready.map(|phase| *phase));
-        if matches!(ready, Ok(Ok(Phase::Idle))) && !self.closed.load(Ordering::SeqCst) {
+        if matches!(ready, Ok(Ok(Phase::Idle))) && !self.is_shut_down.load(Ordering::SeqCst) {
             environment.freeze();
             lock(&self.idle).push(environment);
         }
         drop(permits);
     }
 
-    /// An idle environment, the last used first, or a new one.
-    async fn obtain(self: &Arc<Self>, request_id: &str) -> Result<Environment, Bytes> {
-        let needed_until = clock::later(clock::now(), self.function.timeout + CREDENTIALS_MARGIN);
+    /// An idle environment, preferably the last used one, or a new one.
+    async fn acquire_environment(self: &Arc<Self>, request_id: &str) -> Result<ExecutionEnvironment, Bytes> {
+        let needed_until = clock::add(clock::now(), self.function.timeout + CREDENTIALS_MARGIN);
         loop {
             let Some(environment) = lock(&self.idle).pop() else { break };
             if *environment.phase().borrow() == Phase::Idle && environment.expires_at > needed_until {
                 return Ok(environment);
             }
         }
-        self.start(request_id).await
+        self.start_environment(request_id).await
     }
 
-    async fn start(self: &Arc<Self>, request_id: &str) -> Result<Environment, Bytes> {
-        let number = self.started.fetch_add(1, Ordering::SeqCst);
+    async fn start_environment(self: &Arc<Self>, request_id: &str) -> Result<ExecutionEnvironment, Bytes> {
+        let number = self.starts.fetch_add(1, Ordering::SeqCst);
         let pool = Arc::downgrade(self);
         let on_end = move || {
             if let Some(pool) = pool.upgrade() {
-                lock(&pool.alive).remove(&number);
+                lock(&pool.live).remove(&number);
             }
         };
-        let environment = match Environment::start(&self.function, &self.surroundings, on_end).await {
+        let environment = match ExecutionEnvironment::start(&self.function, &self.config, on_end).await {
             Ok(environment) => environment,
             Err(failure) => {
                 let (StartError::Listen { source, .. } | StartError::Spawn { source, .. }) = &failure;
-                tracing::error!(function = self.function.name, %failure, %source, "an execution environment did not start");
-                return Err(error(request_id, "Runtime.InvalidEntrypoint", &failure.to_string()));
+                tracing::error!(function = self.function.name, %failure, %source, "an execution environment could not be started");
+                return Err(error_object(request_id, "Runtime.InvalidEntrypoint", &failure.to_string()));
             }
         };
         let mut phase = environment.phase();
         if *phase.borrow() != Phase::Gone {
-            lock(&self.alive).insert(number, Alive { pid: environment.pid, phase: phase.clone() });
+            lock(&self.live).insert(number, LiveProcess { pid: environment.pid, phase: phase.clone() });
         }
-        let limit = Instant::now() + INIT_LIMIT + self.function.timeout;
-        let ready = timeout_at(limit, phase.wait_for(|phase| *phase != Phase::Starting))
+        let deadline = Instant::now() + INIT_TIMEOUT + self.function.timeout;
+        let ready = timeout_at(deadline, phase.wait_for(|phase| *phase != Phase::Starting))
             .await
             .map(|ready| ready.map(|phase| *phase));
         match ready {
             Ok(Ok(Phase::Idle)) => Ok(environment),
             Err(_) => {
-                let reason = "the function did not ask for work in time";
+                let reason = "the function did not ask for an invocation in time";
                 environment.kill("Sandbox.Timedout", reason);
-                Err(error(request_id, "Sandbox.Timedout", reason))
+                Err(error_object(request_id, "Sandbox.Timedout", reason))
             }
-            Ok(_) => Err(environment.end_of(request_id)),
+            Ok(_) => Err(environment.exit_error(request_id)),
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The SQS event as Lambda sends it, and the partial batch response as Lambda reads it (Lambda developer guide, "Using Lambda
-//! with Amazon SQS" and "Handling errors for an SQS event source").
+//! The SQS event as Lambda builds it, and the partial batch response as Lambda reads it (Lambda developer guide, "Using
+//! Lambda with Amazon SQS" and "Handling errors for an SQS event source").
 
 use std::collections::BTreeSet;
 
@@ -10,21 +10,26 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 /// The event for a batch.
-pub(super) fn event(messages: &[Message], queue_arn: &str, region: &str) -> Bytes {
-    let records: Vec<Value> = messages.iter().map(|message| record(message, queue_arn, region)).collect();
+pub(super) fn build_event(messages: &[Message], queue_arn: &str, region: &str) -> Bytes {
+    let records: Vec<Value> = messages.iter().map(|message| build_record(message, queue_arn, region)).collect();
     Bytes::from(json!({"Records": records}).to_string())
 }
 
-/// The ids of the messages that are done and are deleted. All others come back after the visibility timeout.
+/// The ids of the messages that Lambda deletes because they were processed. SQS delivers all others again after the
+/// visibility timeout.
 ///
-/// Without ReportBatchItemFailures every response is success. With it, what Lambda cannot read, an empty, missing or unknown id
-/// fails the whole batch; no list, an empty or a null one, and a null response are success.
-pub(super) fn done<'a>(messages: &'a [Message], response: &[u8], reports_failures: bool) -> BTreeSet<&'a str> {
+/// Without ReportBatchItemFailures, every response means success. With it, an unreadable response and an empty, missing or
+/// unknown id fail the whole batch; a missing, empty or null list and a null response mean success.
+pub(super) fn processed_message_ids<'a>(
+    messages: &'a [Message],
+    response: &[u8],
+    reports_failures: bool,
+) -> BTreeSet<&'a str> {
     let all: BTreeSet<&str> = messages.iter().filter_map(Message::message_id).collect();
     if !reports_failures {
         return all;
     }
-    match failed(response) {
+    match parse_failures(response) {
         Some(failed) if failed.iter().all(|id| all.contains(id.as_str())) => {
             all.into_iter().filter(|id| !failed.contains(*id)).collect()
         }
@@ -32,8 +37,8 @@ pub(super) fn done<'a>(messages: &'a [Message], response: &[u8], reports_failure
     }
 }
 
-/// The ids a response names; `None` if it cannot be read.
-fn failed(response: &[u8]) -> Option<BTreeSet<String>> {
+/// The ids of the messages that a response reports as failed; `None` if Lambda cannot read the response.
+fn parse_failures(response: &[u8]) -> Option<BTreeSet<String>> {
     let response: Value = serde_json::from_slice(response).ok()?;
     let failures = match response {
         Value::Null => return Some(BTreeSet::new()),
@@ -50,7 +55,7 @@ fn failed(response: &[u8]) -> Option<BTreeSet<String>> {
     }
 }
 
-fn record(message: &Message, queue_arn: &str, region: &str) -> Value {
+fn build_record(message: &Message, queue_arn: &str, region: &str) -> Value {
     let attributes: Map<String, Value> = message
         .attributes()
         .into_iter()
@@ -61,7 +66,7 @@ fn record(message: &Message, queue_arn: &str, region: &str) -> Value {
         .message_attributes()
         .into_iter()
         .flatten()
-        .map(|(name, value)| (name.clone(), attribute(value)))
+        .map(|(name, value)| (name.clone(), build_attribute(value)))
         .collect();
     let mut record = json!({
         "messageId": message.message_id(),
@@ -80,7 +85,7 @@ fn record(message: &Message, queue_arn: &str, region: &str) -> Value {
     record
 }
 
-fn attribute(value: &MessageAttributeValue) -> Value {
+fn build_attribute(value: &MessageAttributeValue) -> Value {
     let mut attribute = json!({"stringListValues": [], "binaryListValues": [], "dataType": value.data_type()});
     if let Some(text) = value.string_value() {
         attribute["stringValue"] = text.into();
@@ -103,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_messages_that_a_readable_response_does_not_name_are_done() {
+    fn messages_that_a_readable_response_does_not_report_are_processed() {
         let table: [(&str, &[&str]); 15] = [
             (r#"{"batchItemFailures":[]}"#, &["a", "b"]),
             (r#"{"batchItemFailures":null}"#, &["a", "b"]),
@@ -123,14 +128,14 @@ mod tests {
         ];
         for (response, expected) in table {
             let batch = batch();
-            let done: Vec<&str> = done(&batch, response.as_bytes(), true).into_iter().collect();
-            assert_eq!(done, expected, "{response}");
+            let processed: Vec<&str> = processed_message_ids(&batch, response.as_bytes(), true).into_iter().collect();
+            assert_eq!(processed, expected, "{response}");
         }
-        assert_eq!(done(&batch(), b"anything", false).len(), 2);
+        assert_eq!(processed_message_ids(&batch(), b"anything", false).len(), 2);
     }
 
     #[test]
-    fn the_event_is_lambda_s() {
+    fn the_event_has_the_format_of_lambda() {
         let attribute = |value: Option<&str>, bytes: Option<&[u8]>, kind: &str| {
             MessageAttributeValue::builder()
                 .set_string_value(value.map(str::to_owned))
@@ -149,7 +154,7 @@ mod tests {
             .message_attributes("reason", attribute(Some("x"), None, "String"))
             .message_attributes("bytes", attribute(None, Some(&[1, 2]), "Binary"))
             .build();
-        let event: Value = serde_json::from_slice(&event(&[message], "arn:aws:sqs:r:a:q", "us-east-1")).unwrap();
+        let event: Value = serde_json::from_slice(&build_event(&[message], "arn:aws:sqs:r:a:q", "us-east-1")).unwrap();
         let expected = json!({"Records": [{
             "messageId": "id",
             "receiptHandle": "handle",

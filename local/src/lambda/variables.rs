@@ -4,20 +4,20 @@ use std::collections::BTreeMap;
 
 use fakecloud_core::auth::SessionCredentials;
 
-use crate::template::stack::Function;
+use crate::serverless::FunctionResource;
 
-/// Where the functions' SDK clients are pointed to.
+/// The endpoints of the functions' SDK clients.
 #[derive(Clone, Debug)]
 pub(crate) struct Endpoints {
-    /// The stand-in, for our own services (`AWS_ENDPOINT_URL`).
+    /// The endpoint of our own account's services (`AWS_ENDPOINT_URL`).
     pub(crate) aws: String,
-    /// The tenants' AWS (`TENANT_AWS_ENDPOINT_URL`); `None` is the real one.
+    /// The endpoint of the tenants' accounts (`TENANT_AWS_ENDPOINT_URL`); `None` is the real AWS.
     pub(crate) tenant_aws: Option<String>,
 }
 
-/// All there is: nothing of `local`'s own environment is passed on.
-pub(super) fn variables(
-    function: &Function,
+/// All variables of an execution environment. Nothing of `local`'s own environment is passed on.
+pub(super) fn environment_variables(
+    function: &FunctionResource,
     region: &str,
     endpoints: &Endpoints,
     credentials: &SessionCredentials,

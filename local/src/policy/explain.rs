@@ -1,17 +1,17 @@
-//! `policy explain`: one request, the answer, and what each statement has to say.
+//! `policy explain`: prints the decision about one request, and what each statement contributes to it.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use policy::{Applies, AuthorizationRequest, ContextValue, Decision, RequestContext, evaluate};
 
-use super::paint::{Paint, Tone, printable};
-use super::read::read_documents;
+use super::input::read_documents;
 use super::{ExplainArguments, UNREADABLE};
+use crate::console::{TextStyle, Tone, escape_controls};
 
 pub(super) fn run(arguments: &ExplainArguments, out: &mut dyn Write) -> io::Result<u8> {
     let Some(documents) = read_documents(&arguments.files, arguments.json, out)? else { return Ok(UNREADABLE) };
-    let context = to_context(&arguments.context);
+    let context = build_context(&arguments.context);
     let evaluation = evaluate(
         &documents,
         &AuthorizationRequest { action: &arguments.action, resource: &arguments.resource, context: &context },
@@ -20,7 +20,7 @@ pub(super) fn run(arguments: &ExplainArguments, out: &mut dyn Write) -> io::Resu
         writeln!(out, "{}", serde_json::to_string_pretty(&evaluation)?)?;
         return Ok(0);
     }
-    let paint = Paint::new();
+    let style = TextStyle::from_environment();
     let (tone, word) = match evaluation.decision {
         Decision::Allowed => (Tone::Good, "allow"),
         Decision::ImplicitDeny => (Tone::Bad, "implicit deny"),
@@ -28,7 +28,7 @@ pub(super) fn run(arguments: &ExplainArguments, out: &mut dyn Write) -> io::Resu
     };
     let by =
         evaluation.by.as_ref().map_or_else(|| "no statement allows it".to_owned(), |by| format!("decided by {by}"));
-    writeln!(out, "{}: {}", paint.paint(tone, word), printable(by))?;
+    writeln!(out, "{}: {}", style.apply(tone, word), escape_controls(by))?;
     for considered in &evaluation.considered {
         let applies = match considered.applies {
             Applies::Yes => "applies",
@@ -39,14 +39,14 @@ pub(super) fn run(arguments: &ExplainArguments, out: &mut dyn Write) -> io::Resu
         writeln!(
             out,
             "{}",
-            if considered.applies == Applies::Yes { printable(line) } else { paint.paint(Tone::Quiet, &line) }
+            if considered.applies == Applies::Yes { escape_controls(line) } else { style.apply(Tone::Quiet, &line) }
         )?;
     }
     Ok(0)
 }
 
-/// A key given once is single-valued, given more often multivalued.
-fn to_context(pairs: &[(String, String)]) -> RequestContext {
+/// The context of the request. A key that is given once has a single value, one that is given more often is multivalued.
+fn build_context(pairs: &[(String, String)]) -> RequestContext {
     let mut keys: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (key, value) in pairs {
         keys.entry(key.to_ascii_lowercase()).or_default().push(value.clone());

@@ -8,7 +8,7 @@ use aws_smithy_types::retry::RetryConfig;
 use aws_types::request_id::RequestId;
 
 use super::clients::send_once;
-use super::write_tracker::WriteTracker;
+use super::write_tracker::{WritePermit, WriteTracker};
 use super::{Clients, Credential, Failure};
 use crate::id::AccessKeyId;
 
@@ -70,8 +70,11 @@ pub(super) use for_tenant;
 
 /// Sends a call with these overrides, and classifies its failure, also by whether the request can have been written.
 macro_rules! send {
-    ($call:expr, $overrides:expr) => {{
-        let tracker = WriteTracker::default();
+    ($call:expr, $overrides:expr) => {
+        send!($call, $overrides, WriteTracker::default())
+    };
+    ($call:expr, $overrides:expr, $tracker:expr) => {{
+        let tracker = $tracker;
         $call
             .customize()
             .config_override($overrides)
@@ -239,20 +242,21 @@ impl Clients {
     }
 
     /// `ses:SendEmail`, tried exactly once. `fill` sets what is sent on the SDK's request; the mail's own type stays with
-    /// its caller. Returns SES's message id, which may be empty.
+    /// its caller. `permit` is asked right before the request is written. Returns SES's message id, which may be empty.
     ///
     /// # Errors
     /// The refusal, classified. [`super::FailureKind::Unknown`] = SES may have accepted the mail; every other kind proves
-    /// that it did not.
+    /// that it did not. A request that is not permitted is [`super::FailureKind::NotWritten`].
     pub async fn send_email(
         &self,
         credential: &Credential,
         fill: impl FnOnce(SendEmailFluentBuilder) -> Result<SendEmailFluentBuilder, BuildError>,
+        permit: WritePermit,
     ) -> Result<String, Failure> {
         let (retries, timeouts) = send_once();
         let call = fill(self.ses.send_email()).map_err(|_| unbuilt())?;
-        let answer =
-            send!(call, for_tenant!(aws_sdk_sesv2, credential).retry_config(retries).timeout_config(timeouts))?;
+        let overrides = for_tenant!(aws_sdk_sesv2, credential).retry_config(retries).timeout_config(timeouts);
+        let answer = send!(call, overrides, WriteTracker::with_permit(permit))?;
         // SES accepted the mail even if its response has no id.
         Ok(answer.message_id().unwrap_or_default().to_owned())
     }

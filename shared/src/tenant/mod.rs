@@ -6,7 +6,7 @@
 //! | `calls`, `policies`, `residual` | one method for each API call |
 //! | `credential`, `region` | a key with its Region |
 //! | `failure`, `denial` | a failed call, classified by code and text |
-//! | `write_tracker` | whether a request can have reached AWS |
+//! | `write_tracker` | whether a request can have reached AWS, and whether it still may |
 
 mod calls;
 mod clients;
@@ -26,3 +26,4 @@ pub use failure::{Failure, FailureKind, UnverifiedIdentities};
 pub use policies::NamePage;
 pub use region::{Region, UnknownRegion};
 pub use residual::{IdentityNames, UserAccessKey};
+pub use write_tracker::WritePermit;

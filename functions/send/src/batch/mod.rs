@@ -5,27 +5,30 @@
 mod tests;
 
 use std::collections::BTreeMap;
-use std::panic::catch_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use shared::id::ProviderId;
-use shared::queue::{Batch, Interrupted, Message, process_batch};
+use shared::queue::{Batch, Interrupted, Message, Outgoing, process_batch};
 use shared::record::Provider;
 use shared::telemetry::chain;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::context::{BatchContext, Invocation, Services};
+use crate::delay::Delay;
 use crate::delivery::Delivery;
 use crate::delivery_error::DeliveryError;
 use crate::disposition::{Disposition, Tally};
+use crate::first_seen::with_first_seen_if_mail;
 use crate::mail::Mail;
 use crate::poison;
 use crate::rate::Slot;
-use crate::rejection::RejectedMessage;
+use crate::rejection::{MailIds, RejectedMessage};
+use crate::settle::Settlement;
 use crate::snapshot::Eligibility;
 
 /// How long starts may be reserved for the batch, so that mails have time left to reserve their own.
@@ -34,6 +37,9 @@ const RESERVATION_TIMEOUT: Duration = Duration::from_secs(3);
 /// How often a message is received before it is given up. Half of the `maxReceiveCount` in template.yaml, after which SQS
 /// moves it to the dead-letter queue without telling anybody why.
 const MAX_RECEIVES: u32 = 50;
+
+/// From which receive on a failure is an error that somebody has to know of.
+const REPORTED_AFTER: u32 = 3;
 
 /// A message of the batch.
 struct BatchItem {
@@ -46,6 +52,7 @@ struct BatchItem {
 /// The result of parsing a message.
 enum ParsedMessage {
     Mail(Box<Mail>),
+    Settlement(Box<Settlement>),
     Rejected(Box<RejectedMessage>),
     Panicked,
 }
@@ -60,6 +67,10 @@ struct AccountMails {
 impl BatchItem {
     /// Parses a message. A panic must not affect the other messages.
     fn parse(message: &Arc<Message>) -> Self {
+        if let Some(settlement) = Settlement::parse(&message.body) {
+            let parsed = ParsedMessage::Settlement(Box::new(settlement));
+            return Self { message: Arc::clone(message), parsed, slot: None };
+        }
         let parsed = match catch_unwind(|| Mail::parse(&message.body, message.sent_at)) {
             Ok(Ok(mail)) => ParsedMessage::Mail(Box::new(mail)),
             Ok(Err(rejected)) => ParsedMessage::Rejected(rejected),
@@ -72,7 +83,7 @@ impl BatchItem {
         match &self.parsed {
             ParsedMessage::Mail(mail) => Some(&mail.provider_id),
             ParsedMessage::Rejected(rejected) => rejected.ids.provider_id.as_ref(),
-            ParsedMessage::Panicked => None,
+            ParsedMessage::Settlement(_) | ParsedMessage::Panicked => None,
         }
     }
 
@@ -109,6 +120,15 @@ pub(crate) async fn process(services: &Arc<Services>, event: SqsEvent, invocatio
         };
         tally.count(disposition);
         if disposition.is_none() {
+            // AWS's metric of the oldest message leaves out messages that were received three times or more (SQS developer
+            // guide, "Available CloudWatch metrics for Amazon SQS"), so that no alarm on it sees this one.
+            if message.receives >= REPORTED_AFTER {
+                tracing::error!(
+                    message_id = message.message_id,
+                    receives = message.receives,
+                    "a message failed again that was received three times or more"
+                );
+            }
             failed.push(message.message_id.as_str());
         }
     }
@@ -156,8 +176,9 @@ async fn reserve_starts(services: &Arc<Services>, context: &BatchContext, items:
     let mut reservations = JoinSet::new();
     for AccountMails { provider, places, recipients } in accounts.into_values() {
         let services = Arc::clone(services);
+        let lead = services.preparation.reservation_lead();
         reservations.spawn(async move {
-            let reserved = services.rates.reserve(&provider, &recipients, &services.ambient).await;
+            let reserved = services.rates.reserve(&provider, &recipients, lead, &services.ambient).await;
             (provider, places, reserved)
         });
     }
@@ -192,6 +213,16 @@ async fn process_item(
             let delivery = Delivery::new(services, context, message, *mail, place);
             Box::pin(delivery.run(slot)).await
         }
+        ParsedMessage::Settlement(settlement) => settlement.record(&services).await.inspect_err(|error| {
+            tracing::warn!(
+                message_id = message.message_id,
+                provider_id = %settlement.provider_id,
+                mail_id = %settlement.mail_id,
+                ses_message_id = settlement.ses_message_id,
+                error = chain(error),
+                "recording an accepted mail later failed; SQS delivers its message again"
+            );
+        }),
         ParsedMessage::Rejected(rejected) => {
             let result = poison::reject(&services, &context, &message, &rejected).await;
             result.map(|()| Disposition::Rejected).inspect_err(|error| {
@@ -206,12 +237,13 @@ async fn process_item(
     }
 }
 
-/// Gives a message up that has failed too often and may itself be the cause. Returns `None` if SQS has to deliver it
-/// again.
+/// Gives a message up that has failed too often and may itself be the cause; if something that we depend on is the cause,
+/// sends it to the queue as a new message, because SQS would soon move it to the dead-letter queue without telling anybody.
+/// Returns `None` if SQS has to deliver it again.
 async fn give_up_if_hopeless(
-    services: &Services,
-    context: &BatchContext,
-    message: &Message,
+    services: &Arc<Services>,
+    context: &Arc<BatchContext>,
+    message: &Arc<Message>,
     error: &DeliveryError,
 ) -> Option<Disposition> {
     // Other errors were logged where they happened.
@@ -227,19 +259,66 @@ async fn give_up_if_hopeless(
         }
         _ => {}
     }
-    if message.receives < MAX_RECEIVES || !error.is_caused_by_message() {
+    if message.receives < MAX_RECEIVES {
         return None;
     }
-    let given_up = timeout(context.remaining(&services.ambient), poison::give_up(services, context, message)).await;
-    match given_up.unwrap_or(Err(Interrupted::OutOfTime.into())) {
-        Ok(()) => Some(Disposition::Rejected),
+    let is_caused_by_message = error.is_caused_by_message();
+    // A task of its own, because what panicked before may panic again.
+    let (services, context, message) = (Arc::clone(services), Arc::clone(context), Arc::clone(message));
+    let (remaining, message_id) = (context.remaining(&services.ambient), message.message_id.clone());
+    let given_up = tokio::spawn(timeout(remaining, async move {
+        if is_caused_by_message {
+            give_up(&services, &context, &message).await
+        } else {
+            start_again(&services, &message).await
+        }
+    }));
+    let given_up = match given_up.await {
+        Ok(Ok(given_up)) => given_up,
+        Ok(Err(_)) => Err(Interrupted::OutOfTime.into()),
+        Err(_) => Err(Interrupted::Panicked.into()),
+    };
+    match given_up {
+        Ok(disposition) => Some(disposition),
         Err(error) => {
-            tracing::error!(
-                message_id = message.message_id,
-                error = chain(&error),
-                "giving a message up failed; SQS delivers it again"
-            );
+            tracing::error!(message_id, error = chain(&error), "giving a message up failed; SQS delivers it again");
             None
         }
     }
+}
+
+/// Gives a message up. What is told of a mail depends on its row; a message that cannot be read has none.
+async fn give_up(
+    services: &Arc<Services>,
+    context: &Arc<BatchContext>,
+    message: &Arc<Message>,
+) -> Result<Disposition, DeliveryError> {
+    let delivery = catch_unwind(AssertUnwindSafe(|| {
+        let mail = Mail::parse(&message.body, message.sent_at).ok()?;
+        Some(Delivery::new(Arc::clone(services), Arc::clone(context), Arc::clone(message), mail, 0))
+    }));
+    match delivery {
+        Ok(Some(delivery)) => delivery.give_up().await,
+        Ok(None) | Err(_) => poison::give_up(services, context, message).await.map(|()| Disposition::Rejected),
+    }
+}
+
+/// Sends a message to the queue as a new one, which nobody has received yet.
+async fn start_again(services: &Services, message: &Message) -> Result<Disposition, DeliveryError> {
+    let body = with_first_seen_if_mail(&message.body, message.sent_at);
+    let provider_id = MailIds::from_body(&message.body).provider_id;
+    let copy = Outgoing {
+        subject: &message.message_id,
+        body: &body,
+        group: provider_id.as_ref().map_or("-", ProviderId::as_str),
+        delay: Delay::MAX.with_jitter(&services.ambient),
+        hops: Some(message.hops.saturating_add(1)),
+    };
+    services.send_queue.send(copy).await?;
+    tracing::error!(
+        message_id = message.message_id,
+        receives = message.receives,
+        "a message that failed again and again waits as a new message"
+    );
+    Ok(Disposition::Requeued)
 }

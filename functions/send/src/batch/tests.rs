@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use shared::queue::Deadline;
 use shared::record::{Status, StatusName};
 use shared::runtime::{Ambient, ColdStart, Environment};
-use shared::testing::{FakeRequest, FakeResponse, capture_log, fake_aws};
-use tokio::time::Instant;
+use shared::testing::{FakeRequest, FakeResponse, capture_log, fake_aws_behind};
+use tokio::time::{Instant, sleep};
 
 use super::*;
 use crate::Sender;
@@ -29,8 +29,48 @@ struct AccountState {
     events: Vec<Value>,
     /// Whether writes to a table are answered, except that of an accepted mail.
     answers_writes: bool,
+    /// Whether that is answered too.
+    answers_records: bool,
+    /// How long each call of a table takes.
+    table_latency: Duration,
+    /// When the reads of the providers that were answered began, and when SES got a mail.
+    reads: Vec<Instant>,
+    sends: Vec<Instant>,
+    /// Everything is halted from this time on.
+    halted_at: Option<Instant>,
+    /// The next start of each account, in milliseconds.
+    tats: BTreeMap<String, i64>,
+    /// The row that a mail has, and the writes to rows.
+    row: Value,
+    writes: Vec<Value>,
     /// Every item of each table, as DynamoDB writes them.
     items: Value,
+}
+
+impl AccountState {
+    /// The rate item: a reservation is written on its condition, and an estimate changes nothing.
+    fn reserve(&mut self, pk: &str, values: &Value) -> FakeResponse {
+        let value = |name: &str| values[name]["N"].as_str().and_then(|value| value.parse::<i64>().ok());
+        let tat = self.tats.get(pk).copied().unwrap_or(0);
+        let next = match (value(":now_and_total"), value(":total"), value(":latest")) {
+            (Some(next), ..) if tat < value(":now").unwrap() => Some(next),
+            (_, Some(total), Some(latest)) if (value(":now").unwrap()..=latest).contains(&tat) => Some(tat + total),
+            (None, ..) if value(":latest").is_none() => Some(tat),
+            _ => None,
+        };
+        let pace =
+            |tat: i64| json!({"tat": {"N": tat.to_string()}, "share": {"N": "1000"}, "share_changed": {"N": "0"}});
+        match next {
+            Some(next) => {
+                self.tats.insert(pk.to_owned(), next);
+                (200, json!({"Attributes": pace(next)}).to_string())
+            }
+            None => {
+                let failed = "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException";
+                (400, json!({"__type": failed, "Item": pace(tat)}).to_string())
+            }
+        }
+    }
 }
 
 impl FakeAccount {
@@ -58,17 +98,33 @@ impl FakeAccount {
 
     async fn serve(self, request: FakeRequest) -> FakeResponse {
         let body: Value = serde_json::from_str(&request.body).unwrap();
+        if matches!(request.target.as_str(), "UpdateItem" | "BatchGetItem" | "GetItem") {
+            let (begun, latency) = (Instant::now(), self.0.lock().unwrap().table_latency);
+            sleep(latency).await;
+            if request.target == "BatchGetItem" && body["RequestItems"]["providers"].is_object() {
+                self.0.lock().unwrap().reads.push(begun);
+            }
+        }
         if request.target == "UpdateItem" {
             let values = &body["ExpressionAttributeValues"];
-            if !self.0.lock().unwrap().answers_writes || values[":state"]["S"] == "sent" {
+            let is_answered = {
+                let state = self.0.lock().unwrap();
+                state.answers_writes && (state.answers_records || values[":state"]["S"] != "sent")
+            };
+            if !is_answered {
                 std::future::pending::<()>().await;
             }
-            let pace = json!({"tat": values[":now_and_total"], "share": {"N": "1000"}, "share_changed": {"N": "0"}});
-            let is_rate = body["Key"]["pk"]["S"].as_str().unwrap().starts_with("rate#");
-            let answer = if is_rate { json!({"Attributes": pace}) } else { json!({}) };
-            return (200, answer.to_string());
+            if values[":state"].is_object() {
+                self.0.lock().unwrap().writes.push(values.clone());
+            }
+            let pk = body["Key"]["pk"]["S"].as_str().unwrap();
+            return match pk.starts_with("rate#") {
+                true => self.0.lock().unwrap().reserve(pk, values),
+                false => (200, json!({}).to_string()),
+            };
         }
         if request.uri.ends_with("/v2/email/outbound-emails") {
+            self.0.lock().unwrap().sends.push(Instant::now());
             return (200, json!({"MessageId": "id"}).to_string());
         }
         let (status, answer) = self.answer(&request.target, body);
@@ -80,9 +136,14 @@ impl FakeAccount {
         match operation {
             "BatchGetItem" => {
                 let table = body["RequestItems"].as_object().unwrap().keys().next().unwrap();
-                let items = state.items.get(table).cloned().unwrap_or(json!([]));
+                let mut items = state.items.get(table).cloned().unwrap_or(json!([]));
+                if state.halted_at.is_some_and(|halted_at| halted_at <= Instant::now()) && table == "providers" {
+                    items[0]["halted"]["BOOL"] = json!(true);
+                }
                 (200, json!({"Responses": {(table.as_str()): items}, "UnprocessedKeys": {}}))
             }
+            "GetItem" if state.row.is_null() => (200, json!({})),
+            "GetItem" => (200, json!({"Item": state.row})),
             "Decrypt" => (200, json!({"Plaintext": STANDARD.encode("x".repeat(40))})),
             "PutEvents" => {
                 state.events.push(serde_json::from_str(body["Entries"][0]["Detail"].as_str().unwrap()).unwrap());
@@ -120,15 +181,24 @@ fn attribute(value: &Value) -> Value {
 
 /// The ids that have to be delivered again of a batch of these bodies, received so often.
 async fn failures(account: &FakeAccount, bodies: &[String], receives: u32) -> Vec<String> {
+    process_event(account, event(bodies, receives)).await
+}
+
+/// A batch of these bodies, received so often.
+fn event(bodies: &[String], receives: u32) -> Value {
     let records = bodies.iter().enumerate().map(|(number, body)| {
         let attributes = json!({"ApproximateReceiveCount": receives.to_string(), "SentTimestamp": "1795428000000"});
         json!({"messageId": format!("m{number}"), "body": body, "attributes": attributes})
     });
-    process_event(account, json!({"Records": records.collect::<Vec<_>>()})).await
+    json!({"Records": records.collect::<Vec<_>>()})
 }
 
 /// The ids that have to be delivered again of an event.
 async fn process_event(account: &FakeAccount, event: Value) -> Vec<String> {
+    handle(&sender(account, |_| Duration::ZERO, now), event).await
+}
+
+fn sender(account: &FakeAccount, connect: fn(&str) -> Duration, clock: fn() -> Timestamp) -> Sender {
     let environment = Environment::from_variables(&[
         ("AWS_ACCESS_KEY_ID", "own"),
         ("AWS_SECRET_ACCESS_KEY", "own"),
@@ -142,12 +212,24 @@ async fn process_event(account: &FakeAccount, event: Value) -> Vec<String> {
         ("BUS_NAME", "bus"),
     ]);
     let account = account.clone();
-    let http = fake_aws(move |request| account.clone().serve(request));
-    let sender = Sender::new(&ColdStart { environment, ambient: Ambient::new(now, || 7), http }).unwrap();
-    let deadline = Deadline::at(now() + SignedDuration::from_secs(20));
+    let http = fake_aws_behind(connect, move |request| account.clone().serve(request));
+    Sender::new(&ColdStart { environment, ambient: Ambient::new(clock, || 7), http }).unwrap()
+}
+
+async fn handle(sender: &Sender, event: Value) -> Vec<String> {
+    let deadline = Deadline::at(sender.services.ambient.now() + SignedDuration::from_secs(20));
     let invocation = Invocation { request_id: "r".to_owned(), deadline };
-    let response = sender.handle(serde_json::from_value(event).unwrap(), invocation).await;
+    // Boxed, because the compiler cannot lay out so deep a future.
+    let response = Box::pin(sender.handle(serde_json::from_value(event).unwrap(), invocation)).await;
     response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect()
+}
+
+/// A clock that goes with the paused time of a test.
+fn ticking() -> Timestamp {
+    thread_local! {
+        static STARTED: Instant = Instant::now();
+    }
+    now() + SignedDuration::try_from(STARTED.with(Instant::elapsed)).unwrap()
 }
 
 #[tokio::test]
@@ -198,9 +280,181 @@ async fn an_accepted_mail_is_acknowledged_even_if_its_record_is_not_answered() {
     let log = capture_log();
     assert!(failures(&account, &[SAMPLE.to_owned()], 1).await.is_empty());
     let lines = log.lines();
-    let line = lines.iter().find(|line| line["message"] == "SES accepted the mail but the ledger write failed");
-    assert_eq!(line.unwrap()["ses_message_id"], "id");
     assert!(lines.iter().any(|line| line["message"] == "batch processed" && line["sent"] == 1), "{lines:?}");
+    assert!(lines.iter().all(|line| line["level"] != "ERROR"), "{lines:?}");
+
+    // A message brings the record to a later invocation, without any address. It is handled as often as it comes.
+    let settle = account.0.lock().unwrap().messages[0]["MessageBody"].as_str().unwrap().to_owned();
+    assert!(settle.contains("\"ses_message_id\":\"id\"") && !settle.contains('@'), "{settle}");
+    account.0.lock().unwrap().answers_records = true;
+    let settle = vec![settle];
+    for _ in 0..2 {
+        assert!(failures(&account, &settle, 1).await.is_empty());
+    }
+    let state = account.0.lock().unwrap();
+    let sent: Vec<_> = state.writes.iter().filter(|values| values[":state"]["S"] == "sent").collect();
+    assert_eq!(sent.len(), 2);
+    assert!(sent.iter().all(|values| values[":ses_message_id"]["S"] == "id"), "{sent:?}");
+    assert_eq!(state.sends.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_acceptance_that_neither_table_nor_queue_takes_is_logged_with_its_ids() {
+    let account = FakeAccount::with_providers(&["prv_01ARZ3NDEKTSV4RRFFQ69G5FAV"]);
+    account.0.lock().unwrap().answers_writes = true;
+    account.0.lock().unwrap().refusals.push_back("AccessDenied");
+    let log = capture_log();
+    assert!(failures(&account, &[SAMPLE.to_owned()], 1).await.is_empty());
+    let lines = log.lines();
+    let line =
+        lines.iter().find(|line| line["message"] == "SES accepted the mail but the ledger write failed").unwrap();
+    assert_eq!((&line["ses_message_id"], &line["level"]), (&json!("id"), &json!("ERROR")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_settlement_that_the_table_does_not_take_is_delivered_again() {
+    let account = FakeAccount::with_providers(&["prv_01ARZ3NDEKTSV4RRFFQ69G5FAV"]);
+    account.0.lock().unwrap().answers_writes = true;
+    assert!(failures(&account, &[SAMPLE.to_owned()], 1).await.is_empty());
+    let settle = account.0.lock().unwrap().messages[0]["MessageBody"].as_str().unwrap().to_owned();
+    assert_eq!(failures(&account, &[settle], 1).await, ["m0"]);
+}
+
+/// A message that no queue takes, of a mail with a row in this state and with this digest: what is written and told of it
+/// when it is given up, and how many dead letters there are.
+async fn give_up(row: Value) -> (Vec<Value>, Vec<Value>, usize) {
+    let account = FakeAccount::with_providers(&["prv_01ARZ3NDEKTSV4RRFFQ69G5FAV"]);
+    {
+        let mut state = account.0.lock().unwrap();
+        state.items["providers"][0]["halted"]["BOOL"] = json!(true);
+        state.refusals.push_back("InvalidMessageContents");
+        state.answers_writes = true;
+        state.answers_records = true;
+        state.row = row;
+    }
+    assert!(failures(&account, &[SAMPLE.to_owned()], MAX_RECEIVES).await.is_empty());
+    let mut state = account.0.lock().unwrap();
+    let (writes, events, messages) = (state.writes.split_off(0), state.events.split_off(0), state.messages.len());
+    (writes, events, messages)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_told_of_a_mail_that_is_given_up_is_true() {
+    let digest = crate::digest::digest(&crate::fixtures::sample());
+    let row = |state: &str, takeovers: u32| {
+        let row = json!({
+            "pk": "mail#1", "provider_id": "prv_01ARZ3NDEKTSV4RRFFQ69G5FAV", "mail_id": "order-1234-receipt", "state": state,
+            "digest": digest, "first_seen": "2026-11-23T10:00:00Z", "updated_at": "2026-11-23T10:00:00Z", "attempts": 1,
+            "takeovers": takeovers, "expires_at": 1_900_000_000,
+        });
+        attribute(&row)["M"].take()
+    };
+    // Sent, or ended otherwise: nothing more is to be said.
+    for state in ["sent", "in_doubt", "expired"] {
+        let (writes, events, messages) = give_up(row(state, 0)).await;
+        assert_eq!((writes.len(), events.len(), messages), (0, 0, 0), "{state}");
+    }
+    // SES may have it.
+    for (state, takeovers) in [("claimed", 0), ("not_accepted", 1)] {
+        let (writes, events, messages) = give_up(row(state, takeovers)).await;
+        assert_eq!(writes[0][":state"]["S"], "in_doubt", "{state}");
+        assert_eq!((events.len(), messages), (1, 1), "{state}");
+    }
+    // It was not sent, and the row says so.
+    for row in [Value::Null, row("not_accepted", 0)] {
+        let (writes, events, messages) = give_up(row).await;
+        assert_eq!(
+            (&writes[0][":state"]["S"], &writes[0][":reason"]["S"]),
+            (&json!("rejected"), &json!("given_up:body"))
+        );
+        assert_eq!(events[0]["reason"], "given_up:body");
+        assert_eq!((events.len(), messages), (1, 1));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_fails_for_what_we_depend_on_starts_again_before_sqs_sets_it_aside() {
+    let account = FakeAccount::with_providers(&["prv_01ARZ3NDEKTSV4RRFFQ69G5FAV"]);
+    let log = capture_log();
+    let body = SAMPLE.replace("\"first_seen\": \"2026-11-23T10:00:00Z\",", "");
+    assert_eq!(failures(&account, std::slice::from_ref(&body), 2).await, ["m0"]);
+    assert!(log.lines().iter().all(|line| line["level"] != "ERROR"));
+    assert_eq!(failures(&account, std::slice::from_ref(&body), 3).await, ["m0"]);
+    let lines = log.lines();
+    let errors: Vec<_> = lines.iter().filter(|line| line["level"] == "ERROR").collect();
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert_eq!((&errors[0]["message_id"], &errors[0]["receives"]), (&json!("m0"), &json!(3)));
+
+    assert!(failures(&account, &[body], MAX_RECEIVES).await.is_empty());
+    let state = account.0.lock().unwrap();
+    let copy = state.messages[0]["MessageBody"].as_str().unwrap();
+    // As old as it was.
+    assert!(copy.contains("\"first_seen\""), "{copy}");
+    assert!(state.events.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_request_is_written_on_an_old_read_however_long_its_connection_takes() {
+    const CONNECT: Duration = Duration::from_secs(2);
+    let connect = |uri: &str| if uri.contains("/v2/email/") { CONNECT } else { Duration::ZERO };
+    for is_halted in [false, true] {
+        let account = FakeAccount::with_providers(&["prv_01ARZ3NDEKTSV4RRFFQ69G5FAV"]);
+        {
+            let mut state = account.0.lock().unwrap();
+            state.answers_writes = true;
+            state.answers_records = true;
+            state.halted_at = is_halted.then(|| Instant::now() + CONNECT / 2);
+        }
+        let event = event(&[SAMPLE.to_owned()], 1);
+        assert!(handle(&sender(&account, connect, ticking), event).await.is_empty());
+        let state = account.0.lock().unwrap();
+        if is_halted {
+            assert!(state.sends.is_empty(), "{:?}", state.sends);
+            // The claim is released and the mail waits.
+            assert_eq!(state.writes.last().unwrap()[":state"]["S"], "not_accepted");
+            assert_eq!(state.messages.len(), 1);
+        } else {
+            let age = state.sends[0].duration_since(*state.reads.last().unwrap());
+            assert!(age <= Duration::from_millis(500), "{age:?}");
+            assert_eq!(state.writes.last().unwrap()[":state"]["S"], "sent");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn slow_tables_slow_the_mail_down_and_do_not_stop_it() {
+    for latency_ms in [5, 100, 300, 450, 600, 900] {
+        let account = FakeAccount::with_providers(&["prv_01ARZ3NDEKTSV4RRFFQ69G5FAV"]);
+        {
+            let mut state = account.0.lock().unwrap();
+            state.answers_writes = true;
+            state.answers_records = true;
+            state.table_latency = Duration::from_millis(latency_ms);
+        }
+        let sender = sender(&account, |_| Duration::ZERO, ticking);
+        let mut bodies: Vec<String> =
+            (0..5).map(|number| SAMPLE.replace("order-1234-receipt", &format!("order-{number}"))).collect();
+        let mut invocations = 0;
+        let started = Instant::now();
+        let log = capture_log();
+        while !bodies.is_empty() {
+            invocations += 1;
+            assert!(invocations <= 8, "{latency_ms} ms: {} mails are left", bodies.len());
+            let failed = handle(&sender, event(&bodies, 1)).await;
+            assert!(failed.is_empty(), "{latency_ms} ms: {:?}", log.lines());
+            let requeued = account.0.lock().unwrap().messages.split_off(0);
+            bodies = requeued.iter().map(|message| message["MessageBody"].as_str().unwrap().to_owned()).collect();
+        }
+        let state = account.0.lock().unwrap();
+        println!("{latency_ms} ms a call: 5 mails in {:?}, {invocations} invocations", started.elapsed());
+        assert_eq!(state.sends.len(), 5, "{latency_ms} ms");
+        let max_age = if latency_ms <= 400 { Duration::from_millis(500) } else { Duration::from_secs(1) };
+        for send in &state.sends {
+            let age =
+                send.duration_since(*state.reads.iter().rfind(|read| **read + state.table_latency <= *send).unwrap());
+            assert!(age <= max_age, "{latency_ms} ms: {age:?}");
+        }
+    }
 }
 
 /// Name and value in a metric filter's pattern, `{ $.name = value }`.

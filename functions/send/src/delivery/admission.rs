@@ -7,17 +7,19 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use shared::record::{LedgerRow, Provider};
-use shared::tenant::{Credential, SES_TIMEOUT};
+use shared::tenant::{Credential, SES_TIMEOUT, WritePermit};
 use tokio::time::sleep;
 
 use super::{Delivery, DeliveryStep, RECORD_TIMEOUT};
+use crate::context::Services;
 use crate::delay::Delay;
 use crate::delivery_error::DeliveryError;
 use crate::disposition::Disposition;
-use crate::ledger::EndReason;
+use crate::ledger::{EndReason, is_untried};
+use crate::mail::OnDoubt;
 use crate::rate::Slot;
 use crate::rejection::{Rejection, RejectionReason};
-use crate::snapshot::Eligibility;
+use crate::snapshot::{Eligibility, Snapshot};
 
 /// How late a mail may be for its start: no more than a snapshot may be old. SES counts recipients a second, so mails that
 /// are late by more than a fraction of that, and then go out together, are a burst.
@@ -25,6 +27,24 @@ const MAX_LATENESS: SignedDuration = SignedDuration::from_millis(500);
 
 /// How many starts a mail may miss before it goes without one: the account has been idle for so long.
 const MAX_STARTS: usize = 3;
+
+/// A mail that may go out now.
+pub(super) struct Checked {
+    /// The read that says so.
+    snapshot: Arc<Snapshot>,
+    /// Its provider.
+    pub(super) provider: Arc<Provider>,
+    /// The key that signs its request.
+    pub(super) credential: Credential,
+}
+
+/// When a mail starts.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Start {
+    at: Timestamp,
+    /// Whether it is the one that tries whether SES accepts mail again.
+    pub(super) is_probe: bool,
+}
 
 impl Delivery {
     /// Whether the mail may go out at all.
@@ -62,9 +82,10 @@ impl Delivery {
         }
     }
 
-    /// Sleeps until the mail's start, or requeues the mail if it has none or the start is too late. A start that was missed
-    /// is lost, and the mail gets another one.
-    pub(super) async fn await_start(&self, provider: &Provider, mut slot: Option<Slot>) -> DeliveryStep<Timestamp> {
+    /// Sleeps until the mail has to prepare for its start, or requeues the mail if it has none or the start is too late. A
+    /// start that was missed is lost, and the mail gets another one.
+    pub(super) async fn await_start(&self, provider: &Provider, mut slot: Option<Slot>) -> DeliveryStep<Start> {
+        let Services { ambient, rates, preparation, .. } = self.services.as_ref();
         for _ in 0..MAX_STARTS {
             let slot = match slot.take() {
                 Some(slot) => slot,
@@ -72,28 +93,51 @@ impl Delivery {
                 None if !self.has_time_to_send() => return self.requeue(Delay::SHORT_OF_TIME).await.map(Break),
                 None => {
                     let recipients = [self.mail.recipients()];
-                    let slots = self.services.rates.reserve(provider, &recipients, &self.services.ambient).await?;
+                    let slots = rates.reserve(provider, &recipients, preparation.reservation_lead(), ambient).await?;
                     slots.first().copied().ok_or(DeliveryError::Contended)?
                 }
             };
-            let start = match slot {
-                Slot::At(start) => start,
+            let at = match slot {
+                Slot::At(at) => at,
                 Slot::Later(delay) => return self.requeue(delay).await.map(Break),
+                Slot::BreakerOpen(_) if self.is_elected(provider).await? => {
+                    return Ok(Continue(Start { at: ambient.now(), is_probe: true }));
+                }
+                Slot::BreakerOpen(delay) => return self.requeue(delay).await.map(Break),
             };
-            let wait = Duration::try_from(start.duration_since(self.services.ambient.now())).unwrap_or_default();
-            if self.remaining() < wait + SES_TIMEOUT + RECORD_TIMEOUT {
+            if self.remaining() < self.until(at) + SES_TIMEOUT + RECORD_TIMEOUT {
                 return self.requeue(Delay::SHORT_OF_TIME).await.map(Break);
             }
+            let wait = self.until(at - preparation.lead());
             if !wait.is_zero() {
                 sleep(wait).await;
                 let waited_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
                 self.batch.waited_ms.fetch_max(waited_ms, Ordering::Relaxed);
             }
-            if self.is_in_time(start) {
-                return Ok(Continue(start));
+            // Another mail may have opened the breaker meanwhile; then the next reservation says when to come again.
+            if self.is_in_time(at) && !rates.is_breaker_open(provider) {
+                return Ok(Continue(Start { at, is_probe: false }));
             }
         }
-        Ok(Continue(self.services.ambient.now()))
+        if rates.is_breaker_open(provider) {
+            return self.requeue(Delay::BREAKER_OPEN).await.map(Break);
+        }
+        Ok(Continue(Start { at: ambient.now(), is_probe: false }))
+    }
+
+    /// Whether the mail is the one that tries whether SES accepts mail again. Only while the breaker is open is its row read
+    /// before its claim.
+    async fn is_elected(&self, provider: &Provider) -> Result<bool, DeliveryError> {
+        let Services { ambient, rates, .. } = self.services.as_ref();
+        if !self.has_time_to_send() || !rates.is_probe_due(provider, false, ambient.now()) {
+            return Ok(false);
+        }
+        // With `hold`, or if a first copy is in doubt, a try without an answer is the end.
+        let is_last_resort = self.mail.on_doubt == OnDoubt::Hold || {
+            let row = self.services.ledger.read(&self.mail.provider_id, &self.mail.mail_id).await?;
+            !is_untried(row.as_ref())
+        };
+        Ok(rates.is_probe_due(provider, is_last_resort, ambient.now()) && rates.elect_probe(provider, ambient).await?)
     }
 
     /// Opens the secret of a fresh read. If the secret is missing, or KMS refuses to open it, it is read once more: the read
@@ -118,10 +162,9 @@ impl Delivery {
         Err(refused.map_or(DeliveryError::SecretMissing, DeliveryError::Custody))
     }
 
-    /// The last check before the request, so that a stop that was committed meanwhile counts. What it reads is fresh when it
-    /// returns, and nothing is waited for between that and the request. If the mail may not go after all, its claim is
-    /// released, because nothing was sent.
-    pub(super) async fn recheck(&self, row: &LedgerRow, start: Timestamp) -> DeliveryStep<(Arc<Provider>, Credential)> {
+    /// The last check before the request, so that a stop that was committed meanwhile counts. If the mail may not go after
+    /// all, its claim is released, because nothing was sent.
+    pub(super) async fn recheck(&self, row: &LedgerRow, start: Start) -> DeliveryStep<Checked> {
         let snapshot = match self.batch.snapshots.fresh().await {
             Ok(snapshot) => snapshot,
             Err(error) => {
@@ -134,9 +177,12 @@ impl Delivery {
             Eligibility::Eligible(provider) => {
                 let credential =
                     snapshot.sealed(provider).and_then(|sealed| self.services.secrets.get(provider, sealed));
+                let has_time = self.remaining() >= self.until(start.at) + SES_TIMEOUT + RECORD_TIMEOUT;
                 match credential {
-                    Some(credential) if self.has_time_to_send() && self.is_in_time(start) => {
-                        return Ok(Continue((Arc::clone(provider), credential)));
+                    _ if !start.is_probe && self.services.rates.is_breaker_open(provider) => "breaker_open",
+                    Some(credential) if has_time && self.is_in_time(start.at) => {
+                        let provider = Arc::clone(provider);
+                        return Ok(Continue(Checked { snapshot, provider, credential }));
                     }
                     // It is too late, or the secret is not the one that was opened above: it is received again at once.
                     _ => "late",
@@ -146,6 +192,42 @@ impl Delivery {
         };
         self.release_claim(row, reason).await?;
         self.turn_away(eligibility).await.map(Break)
+    }
+
+    /// Waits for the mail's start, if it woke up earlier than it had to.
+    pub(super) async fn sleep_until(&self, start: Start) {
+        let wait = self.until(start.at);
+        if !wait.is_zero() {
+            sleep(wait).await;
+        }
+    }
+
+    /// What the request asks right before it is written: it may have waited for a connection, and a stop may have been
+    /// committed meanwhile.
+    pub(super) fn write_permit(&self, checked: &Checked, start: Start) -> WritePermit {
+        let (services, batch) = (Arc::clone(&self.services), Arc::clone(&self.batch));
+        let (mail, snapshot) = (Arc::clone(&self.mail), Arc::clone(&checked.snapshot));
+        let signed_by = checked.provider.access_key_id.clone();
+        WritePermit::new(async move {
+            let snapshot = match snapshot.is_fresh() {
+                true => snapshot,
+                false => match batch.snapshots.fresh().await {
+                    Ok(snapshot) => snapshot,
+                    Err(_) => return false,
+                },
+            };
+            match snapshot.eligibility(&mail) {
+                Eligibility::Eligible(provider) => {
+                    provider.access_key_id == signed_by
+                        && (start.is_probe || !services.rates.is_breaker_open(&provider))
+                }
+                _ => false,
+            }
+        })
+    }
+
+    fn until(&self, time: Timestamp) -> Duration {
+        Duration::try_from(time.duration_since(self.services.ambient.now())).unwrap_or_default()
     }
 
     /// Whether the mail's start is not missed.

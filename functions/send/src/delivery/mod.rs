@@ -12,6 +12,7 @@
 //! | between event and record | no final state | the event is published again |
 
 mod admission;
+mod breaker;
 mod settlement;
 
 use std::borrow::Cow;
@@ -21,10 +22,12 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use shared::queue::{Message, Outgoing};
-use shared::record::{LedgerRow, MailState};
+use shared::record::{LedgerRow, MailState, RecordError};
 use shared::telemetry::{Event, chain};
 use shared::tenant::SES_TIMEOUT;
+use tokio::time::Instant;
 
+use self::admission::{Checked, Start};
 use crate::context::{BatchContext, Services};
 use crate::delay::Delay;
 use crate::delivery_error::DeliveryError;
@@ -55,7 +58,7 @@ pub(crate) struct Delivery {
     services: Arc<Services>,
     batch: Arc<BatchContext>,
     message: Arc<Message>,
-    mail: Mail,
+    mail: Arc<Mail>,
     claimant: Claimant,
 }
 
@@ -78,7 +81,7 @@ impl Delivery {
             owner: format!("{}/{place}/{}", batch.request_id, message.message_id),
             lease_until: batch.deadline.time() + LEASE_AFTER_DEADLINE,
         };
-        Self { services, batch, message, mail, claimant }
+        Self { services, batch, message, mail: Arc::new(mail), claimant }
     }
 
     /// Delivers the mail. `slot` is its start, if the batch has reserved one for it.
@@ -86,7 +89,7 @@ impl Delivery {
         let delivered = match self.deliver(slot).await {
             // Too late to wait for a repair.
             Err(error) if error.is_broken() && self.mail.expiry() <= self.services.ambient.now() => {
-                self.dead_letter(&Rejection::given_up()).await
+                self.give_up_unless_unreadable().await
             }
             Err(error) if error.is_broken() => {
                 tracing::error!(
@@ -135,21 +138,92 @@ impl Delivery {
             Continue(start) => start,
             Break(disposition) => return Ok(disposition),
         };
+        let prepared = self.prepare(start).await;
+        let (row, checked) = match prepared {
+            Ok(Continue(prepared)) => prepared,
+            not_sent => {
+                if start.is_probe {
+                    self.release_probe(&provider).await;
+                }
+                return not_sent.map(|step| match step {
+                    Break(disposition) => disposition,
+                    Continue(_) => Disposition::Settled,
+                });
+            }
+        };
+        self.send(&row, &checked, start).await
+    }
+
+    /// Claims the mail and checks once more that it may go. The time for this lies before its start.
+    async fn prepare(&self, start: Start) -> DeliveryStep<(LedgerRow, Checked)> {
         if !self.has_time_to_send() {
-            return self.requeue(Delay::SHORT_OF_TIME).await;
+            return self.requeue(Delay::SHORT_OF_TIME).await.map(Break);
         }
+        let begun = Instant::now();
         let row = match self.claim().await? {
             Continue(row) => row,
-            Break(disposition) => return Ok(disposition),
+            Break(disposition) => return Ok(Break(disposition)),
         };
-        let (provider, credential) = match self.recheck(&row, start).await? {
-            Continue(checked) => checked,
-            Break(disposition) => return Ok(disposition),
-        };
+        let checked = self.recheck(&row, start).await;
+        self.services.preparation.observe(begun.elapsed());
+        Ok(match checked? {
+            Continue(checked) => Continue((row, checked)),
+            Break(disposition) => Break(disposition),
+        })
+    }
+
+    /// Sends the mail at its start, and acts on the answer. The breaker learns of it at the same time, because a request that
+    /// used its whole timeout leaves little.
+    async fn send(&self, row: &LedgerRow, checked: &Checked, start: Start) -> Result<Disposition, DeliveryError> {
+        self.sleep_until(start).await;
+        let begun = self.services.ambient.now();
         let fill = |request| ses_request::fill(request, &self.mail);
-        match self.services.tenants.send_email(&credential, fill).await {
-            Ok(ses_message_id) => Ok(self.record_acceptance(&row, &provider, ses_message_id).await),
-            Err(failure) => self.handle_failure(&row, &provider, &credential, &failure).await,
+        let permit = self.write_permit(checked, start);
+        let Checked { provider, credential, .. } = checked;
+        match self.services.tenants.send_email(credential, fill, permit).await {
+            Ok(ses_message_id) => {
+                let disposition = self.record_acceptance(row, provider, ses_message_id).await;
+                self.close_breaker(provider, begun, start).await;
+                Ok(disposition)
+            }
+            Err(failure) => {
+                let told = self.record_on_breaker(provider, &failure, start);
+                tokio::join!(told, self.handle_failure(row, provider, credential, &failure)).1
+            }
+        }
+    }
+
+    /// Gives up a mail whose message was received too often, or that expired while something on our side was broken. Event,
+    /// row and answer say what is true: a mail that SES has, or may have, is not called rejected. A copy goes to the
+    /// dead-letter queue for whoever mends what was broken.
+    pub(crate) async fn give_up(&self) -> Result<Disposition, DeliveryError> {
+        let rejection = Rejection::given_up();
+        let seen = self.services.ledger.read(&self.mail.provider_id, &self.mail.mail_id).await?;
+        if seen.is_none() {
+            // Do not write a row under another tenant's provider: it would block that tenant's own mail with the same id.
+            let snapshot = self.batch.snapshots.fresh().await?;
+            let provider = snapshot.provider(&self.mail.provider_id);
+            if provider.is_none_or(|provider| provider.tenant_id != self.mail.tenant_id) {
+                return self.dead_letter(&rejection).await;
+            }
+        }
+        self.end_from(seen, &EndReason::Rejected(rejection.code()), Some(&rejection)).await
+    }
+
+    /// Gives the mail up. If its row cannot be read, nobody knows what to say of it: only the dead-letter queue gets it.
+    async fn give_up_unless_unreadable(&self) -> Result<Disposition, DeliveryError> {
+        match self.give_up().await {
+            Err(DeliveryError::Record(error @ RecordError::Shape { .. })) => {
+                tracing::error!(
+                    provider_id = %self.mail.provider_id,
+                    mail_id = %self.mail.mail_id,
+                    error = chain(&error),
+                    "mail dead-lettered without an event, because its row cannot be read"
+                );
+                poison::set_aside(&self.services, &self.copy(), &Rejection::given_up()).await?;
+                Ok(Disposition::Rejected)
+            }
+            given_up => given_up,
         }
     }
 
@@ -179,11 +253,25 @@ impl Delivery {
 
     /// Ends a mail that was not claimed.
     async fn end(&self, reason: &EndReason) -> Result<Disposition, DeliveryError> {
-        let mut seen = self.services.ledger.read(&self.mail.provider_id, &self.mail.mail_id).await?.map(Box::new);
+        let seen = self.services.ledger.read(&self.mail.provider_id, &self.mail.mail_id).await?;
+        self.end_from(seen, reason, None).await
+    }
+
+    /// The same, given its row. With `set_aside`, a copy goes to the dead-letter queue if the mail ends here.
+    async fn end_from(
+        &self,
+        seen: Option<LedgerRow>,
+        reason: &EndReason,
+        set_aside: Option<&Rejection>,
+    ) -> Result<Disposition, DeliveryError> {
+        let mut seen = seen.map(Box::new);
         for _ in 0..MAX_DECISIONS {
             match ledger::decide_end(seen.as_deref(), &self.claimant, reason, self.services.ambient.now()) {
                 EndDecision::Write(row) => {
                     self.publish(&row).await?;
+                    if let Some(rejection) = set_aside {
+                        poison::set_aside(&self.services, &self.copy(), rejection).await?;
+                    }
                     match self.services.ledger.write(&row, seen.as_deref()).await? {
                         RowWrite::Done => return Ok(disposition_of(row.state)),
                         RowWrite::Lost(found) => seen = found,
@@ -208,11 +296,7 @@ impl Delivery {
     /// Sends a copy of the message to the send queue, with a delay. The original is acknowledged only after this; if that
     /// fails there are two messages, and the second one finds the row of the first.
     async fn requeue(&self, delay: Delay) -> Result<Disposition, DeliveryError> {
-        let body = if self.mail.carries_first_seen {
-            Cow::Borrowed(self.message.body.as_str())
-        } else {
-            Cow::Owned(with_first_seen(&self.message.body, self.mail.first_seen))
-        };
+        let body = self.body_with_first_seen();
         let copy = Outgoing {
             subject: &self.message.message_id,
             body: &body,
@@ -225,8 +309,21 @@ impl Delivery {
     }
 
     async fn dead_letter(&self, rejection: &Rejection) -> Result<Disposition, DeliveryError> {
-        poison::dead_letter(&self.services, &self.message, &self.ids(), rejection).await?;
+        poison::dead_letter(&self.services, &self.copy(), &self.ids(), rejection).await?;
         Ok(Disposition::Rejected)
+    }
+
+    /// The message as its copies are: moved back from the dead-letter queue, a mail is as old as it was.
+    fn copy(&self) -> Message {
+        Message { body: self.body_with_first_seen().into_owned(), ..self.message.as_ref().clone() }
+    }
+
+    fn body_with_first_seen(&self) -> Cow<'_, str> {
+        if self.mail.carries_first_seen {
+            Cow::Borrowed(self.message.body.as_str())
+        } else {
+            Cow::Owned(with_first_seen(&self.message.body, self.mail.first_seen))
+        }
     }
 
     /// Puts the event about a row's state on the bus, if there is one.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use shared::queue::Interrupted;
 use shared::record::{LedgerRow, MailState, Provider, SuspensionReason};
 use shared::telemetry::{Event, ProviderEvent, chain};
 use shared::tenant::{Credential, Failure, FailureKind};
@@ -14,11 +15,15 @@ use crate::disposition::Disposition;
 use crate::failure_action::{FailureAction, action_for};
 use crate::ledger::{self, RowWrite};
 use crate::rejection::RejectionCode;
+use crate::settle::Settlement;
 use crate::snapshot::Eligibility;
 use crate::suspicion::{MAX_GAP, SuspicionLevel};
 
 /// Recording an accepted mail stops this long before the handler is interrupted: its message has to be acknowledged.
 const ACKNOWLEDGEMENT_RESERVE: Duration = Duration::from_millis(200);
+
+/// What is left of it for the message that brings the record later, if the ledger does not take it.
+const SETTLE_RESERVE: Duration = Duration::from_millis(400);
 
 /// The longest that STS may take to answer about a suspected key.
 const STS_TIMEOUT: Duration = Duration::from_secs(4);
@@ -28,39 +33,56 @@ const MAX_RECORD_ATTEMPTS: u32 = 3;
 
 impl Delivery {
     /// Records that SES accepted the mail. The message is acknowledged in any case: sent again, it would be a second copy. If
-    /// the record cannot be written, the log has the ids.
+    /// the record cannot be written, a message brings it to a later invocation; if SQS does not take that either, the log
+    /// has the ids.
     pub(super) async fn record_acceptance(
         &self,
         row: &LedgerRow,
         provider: &Provider,
         ses_message_id: String,
     ) -> Disposition {
+        let now = self.services.ambient.now();
         let id = Some(ses_message_id.clone()).filter(|id| !id.is_empty());
-        let sent = ledger::sent_row(row, id, self.services.ambient.now());
-        let recorded = async {
-            for attempt in 1..=MAX_RECORD_ATTEMPTS {
-                match self.services.ledger.write(&sent, Some(row)).await {
-                    Ok(RowWrite::Done) => return true,
-                    Ok(RowWrite::Lost(_)) => return false,
-                    Err(error) if attempt == MAX_RECORD_ATTEMPTS => {
-                        tracing::error!(error = chain(&error), "last attempt to record an accepted mail failed");
-                    }
-                    Err(_) => sleep(Duration::from_millis(100)).await,
-                }
+        let sent = ledger::sent_row(row, id.clone(), now);
+        let time_limit = self.remaining_before_acknowledgement().saturating_sub(SETTLE_RESERVE);
+        if !timeout(time_limit, self.is_recorded(&sent, row)).await.unwrap_or(false) {
+            let settle = Settlement::new(row, id, now).send(&self.services, &self.message.message_id);
+            let left = timeout(self.remaining_before_acknowledgement(), settle).await;
+            match left.unwrap_or(Err(Interrupted::OutOfTime.into())) {
+                Ok(()) => tracing::warn!(
+                    provider_id = %self.mail.provider_id,
+                    mail_id = %self.mail.mail_id,
+                    ses_message_id,
+                    "SES accepted the mail but the ledger write failed; a message brings it later"
+                ),
+                Err(error) => tracing::error!(
+                    message_id = self.message.message_id,
+                    provider_id = %self.mail.provider_id,
+                    mail_id = %self.mail.mail_id,
+                    ses_message_id,
+                    error = chain(&error),
+                    "SES accepted the mail but the ledger write failed"
+                ),
             }
-            false
-        };
-        if !timeout(self.remaining_before_acknowledgement(), recorded).await.unwrap_or(false) {
-            tracing::error!(
-                message_id = self.message.message_id,
-                provider_id = %self.mail.provider_id,
-                mail_id = %self.mail.mail_id,
-                ses_message_id,
-                "SES accepted the mail but the ledger write failed"
-            );
         }
         self.clear_suspicion(provider).await;
         Disposition::Sent
+    }
+
+    /// Writes the row of an accepted mail. If another delivery wrote the row meanwhile, its word counts only if it is the
+    /// same.
+    async fn is_recorded(&self, sent: &LedgerRow, was: &LedgerRow) -> bool {
+        for attempt in 1..=MAX_RECORD_ATTEMPTS {
+            match self.services.ledger.write(sent, Some(was)).await {
+                Ok(RowWrite::Done) => return true,
+                Ok(RowWrite::Lost(found)) => return found.is_some_and(|found| found.state == MailState::Sent),
+                Err(error) if attempt == MAX_RECORD_ATTEMPTS => {
+                    tracing::warn!(error = chain(&error), "last attempt to record an accepted mail failed");
+                }
+                Err(_) => sleep(Duration::from_millis(100)).await,
+            }
+        }
+        false
     }
 
     /// Removes the recorded refusals of the key, because SES accepted it. The account's pace, which every mail reads for its
@@ -79,7 +101,7 @@ impl Delivery {
         }
     }
 
-    fn remaining_before_acknowledgement(&self) -> Duration {
+    pub(super) fn remaining_before_acknowledgement(&self) -> Duration {
         self.remaining().saturating_sub(ACKNOWLEDGEMENT_RESERVE)
     }
 
@@ -145,7 +167,7 @@ impl Delivery {
             return self.publish_and_record(&doubtful, row).await;
         }
         self.services.ledger.write(&doubtful, Some(row)).await?;
-        self.requeue(Delay::DOUBT).await
+        self.requeue(self.services.doubt_delay).await
     }
 
     async fn reject(&self, row: &LedgerRow, code: RejectionCode) -> Result<Disposition, DeliveryError> {

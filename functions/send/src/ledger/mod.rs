@@ -18,7 +18,8 @@ use shared::record::{LedgerRow, MailState};
 
 use crate::digest::{DigestMatch, UNPARSED_DIGEST, compare};
 use crate::mail::OnDoubt;
-use crate::rejection::RejectionCode;
+use crate::rejection::{RejectionCode, RejectionReason};
+use crate::settle::Settlement;
 
 pub(crate) use table::{Ledger, RowWrite};
 
@@ -84,6 +85,17 @@ pub(crate) enum EndDecision {
     Conflict,
 }
 
+/// What has to happen to record an acceptance late.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum SettleDecision {
+    /// Write this row.
+    Write(Box<LedgerRow>),
+    /// The row says already that SES accepted the mail.
+    Settled,
+    /// The row is that of a mail with other content.
+    Conflict,
+}
+
 /// Identifies a version of a row, for the condition of a write. Every claim increments `attempts`, and a claim never
 /// returns to an earlier state, so two rows with one epoch are the same step of the same claim.
 pub(crate) fn epoch(row: &LedgerRow) -> (MailState, u32, u32) {
@@ -102,6 +114,9 @@ pub(crate) fn decide_claim(row: Option<&LedgerRow>, claimant: &Claimant, now: Ti
         return ClaimDecision::Conflict;
     }
     match row.state {
+        MailState::Rejected if may_be_tried_again(row) => {
+            ClaimDecision::Take(claimed_row(claimant, row.attempts + 1, row.takeovers, now))
+        }
         MailState::Sent | MailState::Rejected | MailState::InDoubt | MailState::Expired => ClaimDecision::Settled,
         MailState::NotAccepted => ClaimDecision::Take(claimed_row(claimant, row.attempts + 1, row.takeovers, now)),
         MailState::Claimed if is_live(row, now) => ClaimDecision::Held,
@@ -129,11 +144,38 @@ pub(crate) fn decide_end(
         return EndDecision::Conflict;
     }
     match row.state {
+        // A mail that was handed over again has an end of its own.
+        MailState::Rejected if may_be_tried_again(row) => EndDecision::Write(Box::new(ended_row(
+            &LedgerRow { attempts: row.attempts + 1, ..row.clone() },
+            reason,
+            now,
+        ))),
         MailState::Sent | MailState::Rejected | MailState::InDoubt | MailState::Expired => EndDecision::Settled,
         MailState::Claimed if is_live(row, now) => EndDecision::Held,
         MailState::Claimed => EndDecision::Write(Box::new(in_doubt_row(row, "lease_ended", now))),
         MailState::NotAccepted => EndDecision::Write(Box::new(ended_row(row, reason, now))),
     }
+}
+
+/// Decides what an acceptance that could not be recorded in time makes of the row. SES has the mail, so whatever was written
+/// meanwhile was said without knowing that: a claim that another delivery took over, a doubt, an end.
+pub(crate) fn decide_settle(row: Option<&LedgerRow>, settlement: &Settlement, now: Timestamp) -> SettleDecision {
+    let Some(row) = row else {
+        return SettleDecision::Write(Box::new(settled_row(settlement, now)));
+    };
+    if row.digest != UNPARSED_DIGEST && compare(&row.digest, &settlement.digest) == DigestMatch::Other {
+        return SettleDecision::Conflict;
+    }
+    if row.state == MailState::Sent {
+        return SettleDecision::Settled;
+    }
+    let (attempts, takeovers) = (row.attempts.max(settlement.attempts), row.takeovers.max(settlement.takeovers));
+    SettleDecision::Write(Box::new(LedgerRow { attempts, takeovers, ..settled_row(settlement, now) }))
+}
+
+/// Whether a mail may still be tried without the risk that a second copy, or the only one, ends in doubt.
+pub(crate) fn is_untried(row: Option<&LedgerRow>) -> bool {
+    row.is_none_or(|row| row.takeovers == 0 && matches!(row.state, MailState::NotAccepted | MailState::Rejected))
 }
 
 /// The row of a message that could not be parsed. Only written if there is none.
@@ -186,6 +228,24 @@ pub(crate) fn doubtful_row(row: &LedgerRow, on_doubt: OnDoubt, now: Timestamp) -
     }
 }
 
+fn settled_row(settlement: &Settlement, now: Timestamp) -> LedgerRow {
+    LedgerRow {
+        provider_id: settlement.provider_id.clone(),
+        mail_id: settlement.mail_id.clone(),
+        state: MailState::Sent,
+        digest: settlement.digest.clone(),
+        first_seen: settlement.first_seen,
+        updated_at: now,
+        attempts: settlement.attempts,
+        takeovers: settlement.takeovers,
+        owner: None,
+        lease_until: None,
+        ses_message_id: settlement.ses_message_id.clone(),
+        reason: None,
+        expires_at: expiry(now),
+    }
+}
+
 fn claimed_row(claimant: &Claimant, attempts: u32, takeovers: u32, now: Timestamp) -> LedgerRow {
     LedgerRow {
         provider_id: claimant.provider_id.clone(),
@@ -225,6 +285,23 @@ fn unclaimed_row(row: &LedgerRow, state: MailState, reason: Option<String>, now:
 /// Nothing was sent for a message that could not be parsed: a corrected one may have its id.
 fn is_unparsed(row: &LedgerRow) -> bool {
     row.state == MailState::Rejected && row.digest == UNPARSED_DIGEST
+}
+
+/// Whether the mail was rejected for something that can be mended without changing the mail: our own fault, or the tenant's
+/// account. Handed over again, or moved back from the dead-letter queue, it is handled as if it were new. SES did not accept
+/// it, or the row would be in doubt.
+fn may_be_tried_again(row: &LedgerRow) -> bool {
+    const MENDABLE: [RejectionReason; 6] = [
+        RejectionReason::GivenUp,
+        RejectionReason::PermissionMissing,
+        RejectionReason::IdentityNotVerified,
+        RejectionReason::SandboxRecipient,
+        RejectionReason::MailFromNotVerified,
+        RejectionReason::NotFound,
+    ];
+    let word = row.reason.as_deref().unwrap_or_default();
+    let word = word.split_once(':').map_or(word, |(word, _)| word);
+    row.state == MailState::Rejected && MENDABLE.iter().any(|reason| reason.as_str() == word)
 }
 
 /// Whether a claim's lease has not ended. A claim without a lease has ended.
@@ -360,6 +437,64 @@ mod tests {
             assert_eq!(ended.digest, "1:aa");
             assert_ne!(epoch(&ended), epoch(&row));
         }
+    }
+
+    #[test]
+    fn a_mail_that_was_rejected_for_what_can_be_mended_may_be_handed_over_again() {
+        for (reason, is_tried) in [
+            ("given_up:body", true),
+            ("permission_missing:arn:aws:ses:eu-central-1:1:identity/example.com", true),
+            ("identity_not_verified", true),
+            ("sandbox_recipient", true),
+            ("mail_from_not_verified", true),
+            ("not_found:configuration_set", true),
+            ("bad_request", false),
+            ("message_rejected", false),
+            ("provider_revoked", false),
+            ("invalid:to", false),
+        ] {
+            let row = LedgerRow { reason: Some(reason.to_owned()), ..row(MailState::Rejected, 0) };
+            let claim = decide_claim(Some(&row), &claimant(OnDoubt::Resend), later());
+            assert_eq!(matches!(claim, ClaimDecision::Take(ref taken) if taken.attempts == 4), is_tried, "{reason}");
+            assert_eq!(claim == ClaimDecision::Settled, !is_tried, "{reason}");
+            let end = decide_end(Some(&row), &claimant(OnDoubt::Resend), &EndReason::Expired, later());
+            match end {
+                EndDecision::Write(ended) if is_tried => {
+                    assert_eq!(ended.state, MailState::Expired);
+                    assert_ne!(epoch(&ended), epoch(&row));
+                }
+                end => assert_eq!((end, is_tried), (EndDecision::Settled, false), "{reason}"),
+            }
+        }
+    }
+
+    #[test]
+    fn an_acceptance_that_is_recorded_late_is_true_whatever_was_written_meanwhile() {
+        let settlement = Settlement {
+            provider_id: claimant(OnDoubt::Hold).provider_id,
+            mail_id: claimant(OnDoubt::Hold).mail_id,
+            digest: "1:aa".to_owned(),
+            first_seen: time(NOW),
+            attempts: 3,
+            takeovers: 0,
+            ses_message_id: Some("id".to_owned()),
+            at: time(NOW),
+        };
+        let states =
+            [MailState::Claimed, MailState::NotAccepted, MailState::InDoubt, MailState::Rejected, MailState::Expired];
+        for state in states {
+            let stored = LedgerRow { attempts: 4, ..row(state, 1) };
+            let SettleDecision::Write(sent) = decide_settle(Some(&stored), &settlement, later()) else {
+                panic!("{state:?}")
+            };
+            assert_eq!((sent.state, sent.attempts, sent.takeovers), (MailState::Sent, 4, 1));
+            assert_eq!(decide_settle(Some(&sent), &settlement, later()), SettleDecision::Settled);
+            assert_eq!(decide_claim(Some(&sent), &claimant(OnDoubt::Resend), later()), ClaimDecision::Settled);
+        }
+        let SettleDecision::Write(sent) = decide_settle(None, &settlement, later()) else { panic!("not written") };
+        assert_eq!(sent.ses_message_id.as_deref(), Some("id"));
+        let other = LedgerRow { digest: "1:bb".to_owned(), ..row(MailState::Claimed, 0) };
+        assert_eq!(decide_settle(Some(&other), &settlement, later()), SettleDecision::Conflict);
     }
 
     #[test]

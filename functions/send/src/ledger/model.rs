@@ -19,6 +19,10 @@ enum ModelStep {
     Send { taken: bool, answered: bool },
     /// Writes the result.
     Record,
+    /// Cannot write the result of an accepted mail, and leaves a settlement.
+    Leave,
+    /// The settlement is handled.
+    Settle,
     /// Is killed.
     Die,
     /// Time passes for all workers.
@@ -39,6 +43,8 @@ struct Model {
     on_doubt: OnDoubt,
     workers: [ModelWorker; 3],
     invocations: u32,
+    /// They are messages: one may be handled twice.
+    settlements: Vec<Settlement>,
 }
 
 impl Model {
@@ -50,6 +56,7 @@ impl Model {
             on_doubt,
             workers: [ModelWorker::Idle, ModelWorker::Idle, ModelWorker::Idle],
             invocations: 0,
+            settlements: Vec::new(),
         }
     }
 
@@ -112,6 +119,23 @@ impl Model {
                 self.write(&next, Some(&row));
                 ModelWorker::Idle
             }
+            (ModelWorker::Answered { row, next, deadline }, ModelStep::Leave) => {
+                if next.state == MailState::Sent {
+                    self.settlements.push(Settlement::new(&row, next.ses_message_id, self.now));
+                    ModelWorker::Idle
+                } else {
+                    ModelWorker::Answered { deadline, row, next }
+                }
+            }
+            (state, ModelStep::Settle) => {
+                if let Some(settlement) = self.settlements.first().cloned()
+                    && let SettleDecision::Write(next) = decide_settle(self.row.as_ref(), &settlement, self.now)
+                {
+                    let was = self.row.clone();
+                    self.write(&next, was.as_ref());
+                }
+                state
+            }
             (state, _) => state,
         };
         // Lambda kills an invocation at its deadline.
@@ -135,6 +159,8 @@ fn steps() -> impl Strategy<Value = Vec<(usize, ModelStep)>> {
         6 => Just(ModelStep::Claim),
         6 => (any::<bool>(), any::<bool>()).prop_map(|(taken, answered)| ModelStep::Send { taken, answered }),
         3 => Just(ModelStep::Record),
+        1 => Just(ModelStep::Leave),
+        1 => Just(ModelStep::Settle),
         1 => Just(ModelStep::Die),
         3 => (0_u16..40).prop_map(|seconds| ModelStep::Wait { seconds }),
     ];

@@ -6,13 +6,17 @@
 //!
 //! The account may have other senders, so the rate adapts: a 429 halves our share of MaxSendRate, and times without a 429
 //! restore it step by step.
+//!
+//! While SES gives no answers, there are no starts: see [`breaker`].
 
+mod breaker;
 mod table;
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::delay::Delay;
 
+pub(crate) use breaker::Breaker;
 pub(crate) use table::{Rates, Slot};
 
 /// How far ahead a start may lie. The start and not the end: a mail to 50 recipients passes at one a second.
@@ -44,6 +48,8 @@ pub(crate) struct Pace {
     pub(crate) share_changed_ms: i64,
     /// Until when a key of the account is under suspicion, in epoch milliseconds.
     pub(crate) suspected_until_ms: i64,
+    /// Whether SES gives answers.
+    pub(crate) breaker: Breaker,
 }
 
 /// A reservation to be written.
@@ -68,6 +74,8 @@ pub(crate) struct Estimate {
     pub(crate) delays: Vec<Delay>,
     /// What the stored estimate grows by, in milliseconds.
     pub(crate) total_ms: i64,
+    /// When the first of them is expected to start, in epoch milliseconds.
+    pub(crate) from_ms: i64,
 }
 
 /// When a reservation's first mail starts.
@@ -111,10 +119,12 @@ pub(crate) fn plan_starts(
     Some(ReservationPlan { offsets_ms, total_ms, first, share, was_share: pace.map(|pace| pace.share) })
 }
 
-/// Estimates when mails without a start can start, from what is ahead of them: the reservations and the mails that were
-/// requeued before. Beyond the longest delay the order is lost anyway, so those mails are not counted.
+/// Estimates when mails without a start can start, from what is ahead of them: the reservations, the mails that were
+/// requeued before, and the next try while the breaker is open, after which all may flow. Beyond the longest delay the order is lost anyway, so those mails are not counted.
 pub(crate) fn estimate_delays(pace: &Pace, recipients: &[u32], max_send_rate: f64, now: Timestamp) -> Estimate {
-    let ahead_ms = (pace.deferred_ms.max(pace.tat_ms) - now.as_millisecond()).max(0);
+    let probe_ms = pace.breaker.probe.map_or(0, |probe| probe.at_ms);
+    let from_ms = pace.deferred_ms.max(pace.tat_ms).max(probe_ms).max(now.as_millisecond());
+    let ahead_ms = from_ms - now.as_millisecond();
     let mut total_ms = 0;
     let delays = recipients
         .iter()
@@ -126,7 +136,7 @@ pub(crate) fn estimate_delays(pace: &Pace, recipients: &[u32], max_send_rate: f6
             Delay::from_millis(delay_ms)
         })
         .collect();
-    Estimate { delays, total_ms }
+    Estimate { delays, total_ms, from_ms }
 }
 
 /// The share after a 429; `None` if another 429 of the same moment has already halved it.
@@ -168,7 +178,7 @@ mod tests {
     }
 
     fn pace(tat_ms: i64, share: i64, share_changed_ms: i64) -> Pace {
-        Pace { tat_ms, deferred_ms: 0, share, share_changed_ms, suspected_until_ms: 0 }
+        Pace { tat_ms, deferred_ms: 0, share, share_changed_ms, suspected_until_ms: 0, breaker: Breaker::default() }
     }
 
     /// The table: what a plan's conditional write does to the stored pace. Returns the first start.
@@ -191,6 +201,7 @@ mod tests {
             share: plan.share,
             share_changed_ms: if changed { now_ms } else { stored.map_or(now_ms, |pace| pace.share_changed_ms) },
             suspected_until_ms: 0,
+            breaker: Breaker::default(),
         });
         Some(first_ms)
     }
@@ -237,16 +248,27 @@ mod tests {
     #[test]
     fn requeued_mail_queues_up_behind_mail_that_was_requeued_before() {
         let mut stored = pace(5_000, FULL_SHARE, 0);
-        let of = |delays_ms: &[i64], total_ms| {
+        let of = |delays_ms: &[i64], total_ms, from_ms| {
             let delays = delays_ms.iter().map(|delay_ms| Delay::from_millis(*delay_ms)).collect();
-            Estimate { delays, total_ms }
+            Estimate { delays, total_ms, from_ms }
         };
-        assert_eq!(estimate_delays(&stored, &[1, 3, 1], 2.0, at(0)), of(&[5_000, 5_500, 7_000], 2_500));
+        assert_eq!(estimate_delays(&stored, &[1, 3, 1], 2.0, at(0)), of(&[5_000, 5_500, 7_000], 2_500, 5_000));
         stored.deferred_ms = 6_000;
-        assert_eq!(estimate_delays(&stored, &[1], 2.0, at(0)), of(&[6_000], 500));
+        assert_eq!(estimate_delays(&stored, &[1], 2.0, at(0)), of(&[6_000], 500, 6_000));
         stored.deferred_ms = 900_001;
-        assert_eq!(estimate_delays(&stored, &[1], 2.0, at(0)), of(&[900_000], 0));
-        assert_eq!(estimate_delays(&stored, &[1, 1], 2.0, at(1)), of(&[900_000, 900_000], 500));
+        assert_eq!(estimate_delays(&stored, &[1], 2.0, at(0)), of(&[900_000], 0, 900_001));
+        assert_eq!(estimate_delays(&stored, &[1, 1], 2.0, at(1)), of(&[900_000, 900_000], 500, 900_001));
+    }
+
+    #[test]
+    fn mail_that_finds_the_breaker_open_lines_up_behind_the_next_try() {
+        let mut stored = pace(0, FULL_SHARE, 0);
+        for _ in 0..3 {
+            stored.breaker = stored.breaker.after_unknown(at(0)).unwrap();
+        }
+        let estimate = estimate_delays(&stored, &[1, 1, 1], 2.0, at(1_000));
+        assert_eq!(estimate.delays, [14_000, 14_500, 15_000].map(Delay::from_millis));
+        assert_eq!(estimate.from_ms, 15_000);
     }
 
     proptest! {

@@ -1,4 +1,4 @@
-//! As much of SQS over HTTP as a mapping uses: a message is given out once and then is in flight for good.
+//! The part of SQS that a mapping uses, over HTTP. A message is received once and stays in flight after that.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -12,21 +12,21 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-/// A queue, and who asked for what.
+/// A queue that records its requests.
 pub(super) struct QueueServer {
-    /// Where it listens.
+    /// The URL of the server.
     pub(super) endpoint: String,
-    state: Arc<Mutex<Contents>>,
+    contents: Arc<Mutex<QueueContents>>,
 }
 
 #[derive(Default)]
-struct Contents {
-    /// Messages by id; the flag says whether one is in flight.
+struct QueueContents {
+    /// The messages by id, each with a flag that says whether it is in flight.
     messages: BTreeMap<String, (Value, bool)>,
     deleted: Vec<String>,
     sent: Vec<String>,
     signers: Vec<String>,
-    refuses_once_empty: bool,
+    rejects_once_empty: bool,
 }
 
 impl QueueServer {
@@ -34,10 +34,10 @@ impl QueueServer {
     pub(super) async fn start() -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        let state: Arc<Mutex<Contents>> = Arc::default();
-        let router = Router::new().fallback(serve).with_state(Arc::clone(&state));
+        let contents: Arc<Mutex<QueueContents>> = Arc::default();
+        let router = Router::new().fallback(serve).with_state(Arc::clone(&contents));
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { endpoint, state }
+        Self { endpoint, contents }
     }
 
     /// Adds a message.
@@ -46,61 +46,61 @@ impl QueueServer {
         if let Some(trace) = trace {
             message["Attributes"]["AWSTraceHeader"] = trace.into();
         }
-        self.state.lock().unwrap().messages.insert(id.to_owned(), (message, false));
+        self.contents.lock().unwrap().messages.insert(id.to_owned(), (message, false));
     }
 
-    /// Refuses to be asked for messages as soon as there are none.
-    pub(super) fn refuse_once_empty(&self) {
-        self.state.lock().unwrap().refuses_once_empty = true;
+    /// Rejects ReceiveMessage as soon as no message is visible.
+    pub(super) fn reject_once_empty(&self) {
+        self.contents.lock().unwrap().rejects_once_empty = true;
     }
 
-    /// Ids of deleted messages in order.
+    /// The ids of the deleted messages, sorted.
     pub(super) fn deleted(&self) -> Vec<String> {
-        let mut deleted = self.state.lock().unwrap().deleted.clone();
+        let mut deleted = self.contents.lock().unwrap().deleted.clone();
         deleted.sort();
         deleted
     }
 
-    /// Ids of messages that are still there.
-    pub(super) fn waiting(&self) -> Vec<String> {
-        self.state.lock().unwrap().messages.keys().cloned().collect()
+    /// The ids of the messages that are not deleted.
+    pub(super) fn remaining(&self) -> Vec<String> {
+        self.contents.lock().unwrap().messages.keys().cloned().collect()
     }
 
     /// How many messages were sent to a queue of this name.
     pub(super) fn sent_to(&self, name: &str) -> usize {
-        self.state.lock().unwrap().sent.iter().filter(|url| url.ends_with(name)).count()
+        self.contents.lock().unwrap().sent.iter().filter(|url| url.ends_with(name)).count()
     }
 
-    /// Access key ids that received or deleted.
+    /// The ids of the access keys that signed the requests to receive or delete.
     pub(super) fn signers(&self) -> Vec<String> {
-        self.state.lock().unwrap().signers.clone()
+        self.contents.lock().unwrap().signers.clone()
     }
 }
 
-async fn serve(State(state): State<Arc<Mutex<Contents>>>, headers: HeaderMap, body: Bytes) -> Response {
+async fn serve(State(shared): State<Arc<Mutex<QueueContents>>>, headers: HeaderMap, body: Bytes) -> Response {
     let request: Value = serde_json::from_slice(&body).unwrap();
     let header = |name: &str| headers.get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default();
     let signer = header("authorization").split_once("Credential=").unwrap().1.split('/').next().unwrap().to_owned();
     let target = header("x-amz-target");
-    let answer = {
-        let mut contents = state.lock().unwrap();
+    let response = {
+        let mut contents = shared.lock().unwrap();
         if target != "AmazonSQS.SendMessage" {
             contents.signers.push(signer);
         }
         match target.as_str() {
             "AmazonSQS.ReceiveMessage" => {
                 let visible = contents.messages.values_mut().filter(|(_, in_flight)| !in_flight);
-                let given: Vec<Value> = visible
+                let received: Vec<Value> = visible
                     .map(|(message, in_flight)| {
                         *in_flight = true;
                         message.clone()
                     })
                     .collect();
-                if given.is_empty() && contents.refuses_once_empty {
+                if received.is_empty() && contents.rejects_once_empty {
                     let error = json!({"__type": "com.amazonaws.sqs#AccessDeniedException"});
                     return (StatusCode::BAD_REQUEST, Json(error)).into_response();
                 }
-                (!given.is_empty()).then(|| json!({"Messages": given}))
+                (!received.is_empty()).then(|| json!({"Messages": received}))
             }
             "AmazonSQS.DeleteMessageBatch" => {
                 let mut successful = Vec::new();
@@ -116,11 +116,11 @@ async fn serve(State(state): State<Arc<Mutex<Contents>>>, headers: HeaderMap, bo
                 contents.sent.push(request["QueueUrl"].as_str().unwrap().to_owned());
                 Some(json!({"MessageId": "sent"}))
             }
-            other => panic!("{other}"),
+            other => panic!("this server does not know {other}"),
         }
     };
-    match answer {
-        Some(answer) => Json(answer).into_response(),
+    match response {
+        Some(response) => Json(response).into_response(),
         None => {
             tokio::time::sleep(Duration::from_millis(50)).await;
             Json(json!({})).into_response()

@@ -1,0 +1,85 @@
+//! Tenants and their providers.
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_types::SdkConfig;
+use operator::{ApiResponse, Tenant};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::{Stack, classic_policy};
+
+impl Stack {
+    /// A tenant with the classic policy and the verified domain `example.com`.
+    pub(crate) async fn classic_tenant(&self) -> Tenant {
+        self.tenant_with(&json!({})).await
+    }
+
+    /// A tenant as [`Stack::classic_tenant`], with these fields of the request added or replaced.
+    pub(crate) async fn tenant_with(&self, fields: &Value) -> Tenant {
+        let mut request = json!({ "policies": [classic_policy()], "identities": ["example.com"] });
+        for (name, value) in fields.as_object().unwrap() {
+            request[name] = value.clone();
+        }
+        self.create_tenant(&request).await.unwrap()
+    }
+
+    /// A tenant with the hardened policy, and with these fields of the request added or replaced. The policy names the
+    /// account, so the account's id comes first.
+    pub(crate) async fn hardened_tenant(&self, account_id: &str, fields: &Value) -> Tenant {
+        let path = format!("/policy?style=hardened&account_id={account_id}");
+        let policy = self.api(Method::GET, &path, None).await.unwrap().body;
+        let mut request = json!({ "account_id": account_id, "policies": [policy] });
+        for (name, value) in fields.as_object().unwrap() {
+            request[name] = value.clone();
+        }
+        self.tenant_with(&request).await
+    }
+
+    /// Onboards a tenant's key, which must succeed. Returns the provider's id.
+    pub(crate) async fn onboard_provider(&self, tenant_id: &str, tenant: &Tenant) -> String {
+        let response = self.onboard(tenant_id, tenant).await.unwrap();
+        assert_eq!(response.status, 201, "{}", response.text);
+        response.body["provider_id"].as_str().unwrap().to_owned()
+    }
+
+    /// A tenant with the classic policy whose key is onboarded, and its provider's id.
+    pub(crate) async fn create_provider(&self, tenant_id: &str) -> (Tenant, String) {
+        let tenant = self.classic_tenant().await;
+        let provider_id = self.onboard_provider(tenant_id, &tenant).await;
+        (tenant, provider_id)
+    }
+
+    /// A provider as `GET /providers/{id}` shows it.
+    pub(crate) async fn get_provider(&self, provider_id: &str) -> ApiResponse {
+        self.api(Method::GET, &format!("/providers/{provider_id}"), None).await.unwrap()
+    }
+
+    /// Replaces the faults of a tenant's account.
+    pub(crate) async fn set_faults(&self, tenant: &Tenant, faults: &Value) {
+        let path = format!("/tenants/{}/faults", tenant.account_id);
+        let response = self.local_api(Method::PUT, &path, Some(faults)).await.unwrap();
+        assert!(response.status.is_success(), "{}", response.text);
+    }
+
+    /// The requests to a tenant's account, oldest first, as `GET /_local/requests` shows them.
+    pub(crate) async fn requests(&self, tenant: &Tenant) -> Vec<Value> {
+        let path = format!("/requests?account_id={}", tenant.account_id);
+        let response = self.local_api(Method::GET, &path, None).await.unwrap();
+        response.body["requests"].as_array().unwrap().clone()
+    }
+
+    /// The SDK configuration with a tenant's key.
+    pub(crate) fn sdk_config(&self, tenant: &Tenant) -> SdkConfig {
+        let key = Credentials::new(&tenant.access_key_id, &tenant.secret_access_key, None, None, "Tenant");
+        let config = operator::sdk_config(&self.aws_url()).to_builder();
+        config.credentials_provider(SharedCredentialsProvider::new(key)).build()
+    }
+
+    /// The URL of the stand-in for AWS.
+    pub(crate) fn aws_url(&self) -> String {
+        let mut url: reqwest::Url = self.outputs.send_queue_url.parse().unwrap();
+        url.set_path("");
+        url.to_string()
+    }
+}
