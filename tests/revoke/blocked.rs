@@ -133,9 +133,9 @@ async fn a_blocked_key_that_its_tenant_deletes_is_refused_but_its_deletion_is_no
     let (tenant, provider_id, order_id) = blocked_provider(&stack, &json!({ "quarantine": true }), "quarantined").await;
     stack.delete_key_as_admin(&tenant).await;
     stack.revoke_key(&tenant).await;
-    stack.key_in_state(&order_id, "revoked{refused_unproven}").await;
-    let event = stack.provider_event("Provider Revoked", &provider_id).await;
-    assert_eq!(event["detail"]["reason"], "refused_unproven");
+    stack.key_in_state(&order_id, "refused_unproven").await;
+    let event = stack.provider_event("Revocation Unproven", &provider_id).await;
+    assert_eq!(event["detail"]["state"], "refused_unproven");
 }
 
 #[tokio::test]
@@ -159,6 +159,7 @@ async fn blocked_provider(stack: &Stack, fault: &Value, reason: &str) -> (Tenant
     let order_id = stack.revoke_key(&tenant).await;
     let event = stack.provider_event("Revocation Blocked", &provider_id).await;
     assert_eq!(event["detail"]["reason"], reason, "{event}");
+    stack.eventually_alarmed("revocation_blocked", &provider_id).await;
     let key = stack.key_in_state(&order_id, &format!("revocation_blocked{{{reason}}}")).await;
     let delay = seconds_between(&key["updated_at"], &key["next_attempt_at"]);
     assert!((295.0..=305.0).contains(&delay), "{delay}: {key}");

@@ -146,8 +146,46 @@ async fn an_invalid_report_is_dead_lettered_with_its_reason_and_the_others_are_p
         assert!(reason.starts_with(expected), "{body}: {reason}");
         assert!(!reason.contains("SECRET"), "{reason}");
     }
+    stack.unmatched_report("provider_id", "prv_01ARZ3NDEKTSV4RRFFQ69G5FAV").await;
     eventually_ordered(&stack, &good).await;
     stack.key_in_state(&order_id(&good), "revoked").await;
+}
+
+#[tokio::test]
+async fn an_odd_report_is_acted_on_if_its_scope_can_be_read() {
+    let stack = Stack::shared().await;
+    let oddities: [(&str, Value, &str); 6] = [
+        ("/detail/reason", json!(7), "detail.reason: "),
+        ("/detail/reported_by", json!(["SECRET"]), "detail.reported_by: "),
+        ("/detail/SECRET", json!("SECRET"), "detail: "),
+        ("/detail/scope/note", json!("SECRET"), "detail.scope: "),
+        ("/time", json!("yesterday"), "time: "),
+        ("/id", json!(""), "id: "),
+    ];
+    for (path, value, odd) in oddities {
+        let (tenant, provider_id) = stack.create_provider("acme").await;
+        let mut event = report_event(&tenant.account_id, &key_scope(&tenant));
+        let (parent, name) = path.rsplit_once('/').unwrap();
+        event.pointer_mut(parent).unwrap()[name] = value;
+        deliver(&stack, &[event]).await;
+        let revoked = stack.provider_event("Provider Revoked", &provider_id).await;
+        let shown = stack.get_order(revoked["detail"]["orders"][0].as_str().unwrap()).await;
+        let noted = shown["oddities"].as_array().unwrap();
+        assert!(noted.len() == 1 && noted[0].as_str().unwrap().starts_with(odd), "{path}: {shown}");
+        assert!(!shown.to_string().contains("SECRET"), "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn a_report_of_more_than_one_scope_is_acted_on_and_dead_lettered_too() {
+    let stack = Stack::shared().await;
+    let (tenant, provider_id) = stack.create_provider("acme").await;
+    let scope = json!({ "access_key_id": tenant.access_key_id, "all": true });
+    let body = report_event(&tenant.account_id, &scope).to_string();
+    deliver(&stack, &[&body]).await;
+    stack.provider_event("Provider Revoked", &provider_id).await;
+    let reason = stack.dead_letter_reason("BreachDeadLetterQueue", |dead| dead == body).await;
+    assert_eq!(reason, "detail.scope: names more than one scope; only `access_key_id` was acted on");
 }
 
 #[tokio::test]

@@ -168,3 +168,33 @@ async fn the_worker_dead_letters_an_unreadable_message_and_ignores_one_for_an_ac
     let order_id = stack.revoke_key(&tenant).await;
     stack.key_in_state(&order_id, "revoked").await;
 }
+
+#[tokio::test]
+async fn the_list_of_a_keys_orders_is_bounded_and_each_order_finds_its_key() {
+    let stack = Stack::shared().await;
+    let tables = Tables::new(&stack).await;
+    // Nobody handed it over, so that nothing else writes its item.
+    let tenant = stack.classic_tenant().await;
+    let first = stack.revoke_key(&tenant).await;
+    for _ in 0..11 {
+        let (a, b, c, d, e) = tokio::join!(
+            stack.revoke_key(&tenant),
+            stack.revoke_key(&tenant),
+            stack.revoke_key(&tenant),
+            stack.revoke_key(&tenant),
+            stack.revoke_key(&tenant)
+        );
+        assert!([&a, &b, &c, &d, &e].iter().all(|id| **id != first));
+    }
+    let last = stack.revoke_key(&tenant).await;
+    let key = tables.key_item(&tenant).await;
+    let orders = key["orders"].as_l().unwrap();
+    assert_eq!(orders.len(), 50);
+    assert_eq!(orders.last().unwrap().as_s().unwrap(), &last);
+    assert!(orders.iter().all(|id| id.as_s().unwrap() != &first));
+    for order_id in [&first, &last] {
+        let shown = stack.get_order(order_id).await;
+        assert_eq!(shown["counts"], json!({ "unknown_key": 1 }), "{shown}");
+        assert!(shown["keys"][0]["order_count"].as_u64().unwrap() > 50, "{shown}");
+    }
+}

@@ -1,5 +1,6 @@
 //! End to end: `revoke` and `revoke-worker`.
 
+mod attestation;
 mod blocked;
 mod breach;
 mod crash;
@@ -9,4 +10,5 @@ mod many_keys;
 mod outsider;
 mod proof;
 mod race;
+mod residual_access;
 mod sweep;

@@ -46,10 +46,10 @@ async fn a_deactivated_key_is_refused_without_proof_and_is_revoked_when_it_is_ac
     let (tenant, provider_id) = stack.create_provider("acme").await;
     stack.set_faults(&tenant, &json!({ "deactivate_key": true })).await;
     let order_id = stack.revoke_key(&tenant).await;
-    let event = stack.provider_event("Provider Revoked", &provider_id).await;
-    assert_eq!(event["detail"]["reason"], "refused_unproven");
+    let event = stack.provider_event("Revocation Unproven", &provider_id).await;
+    assert_eq!(event["detail"]["state"], "refused_unproven");
 
-    let key = stack.key_in_state(&order_id, "revoked{refused_unproven}").await;
+    let key = stack.key_in_state(&order_id, "refused_unproven").await;
     assert!(key["receipt"]["deleted_by"].is_null() && key["receipt"]["deleted_at"].is_null(), "{key}");
     for plane in ["sts", "ses"] {
         assert!(key["receipt"]["refused"][plane]["code"].is_string(), "{key}");
@@ -58,26 +58,32 @@ async fn a_deactivated_key_is_refused_without_proof_and_is_revoked_when_it_is_ac
     assert!((3_595.0..=3_605.0).contains(&delay), "{delay}: {key}");
     assert_eq!(stack.get_order(&order_id).await["done"], false);
     assert_eq!(tables.sealed_lanes(&tenant).await, ["revoke"]);
-    assert_eq!(stack.provider_status(&provider_id).await, "revoked{refused_unproven}");
+    assert_eq!(stack.provider_status(&provider_id).await, "refused_unproven");
     assert!(stack.has_key(&tenant).await);
+    assert!(stack.provider_events("Provider Revoked", &provider_id).await.is_empty());
+    stack.eventually_alarmed("refused_unproven", &provider_id).await;
 
     // Another order rechecks the key at once, with the same result, and does not delay the next check.
     let second = stack.revoke_key(&tenant).await;
     stack.key_when(&second, "another check", |again| again["attempts"].as_u64() > key["attempts"].as_u64()).await;
-    let again = stack.key_in_state(&second, "revoked{refused_unproven}").await;
+    let again = stack.key_in_state(&second, "refused_unproven").await;
     assert_eq!(again["next_attempt_at"], key["next_attempt_at"], "{again}");
-    assert_eq!(stack.provider_events("Provider Revoked", &provider_id).await.len(), 1);
+    assert_eq!(stack.provider_events("Revocation Unproven", &provider_id).await.len(), 1);
 
     // An hour later the tenant has activated it again.
     stack.set_faults(&tenant, &json!({})).await;
     assert!(tables.make_due(&tenant).await);
     stack.run_sweep().await;
-    assert_receipt(&stack.key_in_state(&order_id, "revoked").await, "deleted");
+    let event = stack.provider_event("Revoked Key Alive", &provider_id).await;
+    assert_eq!(event["detail"]["state"], "revoking");
+    let key = stack.key_in_state(&order_id, "revoked").await;
+    assert_receipt(&key, "deleted");
+    assert!(key["receipt"]["alive_again_at"].is_string(), "{key}");
     assert!(!stack.has_key(&tenant).await);
     assert!(tables.sealed_lanes(&tenant).await.is_empty());
     assert_eq!(stack.provider_status(&provider_id).await, "revoked");
     let trail = tables.audit_trail(&provider_id).await;
-    assert_eq!(trail, ["onboarded", "revoking", "revoked", "revoking", "revoked"]);
+    assert_eq!(trail, ["onboarded", "revoking", "refused_unproven", "revoking", "revoked"]);
 }
 
 #[tokio::test]
@@ -87,11 +93,11 @@ async fn a_key_that_its_tenant_deleted_long_ago_is_refused_without_proof() {
     let (tenant, provider_id) = stack.create_provider("acme").await;
     stack.delete_key_as_admin(&tenant).await;
     let order_id = stack.revoke_key(&tenant).await;
-    let key = stack.key_in_state(&order_id, "revoked{refused_unproven}").await;
+    let key = stack.key_in_state(&order_id, "refused_unproven").await;
     assert!(key["receipt"]["deleted_by"].is_null(), "{key}");
     assert_eq!(tables.sealed_lanes(&tenant).await, ["revoke"]);
-    assert_eq!(stack.provider_status(&provider_id).await, "revoked{refused_unproven}");
-    assert_eq!(stack.provider_events("Provider Revoked", &provider_id).await.len(), 1);
+    assert_eq!(stack.provider_status(&provider_id).await, "refused_unproven");
+    assert_eq!(stack.provider_events("Revocation Unproven", &provider_id).await.len(), 1);
 }
 
 #[tokio::test]

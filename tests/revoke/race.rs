@@ -14,8 +14,11 @@ async fn a_key_reported_before_its_onboarding_is_never_onboarded() {
     let tenant = stack.classic_tenant().await;
     let order_id = stack.revoke_key(&tenant).await;
     let shown = stack.get_order(&order_id).await;
-    assert_eq!(shown["counts"], json!({ "reported": 1 }), "{shown}");
-    assert_eq!(shown["done"], true);
+    assert_eq!(shown["counts"], json!({ "unknown_key": 1 }), "{shown}");
+    assert_eq!(shown["done"], false);
+    let unmatched = stack.unmatched_report("access_key_id", &tenant.access_key_id).await;
+    assert_eq!((&unmatched["order_id"], &unmatched["reason"]), (&json!(order_id), &json!("unknown_key")));
+    assert!(!tables.is_order_due(&order_id).await, "operators were notified");
 
     let response = stack.onboard("acme", &tenant).await.unwrap();
     assert_eq!(response.status, 422, "{}", response.text);
@@ -28,7 +31,7 @@ async fn a_key_reported_before_its_onboarding_is_never_onboarded() {
 
     // A second report finds the tombstone of the first.
     let second = stack.revoke_key(&tenant).await;
-    assert_eq!(stack.get_order(&second).await["counts"], json!({ "reported": 1 }));
+    assert_eq!(stack.get_order(&second).await["counts"], json!({ "unknown_key": 1 }));
 }
 
 #[tokio::test]
@@ -52,13 +55,13 @@ async fn a_key_reported_during_its_onboarding_is_refused_or_revoked() {
         let key = &stack.get_order(order_id).await["keys"][0];
         step = (step / 2).max(Duration::from_millis(2));
         if onboarded.status == 201 {
-            assert_ne!(key["status"], "reported", "{key}");
+            assert_ne!(key["status"], "unknown_key", "{key}");
             assert_ne!(stack.provider_status(onboarded.body["provider_id"].as_str().unwrap()).await, "active");
             head_start = head_start.saturating_sub(step);
             onboarded_keys.push((tenant, order_id.to_owned()));
         } else {
             assert!([409, 422].contains(&onboarded.status.as_u16()), "{}", onboarded.text);
-            assert_eq!(key["status"], "reported", "{key}");
+            assert_eq!(key["status"], "unknown_key", "{key}");
             assert!(tables.sealed_lanes(&tenant).await.is_empty());
             head_start += step;
         }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use super::search::Marker;
-use crate::support::{Stack, eventually, key_scope, mail, mail_with, string};
+use crate::support::{Stack, eventually, key_scope, mail, mail_with, sealed_secret_pk};
 
 /// The secrets that were used, and the API's requests and responses.
 pub(super) struct Driven {
@@ -113,7 +113,7 @@ pub(super) async fn run(stack: &Stack) -> Driven {
         caller.revoke(good, &["revoked"]),
         caller.revoke(swapped, &["revoked"]),
         caller.revoke(quarantined, &["revocation_blocked"]),
-        caller.revoke(inactive, &["revoked", "revocation_blocked"]),
+        caller.revoke(inactive, &["refused_unproven", "revocation_blocked"]),
         caller.order(failing),
     );
     caller.call(Method::DELETE, &format!("/providers/{failing_id}"), None, &[]).await;
@@ -187,11 +187,21 @@ async fn paste_secret(caller: &RecordingCaller<'_>, careless: &Tenant, secret: &
     caller.post("/revocations", &json!({ "scope": { "access_key_id": secret }, "reason": "x" })).await;
     caller.post("/revocations", &json!({ "scope": { (secret): secret }, "reason": "x" })).await;
     caller.post("/revocations", &json!({ "scope": secret })).await;
+    let attestation = "/revocations/rvk_01ARZ3NDEKTSV4RRFFQ69G5FAV/attestation";
+    for body in [
+        json!({ "access_key_id": secret, "attested_by": "x", "reason": "x" }),
+        json!({ "access_key_id": careless.access_key_id, "attested_by": [secret], "reason": "x" }),
+        json!({ "access_key_id": careless.access_key_id, "attested_by": "x", "reason": { (secret): secret } }),
+        json!({ (secret): secret }),
+    ] {
+        caller.post(attestation, &body).await;
+    }
     let in_path = utf8_percent_encode(secret, NON_ALPHANUMERIC);
     for path in [
         format!("/providers/{in_path}"),
         format!("/providers/{in_path}/mails/x"),
         format!("/revocations/{in_path}"),
+        format!("/revocations/{in_path}/attestation"),
         format!("/policy?style={in_path}"),
         format!("/providers?tenant_id=acme&cursor={in_path}"),
         format!("/providers?tenant_id=acme&{in_path}=1"),
@@ -273,9 +283,9 @@ async fn fail_sending(
 /// Stores one key's sealed secret as that of another key.
 async fn replace_sealed_secret(stack: &Stack, from: &Tenant, to: &Tenant, lane: &str) {
     let (dynamodb, table) = stack.table("SecretsTable").await;
-    let get = dynamodb.get_item().table_name(&table).key("access_key_id", string(&from.access_key_id));
-    let mut item = get.key("lane", string(lane)).send().await.unwrap().item.unwrap();
-    item.insert("access_key_id".to_owned(), string(&to.access_key_id));
+    let get = dynamodb.get_item().table_name(&table).key("pk", sealed_secret_pk(from, lane));
+    let mut item = get.send().await.unwrap().item.unwrap();
+    item.insert("pk".to_owned(), sealed_secret_pk(to, lane));
     dynamodb.put_item().table_name(&table).set_item(Some(item)).send().await.unwrap();
 }
 

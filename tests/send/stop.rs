@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use shared::record::{HALT_PK, HALT_SK};
 
-use crate::support::{Stack, eventually, mail, now, string, wait_for_nothing, was_answered_after};
+use crate::support::{Stack, eventually, mail, now, sealed_secret_pk, string, wait_for_nothing, was_answered_after};
 use operator::Tenant;
 
 /// The most calls to SES that may still end after a stop: the one in flight, and one that starts within the half second for
@@ -239,8 +239,8 @@ async fn the_mail_of_a_provider_without_its_secret_is_requeued() {
     let stack = Stack::with_arguments(&[]).await;
     let (tenant, provider_id) = stack.create_provider("acme").await;
     let (dynamodb, table) = stack.table("SecretsTable").await;
-    let delete = dynamodb.delete_item().table_name(table).key("access_key_id", string(&tenant.access_key_id));
-    delete.key("lane", string("send")).send().await.unwrap();
+    let delete = dynamodb.delete_item().table_name(table).key("pk", sealed_secret_pk(&tenant, "send"));
+    delete.send().await.unwrap();
 
     stack.enqueue_mail(&mail(&provider_id, "waiting")).await.unwrap();
     stack.eventually_delayed(1).await;

@@ -5,6 +5,15 @@ use serde_json::Value;
 use super::{Stack, eventually};
 
 impl Stack {
+    /// The detail of the event about a report that names this and matched nothing, once it is on the bus.
+    pub(crate) async fn unmatched_report(&self, field: &str, id: &str) -> Value {
+        eventually(&format!("Breach Report Unmatched of {id}"), || async {
+            let events = self.events("Breach Report Unmatched").await.unwrap();
+            events.into_iter().map(|event| event["detail"].clone()).find(|detail| detail[field] == id)
+        })
+        .await
+    }
+
     /// The first event of this detail-type about a provider, once there is one.
     pub(crate) async fn provider_event(&self, detail_type: &str, provider_id: &str) -> Value {
         eventually(&format!("an event {detail_type} about {provider_id}"), || async {

@@ -3,9 +3,20 @@
 use reqwest::Method;
 use serde_json::Value;
 
-use super::Stack;
+use super::{Stack, eventually};
 
 impl Stack {
+    /// Waits for the error of `revoke-worker` about a provider that an alarm rings for.
+    pub(crate) async fn eventually_alarmed(&self, alarm: &str, provider_id: &str) {
+        eventually(&format!("the alarm {alarm} of {provider_id}"), || async {
+            let lines = self.log_lines("revoke-worker").await;
+            let is_it =
+                |line: &Value| line["level"] == "ERROR" && line["alarm"] == alarm && line["provider_id"] == provider_id;
+            lines.iter().any(is_it).then_some(())
+        })
+        .await;
+    }
+
     /// The log of a function as the stack returns it.
     pub(crate) async fn log_text(&self, function: &str) -> String {
         let path = format!("/logs?function=sendingbee-{function}");

@@ -16,5 +16,5 @@ pub(crate) use queues::attribute;
 pub(crate) use revocations::*;
 pub(crate) use send::*;
 pub(crate) use stack::Stack;
-pub(crate) use tables::{Tables, string};
+pub(crate) use tables::{Tables, sealed_secret_pk, string, string_of};
 pub(crate) use wait::*;

@@ -85,7 +85,9 @@ impl Stack {
         })
         .await;
         let attribute = |name| attribute(&message, name).unwrap();
-        assert!(["invalid_report", "unknown_provider", "invalid_message"].contains(&attribute("reason")));
+        assert!(
+            ["invalid_report", "unknown_provider", "partly_acted_on", "invalid_message"].contains(&attribute("reason"))
+        );
         format!("{}: {}", attribute("field"), attribute("problem"))
     }
 }

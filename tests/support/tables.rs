@@ -40,18 +40,29 @@ impl Tables {
 
     /// The lanes in which a tenant's secret is still sealed.
     pub(crate) async fn sealed_lanes(&self, tenant: &Tenant) -> Vec<String> {
-        let id = string(&tenant.access_key_id);
-        self.query(&self.secrets, "access_key_id", id).await.iter().map(|item| string_of(item, "lane")).collect()
+        let mut lanes = Vec::new();
+        for lane in ["revoke", "send"] {
+            if self.find_sealed_secret(tenant, lane).await.is_some() {
+                lanes.push(lane.to_owned());
+            }
+        }
+        lanes
     }
 
     /// The events in the audit trail of a provider, oldest first.
     pub(crate) async fn audit_trail(&self, provider_id: &str) -> Vec<String> {
+        self.audit_items(provider_id).await.iter().map(|item| string_of(item, "event")).collect()
+    }
+
+    /// The items of the audit trail of a provider, oldest first.
+    pub(crate) async fn audit_items(&self, provider_id: &str) -> Vec<Item> {
         let items = self.query(&self.providers, "pk", string(&format!("provider#{provider_id}"))).await;
-        items
-            .iter()
-            .filter(|item| string_of(item, "sk").starts_with("audit#"))
-            .map(|item| string_of(item, "event"))
-            .collect()
+        items.into_iter().filter(|item| string_of(item, "sk").starts_with("audit#")).collect()
+    }
+
+    /// The key item of a tenant's key.
+    pub(crate) async fn key_item(&self, tenant: &Tenant) -> Item {
+        self.query(&self.providers, "pk", string(&format!("key#{}", tenant.access_key_id))).await.remove(0)
     }
 
     /// Makes the next attempt of a key due, as if the time until then had passed. Returns whether an attempt is planned.
@@ -108,7 +119,7 @@ impl Tables {
                 ("pk", string(&format!("key#{id}"))),
                 ("sk", string("key")),
                 ("access_key_id", string(&id)),
-                ("status", string("reported")),
+                ("status", string("unknown_key")),
                 ("updated_at", string("2020-01-01T00:00:00Z")),
                 ("sweep", string("due")),
                 ("next_attempt_at", string(&format!("2020-01-01T00:00:00.{n:03}Z"))),
@@ -120,23 +131,23 @@ impl Tables {
 
     /// The item with a tenant's sealed secret.
     pub(crate) async fn sealed_secret(&self, tenant: &Tenant, lane: &str) -> Item {
-        let id = string(&tenant.access_key_id);
-        let items = self.query(&self.secrets, "access_key_id", id).await;
-        items.into_iter().find(|item| string_of(item, "lane") == lane).unwrap()
+        self.find_sealed_secret(tenant, lane).await.unwrap()
     }
 
     /// Stores the sealed secret of any key and lane as that of a tenant's lane.
     pub(crate) async fn put_sealed_secret(&self, tenant: &Tenant, lane: &str, mut item: Item) {
-        item.insert("access_key_id".to_owned(), string(&tenant.access_key_id));
-        item.insert("lane".to_owned(), string(lane));
+        item.insert("pk".to_owned(), sealed_secret_pk(tenant, lane));
         self.client.put_item().table_name(&self.secrets).set_item(Some(item)).send().await.unwrap();
     }
 
     /// Deletes a tenant's sealed secret.
     pub(crate) async fn delete_sealed_secret(&self, tenant: &Tenant, lane: &str) {
         let request = self.client.delete_item().table_name(&self.secrets);
-        let request = request.key("access_key_id", string(&tenant.access_key_id));
-        request.key("lane", string(lane)).send().await.unwrap();
+        request.key("pk", sealed_secret_pk(tenant, lane)).send().await.unwrap();
+    }
+
+    async fn find_sealed_secret(&self, tenant: &Tenant, lane: &str) -> Option<Item> {
+        self.query(&self.secrets, "pk", sealed_secret_pk(tenant, lane)).await.into_iter().next()
     }
 
     async fn query(&self, table: &str, key: &str, value: AttributeValue) -> Vec<Item> {
@@ -146,11 +157,16 @@ impl Tables {
     }
 }
 
+/// The partition key of a sealed secret.
+pub(crate) fn sealed_secret_pk(tenant: &Tenant, lane: &str) -> AttributeValue {
+    string(&format!("{lane}#{}", tenant.access_key_id))
+}
+
 /// A DynamoDB string.
 pub(crate) fn string(text: &str) -> AttributeValue {
     AttributeValue::S(text.to_owned())
 }
 
-fn string_of(item: &Item, name: &str) -> String {
+pub(crate) fn string_of(item: &Item, name: &str) -> String {
     item[name].as_s().unwrap().clone()
 }

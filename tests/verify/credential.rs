@@ -28,7 +28,7 @@ async fn assert_refused(stack: &Stack, tenant: &Tenant, name: &str, remedy: &str
 async fn assert_nothing_stored(stack: &Stack, tenant: &Tenant) {
     let order_id = stack.revoke_key(tenant).await;
     let order = stack.get_order(&order_id).await;
-    assert_eq!(order["keys"][0]["status"], "reported", "{order}");
+    assert_eq!(order["keys"][0]["status"], "unknown_key", "{order}");
 }
 
 /// Asserts that the key is onboarded with a warning of this check.

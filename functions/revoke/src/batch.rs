@@ -18,6 +18,11 @@ pub(crate) enum MessageOutcome {
     Retry,
 }
 
+/// From this receive on, a message that is not handled is an error. CloudWatch's ApproximateAgeOfOldestMessage leaves out
+/// messages that were received three times and more (SQS developer guide, "Available CloudWatch metrics for Amazon SQS"), so
+/// from then on no alarm on the age of messages sees it; the one on logged errors does.
+const ERROR_FROM_RECEIVE: u32 = 3;
+
 /// Handles the messages of an SQS event concurrently. A message whose handler panics or runs out of time is delivered
 /// again, as if its handler had returned [`MessageOutcome::Retry`]; the others are not affected.
 pub(crate) async fn handle_batch<Handle, Handled>(
@@ -49,6 +54,14 @@ where
             Err(error) => {
                 tracing::error!(message_id = message.message_id, error = chain(&error), "message not handled");
             }
+        }
+        if message.receives >= ERROR_FROM_RECEIVE {
+            tracing::error!(
+                message_id = message.message_id,
+                receives = message.receives,
+                alarm = "message_fails_repeatedly",
+                "message not handled at its third receive or later: the lines of its earlier receives say why"
+            );
         }
         failed.push(message.message_id.as_str());
     }
@@ -86,6 +99,7 @@ pub(crate) async fn dead_letter(queue: &Queue, message: &Message, reason: &str, 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use shared::testing::capture_log;
 
     use super::*;
 
@@ -112,6 +126,23 @@ mod tests {
         let records: Vec<_> =
             ["hangs", "panics", "fails", "is done"].map(|id| json!({ "messageId": id, "body": "x" })).into();
         assert_eq!(failures(json!({ "Records": records })).await, ["hangs", "panics", "fails"]);
+    }
+
+    #[tokio::test]
+    async fn a_message_that_fails_for_the_third_time_is_an_error_in_the_log() {
+        let log = capture_log();
+        let record = |id: &str, receives: u32| json!({ "messageId": id, "body": "x", "attributes": { "ApproximateReceiveCount": receives.to_string() } });
+        // Each in a batch of its own: which messages are alarmed about.
+        for (id, receives) in [("fails", 1), ("fails", 2), ("fails", 3), ("fails", 50), ("is done", 3), ("panics", 3)] {
+            failures(json!({ "Records": [record(id, receives)] })).await;
+        }
+        let lines = log.lines();
+        let alarmed: Vec<_> = lines
+            .iter()
+            .filter(|line| line["level"] == "ERROR" && line["alarm"] == "message_fails_repeatedly")
+            .map(|line| (line["message_id"].as_str().unwrap(), line["receives"].as_u64().unwrap()))
+            .collect();
+        assert_eq!(alarmed, [("fails", 3), ("fails", 50), ("panics", 3)]);
     }
 
     #[tokio::test]

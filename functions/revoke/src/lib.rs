@@ -12,6 +12,8 @@
 //! | `batch` | SQS batches, for both |
 
 mod batch;
+#[cfg(test)]
+mod fixtures;
 mod intake;
 mod work_item;
 mod worker;

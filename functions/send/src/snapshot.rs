@@ -105,9 +105,11 @@ impl Snapshot {
             }
             StatusName::Active => Eligibility::SecretMissing,
             StatusName::Suspended => Eligibility::Suspended(Arc::clone(provider)),
-            StatusName::Reported | StatusName::Revoking | StatusName::Revoked | StatusName::RevocationBlocked => {
-                Eligibility::Stopped
-            }
+            StatusName::UnknownKey
+            | StatusName::Revoking
+            | StatusName::Revoked
+            | StatusName::RefusedUnproven
+            | StatusName::RevocationBlocked => Eligibility::Stopped,
         }
     }
 
@@ -225,10 +227,7 @@ impl SnapshotTables {
         let items = self.secrets.batch_get(keys.iter().map(|key| Secrets::key(key, Lane::Send)).collect()).await?;
         Ok(items
             .iter()
-            .filter_map(|item| {
-                let key = AccessKeyId::from_pasted(item.get("access_key_id")?.as_s().ok()?).ok()?;
-                Some((key, Secrets::sealed(item)?))
-            })
+            .filter_map(|item| Some((Secrets::access_key_id(item, Lane::Send)?, Secrets::sealed(item)?)))
             .collect())
     }
 }
@@ -291,7 +290,8 @@ mod tests {
             (Halt::Open, StatusName::Active, false, "torn"),
             (Halt::Halted, StatusName::Active, true, "halted"),
             (Halt::Open, StatusName::Suspended, true, "suspended"),
-            (Halt::Open, StatusName::Reported, true, "stopped"),
+            (Halt::Open, StatusName::UnknownKey, true, "stopped"),
+            (Halt::Open, StatusName::RefusedUnproven, true, "stopped"),
             (Halt::Open, StatusName::Revoking, true, "stopped"),
             (Halt::Open, StatusName::Revoked, true, "stopped"),
             (Halt::Open, StatusName::RevocationBlocked, true, "stopped"),

@@ -1,12 +1,12 @@
 //! The key item: everything about one access key except its secret. It holds the state of its revocation.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::item::{from_item, to_item};
-use super::{Item, KeyState, RecordError, sweep_index};
+use super::{Attestation, Item, KeyState, RecordError, ResidualAccess, sweep_index};
 use crate::id::{AccessKeyId, OrderId, ProviderId, TenantId};
 use crate::tenant::Region;
 
@@ -34,9 +34,16 @@ pub struct KeyItem {
     pub state: KeyState,
     /// When its state last changed.
     pub updated_at: Timestamp,
-    /// The orders to revoke it.
+    /// The latest orders to revoke it, in the order in which they came, about [`MAX_ORDERS`] of them. An order finds its
+    /// keys by its own list, so one that is not here any more still shows its key.
     #[serde(default)]
-    pub orders: BTreeSet<OrderId>,
+    pub orders: Vec<OrderId>,
+    /// How many orders there were. One that is repeated when it is not in `orders` any more counts again.
+    #[serde(default)]
+    pub order_count: u32,
+    /// Whether an order asked for the removal of SES identity policies that name another account.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub remove_identity_policies: bool,
     /// Where it was seen alive, and when it was last seen there.
     #[serde(default)]
     pub seen_alive: BTreeMap<Plane, Timestamp>,
@@ -65,9 +72,15 @@ pub struct Owner {
     pub account_id: String,
     /// SES's Region.
     pub region: Region,
+    /// Whether sessions minted with the key were seen to be worthless when it was onboarded. `None`: nobody looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sessions_denied: Option<bool>,
 }
 
-/// What proves a key's death: its own deletion and the refusals after it.
+/// How many orders a key item lists.
+pub const MAX_ORDERS: usize = 50;
+
+/// What proves a key's death (its own deletion and the refusals after it), and what may outlive the key.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
     /// When a DeleteAccessKey was sent whose answer is not known. It is written before the call, right after the key was
@@ -87,6 +100,19 @@ pub struct Receipt {
     /// The last refusal on each plane.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub refused: BTreeMap<Plane, RefusedCall>,
+    /// When a key that was refused everywhere was accepted again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alive_again_at: Option<Timestamp>,
+    /// Until when a session may live that was minted with the key before its death. Absent as long as the key lives, and
+    /// if sessions were seen to be worthless.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sessions_possible_until: Option<Timestamp>,
+    /// What else may outlive the key, as it was seen right before the deletion. Absent if there was no answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub residual_access: Option<ResidualAccess>,
+    /// Who said that the key is dead, if nothing proved it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attestation: Option<Attestation>,
 }
 
 /// What stands as proof that a key was deleted.
@@ -99,6 +125,8 @@ pub enum Proof {
     NoSuchEntity,
     /// The key was alive, then our call was sent and its answer was lost, then the key was refused.
     WriteAhead,
+    /// Nothing proved it. A person said that the key is dead, and the key was refused everywhere.
+    Attested,
 }
 
 /// A refusal of the key on one plane.
@@ -120,11 +148,30 @@ impl Proof {
             Self::Deleted => "deleted",
             Self::NoSuchEntity => "no_such_entity",
             Self::WriteAhead => "write_ahead",
+            Self::Attested => "attested",
         }
     }
 }
 
 impl KeyItem {
+    /// A key in this state that nobody has ordered anything for.
+    pub fn new(access_key_id: AccessKeyId, owner: Option<Owner>, state: KeyState, now: Timestamp) -> Self {
+        Self {
+            access_key_id,
+            owner,
+            state,
+            updated_at: now,
+            orders: Vec::new(),
+            order_count: 0,
+            remove_identity_policies: false,
+            seen_alive: BTreeMap::new(),
+            receipt: Receipt::default(),
+            attempts: 0,
+            next_attempt_at: None,
+            notification_pending: false,
+        }
+    }
+
     /// Partition key of a key item.
     pub fn pk(access_key_id: &AccessKeyId) -> String {
         format!("key#{access_key_id}")

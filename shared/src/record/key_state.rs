@@ -13,8 +13,8 @@ use super::{Status, StatusName};
 pub enum KeyState {
     /// In use.
     Active,
-    /// Reported before it was ever onboarded.
-    Reported,
+    /// Reported, and never onboarded.
+    UnknownKey,
     /// Being deleted. A block reason here is a suspicion that is not confirmed yet.
     Revoking(Option<BlockReason>),
     /// Proved dead.
@@ -64,17 +64,15 @@ block_reasons! {
 /// The error for a status that no key has.
 const NO_SUCH_STATE: &str = "a key has no such status and reason";
 
-/// Reason of [`KeyState::RefusedUnproven`].
-const REFUSED_UNPROVEN: &str = "refused_unproven";
-
 impl KeyState {
     /// The status without its reason.
     pub fn name(self) -> StatusName {
         match self {
             Self::Active => StatusName::Active,
-            Self::Reported => StatusName::Reported,
+            Self::UnknownKey => StatusName::UnknownKey,
             Self::Revoking(_) => StatusName::Revoking,
-            Self::Revoked | Self::RefusedUnproven => StatusName::Revoked,
+            Self::Revoked => StatusName::Revoked,
+            Self::RefusedUnproven => StatusName::RefusedUnproven,
             Self::RevocationBlocked(_) => StatusName::RevocationBlocked,
         }
     }
@@ -82,10 +80,9 @@ impl KeyState {
     /// The reason.
     pub fn reason(self) -> Option<&'static str> {
         match self {
-            Self::RefusedUnproven => Some(REFUSED_UNPROVEN),
             Self::Revoking(block_reason) => block_reason.map(BlockReason::as_str),
             Self::RevocationBlocked(block_reason) => Some(block_reason.as_str()),
-            Self::Active | Self::Reported | Self::Revoked => None,
+            Self::Active | Self::UnknownKey | Self::Revoked | Self::RefusedUnproven => None,
         }
     }
 
@@ -94,9 +91,15 @@ impl KeyState {
         self != Self::Active
     }
 
-    /// Whether nothing is left to do: proved dead, or kept out before it was onboarded.
-    pub fn is_over(self) -> bool {
-        matches!(self, Self::Revoked | Self::Reported)
+    /// Whether it is proved dead. Nothing else is the end of a revocation.
+    pub fn is_dead(self) -> bool {
+        self == Self::Revoked
+    }
+
+    /// Whether `revoke-worker` has something to do for it. There is nothing that it could do for a key that it has no secret
+    /// of.
+    pub fn needs_worker(self) -> bool {
+        !matches!(self, Self::Revoked | Self::UnknownKey)
     }
 }
 
@@ -119,11 +122,11 @@ impl TryFrom<Status> for KeyState {
         match (status, reason.as_deref()) {
             // Only the provider is suspended; the key is still in use.
             (StatusName::Active | StatusName::Suspended, _) => Ok(Self::Active),
-            (StatusName::Reported, _) => Ok(Self::Reported),
+            (StatusName::UnknownKey, _) => Ok(Self::UnknownKey),
             (StatusName::Revoking, None) => Ok(Self::Revoking(None)),
             (StatusName::Revoking, Some(reason)) => Ok(Self::Revoking(Some(BlockReason::parse(reason)?))),
             (StatusName::Revoked, None) => Ok(Self::Revoked),
-            (StatusName::Revoked, Some(REFUSED_UNPROVEN)) => Ok(Self::RefusedUnproven),
+            (StatusName::RefusedUnproven, _) => Ok(Self::RefusedUnproven),
             (StatusName::RevocationBlocked, Some(reason)) => Ok(Self::RevocationBlocked(BlockReason::parse(reason)?)),
             (StatusName::Revoked, Some(_)) | (StatusName::RevocationBlocked, None) => Err(NO_SUCH_STATE),
         }
@@ -146,14 +149,14 @@ mod tests {
     fn a_key_state_is_stored_as_status_and_reason_and_none_but_revoked_reads_as_a_death() {
         let states = [
             (KeyState::Active, json!({"status": "active"})),
-            (KeyState::Reported, json!({"status": "reported"})),
+            (KeyState::UnknownKey, json!({"status": "unknown_key"})),
             (KeyState::Revoking(None), json!({"status": "revoking"})),
             (
                 KeyState::Revoking(Some(BlockReason::SecretRejected)),
                 json!({"status": "revoking", "reason": "secret_rejected"}),
             ),
             (KeyState::Revoked, json!({"status": "revoked"})),
-            (KeyState::RefusedUnproven, json!({"status": "revoked", "reason": "refused_unproven"})),
+            (KeyState::RefusedUnproven, json!({"status": "refused_unproven"})),
         ];
         let blocked = BlockReason::ALL.iter().map(|&block_reason| {
             let stored = json!({"status": "revocation_blocked", "reason": block_reason.as_str()});
@@ -165,7 +168,8 @@ mod tests {
         }
         let in_use = json!({"status": "suspended", "reason": "sending_paused"});
         assert_eq!(serde_json::from_value::<KeyState>(in_use).unwrap(), KeyState::Active);
-        let unreadable: [Value; 3] = [
+        let unreadable: [Value; 4] = [
+            json!({"status": "revoked", "reason": "refused_unproven"}),
             json!({"status": "revoked", "reason": "something_new"}),
             json!({"status": "revocation_blocked"}),
             json!({"status": "revocation_blocked", "reason": "something_new"}),
@@ -188,7 +192,6 @@ mod tests {
             let word = format!("`{}`", reason.as_str());
             assert!(operate("`Revocation Blocked`").contains(&word), "README does not explain {word}");
         }
-        assert!(operate("`revoked` with").starts_with(&format!(" `{REFUSED_UNPROVEN}`")));
     }
 
     #[test]

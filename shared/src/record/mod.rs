@@ -13,6 +13,7 @@
 //! `transaction` (several writes, or none).
 
 mod attempts;
+mod attestation;
 mod audit;
 mod batch_get;
 mod halt;
@@ -26,6 +27,7 @@ mod order;
 mod progress;
 mod provider;
 mod provider_status;
+mod residual_access;
 mod secret;
 mod status;
 mod stop;
@@ -35,16 +37,22 @@ mod table;
 mod transaction;
 mod verification;
 
+pub use attestation::{Attestation, AttestationOutcome};
 pub use audit::AuditEvent;
 pub use halt::{HALT_PK, HALT_SK, Halt};
 pub use item::{Item, RecordError};
-pub use key::{KeyItem, Owner, Plane, Proof, Receipt, RefusedCall};
+pub use key::{KeyItem, MAX_ORDERS, Owner, Plane, Proof, Receipt, RefusedCall};
 pub use key_state::{BlockReason, KeyState};
 pub use mail::{LedgerRow, MailState, Mails, mail_pk, rate_pk};
 pub use onboarding::{Idempotency, Onboarded, Onboarding};
 pub use order::{BreachScope, Order};
 pub use progress::ProgressOutcome;
+use progress::StateChange;
 pub use provider::{Provider, ProviderPage, VerifiedProvider};
+pub use residual_access::{
+    ForeignPolicy, IdentityPolicies, MAX_FOREIGN_POLICIES, MAX_SESSION_DURATION, OtherKey, OtherKeys, ReadOutcome,
+    Removal, ResidualAccess,
+};
 pub use secret::Secrets;
 pub use status::{Status, StatusName, SuspensionReason};
 pub use stop::StopOutcome;

@@ -36,6 +36,12 @@ pub struct Order {
     pub created_at: Timestamp,
     /// The keys it revokes.
     pub access_key_ids: Vec<AccessKeyId>,
+    /// Whether each key removes SES identity policies that name another account before it deletes itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub remove_identity_policies: bool,
+    /// What was wrong with the report beside its scope. It was acted on all the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub oddities: Vec<String>,
 }
 
 impl Order {

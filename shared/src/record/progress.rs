@@ -1,4 +1,4 @@
-//! Progress of a revocation: what `revoke-worker` writes on a stopped key.
+//! Progress of a revocation: what is written on a stopped key.
 
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 
@@ -18,7 +18,18 @@ pub enum ProgressOutcome {
     Superseded,
 }
 
-/// Attributes of a key item that only the worker writes. `orders` is not one of them: stops add orders at any time.
+/// Who changes a key's state, and what else the transaction needs.
+pub(super) struct StateChange<'a> {
+    /// A function's name, or the ARN of whoever attested it.
+    pub(super) by: &'a str,
+    /// Why, for the audit trail, where the state does not say it.
+    pub(super) reason: Option<&'static str>,
+    pub(super) secrets: &'a Secrets,
+    pub(super) ambient: &'a Ambient,
+}
+
+/// Attributes of a key item that only progress writes. `orders`, `order_count` and `remove_identity_policies` are not among
+/// them: stops change them at any time.
 const PROGRESS: [&str; 9] = [
     "status",
     "reason",
@@ -39,8 +50,8 @@ const MAX_ATTEMPTS: u32 = 4;
 
 impl Providers {
     /// Writes a key's progress from `before`, as it was read, to `after`, if nobody wrote progress in between. A change
-    /// of state is one transaction with the provider's status and an audit event; a change to `revoked` without a reason
-    /// also shreds the revoke lane.
+    /// of state is one transaction with the provider's status and an audit event; a change to `revoked` also shreds the
+    /// revoke lane.
     ///
     /// # Errors
     /// DynamoDB did not answer: the progress may or may not have been written.
@@ -57,10 +68,21 @@ impl Providers {
                 false => ProgressOutcome::Superseded,
             });
         }
+        let change = StateChange { by: "revoke-worker", reason: None, secrets, ambient };
+        self.record_state(before, after, &change).await
+    }
+
+    /// Writes a change of state, if nobody wrote progress in between.
+    pub(super) async fn record_state(
+        &self,
+        before: &KeyItem,
+        after: &KeyItem,
+        change: &StateChange<'_>,
+    ) -> Result<ProgressOutcome, RecordError> {
         let pk = KeyItem::pk(&after.access_key_id);
         let mut with_provider = true;
         for round in 0..MAX_ATTEMPTS {
-            let writes = self.state_writes(before, after, with_provider, secrets, ambient)?;
+            let writes = self.state_writes(before, after, with_provider, change)?;
             match self.transact(&pk, writes).await? {
                 Transaction::Committed => return Ok(ProgressOutcome::Recorded),
                 Transaction::ConditionFailed(items) if items.iter().any(|(place, _)| *place == KEY_ITEM) => {
@@ -69,7 +91,7 @@ impl Providers {
                 Transaction::ConditionFailed(_) => with_provider = false,
                 Transaction::Contended => {}
             }
-            back_off(round, ambient).await;
+            back_off(round, change.ambient).await;
         }
         Err(contended(pk))
     }
@@ -79,12 +101,11 @@ impl Providers {
         before: &KeyItem,
         after: &KeyItem,
         with_provider: bool,
-        secrets: &Secrets,
-        ambient: &Ambient,
+        change: &StateChange<'_>,
     ) -> Result<Vec<TransactWriteItem>, RecordError> {
         let mut writes = vec![self.update_in_transaction(progress_update(before, after)?)?];
         if after.state == KeyState::Revoked {
-            writes.push(secrets.shred(&after.access_key_id, Lane::Revoke)?);
+            writes.push(change.secrets.shred(&after.access_key_id, Lane::Revoke)?);
         }
         let Some(owner) = &after.owner else { return Ok(writes) };
         let status = Status::from(after.state);
@@ -95,10 +116,10 @@ impl Providers {
         let audit = AuditEvent {
             event: status.status.as_str(),
             at: after.updated_at,
-            by: "revoke-worker".to_owned(),
-            reason: status.reason,
+            by: change.by.to_owned(),
+            reason: change.reason.map(str::to_owned).or(status.reason),
         };
-        writes.push(self.put(audit.to_item(&owner.provider_id, ambient)?)?);
+        writes.push(self.put(audit.to_item(&owner.provider_id, change.ambient)?)?);
         Ok(writes)
     }
 }
@@ -151,6 +172,7 @@ mod tests {
         );
         assert_eq!(update.values[":read_attempts"], AttributeValue::N("3".to_owned()));
         assert_eq!(update.values[":attempts"], AttributeValue::N("4".to_owned()));
-        assert!(update.names.values().all(|name| name != "orders" && name != "owner"));
+        let of_stops = ["orders", "order_count", "remove_identity_policies", "owner"];
+        assert!(update.names.values().all(|name| !of_stops.contains(&name.as_str())));
     }
 }

@@ -1,4 +1,8 @@
 //! The Secrets table: sealed secrets and nothing else.
+//!
+//! The partition key is `<lane>#<access key id>`. The condition key `dynamodb:LeadingKeys` looks at the partition key only,
+//! so with the lane in it each role reaches its own lane and not the other (DynamoDB developer guide, "Using IAM policy
+//! conditions for fine-grained access control").
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::primitives::Blob;
@@ -28,10 +32,13 @@ impl Secrets {
 
     /// The key of a sealed secret's item.
     pub fn key(access_key_id: &AccessKeyId, lane: Lane) -> Item {
-        Item::from([
-            ("access_key_id".to_owned(), string(access_key_id.as_str())),
-            ("lane".to_owned(), string(lane.as_str())),
-        ])
+        Item::from([("pk".to_owned(), string(format!("{lane}#{access_key_id}")))])
+    }
+
+    /// Whose sealed secret an item is; `None` if its key is not of this lane.
+    pub fn access_key_id(item: &Item, lane: Lane) -> Option<AccessKeyId> {
+        let pk = item.get("pk")?.as_s().ok()?;
+        AccessKeyId::from_pasted(pk.strip_prefix(lane.as_str())?.strip_prefix('#')?).ok()
     }
 
     /// A sealed secret as an item.
@@ -53,7 +60,7 @@ impl Secrets {
             .table_name(&self.table)
             .set_key(Some(Self::key(access_key_id, lane)))
             .build()
-            .map_err(RecordError::dynamodb("build Delete", format!("{access_key_id}#{lane}")))?;
+            .map_err(RecordError::dynamodb("build Delete", format!("{lane}#{access_key_id}")))?;
         Ok(TransactWriteItem::builder().delete(delete).build())
     }
 
@@ -70,7 +77,27 @@ impl Secrets {
             .consistent_read(true)
             .send()
             .await
-            .map_err(RecordError::dynamodb("GetItem", format!("{access_key_id}#{lane}")))?;
+            .map_err(RecordError::dynamodb("GetItem", format!("{lane}#{access_key_id}")))?;
         Ok(answer.item.as_ref().and_then(Self::sealed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The roles' `dynamodb:LeadingKeys` are `send#*` and `revoke#*`.
+    #[test]
+    fn the_partition_key_begins_with_the_lane() {
+        let access_key_id = AccessKeyId::from_pasted("AKIASP2TPHJSQH3FJRUX").unwrap();
+        for (lane, other, pk) in [
+            (Lane::Send, Lane::Revoke, "send#AKIASP2TPHJSQH3FJRUX"),
+            (Lane::Revoke, Lane::Send, "revoke#AKIASP2TPHJSQH3FJRUX"),
+        ] {
+            let key = Secrets::key(&access_key_id, lane);
+            assert_eq!(key, Item::from([("pk".to_owned(), string(pk))]));
+            assert_eq!(Secrets::access_key_id(&key, lane), Some(access_key_id.clone()));
+            assert_eq!(Secrets::access_key_id(&key, other), None);
+        }
     }
 }

@@ -12,12 +12,14 @@ pub enum StatusName {
     Active,
     /// No mail goes out for now; the reason says why.
     Suspended,
-    /// Reported before it was ever onboarded: a tombstone that keeps it out.
-    Reported,
+    /// Reported, and never onboarded: a tombstone that keeps it out.
+    UnknownKey,
     /// Stopped for good; the key is being made to delete itself.
     Revoking,
-    /// The key was seen dead. Reason `refused_unproven`: it is refused, but that it was deleted is not proved.
+    /// The key was seen dead.
     Revoked,
+    /// The key is refused, but that it was deleted is not proved: it can come back.
+    RefusedUnproven,
     /// The key is alive and cannot delete itself; the reason says what stands in the way. Retried all the same.
     RevocationBlocked,
 }
@@ -27,7 +29,7 @@ pub enum StatusName {
 pub struct Status {
     /// The status.
     pub status: StatusName,
-    /// Why, where the status alone does not say it: `sending_paused`, `refused_unproven`, `quarantined`, ….
+    /// Why, where the status alone does not say it: `sending_paused`, `quarantined`, ….
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
@@ -75,9 +77,10 @@ impl StatusName {
         match self {
             Self::Active => "active",
             Self::Suspended => "suspended",
-            Self::Reported => "reported",
+            Self::UnknownKey => "unknown_key",
             Self::Revoking => "revoking",
             Self::Revoked => "revoked",
+            Self::RefusedUnproven => "refused_unproven",
             Self::RevocationBlocked => "revocation_blocked",
         }
     }

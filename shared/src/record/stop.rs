@@ -1,13 +1,12 @@
 //! Orders and stops: what is committed about a breached key before anybody outside is called.
 
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
-use jiff::Timestamp;
 
 use super::item::{string, timestamp};
 use super::item_update::{ItemUpdate, is_made};
 use super::transaction::{IF_ABSENT, KEY_ITEM, Transaction, back_off, contended};
 use super::{
-    AuditEvent, Item, KeyItem, KeyState, Order, Owner, Providers, Receipt, RecordError, Secrets, Status, StatusName,
+    AuditEvent, Item, KeyItem, KeyState, MAX_ORDERS, Order, Owner, Providers, RecordError, Secrets, Status, StatusName,
     sweep_index,
 };
 use crate::custody::Lane;
@@ -21,6 +20,9 @@ pub enum StopOutcome {
     Stopped,
     /// An earlier order had stopped it; this one was added to it.
     OrderAdded,
+    /// An earlier order had stopped it; so many orders came at once that this one is not in the key's list. It finds the key
+    /// all the same.
+    OrderNotListed,
     /// An earlier call had stopped it for this order.
     Unchanged,
     /// It was never onboarded; a tombstone keeps it from being onboarded.
@@ -34,6 +36,9 @@ const MAX_ATTEMPTS: u32 = 5;
 const NOT_STOPPED: [StatusName; 2] = [StatusName::Active, StatusName::Suspended];
 const IF_NOT_STOPPED: &str = "#status IN (:active, :suspended)";
 
+/// Adds an order to the list of a key that has room for it.
+const APPEND_ORDER: &str = "orders = list_append(if_not_exists(orders, :none), :order), \
+                            order_count = if_not_exists(order_count, :zero) + :one";
 const IF_ORDER_MISSING: &str = "attribute_exists(pk) AND NOT contains(orders, :order_id)";
 
 impl Providers {
@@ -65,27 +70,36 @@ impl Providers {
     pub async fn stop(
         &self,
         access_key_id: &AccessKeyId,
-        order_id: &OrderId,
+        order: &Order,
         by: &str,
         secrets: &Secrets,
         ambient: &Ambient,
     ) -> Result<(StopOutcome, KeyItem), RecordError> {
+        let order_id = &order.order_id;
         let mut with_provider = true;
+        let mut stopped_before = None;
         for round in 0..MAX_ATTEMPTS {
             let now = ambient.now();
             match self.key(access_key_id).await? {
                 None => {
-                    let tombstone = tombstone(access_key_id, order_id, now);
+                    let mut tombstone = KeyItem::new(access_key_id.clone(), None, KeyState::UnknownKey, now);
+                    tombstone.orders.push(order_id.clone());
+                    tombstone.order_count = 1;
                     if self.create(KeyItem::pk(access_key_id), tombstone.to_item()?).await? {
                         return Ok((StopOutcome::Tombstoned, tombstone));
                     }
                 }
-                Some(key) if key.orders.contains(order_id) => return Ok((StopOutcome::Unchanged, key)),
+                Some(key) if key.orders.contains(order_id) && knows_wishes(&key, order) => {
+                    return Ok((StopOutcome::Unchanged, key));
+                }
                 Some(mut key) if key.state.is_stopped() => {
-                    if self.add_order(access_key_id, order_id).await? {
-                        key.orders.insert(order_id.clone());
+                    let update = add_order(&key, order);
+                    if self.update(update).await? {
+                        key.orders.push(order_id.clone());
+                        key.remove_identity_policies |= order.remove_identity_policies;
                         return Ok((StopOutcome::OrderAdded, key));
                     }
+                    stopped_before = Some(key);
                 }
                 Some(mut key) => {
                     let audit = AuditEvent {
@@ -95,12 +109,13 @@ impl Providers {
                         reason: Some(order_id.to_string()),
                     };
                     let owner = key.owner.clone().filter(|_| with_provider);
-                    let writes = self.stop_writes(&key, owner.as_ref(), order_id, &audit, secrets, ambient)?;
+                    let writes = self.stop_writes(&key, owner.as_ref(), order, &audit, secrets, ambient)?;
                     match self.transact(&KeyItem::pk(access_key_id), writes).await? {
                         Transaction::Committed => {
                             key.state = KeyState::Revoking(None);
                             key.updated_at = now;
-                            key.orders.insert(order_id.clone());
+                            key.orders.push(order_id.clone());
+                            key.remove_identity_policies |= order.remove_identity_policies;
                             return Ok((StopOutcome::Stopped, key));
                         }
                         // The key is stopped whatever the provider's record says.
@@ -113,22 +128,28 @@ impl Providers {
             }
             back_off(round, ambient).await;
         }
-        Err(contended(KeyItem::pk(access_key_id)))
+        // The list is for people. What counts is that the key is stopped.
+        match stopped_before {
+            Some(key) if knows_wishes(&key, order) => Ok((StopOutcome::OrderNotListed, key)),
+            _ => Err(contended(KeyItem::pk(access_key_id))),
+        }
     }
 
     fn stop_writes(
         &self,
         key: &KeyItem,
         owner: Option<&Owner>,
-        order_id: &OrderId,
+        order: &Order,
         audit: &AuditEvent,
         secrets: &Secrets,
         ambient: &Ambient,
     ) -> Result<Vec<TransactWriteItem>, RecordError> {
         let stop_key = ItemUpdate::for_key(
             &key.access_key_id,
-            "SET #status = :revoking, updated_at = :now, next_attempt_at = :next, sweep = :sweep, \
-             orders = list_append(if_not_exists(orders, :none), :order) REMOVE reason",
+            format!(
+                "SET #status = :revoking, updated_at = :now, next_attempt_at = :next, sweep = :sweep, \
+                 remove_identity_policies = :remove, {APPEND_ORDER} REMOVE reason"
+            ),
             IF_NOT_STOPPED,
         )
         .name("#status", "status")
@@ -138,8 +159,8 @@ impl Providers {
         .value(":now", timestamp(audit.at))
         .value(":next", timestamp(sweep_index::due_after(audit.at)))
         .value(":sweep", string(sweep_index::PARTITION))
-        .value(":none", list(None))
-        .value(":order", list(Some(order_id)));
+        .value(":remove", AttributeValue::Bool(order.remove_identity_policies));
+        let stop_key = with_appended(stop_key, &order.order_id);
         let mut writes = vec![self.update_in_transaction(stop_key)?, secrets.shred(&key.access_key_id, Lane::Send)?];
         if let Some(owner) = &key.owner {
             writes.push(self.put(audit.to_item(&owner.provider_id, ambient)?)?);
@@ -157,36 +178,111 @@ impl Providers {
         let put = self.client.put_item().table_name(&self.table).set_item(Some(item)).condition_expression(IF_ABSENT);
         is_made(put.send().await, "PutItem", pk)
     }
+}
 
-    /// Adds an order to a stopped key. It changes nothing else, so it does not conflict with a worker's progress.
-    async fn add_order(&self, access_key_id: &AccessKeyId, order_id: &OrderId) -> Result<bool, RecordError> {
-        let update = ItemUpdate::for_key(
+/// Whether a key item says what the order asks for beside the deletion.
+fn knows_wishes(key: &KeyItem, order: &Order) -> bool {
+    key.remove_identity_policies || !order.remove_identity_policies
+}
+
+/// Adds an order to a stopped key. It changes nothing that a worker writes, so it does not conflict with progress.
+fn add_order(key: &KeyItem, order: &Order) -> ItemUpdate {
+    const REMOVE_POLICIES: &str = "remove_identity_policies = :remove";
+    let order_id = &order.order_id;
+    let (access_key_id, remove) = (&key.access_key_id, AttributeValue::Bool(true));
+    if key.orders.contains(order_id) {
+        let expression = format!("SET {REMOVE_POLICIES}");
+        return ItemUpdate::for_key(access_key_id, expression, "attribute_exists(pk)").value(":remove", remove);
+    }
+    let wishes = if order.remove_identity_policies { format!(", {REMOVE_POLICIES}") } else { String::new() };
+    let update = if key.orders.len() < MAX_ORDERS {
+        let update = ItemUpdate::for_key(access_key_id, format!("SET {APPEND_ORDER}{wishes}"), IF_ORDER_MISSING);
+        with_appended(update, order_id)
+    } else {
+        // DynamoDB does not remove an element and append another one in one update: their paths overlap.
+        let latest = key.orders.iter().skip(key.orders.len() + 1 - MAX_ORDERS).chain([order_id]);
+        ItemUpdate::for_key(
             access_key_id,
-            "SET orders = list_append(if_not_exists(orders, :none), :order)",
-            IF_ORDER_MISSING,
+            format!("SET orders = :orders, order_count = :count{wishes}"),
+            format!("{IF_ORDER_MISSING} AND order_count = :read_count"),
         )
-        .value(":order_id", string(order_id.as_str()))
-        .value(":none", list(None))
-        .value(":order", list(Some(order_id)));
-        self.update(update).await
-    }
+        .value(":orders", list(latest))
+        .value(":read_count", number(key.order_count))
+        .value(":count", number(key.order_count.saturating_add(1)))
+    };
+    let update = update.value(":order_id", string(order_id.as_str()));
+    if order.remove_identity_policies { update.value(":remove", remove) } else { update }
 }
 
-fn tombstone(access_key_id: &AccessKeyId, order_id: &OrderId, now: Timestamp) -> KeyItem {
-    KeyItem {
-        access_key_id: access_key_id.clone(),
-        owner: None,
-        state: KeyState::Reported,
-        updated_at: now,
-        orders: [order_id.clone()].into(),
-        seen_alive: Default::default(),
-        receipt: Receipt::default(),
-        attempts: 0,
-        next_attempt_at: None,
-        notification_pending: false,
-    }
+/// The values of [`APPEND_ORDER`].
+fn with_appended(update: ItemUpdate, order_id: &OrderId) -> ItemUpdate {
+    update.value(":none", list([])).value(":order", list([order_id])).value(":zero", number(0)).value(":one", number(1))
 }
 
-fn list(order_id: Option<&OrderId>) -> AttributeValue {
-    AttributeValue::L(order_id.map(|id| string(id.as_str())).into_iter().collect())
+fn list<'a>(order_ids: impl IntoIterator<Item = &'a OrderId>) -> AttributeValue {
+    AttributeValue::L(order_ids.into_iter().map(|id| string(id.as_str())).collect())
+}
+
+fn number(number: u32) -> AttributeValue {
+    AttributeValue::N(number.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use serde_json::json;
+
+    use super::*;
+    use crate::runtime::ulid_at;
+
+    fn order_id(number: u32) -> OrderId {
+        OrderId::parse(&format!("rvk_{}", ulid_at(Timestamp::UNIX_EPOCH, u128::from(number)))).unwrap()
+    }
+
+    fn order(number: u32, remove_identity_policies: bool) -> Order {
+        serde_json::from_value(json!({
+            "order_id": order_id(number), "scope": {"access_key_id": "AKIASP2TPHJSQH3FJRUX"}, "reason": "leaked",
+            "reported_by": "ops", "created_at": "2026-11-23T10:00:01Z", "access_key_ids": ["AKIASP2TPHJSQH3FJRUX"],
+            "remove_identity_policies": remove_identity_policies,
+        }))
+        .unwrap()
+    }
+
+    fn stopped_by(orders: u32) -> KeyItem {
+        let id = AccessKeyId::from_pasted("AKIASP2TPHJSQH3FJRUX").unwrap();
+        let mut key = KeyItem::new(id, None, KeyState::Revoking(None), Timestamp::UNIX_EPOCH);
+        key.orders = (0..orders).map(order_id).collect();
+        key.order_count = orders;
+        key
+    }
+
+    #[test]
+    fn the_list_of_orders_keeps_the_latest_and_counts_all() {
+        let max = u32::try_from(MAX_ORDERS).unwrap();
+        let with_room = add_order(&stopped_by(max - 1), &order(900, false));
+        assert_eq!(with_room.expression, format!("SET {APPEND_ORDER}"));
+        // Concurrent orders may have made the list longer than it should be.
+        for orders in [max, max + 3] {
+            let full = add_order(&stopped_by(orders), &order(900, false));
+            let AttributeValue::L(list) = &full.values[":orders"] else { panic!("no list") };
+            assert_eq!(list.len(), MAX_ORDERS);
+            assert_eq!(list[0], string(order_id(orders + 1 - max).as_str()));
+            assert_eq!(list[MAX_ORDERS - 1], string(order_id(900).as_str()));
+            assert_eq!(full.values[":count"], number(orders + 1));
+        }
+    }
+
+    #[test]
+    fn what_an_order_asks_for_reaches_a_key_that_is_stopped_already() {
+        for (orders, number) in [(1, 900), (60, 900), (1, 0)] {
+            let key = stopped_by(orders);
+            let plain = order(number, false);
+            assert!(knows_wishes(&key, &plain));
+            let update = add_order(&key, &order(number, true));
+            assert!(!knows_wishes(&key, &order(number, true)));
+            assert!(update.expression.contains("remove_identity_policies = :remove"), "{}", update.expression);
+            assert_eq!(update.values[":remove"], AttributeValue::Bool(true));
+        }
+        assert!(!add_order(&stopped_by(1), &order(900, false)).expression.contains("remove"));
+    }
 }

@@ -11,10 +11,10 @@ use crate::id::{AccessKeyId, OrderId, ProviderId, TenantId};
 
 /// An event could not be sent to the bus.
 #[derive(Debug, Error)]
-#[error("EventBridge did not accept the event {detail_type} of provider {provider_id} ({code})")]
+#[error("EventBridge did not accept the event {detail_type} of {subject} ({code})")]
 pub struct PutEventFailed {
     detail_type: &'static str,
-    provider_id: String,
+    subject: String,
     /// EventBridge's error code, which shows whether a permission is missing or EventBridge is temporarily unavailable.
     code: String,
 }
@@ -39,6 +39,12 @@ pub enum Event {
     ProviderRevoked(KeyEvent),
     /// `Revocation Blocked`: the key is alive, and a person has to act.
     RevocationBlocked(KeyEvent),
+    /// `Revocation Unproven`: the key is refused, but nothing proves that it was deleted, and a person has to look.
+    RevocationUnproven(KeyEvent),
+    /// `Revoked Key Alive`: a key that was refused everywhere is accepted again. It is being deleted.
+    RevokedKeyAlive(KeyEvent),
+    /// `Breach Report Unmatched`: a report names a key or provider that nobody has handed over, so nothing was revoked.
+    BreachReportUnmatched(UnmatchedReportEvent),
 }
 
 /// What happened to a provider.
@@ -84,13 +90,49 @@ pub struct KeyEvent {
     pub account_id: String,
     /// The access key id. It is not a secret, and the tenant needs it to act.
     pub access_key_id: AccessKeyId,
-    /// The key's state: `revoked` or `revocation_blocked`.
+    /// The key's state: `revoked`, `refused_unproven`, `revocation_blocked` or `revoking`.
     pub state: String,
-    /// `refused_unproven`, `quarantined`, …
+    /// `quarantined`, …
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// The orders that revoke it.
+    /// What stands as proof of the deletion: `deleted`, `no_such_entity`, `write_ahead` or `attested`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proof: Option<&'static str>,
+    /// What may outlive the key.
+    pub residual_access: ResidualAccessSummary,
+    /// The latest orders that revoke it.
     pub orders: Vec<OrderId>,
+}
+
+/// What may still give access when the key is dead. `null` = not known.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ResidualAccessSummary {
+    /// Until when a session may live that was minted with the key. Absent while the key lives, and if sessions were seen to
+    /// be worthless.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sessions_possible_until: Option<Timestamp>,
+    /// Other access keys of the same user, right before the deletion.
+    pub other_access_key_ids: Option<Vec<String>>,
+    /// How many SES identity policies that name another account were found right before the deletion and not removed.
+    pub foreign_identity_policies: Option<usize>,
+    /// Whether all identity policies of the Region were read.
+    pub identity_policies_complete: bool,
+}
+
+/// A breach report that reached nobody.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct UnmatchedReportEvent {
+    /// The order that was written for it, if one was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order_id: Option<OrderId>,
+    /// The key that it names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access_key_id: Option<AccessKeyId>,
+    /// The provider that it names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider_id: Option<ProviderId>,
+    /// `unknown_key` or `unknown_provider`.
+    pub reason: &'static str,
 }
 
 impl Event {
@@ -105,10 +147,14 @@ impl Event {
             Self::MailExpired(_) => "Mail Expired",
             Self::ProviderRevoked(_) => "Provider Revoked",
             Self::RevocationBlocked(_) => "Revocation Blocked",
+            Self::RevocationUnproven(_) => "Revocation Unproven",
+            Self::RevokedKeyAlive(_) => "Revoked Key Alive",
+            Self::BreachReportUnmatched(_) => "Breach Report Unmatched",
         }
     }
 
-    fn provider_id(&self) -> String {
+    /// What the event is about, for errors: an access key id is masked.
+    fn subject(&self) -> String {
         match self {
             Self::ProviderVerified(event) | Self::ProviderSuspended(event) | Self::ProviderResumed(event) => {
                 event.provider_id.to_string()
@@ -116,7 +162,15 @@ impl Event {
             Self::MailRejected(event) | Self::MailInDoubt(event) | Self::MailExpired(event) => {
                 event.provider_id.clone().unwrap_or_default()
             }
-            Self::ProviderRevoked(event) | Self::RevocationBlocked(event) => event.provider_id.to_string(),
+            Self::ProviderRevoked(event)
+            | Self::RevocationBlocked(event)
+            | Self::RevocationUnproven(event)
+            | Self::RevokedKeyAlive(event) => event.provider_id.to_string(),
+            Self::BreachReportUnmatched(event) => match (&event.access_key_id, &event.provider_id) {
+                (Some(access_key_id), _) => access_key_id.masked(),
+                (None, Some(provider_id)) => provider_id.to_string(),
+                (None, None) => String::new(),
+            },
         }
     }
 }
@@ -143,7 +197,7 @@ impl Bus {
     pub async fn put(&self, event: &Event, now: Timestamp) -> Result<(), PutEventFailed> {
         let failed = |code: Option<&str>| PutEventFailed {
             detail_type: event.detail_type(),
-            provider_id: event.provider_id(),
+            subject: event.subject(),
             code: code.unwrap_or("no answer").to_owned(),
         };
         let entry = PutEventsRequestEntry::builder()

@@ -3,5 +3,7 @@
 mod event;
 mod log;
 
-pub use event::{Bus, Event, KeyEvent, MailEvent, ProviderEvent, PutEventFailed};
+pub use event::{
+    Bus, Event, KeyEvent, MailEvent, ProviderEvent, PutEventFailed, ResidualAccessSummary, UnmatchedReportEvent,
+};
 pub use log::{chain, init, subscriber};

@@ -3,7 +3,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `clients` | the SDK clients of a process, shared by all tenants |
-//! | `calls`, `policies` | one method for each API call |
+//! | `calls`, `policies`, `residual` | one method for each API call |
 //! | `credential`, `region` | a key with its Region |
 //! | `failure`, `denial` | a failed call, classified by code and text |
 //! | `write_tracker` | whether a request can have reached AWS, and whether it still may |
@@ -15,6 +15,7 @@ mod denial;
 mod failure;
 mod policies;
 mod region;
+mod residual;
 mod write_tracker;
 
 pub use calls::{AccountStatus, CallerIdentity, EmailIdentity, User};
@@ -24,4 +25,5 @@ pub use denial::{Denial, DeniedBy};
 pub use failure::{Failure, FailureKind, UnverifiedIdentities};
 pub use policies::NamePage;
 pub use region::{Region, UnknownRegion};
+pub use residual::{IdentityNames, UserAccessKey};
 pub use write_tracker::WritePermit;

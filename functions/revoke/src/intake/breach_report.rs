@@ -1,12 +1,16 @@
 //! Breach reports: the scope, the reason and the reporter, from a request's body or an event's detail.
+//!
+//! The two are not read alike. Whoever sends a request is told by a 400 which field is wrong, and sends it again. Nobody
+//! reads the answer to an event, so an event is acted on if its scope can be read, however odd the rest is; what was odd is
+//! noted in the order.
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use shared::http::FieldError;
 use shared::id::{AccessKeyId, ProviderId};
 use shared::record::BreachScope;
 
-/// A valid report.
+/// A report that can be acted on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct BreachReport {
     pub(super) scope: BreachScope,
@@ -14,6 +18,10 @@ pub(super) struct BreachReport {
     pub(super) reported_by: String,
     /// Who signed the request. Absent for events.
     pub(super) signed_by: Option<String>,
+    /// Whether the key removes identity policies that name other accounts before it deletes itself.
+    pub(super) remove_identity_policies: bool,
+    /// What was odd beside the scope, without values.
+    pub(super) oddities: Vec<String>,
 }
 
 /// The body of `POST /revocations`.
@@ -23,15 +31,14 @@ pub(super) struct RevocationRequest {
     scope: Value,
     reason: String,
     reported_by: Option<String>,
+    remove_identity_policies: Option<bool>,
 }
 
-/// The `detail` of a `Credential Breach` event.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+/// The report in the `detail` of a `Credential Breach` event.
 pub(super) struct BreachDetail {
-    scope: Value,
-    reason: String,
-    reported_by: Option<String>,
+    pub(super) report: BreachReport,
+    /// Set if the scope names more than the one key or provider that is acted on: a person has to look.
+    pub(super) other_scope: Option<FieldError>,
 }
 
 /// What an error says about the scopes that are supported.
@@ -44,7 +51,13 @@ const PLANNED_SCOPES: [&str; 3] = ["tenant_id", "account_id", "all"];
 const MAX_REASON_CHARS: usize = 1_000;
 
 /// An ARN with its session name.
-const MAX_REPORTED_BY_CHARS: usize = 2_048;
+pub(super) const MAX_REPORTED_BY_CHARS: usize = 2_048;
+
+/// The reason of an event that gives none.
+const NO_REASON: &str = "not given";
+
+/// The members of a detail.
+const DETAIL_MEMBERS: [&str; 4] = ["scope", "reason", "reported_by", "remove_identity_policies"];
 
 impl RevocationRequest {
     /// The report in a request that `signer` signed.
@@ -54,26 +67,120 @@ impl RevocationRequest {
     pub(super) fn into_report(self, signer: &str) -> Result<BreachReport, FieldError> {
         Ok(BreachReport {
             scope: parse_scope("scope", &self.scope)?,
-            reason: checked_text("reason", self.reason, MAX_REASON_CHARS)?,
-            reported_by: reported_by("reported_by", self.reported_by, signer)?,
+            reason: checked_reason("reason", &self.reason)?,
+            // A breach report without a name is not refused: whoever signed it reports it.
+            reported_by: match self.reported_by {
+                Some(name) => checked_text("reported_by", &name, MAX_REPORTED_BY_CHARS)?,
+                None => signer.to_owned(),
+            },
             signed_by: Some(signer.to_owned()),
+            remove_identity_policies: self.remove_identity_policies.unwrap_or_default(),
+            oddities: Vec::new(),
         })
     }
 }
 
 impl BreachDetail {
-    /// The report in an event of `source`.
+    /// Reads the detail of an event of `source`.
     ///
     /// # Errors
-    /// The field that is wrong.
-    pub(super) fn into_report(self, source: &str) -> Result<BreachReport, FieldError> {
-        Ok(BreachReport {
-            scope: parse_scope("detail.scope", &self.scope)?,
-            reason: checked_text("detail.reason", self.reason, MAX_REASON_CHARS)?,
-            reported_by: reported_by("detail.reported_by", self.reported_by, source)?,
+    /// The scope cannot be read.
+    pub(super) fn parse(detail: &Value, source: &str) -> Result<Self, FieldError> {
+        let members =
+            detail.as_object().ok_or_else(|| FieldError::new("detail", "must be an object with a member `scope`"))?;
+        let scope = members.get("scope").ok_or_else(|| FieldError::new("detail.scope", "is missing"))?;
+        let (scope, rest) = find_scope(scope)?;
+        let mut oddities = Vec::new();
+        if members.keys().any(|name| !DETAIL_MEMBERS.contains(&name.as_str())) {
+            // The member's name is not repeated: people paste secrets into the wrong place.
+            oddities.push("detail: has an unknown member".to_owned());
+        }
+        oddities.extend(rest.error().as_ref().map(ToString::to_string));
+        let report = BreachReport {
+            scope,
+            reason: text_or(NO_REASON, "reason", members, MAX_REASON_CHARS, &mut oddities),
+            reported_by: match members.get("reported_by") {
+                None | Some(Value::Null) => source.to_owned(),
+                Some(_) => text_or(source, "reported_by", members, MAX_REPORTED_BY_CHARS, &mut oddities),
+            },
             signed_by: None,
-        })
+            remove_identity_policies: match members.get("remove_identity_policies") {
+                None | Some(Value::Null) => false,
+                Some(Value::Bool(remove)) => *remove,
+                Some(_) => {
+                    oddities.push("detail.remove_identity_policies: must be true or false; taken as false".to_owned());
+                    false
+                }
+            },
+            oddities,
+        };
+        let other_scope = if matches!(rest, RestOfScope::Scope(_)) { rest.error() } else { None };
+        Ok(Self { report, other_scope })
     }
+}
+
+/// A text of a detail, cut and cleaned; `default` if there is none.
+fn text_or(
+    default: &str,
+    name: &str,
+    members: &Map<String, Value>,
+    max_chars: usize,
+    oddities: &mut Vec<String>,
+) -> String {
+    let field = format!("detail.{name}");
+    let given = members.get(name).and_then(Value::as_str).unwrap_or_default();
+    match checked_text(&field, given, max_chars) {
+        Ok(text) => text,
+        Err(error) => {
+            oddities.push(error.to_string());
+            let cleaned: String = given.chars().filter(|character| !character.is_control()).take(max_chars).collect();
+            match cleaned.trim() {
+                "" => default.to_owned(),
+                text => text.to_owned(),
+            }
+        }
+    }
+}
+
+/// The scope of an event: the key if it names one, else the provider.
+fn find_scope(value: &Value) -> Result<(BreachScope, RestOfScope), FieldError> {
+    let strict = parse_scope("detail.scope", value);
+    let (Some(members), Err(error)) = (value.as_object(), &strict) else {
+        return strict.map(|scope| (scope, RestOfScope::Nothing));
+    };
+    let found = ["access_key_id", "provider_id"].into_iter().find_map(|word| {
+        let only = Map::from_iter([(word.to_owned(), members.get(word)?.clone())]);
+        Some((word, parse_scope("detail.scope", &Value::Object(only)).ok()?))
+    });
+    let Some((acted_on, scope)) = found else { return Err(error.clone()) };
+    let names_more = members.keys().any(|name| {
+        name != acted_on && (["access_key_id", "provider_id"].contains(&name.as_str()) || is_planned(name))
+    });
+    Ok((scope, if names_more { RestOfScope::Scope(acted_on) } else { RestOfScope::UnknownMember }))
+}
+
+/// What a scope has beside the key or provider that is acted on.
+enum RestOfScope {
+    Nothing,
+    /// Something that is no scope: it is noted.
+    UnknownMember,
+    /// Another scope: only this one was acted on, and a person has to look.
+    Scope(&'static str),
+}
+
+impl RestOfScope {
+    fn error(&self) -> Option<FieldError> {
+        let problem = match self {
+            Self::Nothing => return None,
+            Self::UnknownMember => "has an unknown member beside the one that was acted on".to_owned(),
+            Self::Scope(acted_on) => format!("names more than one scope; only `{acted_on}` was acted on"),
+        };
+        Some(FieldError::new("detail.scope", problem))
+    }
+}
+
+fn is_planned(word: &str) -> bool {
+    PLANNED_SCOPES.contains(&word)
 }
 
 fn parse_scope(field: &str, value: &Value) -> Result<BreachScope, FieldError> {
@@ -87,25 +194,24 @@ fn parse_scope(field: &str, value: &Value) -> Result<BreachScope, FieldError> {
         "access_key_id" => AccessKeyId::from_pasted(id)
             .map(BreachScope::AccessKeyId)
             .map_err(FieldError::from_display(field_of("access_key_id"))),
-        "provider_id" => ProviderId::parse(id)
+        "provider_id" => ProviderId::parse(id.trim())
             .map(BreachScope::ProviderId)
             .map_err(FieldError::from_display(field_of("provider_id"))),
-        word => match PLANNED_SCOPES.iter().find(|planned| **planned == word) {
-            Some(planned) => {
-                Err(FieldError::new(field, format!("`{planned}` is not supported yet; {SUPPORTED_SCOPES}")))
-            }
-            // The member's name is not repeated: people paste secrets into the wrong place.
-            None => Err(FieldError::new(field, format!("has an unknown member; {SUPPORTED_SCOPES}"))),
-        },
+        word if is_planned(word) => {
+            Err(FieldError::new(field, format!("`{word}` is not supported yet; {SUPPORTED_SCOPES}")))
+        }
+        // The member's name is not repeated: people paste secrets into the wrong place.
+        _ => Err(FieldError::new(field, format!("has an unknown member; {SUPPORTED_SCOPES}"))),
     }
 }
 
-/// Who reports it: the name in the report, or else whoever sent it. A breach report without a name is not refused.
-fn reported_by(field: &str, name: Option<String>, sender: &str) -> Result<String, FieldError> {
-    name.map_or_else(|| Ok(sender.to_owned()), |name| checked_text(field, name, MAX_REPORTED_BY_CHARS))
+/// A reason, as requests must give it.
+pub(super) fn checked_reason(field: &str, text: &str) -> Result<String, FieldError> {
+    checked_text(field, text, MAX_REASON_CHARS)
 }
 
-fn checked_text(field: &str, text: String, max_chars: usize) -> Result<String, FieldError> {
+/// A text of at most `max_chars` characters on one line.
+pub(super) fn checked_text(field: &str, text: &str, max_chars: usize) -> Result<String, FieldError> {
     let length = text.trim().chars().count();
     if length == 0 || length > max_chars || text.chars().any(char::is_control) {
         return Err(FieldError::new(field, format!("must be 1 to {max_chars} characters without control characters")));
@@ -149,6 +255,8 @@ mod tests {
             (json!({"scope": key, "reason": "leaked", "reported_by": "me"}), "accepted"),
             (json!({"scope": key, "reason": "leaked", "reported_by": ""}), "reported_by"),
             (json!({"scope": key, "reason": "leaked", "by": "me"}), "by"),
+            (json!({"scope": key, "reason": "leaked", "remove_identity_policies": true}), "accepted"),
+            (json!({"scope": key, "reason": "leaked", "remove_identity_policies": "yes"}), "remove_identity_policies"),
         ];
         for (body, expected) in cases {
             let field = parse(&body).map_or_else(|error| error.field, |_| "accepted".to_owned());
@@ -164,7 +272,10 @@ mod tests {
             body["reported_by"] = name;
             let report = parse(&body).unwrap();
             assert_eq!((report.reported_by.as_str(), report.signed_by.as_deref()), (reported_by, Some(signer)));
+            assert!(!report.remove_identity_policies);
         }
+        body["remove_identity_policies"] = json!(true);
+        assert!(parse(&body).unwrap().remove_identity_policies);
     }
 
     #[test]
@@ -174,5 +285,64 @@ mod tests {
             error.to_string(),
             "scope: `all` is not supported yet; `access_key_id` and `provider_id` are supported"
         );
+    }
+
+    #[test]
+    fn an_event_is_acted_on_if_its_scope_can_be_read() {
+        let key = json!({"access_key_id": "AKIASP2TPHJSQH3FJRUX"});
+        let cases = [
+            (json!({"scope": key, "reason": "leaked", "reported_by": "me"}), vec![], "leaked", "me"),
+            (json!({"scope": key, "reason": "leaked"}), vec![], "leaked", "sendingbee.security"),
+            (json!({"scope": key}), vec!["detail.reason"], NO_REASON, "sendingbee.security"),
+            (json!({"scope": key, "reason": 7}), vec!["detail.reason"], NO_REASON, "sendingbee.security"),
+            (json!({"scope": key, "reason": "a\nb"}), vec!["detail.reason"], "ab", "sendingbee.security"),
+            (
+                json!({"scope": key, "reason": "x", "reported_by": ["SECRET"]}),
+                vec!["detail.reported_by"],
+                "x",
+                "sendingbee.security",
+            ),
+            (json!({"scope": key, "reason": "x", "SECRET": "SECRET"}), vec!["detail"], "x", "sendingbee.security"),
+            (
+                json!({"scope": key, "reason": "x", "remove_identity_policies": "SECRET"}),
+                vec!["detail.remove_identity_policies"],
+                "x",
+                "sendingbee.security",
+            ),
+            (
+                json!({"scope": {"access_key_id": " AKIASP2TPHJSQH3FJRUX\n", "SECRET": 1}, "reason": "x"}),
+                vec!["detail.scope"],
+                "x",
+                "sendingbee.security",
+            ),
+        ];
+        for (detail, odd, reason, reported_by) in cases {
+            let BreachDetail { report, .. } = BreachDetail::parse(&detail, "sendingbee.security").unwrap();
+            let fields: Vec<_> = report.oddities.iter().map(|oddity| oddity.split_once(": ").unwrap().0).collect();
+            assert_eq!((fields, report.reason.as_str(), report.reported_by.as_str()), (odd, reason, reported_by));
+            assert!(matches!(report.scope, BreachScope::AccessKeyId(_)), "{detail}");
+            assert!(!format!("{report:?}").contains("SECRET"), "{report:?}");
+        }
+        let long = json!({"scope": key, "reason": "x".repeat(5_000)});
+        assert_eq!(BreachDetail::parse(&long, "s").unwrap().report.reason.len(), MAX_REASON_CHARS);
+    }
+
+    #[test]
+    fn what_a_scope_names_beside_the_key_is_left_to_a_person() {
+        let provider = "prv_01ARZ3NDEKTSV4RRFFQ69G5FAV";
+        let cases = [
+            (json!({"access_key_id": "AKIASP2TPHJSQH3FJRUX", "all": true}), "names more"),
+            (json!({"access_key_id": "AKIASP2TPHJSQH3FJRUX", "provider_id": provider}), "names more"),
+            (json!({"access_key_id": "nonsense", "provider_id": provider}), "names more"),
+            (json!({"provider_id": provider, "note": "x"}), "unknown member"),
+        ];
+        for (scope, says) in cases {
+            let detail = BreachDetail::parse(&json!({"scope": scope, "reason": "x"}), "s").unwrap();
+            assert!(detail.report.oddities[0].contains(says), "{scope}");
+            assert_eq!(detail.other_scope.is_some(), says == "names more", "{scope}");
+        }
+        for scope in [json!({"all": true}), json!({"access_key_id": "nonsense", "all": true}), json!({}), json!("x")] {
+            assert!(BreachDetail::parse(&json!({"scope": scope, "reason": "x"}), "s").is_err(), "{scope}");
+        }
     }
 }

@@ -18,9 +18,9 @@ use serde::Serialize;
 use serde_json::Value;
 use shared::http::{FieldError, Problem, Response};
 use shared::queue::{Deadline, Message, Queue};
-use shared::record::{Providers, Secrets};
+use shared::record::{BreachScope, Providers, Secrets};
 use shared::runtime::{Ambient, ColdStart, MissingVariable};
-use shared::telemetry::chain;
+use shared::telemetry::{Bus, UnmatchedReportEvent, chain};
 
 use self::breach_event::BreachEvent;
 use self::order_execution::OrderError;
@@ -35,6 +35,7 @@ pub(crate) struct Intake {
     queue: Queue,
     /// For breach reports that can never be accepted.
     dead_letters: Queue,
+    bus: Bus,
     ambient: Ambient,
 }
 
@@ -85,6 +86,7 @@ impl Intake {
             secrets: Secrets::new(dynamodb, &start.environment)?,
             queue: Queue::new(sqs.clone(), start.required("REVOCATION_QUEUE_URL")?, "revocation"),
             dead_letters: Queue::new(sqs, start.required("BREACH_DEAD_LETTER_QUEUE_URL")?, "breach dead-letter"),
+            bus: start.bus("sendingbee.revoke")?,
             ambient: start.ambient,
         })
     }
@@ -124,10 +126,16 @@ impl Intake {
             Ok(breach) => breach,
             Err(invalid) => return dead_letter(&self.dead_letters, message, "invalid_report", &invalid).await,
         };
+        let scope = breach.report.scope.clone();
         match self.order_revocation(breach.order_id, breach.report).await {
-            Ok(execution) if execution.is_complete() => MessageOutcome::Done,
+            Ok(execution) if execution.is_complete() => match breach.other_scope {
+                Some(rest) => dead_letter(&self.dead_letters, message, "partly_acted_on", &rest).await,
+                None => MessageOutcome::Done,
+            },
             Ok(_) => MessageOutcome::Retry,
             Err(error @ OrderError::UnknownProvider) => {
+                // Whether it works or not, the dead-letter queue has an alarm.
+                self.notify_unmatched(unknown_provider(scope)).await;
                 let invalid = FieldError::new("detail.scope.provider_id", error.to_string());
                 dead_letter(&self.dead_letters, message, "unknown_provider", &invalid).await
             }
@@ -138,6 +146,14 @@ impl Intake {
             }
         }
     }
+}
+
+fn unknown_provider(scope: BreachScope) -> UnmatchedReportEvent {
+    let provider_id = match scope {
+        BreachScope::ProviderId(provider_id) => Some(provider_id),
+        BreachScope::AccessKeyId(_) => None,
+    };
+    UnmatchedReportEvent { order_id: None, access_key_id: None, provider_id, reason: "unknown_provider" }
 }
 
 #[cfg(test)]
@@ -152,6 +168,7 @@ mod tests {
             (include_str!("../../../../events/revoke-create-revocation.json"), EventSource::Http),
             (include_str!("../../../../events/revoke-get-revocation.json"), EventSource::Http),
             (include_str!("../../../../events/revoke-delete-provider.json"), EventSource::Http),
+            (include_str!("../../../../events/revoke-attest-key.json"), EventSource::Http),
             (include_str!("../../../../events/revoke-breach.json"), EventSource::Queue),
             (include_str!("../../../../events/revoke-sweep.json"), EventSource::Schedule),
             (r#"{"source": "aws.events", "detail-type": "Something Else"}"#, EventSource::Unknown),

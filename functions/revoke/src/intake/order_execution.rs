@@ -1,9 +1,10 @@
-//! The execution of an order: its keys are stopped, and the order is enqueued for `revoke-worker`.
+//! The execution of an order: its keys are stopped, the order is enqueued for `revoke-worker`, and if it names a key that
+//! nobody handed over, operators are notified.
 
 use shared::id::{AccessKeyId, OrderId};
 use shared::queue::QueueError;
-use shared::record::{BreachScope, KeyItem, Order, RecordError, StopOutcome};
-use shared::telemetry::chain;
+use shared::record::{BreachScope, KeyItem, KeyState, Order, RecordError, StopOutcome};
+use shared::telemetry::{Event, UnmatchedReportEvent, chain};
 use thiserror::Error;
 
 use super::Intake;
@@ -26,8 +27,10 @@ pub(super) struct OrderExecution {
     pub(super) order: Order,
     /// Each of its keys; `None` if the stop failed, so that the key may still be in use.
     pub(super) keys: Vec<(AccessKeyId, Option<KeyItem>)>,
-    /// Whether the order is enqueued, or need not be because its keys are dead.
+    /// Whether the order is enqueued, or need not be because the worker has nothing to do for its keys.
     pub(super) is_enqueued: bool,
+    /// Whether operators were notified of each key that nobody handed over.
+    pub(super) is_notified: bool,
 }
 
 impl OrderExecution {
@@ -36,9 +39,14 @@ impl OrderExecution {
         self.keys.iter().filter(|(_, key)| key.is_none()).map(|(id, _)| id).collect()
     }
 
+    /// Whether its keys are stopped and the rest is on its way.
+    pub(super) fn is_accepted(&self) -> bool {
+        self.is_enqueued && self.not_stopped().is_empty()
+    }
+
     /// Whether `revoke` has nothing left to do for it.
     pub(super) fn is_complete(&self) -> bool {
-        self.is_enqueued && self.not_stopped().is_empty()
+        self.is_accepted() && self.is_notified
     }
 }
 
@@ -66,7 +74,16 @@ impl Intake {
                     reported_by: report.reported_by,
                     signed_by: report.signed_by,
                     created_at: self.ambient.now(),
+                    remove_identity_policies: report.remove_identity_policies,
+                    oddities: report.oddities,
                 };
+                if !order.oddities.is_empty() {
+                    tracing::warn!(
+                        order_id = %order.order_id,
+                        oddities = order.oddities.join("; "),
+                        "odd breach report acted on: only its scope was needed"
+                    );
+                }
                 self.providers.create_order(order).await?
             }
         };
@@ -97,11 +114,15 @@ impl Intake {
     /// not stop the others.
     pub(super) async fn execute(&self, order: Order) -> OrderExecution {
         let mut keys = Vec::with_capacity(order.access_key_ids.len());
+        let mut is_notified = true;
         for access_key_id in &order.access_key_ids {
-            let stop = self.providers.stop(access_key_id, &order.order_id, "revoke", &self.secrets, &self.ambient);
+            let stop = self.providers.stop(access_key_id, &order, "revoke", &self.secrets, &self.ambient);
             let key = match Box::pin(stop).await {
                 Ok((stop, key)) => {
                     log_stop(&order, &key, stop);
+                    if key.state == KeyState::UnknownKey {
+                        is_notified &= self.notify_unmatched(unknown_key(&order, access_key_id)).await;
+                    }
                     Some(key)
                 }
                 Err(error) => {
@@ -117,15 +138,39 @@ impl Intake {
             keys.push((access_key_id.clone(), key));
         }
         // An earlier execution may have enqueued it. That is not known, and a second message does no harm.
-        let is_over = keys.iter().all(|(_, key)| key.as_ref().is_some_and(|key| key.state.is_over()));
-        let is_enqueued = is_over || self.enqueue(&order).await.is_ok();
-        OrderExecution { order, keys, is_enqueued }
+        let needs_worker = keys.iter().any(|(_, key)| key.as_ref().is_none_or(|key| key.state.needs_worker()));
+        let is_enqueued = !needs_worker || self.enqueue(&order).await.is_ok();
+        OrderExecution { order, keys, is_enqueued, is_notified }
+    }
+
+    /// Notifies operators of a report that reached nobody, at least once: an order is executed again until this has worked.
+    /// Returns whether it has.
+    pub(super) async fn notify_unmatched(&self, event: UnmatchedReportEvent) -> bool {
+        let order_id = event.order_id.clone();
+        let put = self.bus.put(&Event::BreachReportUnmatched(event), self.ambient.now()).await;
+        put.inspect_err(|error| {
+            tracing::error!(
+                order_id = order_id.as_ref().map(OrderId::as_str),
+                error = chain(error),
+                "operators not notified of a breach report that matches nothing: it is retried"
+            );
+        })
+        .is_ok()
     }
 
     async fn enqueue(&self, order: &Order) -> Result<(), QueueError> {
         enqueue_order(&self.queue, order).await.inspect_err(|error| {
             tracing::error!(order_id = %order.order_id, error = chain(error), "order not enqueued: the sweep retries");
         })
+    }
+}
+
+fn unknown_key(order: &Order, access_key_id: &AccessKeyId) -> UnmatchedReportEvent {
+    UnmatchedReportEvent {
+        order_id: Some(order.order_id.clone()),
+        access_key_id: Some(access_key_id.clone()),
+        provider_id: None,
+        reason: KeyState::UnknownKey.name().as_str(),
     }
 }
 
@@ -138,4 +183,63 @@ fn log_stop(order: &Order, key: &KeyItem, stop: StopOutcome) {
         stop = ?stop,
         "key of an order stopped"
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::fixtures::{cold_start, operations};
+
+    fn report(access_key_id: &str) -> BreachReport {
+        BreachReport {
+            scope: BreachScope::AccessKeyId(AccessKeyId::from_pasted(access_key_id).unwrap()),
+            reason: "leaked".to_owned(),
+            reported_by: "ops".to_owned(),
+            signed_by: None,
+            remove_identity_policies: false,
+            oddities: Vec::new(),
+        }
+    }
+
+    /// A process that dies between the tombstone and the event leaves the same behind as one whose event is not accepted: an
+    /// order that is still due.
+    #[tokio::test]
+    async fn an_order_for_an_unknown_key_is_complete_when_operators_were_notified() {
+        for (event_is_accepted, expected) in [(true, true), (false, false)] {
+            let (start, calls) = cold_start(move |operation| match operation {
+                "PutEvents" if !event_is_accepted => Some((
+                    200,
+                    json!({"FailedEntryCount": 1, "Entries": [{"ErrorCode": "InternalFailure"}]}).to_string(),
+                )),
+                _ => None,
+            });
+            let intake = Intake::new(&start).unwrap();
+            let order_id = OrderId::parse("rvk_01KAQX7Q5RD0B6S4M3Z1Y9T8WC").unwrap();
+            let execution = intake.order_revocation(order_id, report("AKIASP2TPHJSQH3FJRUX")).await.unwrap();
+            assert!(execution.is_accepted(), "nothing is left in use");
+            assert_eq!(execution.is_complete(), expected);
+            let made = operations(&calls);
+            assert!(!made.contains(&"SendMessage".to_owned()), "there is nothing for the worker: {made:?}");
+            // Taken off the sweep.
+            assert_eq!(made.last().unwrap() == "UpdateItem", expected, "{made:?}");
+        }
+    }
+
+    #[test]
+    fn the_sample_event_is_what_is_put_on_the_bus() {
+        let sample: Value =
+            serde_json::from_str(include_str!("../../../../events/revoke-breach-report-unmatched.json")).unwrap();
+        let order: Order = serde_json::from_value(json!({
+            "order_id": "rvk_01KAQX7Q5RD0B6S4M3Z1Y9T8WC", "scope": {"access_key_id": "AKIASP2TPHJSQH3FJRUX"},
+            "reason": "leaked", "reported_by": "ops",
+            "created_at": "2026-11-23T10:00:01Z", "access_key_ids": ["AKIASP2TPHJSQH3FJRUX"],
+        }))
+        .unwrap();
+        let event = Event::BreachReportUnmatched(unknown_key(&order, &order.access_key_ids[0]));
+        assert_eq!(sample["source"], "sendingbee.revoke");
+        assert_eq!(sample["detail-type"], event.detail_type());
+        assert_eq!(sample["detail"], serde_json::to_value(&event).unwrap());
+    }
 }

@@ -20,7 +20,12 @@ pub(super) struct RevocationView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     signed_by: Option<&'a str>,
     created_at: Timestamp,
-    /// Whether nothing is left to do for any key.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    remove_identity_policies: bool,
+    /// What was odd in the report beside its scope.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    oddities: &'a [String],
+    /// Whether every key is proved dead.
     pub(super) done: bool,
     /// How many keys have which status.
     counts: BTreeMap<&'static str, usize>,
@@ -41,6 +46,8 @@ struct KeyView<'a> {
 struct ProgressView<'a> {
     updated_at: Timestamp,
     attempts: u32,
+    /// How many orders there were for it.
+    order_count: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -77,7 +84,9 @@ impl<'a> RevocationView<'a> {
             reported_by: &order.reported_by,
             signed_by: order.signed_by.as_deref(),
             created_at: order.created_at,
-            done: keys.iter().all(|(_, key)| key.as_ref().is_some_and(|key| key.state.is_over())),
+            remove_identity_policies: order.remove_identity_policies,
+            oddities: &order.oddities,
+            done: keys.iter().all(|(_, key)| key.as_ref().is_some_and(|key| key.state.is_dead())),
             counts,
             keys: views,
         }
@@ -106,6 +115,7 @@ impl<'a> ProgressView<'a> {
         Self {
             updated_at: key.updated_at,
             attempts: key.attempts,
+            order_count: key.order_count,
             reason: key.state.reason(),
             next_attempt_at: key.next_attempt_at,
             proof,
@@ -149,10 +159,10 @@ mod tests {
         let id = &order.access_key_ids[0];
         let cases = [
             (Some(key("revoked", None)), "revoked", true),
-            (Some(key("revoked", Some("refused_unproven"))), "revoked", false),
+            (Some(key("refused_unproven", None)), "refused_unproven", false),
             (Some(key("revoking", None)), "revoking", false),
             (Some(key("revocation_blocked", Some("quarantined"))), "revocation_blocked", false),
-            (Some(key("reported", None)), "reported", true),
+            (Some(key("unknown_key", None)), "unknown_key", false),
             (Some(key("active", None)), "not_stopped", false),
             (None, "not_stopped", false),
         ];

@@ -6,8 +6,10 @@
 //! delay before the deletion was sent, and the sweep picks up every key whose `next_attempt_at` has passed.
 
 mod call_result;
+mod foreign_principals;
 mod key_step;
 mod revocation;
+mod survey;
 
 use std::sync::Arc;
 
@@ -122,7 +124,7 @@ impl Worker {
     /// The order was written before the stop, and whoever wrote it may have been killed in between.
     async fn repeat_stop(&self, access_key_id: &AccessKeyId, order: &Order) -> Result<(), RecordError> {
         let (stop, _) =
-            self.providers.stop(access_key_id, &order.order_id, "revoke-worker", &self.secrets, &self.ambient).await?;
+            self.providers.stop(access_key_id, order, "revoke-worker", &self.secrets, &self.ambient).await?;
         if stop == StopOutcome::Stopped {
             tracing::warn!(
                 order_id = %order.order_id,

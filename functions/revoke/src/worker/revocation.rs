@@ -9,16 +9,17 @@ use jiff::{SignedDuration, Timestamp};
 use shared::custody::{CustodyError, Holder, Lane};
 use shared::id::AccessKeyId;
 use shared::queue::{Deadline, QueueError};
-use shared::record::{KeyItem, KeyState, Owner, Plane, ProgressOutcome, Proof, RecordError};
-use shared::telemetry::{Event, KeyEvent, chain};
+use shared::record::{KeyItem, KeyState, Owner, Plane, ProgressOutcome, Proof, ReadOutcome, RecordError};
+use shared::telemetry::{Event, KeyEvent, ResidualAccessSummary, chain};
 use shared::tenant::{Credential, Failure, FailureKind as Kind};
 
 use super::Worker;
 use super::call_result::{DeletionResult, ProbeResult};
 use super::key_step::{
     FollowUp, KeyStep, PROBE_DELAY, SecretError, after_deletion, after_notification, after_probe, after_secret_error,
-    is_retried_by_message, next_step, planes_to_probe, write_ahead,
+    alarm, is_alive_again, is_retried_by_message, next_step, planes_to_probe, write_ahead,
 };
+use super::survey::{REMOVAL_TIMEOUT, SURVEY_TIMEOUT};
 use crate::work_item::enqueue_key;
 
 /// The time for a call into a tenant's AWS. A longer one counts as not answered.
@@ -26,6 +27,10 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// The longest that a step takes: three calls, and the reads and writes around them.
 const MAX_STEP_DURATION: SignedDuration = SignedDuration::from_secs(20);
+
+/// The longest that a survey takes before a deletion, with the removal of policies.
+const MAX_SURVEY_DURATION: SignedDuration =
+    SignedDuration::from_secs((SURVEY_TIMEOUT.as_secs() + REMOVAL_TIMEOUT.as_secs()).cast_signed());
 
 /// Steps of one key in one invocation. The rules end each chain of steps sooner; this is a safeguard.
 const MAX_STEPS: u32 = 8;
@@ -42,24 +47,38 @@ impl Worker {
     /// # Errors
     /// The key could not be read or written. An answer of the tenant's AWS is never an error here.
     pub(super) async fn revoke(&self, access_key_id: &AccessKeyId, deadline: Deadline) -> Result<(), RecordError> {
-        for _ in 0..MAX_STEPS {
+        let mut can_notify = true;
+        for number in 0..MAX_STEPS {
             let Some(key) = self.providers.key(access_key_id).await? else { return Ok(()) };
             let Some(owner) = &key.owner else { return Ok(()) };
             let now = self.ambient.now();
-            let step = next_step(&key, now);
+            let step = next_step(&key, can_notify, now);
             let wait = match step {
                 KeyStep::Nothing => return Ok(()),
                 KeyStep::Wait(until) => until.duration_since(now),
                 KeyStep::Notify | KeyStep::Delete | KeyStep::Probe => SignedDuration::ZERO,
             };
-            let follow_up = if deadline.allows(wait + MAX_STEP_DURATION, now) {
+            let survey = if step == KeyStep::Delete && key.remove_identity_policies {
+                MAX_SURVEY_DURATION
+            } else {
+                SignedDuration::ZERO
+            };
+            let follow_up = if deadline.allows(wait + MAX_STEP_DURATION + survey, now) {
                 match step {
                     KeyStep::Nothing => return Ok(()),
                     KeyStep::Wait(_) => {
                         tokio::time::sleep(Duration::try_from(wait).unwrap_or_default()).await;
                         FollowUp::Now
                     }
-                    KeyStep::Notify => self.notify(&key, owner).await?,
+                    KeyStep::Notify => match self.notify(&key, owner).await? {
+                        Some(follow_up) => follow_up,
+                        // What was due before goes on without it. What has just been done is not done again.
+                        None if number == 0 => {
+                            can_notify = false;
+                            FollowUp::Now
+                        }
+                        None => FollowUp::BySweep,
+                    },
                     KeyStep::Delete => self.delete(&key, owner).await?,
                     KeyStep::Probe => self.probe(&key, owner).await?,
                 }
@@ -85,6 +104,7 @@ impl Worker {
             Ok(credential) => credential,
             Err(error) => return self.record_secret_error(key, error).await,
         };
+        let Some(key) = &self.survey(key, owner, &credential).await? else { return Ok(FollowUp::Now) };
         let probed_at = self.ambient.now();
         let probe = ProbeResult::from_answer(&within_timeout(self.tenants.get_caller_identity(&credential)).await);
         // Only a key that is seen alive right now is worth a write-ahead; see `key_step`.
@@ -101,10 +121,8 @@ impl Worker {
         // Enqueued before the call is sent: if this worker dies now, the key is still picked up in seconds. A key whose
         // revocation has taken long is left to the sweep, or each retry would bring the next one in seconds.
         let is_enqueued = is_retried_by_message(&key, probed_at) && self.enqueue_next_step(&key).await.is_ok();
-        let answer = match probe {
-            ProbeResult::WrongSecret => DeletionResult::WrongSecret,
-            _ => self.delete_own_key(&credential).await,
-        };
+        // Whatever STS said: a stranger who calls AWS with the same id can make it refuse our signature.
+        let answer = self.delete_own_key(&credential).await;
         let now = self.ambient.now();
         let after = |key: &KeyItem| after_deletion(key, ahead, (&probe, probed_at), &answer, now);
         Ok(match self.record(&key, after, &answer).await? {
@@ -146,8 +164,9 @@ impl Worker {
         self.record_if_unchanged(key, |key| after_probe(key, &results, at, now), &results).await
     }
 
-    /// Notifies operators of the key's state, at least once: an event that was put but not recorded is put again.
-    async fn notify(&self, key: &KeyItem, owner: &Owner) -> Result<FollowUp, RecordError> {
+    /// Notifies operators of the key's state, at least once: an event that was put but not recorded is put again. `None` if
+    /// the event could not be put.
+    async fn notify(&self, key: &KeyItem, owner: &Owner) -> Result<Option<FollowUp>, RecordError> {
         if let Some(event) = key_event(key, owner)
             && let Err(error) = self.bus.put(&event, self.ambient.now()).await
         {
@@ -157,10 +176,10 @@ impl Worker {
                 error = chain(&error),
                 "operators not notified of a key's state: the sweep retries"
             );
-            return Ok(FollowUp::BySweep);
+            return Ok(None);
         }
         let now = self.ambient.now();
-        self.record_if_unchanged(key, |key| after_notification(key, now), &"notified").await
+        self.record_if_unchanged(key, |key| after_notification(key, now), &"notified").await.map(Some)
     }
 
     /// Opens the revoke lane.
@@ -212,7 +231,10 @@ impl Worker {
         for _ in 0..MAX_RECORD_ATTEMPTS {
             let Some((after, follow_up)) = after(&before) else { break };
             match self.write(&before, &after).await? {
-                ProgressOutcome::Recorded => return Ok(follow_up),
+                ProgressOutcome::Recorded => {
+                    log_alarm(&before, &after, self.ambient.now());
+                    return Ok(follow_up);
+                }
                 ProgressOutcome::Superseded => {}
             }
             match self.providers.key(&key.access_key_id).await? {
@@ -228,7 +250,7 @@ impl Worker {
         Ok(FollowUp::BySweep)
     }
 
-    async fn write(&self, before: &KeyItem, after: &KeyItem) -> Result<ProgressOutcome, RecordError> {
+    pub(super) async fn write(&self, before: &KeyItem, after: &KeyItem) -> Result<ProgressOutcome, RecordError> {
         let outcome = self.providers.record_progress(before, after, &self.secrets, &self.ambient).await?;
         if outcome == ProgressOutcome::Recorded && before.state != after.state {
             let orders = after.orders.iter().map(|order| order.as_str()).collect::<Vec<_>>().join(" ");
@@ -249,7 +271,7 @@ impl Worker {
 
     /// Enqueues the key's next step.
     async fn enqueue_next_step(&self, key: &KeyItem) -> Result<(), QueueError> {
-        let enqueued = enqueue_key(&self.queue, &key.access_key_id, key.orders.first(), FOLLOW_UP_DELAY).await;
+        let enqueued = enqueue_key(&self.queue, &key.access_key_id, key.orders.last(), FOLLOW_UP_DELAY).await;
         enqueued.inspect_err(|error| {
             tracing::error!(
                 access_key_id = key.access_key_id.masked(),
@@ -279,12 +301,49 @@ fn key_event(key: &KeyItem, owner: &Owner) -> Option<Event> {
         access_key_id: key.access_key_id.clone(),
         state: key.state.name().as_str().to_owned(),
         reason: key.state.reason().map(str::to_owned),
-        orders: key.orders.iter().cloned().collect(),
+        proof: key.receipt.deleted_by.filter(|_| key.state.is_dead()).map(Proof::as_str),
+        residual_access: residual_access(key),
+        orders: key.orders.clone(),
     };
     match key.state {
-        KeyState::Revoked | KeyState::RefusedUnproven => Some(Event::ProviderRevoked(detail)),
+        KeyState::Revoked => Some(Event::ProviderRevoked(detail)),
+        KeyState::RefusedUnproven => Some(Event::RevocationUnproven(detail)),
         KeyState::RevocationBlocked(_) => Some(Event::RevocationBlocked(detail)),
+        KeyState::Revoking(_) if is_alive_again(key) => Some(Event::RevokedKeyAlive(detail)),
         _ => None,
+    }
+}
+
+/// What may outlive the key. What was not read is `None`, not none.
+fn residual_access(key: &KeyItem) -> ResidualAccessSummary {
+    let seen = key.receipt.residual_access.as_ref();
+    let other_keys = seen.map(|seen| &seen.other_keys).filter(|other| other.outcome.was_read());
+    let policies = seen.filter(|seen| seen.identity_policies.outcome.was_read());
+    ResidualAccessSummary {
+        sessions_possible_until: key.receipt.sessions_possible_until,
+        other_access_key_ids: other_keys
+            .map(|other| other.keys.iter().map(|other| other.access_key_id.clone()).collect()),
+        foreign_identity_policies: policies.map(|seen| seen.remaining_policies()),
+        identity_policies_complete: policies
+            .is_some_and(|seen| seen.identity_policies.outcome == ReadOutcome::Complete),
+    }
+}
+
+/// Logs what an operator must be alarmed about, at each step of a key that is in such a state: an alarm that rings once is
+/// forgotten. A notification is no step.
+fn log_alarm(before: &KeyItem, after: &KeyItem, now: Timestamp) {
+    let is_notification = before.notification_pending && !after.notification_pending;
+    if let Some((alarm, sentence)) = alarm(after, now)
+        && !is_notification
+    {
+        tracing::error!(
+            alarm,
+            access_key_id = after.access_key_id.masked(),
+            provider_id = after.owner.as_ref().map(|owner| owner.provider_id.as_str()),
+            state = %after.state,
+            since = %after.updated_at,
+            "{sentence}"
+        );
     }
 }
 
@@ -297,6 +356,96 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+
+    use shared::id::AccessKeyId;
+    use shared::runtime::ColdStart;
+    use shared::testing::capture_log;
+
+    use crate::fixtures::{NOW_MS, cold_start, item, operations, query_error};
+
+    /// The key item of a stopped key in this state, as DynamoDB has it.
+    fn stored(status: &Value, pending: bool) -> Value {
+        let text = |text: &str| json!({ "S": text });
+        let mut item = json!({
+            "access_key_id": text("AKIASP2TPHJSQH3FJRUX"), "updated_at": text("2026-11-23T09:59:00Z"),
+            "owner": {"M": {
+                "provider_id": text("prv_01KAQX5D8E3C9V7N2M4R6T8W0Y"), "tenant_id": text("acme"),
+                "account_id": text("171436882533"), "region": text("eu-central-1"),
+            }},
+            "attempts": {"N": "1"}, "notification_pending": {"BOOL": pending},
+        });
+        for (name, value) in status.as_object().unwrap() {
+            item[name] = text(value.as_str().unwrap());
+        }
+        item
+    }
+
+    /// Takes a key's steps in an invocation of 30 s.
+    async fn revoke(start: &ColdStart) {
+        let deadline = Deadline::from_millis(u64::try_from(NOW_MS + 30_000).unwrap());
+        let worker = Worker::new(start).unwrap();
+        worker.revoke(&AccessKeyId::from_pasted("AKIASP2TPHJSQH3FJRUX").unwrap(), deadline).await.unwrap();
+    }
+
+    fn denied() -> shared::testing::FakeResponse {
+        query_error(403, "AccessDenied", "User: u is not authorized to perform: iam:ListAccessKeys")
+    }
+
+    #[tokio::test]
+    async fn the_deletion_is_tried_even_if_sts_says_that_the_signature_is_wrong() {
+        let (start, calls) = cold_start(|operation| match operation {
+            "GetItem providers" => Some(item(&stored(&json!({"status": "revoking"}), false))),
+            "GetItem secrets" => Some(item(&json!({"ciphertext": {"B": "c2VhbGVk"}}))),
+            "GetCallerIdentity" => Some(query_error(403, "SignatureDoesNotMatch", "does not match")),
+            "ListAccessKeys" | "ListEmailIdentities" => Some(denied()),
+            "DeleteAccessKey" => Some((
+                200,
+                "<DeleteAccessKeyResponse xmlns=\"https://iam.amazonaws.com/doc/2010-05-08/\"><ResponseMetadata>\
+                 <RequestId>request-1</RequestId></ResponseMetadata></DeleteAccessKeyResponse>"
+                    .to_owned(),
+            )),
+            _ => None,
+        });
+        revoke(&start).await;
+        let calls = calls.lock().unwrap();
+        assert!(calls.iter().any(|(operation, _)| operation == "DeleteAccessKey"), "{calls:?}");
+        let (_, written) = calls.iter().rfind(|(operation, _)| operation == "UpdateItem").unwrap();
+        let written: Value = serde_json::from_str(written).unwrap();
+        let receipt = &written["ExpressionAttributeValues"][":receipt"]["M"];
+        assert_eq!(receipt["deleted_by"]["S"], "deleted", "{written}");
+        assert_eq!(receipt["residual_access"]["M"]["other_keys"]["M"]["outcome"]["S"], "denied", "{written}");
+    }
+
+    #[tokio::test]
+    async fn a_blocked_key_is_tried_and_alarmed_about_although_no_event_can_be_put() {
+        let log = capture_log();
+        let (start, calls) = cold_start(|operation| match operation {
+            "GetItem providers" => {
+                Some(item(&stored(&json!({"status": "revocation_blocked", "reason": "delete_denied"}), true)))
+            }
+            "GetItem secrets" => Some(item(&json!({"ciphertext": {"B": "c2VhbGVk"}}))),
+            "PutEvents" => Some((200, json!({"FailedEntryCount": 1, "Entries": [{"ErrorCode": "x"}]}).to_string())),
+            "GetCallerIdentity" => Some((
+                200,
+                "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\
+                 <GetCallerIdentityResult><Account>171436882533</Account></GetCallerIdentityResult>\
+                 </GetCallerIdentityResponse>"
+                    .to_owned(),
+            )),
+            "ListAccessKeys" | "ListEmailIdentities" | "DeleteAccessKey" => Some(denied()),
+            _ => None,
+        });
+        revoke(&start).await;
+        let made = operations(&calls);
+        assert!(made.contains(&"DeleteAccessKey".to_owned()), "{made:?}");
+        let lines = log.lines();
+        let alarmed = lines.iter().find(|line| line["alarm"] == "revocation_blocked").unwrap();
+        assert_eq!(
+            (&alarmed["level"], &alarmed["state"]),
+            (&json!("ERROR"), &json!("revocation_blocked{delete_denied}"))
+        );
+        assert_eq!(alarmed["provider_id"], "prv_01KAQX5D8E3C9V7N2M4R6T8W0Y");
+    }
 
     fn sample(json: &str) -> Value {
         let sample: Value = serde_json::from_str(json).unwrap();
@@ -322,11 +471,41 @@ mod tests {
 
     #[test]
     fn the_sample_events_are_what_is_put_on_the_bus() {
+        let refused = json!({"sts": {"at": "2026-11-23T10:00:07Z", "code": "InvalidClientTokenId"}});
+        let until = "2026-11-24T22:00:07Z";
+        let denied = json!({"outcome": "denied"});
+        let seen = |foreign: Value| {
+            json!({
+                "checked_at": "2026-11-23T10:00:01Z", "other_keys": denied,
+                "identity_policies": {"outcome": "complete", "identities_read": 1, "foreign": foreign},
+            })
+        };
+        let mut revoked_access = seen(json!([
+            {"identity": "example.com", "policy_name": "a", "account_ids": ["123456789012"], "removal": "not_ordered"},
+            {"identity": "example.com", "policy_name": "b", "account_ids": ["*"], "removal": "removed"},
+        ]));
+        revoked_access["other_keys"] = json!({"outcome": "complete"});
         let cases = [
-            (include_str!("../../../../events/revoke-provider-revoked.json"), json!({"status": "revoked"})),
+            (
+                include_str!("../../../../events/revoke-provider-revoked.json"),
+                json!({"status": "revoked", "receipt": {
+                    "deleted_by": "deleted", "refused": refused, "sessions_possible_until": until,
+                    "residual_access": revoked_access,
+                }}),
+            ),
             (
                 include_str!("../../../../events/revoke-revocation-blocked.json"),
-                json!({"status": "revocation_blocked", "reason": "quarantined"}),
+                json!({"status": "revocation_blocked", "reason": "quarantined", "receipt": {
+                    "residual_access": seen(json!([])),
+                }}),
+            ),
+            (
+                include_str!("../../../../events/revoke-revocation-unproven.json"),
+                json!({"status": "refused_unproven", "receipt": {"refused": refused, "sessions_possible_until": until}}),
+            ),
+            (
+                include_str!("../../../../events/revoke-revoked-key-alive.json"),
+                json!({"status": "revoking", "receipt": {"alive_again_at": "2026-11-23T10:00:07Z"}}),
             ),
         ];
         for (sample_json, status) in cases {

@@ -82,7 +82,7 @@ impl FakeAccount {
     /// With active providers of an account each, whose mail may go out.
     fn with_providers(provider_ids: &[&str]) -> Self {
         let sealed = json!({
-            "access_key_id": {"S": "AKIASP2TPHJSQH3FJRUX"}, "lane": {"S": "send"}, "ciphertext": {"B": "c2VhbGVk"},
+            "pk": {"S": "send#AKIASP2TPHJSQH3FJRUX"}, "ciphertext": {"B": "c2VhbGVk"},
         });
         let mut providers = vec![json!({"pk": {"S": "halt"}, "sk": {"S": "halt"}, "halted": {"BOOL": false}})];
         for (number, provider_id) in provider_ids.iter().enumerate() {

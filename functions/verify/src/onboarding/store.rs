@@ -1,14 +1,14 @@
 //! Storing a key that was accepted: its secret sealed for both lanes, everything in one transaction, and the event.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use shared::custody::Holder;
 use shared::http::Problem;
 use shared::id::ProviderId;
 use shared::record::{
-    AuditEvent, Idempotency, KeyItem, KeyState, Onboarded, Onboarding, Owner, Plane, Provider, Receipt, RecordError,
-    Status, StatusName, VerificationReport, VerifiedProvider,
+    AuditEvent, Idempotency, KeyItem, KeyState, Onboarded, Onboarding, Owner, Plane, Provider, RecordError, Status,
+    StatusName, VerificationReport, VerifiedProvider,
 };
 use shared::telemetry::{Event, ProviderEvent, chain};
 use shared::tenant::AccountStatus;
@@ -142,21 +142,14 @@ fn is_key_of(key: &KeyItem, provider_id: &ProviderId) -> bool {
 }
 
 fn new_key_item(provider: &Provider) -> KeyItem {
-    KeyItem {
-        access_key_id: provider.access_key_id.clone(),
-        owner: Some(Owner {
-            provider_id: provider.provider_id.clone(),
-            tenant_id: provider.tenant_id.clone(),
-            account_id: provider.account_id.clone(),
-            region: provider.region,
-        }),
-        state: KeyState::Active,
-        updated_at: provider.created_at,
-        orders: BTreeSet::new(),
-        seen_alive: BTreeMap::from([(Plane::Sts, provider.created_at), (Plane::Ses, provider.created_at)]),
-        receipt: Receipt::default(),
-        attempts: 0,
-        next_attempt_at: None,
-        notification_pending: false,
-    }
+    let owner = Owner {
+        provider_id: provider.provider_id.clone(),
+        tenant_id: provider.tenant_id.clone(),
+        account_id: provider.account_id.clone(),
+        region: provider.region,
+        sessions_denied: None,
+    };
+    let mut key = KeyItem::new(provider.access_key_id.clone(), Some(owner), KeyState::Active, provider.created_at);
+    key.seen_alive = BTreeMap::from([(Plane::Sts, provider.created_at), (Plane::Ses, provider.created_at)]);
+    key
 }

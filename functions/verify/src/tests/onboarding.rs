@@ -213,7 +213,7 @@ async fn a_reported_key_is_refused() {
     aws.put_item(
         "providers",
         json!({"pk": {"S": format!("key#{KEY_ID}")}, "sk": {"S": "key"}, "access_key_id": {"S": KEY_ID},
-            "status": {"S": "reported"}, "updated_at": {"S": "2026-11-23T09:00:00Z"}}),
+            "status": {"S": "unknown_key"}, "updated_at": {"S": "2026-11-23T09:00:00Z"}}),
     );
     let (status, problem, _) = post(&aws, &submission(), None).await;
     assert_eq!((status, outcomes(&problem["report"], "failed")), (422, vec!["not_reported".to_owned()]));
@@ -271,7 +271,7 @@ async fn a_conflict_in_the_transaction_is_settled_by_reading_the_key_item() {
 async fn a_key_that_is_reported_while_it_is_checked_is_refused_with_the_checks_that_were_made() {
     let aws = FakeAws::new();
     let reported = json!({"pk": {"S": format!("key#{KEY_ID}")}, "sk": {"S": "key"}, "access_key_id": {"S": KEY_ID},
-        "status": {"S": "reported"}, "updated_at": {"S": "2026-11-23T09:00:00Z"}});
+        "status": {"S": "unknown_key"}, "updated_at": {"S": "2026-11-23T09:00:00Z"}});
     let met = json!({"Code": "ConditionalCheckFailed", "Item": reported});
     aws.answer("own:TransactWriteItems", cancelled(&[met]));
     let (status, problem, _) = post(&aws, &submission(), None).await;

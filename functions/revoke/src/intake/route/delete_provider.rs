@@ -21,6 +21,8 @@ impl Intake {
             reason: "off-boarding".to_owned(),
             reported_by: signer.to_owned(),
             signed_by: Some(signer.to_owned()),
+            remove_identity_policies: false,
+            oddities: Vec::new(),
         };
         let execution =
             self.order_revocation(OrderId::new(&self.ambient), report).await.map_err(|error| match error {

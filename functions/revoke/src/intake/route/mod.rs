@@ -1,5 +1,6 @@
 //! The HTTP routes, one file each. API Gateway has verified the signature of each request; whoever signed it reports.
 
+mod attest_key;
 mod create_revocation;
 mod delete_provider;
 mod get_revocation;
@@ -12,10 +13,11 @@ use shared::record::KeyItem;
 use super::Intake;
 
 /// The route keys of API Gateway that `revoke` serves.
-pub const ROUTES: &[&str] = &[CREATE_REVOCATION, GET_REVOCATION, DELETE_PROVIDER];
+pub const ROUTES: &[&str] = &[CREATE_REVOCATION, GET_REVOCATION, ATTEST_KEY, DELETE_PROVIDER];
 
 const CREATE_REVOCATION: &str = "POST /revocations";
 const GET_REVOCATION: &str = "GET /revocations/{order_id}";
+const ATTEST_KEY: &str = "POST /revocations/{order_id}/attestation";
 const DELETE_PROVIDER: &str = "DELETE /providers/{provider_id}";
 
 impl Intake {
@@ -36,6 +38,10 @@ impl Intake {
             Some(GET_REVOCATION) => {
                 log.route("get_revocation");
                 self.get_revocation(request, log).await
+            }
+            Some(ATTEST_KEY) => {
+                log.route("attest_key");
+                self.attest_key(request, log).await
             }
             Some(DELETE_PROVIDER) => {
                 log.route("delete_provider");
@@ -84,6 +90,7 @@ mod tests {
     use shared::runtime::{Ambient, ColdStart, Environment};
     use shared::testing::fake_aws;
 
+    use super::attest_key::AttestationRequest;
     use super::*;
     use crate::intake::breach_report::RevocationRequest;
 
@@ -101,6 +108,11 @@ mod tests {
         let show = sample(include_str!("../../../../../events/revoke-get-revocation.json"));
         assert_eq!(show.route_key.as_deref(), Some(GET_REVOCATION));
         assert!(parameter(&show, "order_id", OrderId::parse).is_some());
+
+        let attest = sample(include_str!("../../../../../events/revoke-attest-key.json"));
+        assert_eq!(attest.route_key.as_deref(), Some(ATTEST_KEY));
+        let attestation = body::<AttestationRequest>(&attest).unwrap();
+        assert!(attestation.into_attestation(signer(&attest).unwrap(), Timestamp::UNIX_EPOCH).is_ok());
 
         let off_board = sample(include_str!("../../../../../events/revoke-delete-provider.json"));
         assert_eq!(off_board.route_key.as_deref(), Some(DELETE_PROVIDER));
@@ -125,6 +137,7 @@ mod tests {
                 ("SECRETS_TABLE", "secrets"),
                 ("REVOCATION_QUEUE_URL", "https://sqs.test/revocation"),
                 ("BREACH_DEAD_LETTER_QUEUE_URL", "https://sqs.test/breach-dead-letter"),
+                ("BUS_NAME", "bus"),
             ]),
             ambient: Ambient::new(|| Timestamp::UNIX_EPOCH, || 0),
             http: fake_aws(|_| async { (500, String::new()) }),

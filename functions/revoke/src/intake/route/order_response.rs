@@ -23,7 +23,7 @@ pub(super) fn order_not_written(error: &RecordError) -> Problem {
 pub(super) fn order_response(execution: &OrderExecution, log: &mut RequestLog) -> Result<Response, Problem> {
     log_execution(execution, log);
     let view = RevocationView::from_order(&execution.order, &execution.keys);
-    if execution.is_complete() {
+    if execution.is_accepted() {
         let mut response = respond(202, &view);
         if let Ok(location) = HeaderValue::from_str(&format!("/revocations/{}", execution.order.order_id)) {
             response.headers.insert(LOCATION, location);
@@ -88,6 +88,7 @@ mod tests {
             order: order.clone(),
             keys: vec![(id.clone(), key.cloned())],
             is_enqueued,
+            is_notified: true,
         };
         let mut log = RequestLog::default();
         let response = order_response(&execution(Some(&key), true), &mut log).unwrap();

@@ -2,7 +2,7 @@
 //!
 //! A key becomes `revoked` only on proof and refusals. Proof is AWS's answer to our own DeleteAccessKey: 200, or
 //! NoSuchEntity for the key's own id. A deactivated key is refused like a deleted one and can come back, so refusals alone
-//! lead to `revoked{refused_unproven}`, and the secret is kept.
+//! lead to `refused_unproven`, and the secret is kept.
 //!
 //! One more thing counts as proof, because a worker can be killed between AWS's 200 and our record of it, and a deleted key
 //! cannot ask again: a call that was **written ahead**. The key was seen alive, the call was recorded, then it was sent; its
@@ -15,7 +15,10 @@ mod retry_delay;
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use shared::record::{BlockReason, KeyItem, KeyState, Plane, Proof, RefusedCall};
+use shared::record::{
+    BlockReason, KeyItem, KeyState, MAX_SESSION_DURATION, Plane, Proof, ReadOutcome, RefusedCall, Removal,
+    ResidualAccess,
+};
 
 use self::retry_delay::{MAX_REVOKING_DELAY, later, retry_at};
 use super::call_result::{DeletionResult, ProbeResult};
@@ -38,6 +41,12 @@ const SWEEP_ONLY_AFTER: SignedDuration = SignedDuration::from_mins(2);
 
 /// A wrong signature is believed after this time: a stranger who calls AWS with the same id can cause one.
 const WRONG_SECRET_AFTER: SignedDuration = SignedDuration::from_secs(60);
+
+/// How long what was seen of a key's residual access is taken for what is there before its deletion.
+const SURVEY_EXPIRES_AFTER: SignedDuration = SignedDuration::from_hours(1);
+
+/// A key that does not die for so long is alarmed about.
+const SLOW_AFTER: SignedDuration = SignedDuration::from_mins(15);
 
 /// What to do about a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,17 +85,50 @@ pub(super) enum SecretError {
     Unavailable,
 }
 
-/// What to do next about a key.
-pub(super) fn next_step(key: &KeyItem, now: Timestamp) -> KeyStep {
+/// What to do next about a key. `can_notify` is false if EventBridge has just refused an event: that must not keep a key
+/// alive.
+pub(super) fn next_step(key: &KeyItem, can_notify: bool, now: Timestamp) -> KeyStep {
     if key.owner.is_none() {
         return KeyStep::Nothing;
     }
-    if key.notification_pending {
-        return KeyStep::Notify;
+    let step = next_call(key, now);
+    // A key that lives again is deleted first, and operators are notified while its death is waited for.
+    let is_urgent = step == KeyStep::Delete
+        && is_alive_again(key)
+        && key.receipt.alive_again_at.is_some_and(|at| now < later(at, PROBE_DELAY));
+    if key.notification_pending && can_notify && !is_urgent { KeyStep::Notify } else { step }
+}
+
+/// Whether a key that was refused everywhere is accepted again, and is being deleted.
+pub(super) fn is_alive_again(key: &KeyItem) -> bool {
+    matches!(key.state, KeyState::Revoking(_)) && key.receipt.alive_again_at.is_some()
+}
+
+/// What an operator must be alarmed about, as a word to search the log for, and in a sentence.
+pub(super) fn alarm(key: &KeyItem, now: Timestamp) -> Option<(&'static str, &'static str)> {
+    match key.state {
+        KeyState::RevocationBlocked(_) => {
+            Some(("revocation_blocked", "key is alive and cannot delete itself: a person has to act"))
+        }
+        KeyState::RefusedUnproven => Some((
+            "refused_unproven",
+            "key is refused and nothing proves its deletion: a person has to look and attest it",
+        )),
+        KeyState::Revoking(_) if key.notification_pending && is_alive_again(key) => {
+            Some(("revoked_key_alive", "key that was refused everywhere is accepted again: it is being deleted"))
+        }
+        KeyState::Revoking(_) if now >= later(key.updated_at, SLOW_AFTER) => {
+            Some(("revocation_slow", "key is not dead yet: its AWS does not answer, or still accepts it"))
+        }
+        _ => None,
     }
+}
+
+/// The call to make next, whether or not operators have been notified.
+fn next_call(key: &KeyItem, now: Timestamp) -> KeyStep {
     match key.state {
         KeyState::Revoking(_) | KeyState::RevocationBlocked(_) | KeyState::RefusedUnproven => {}
-        KeyState::Active | KeyState::Reported | KeyState::Revoked => return KeyStep::Nothing,
+        KeyState::Active | KeyState::UnknownKey | KeyState::Revoked => return KeyStep::Nothing,
     }
     let receipt = &key.receipt;
     let last_effect = match (receipt.delete_sent_at, receipt.deleted_at) {
@@ -101,6 +143,47 @@ pub(super) fn next_step(key: &KeyItem, now: Timestamp) -> KeyStep {
         Some(_) => KeyStep::Probe,
         None => KeyStep::Delete,
     }
+}
+
+/// Whether it is time to look what may outlive the key. Once its deletion is proved, it is too late.
+pub(super) fn is_survey_due(key: &KeyItem, now: Timestamp) -> bool {
+    let is_old_or_incomplete = |seen: &ResidualAccess| {
+        let to_remove = |removal| matches!(removal, Removal::NotOrdered | Removal::NotDone);
+        now >= later(seen.checked_at, SURVEY_EXPIRES_AFTER)
+            || (key.remove_identity_policies
+                && seen.identity_policies.foreign.iter().any(|policy| to_remove(policy.removal)))
+    };
+    key.receipt.deleted_at.is_none() && key.receipt.residual_access.as_ref().is_none_or(is_old_or_incomplete)
+}
+
+/// The key with what a survey found. A survey that got no answer changes nothing. A policy that an earlier survey found and
+/// that is not there any more was removed: a worker may have died between its removal and the record.
+pub(super) fn with_survey(key: &KeyItem, mut found: ResidualAccess) -> KeyItem {
+    let mut after = key.clone();
+    if !found.says_something() {
+        return after;
+    }
+    if let Some(earlier) = after.receipt.residual_access.take() {
+        let policies = &mut found.identity_policies;
+        for mut policy in earlier.identity_policies.foreign {
+            let same = |other: &&shared::record::ForeignPolicy| {
+                (&other.identity, &other.policy_name) == (&policy.identity, &policy.policy_name)
+            };
+            let is_there = policies.foreign.iter().any(|other| same(&other));
+            if is_there || policy.removal == Removal::NotOrdered {
+                continue;
+            }
+            if policies.outcome == ReadOutcome::Complete {
+                policy.removal = Removal::Removed;
+            }
+            policies.foreign.push(policy);
+        }
+        if !found.other_keys.outcome.was_read() && earlier.other_keys.outcome.was_read() {
+            found.other_keys = earlier.other_keys;
+        }
+    }
+    after.receipt.residual_access = Some(found);
+    after
 }
 
 /// The write-ahead of a deletion: STS has just accepted the key, and DeleteAccessKey is sent once this is recorded.
@@ -124,7 +207,7 @@ pub(super) fn after_deletion(
 ) -> Option<(KeyItem, FollowUp)> {
     // Proof is worth recording whatever happened in between, unless the key is finished.
     let is_proof = matches!(answer, DeletionResult::Deleted { .. } | DeletionResult::NoSuchEntity { .. });
-    let ended = next_step(key, now) == KeyStep::Nothing || key.state == KeyState::Revoked;
+    let ended = key.owner.is_none() || next_call(key, now) == KeyStep::Nothing;
     if ended || (!is_proof && key.receipt.delete_sent_at != ahead) {
         return None;
     }
@@ -163,13 +246,18 @@ pub(super) fn after_probe(
     for (plane, result) in results {
         record_probe(&mut after, *plane, result, at);
     }
-    if results.values().any(|result| *result == ProbeResult::Alive) {
+    // AWS looks at a signature only if it knows the key, so a key that was refused and has a wrong signature now lives again.
+    let is_known_again =
+        key.state == KeyState::RefusedUnproven && results.values().any(|result| *result == ProbeResult::WrongSecret);
+    if is_known_again || results.values().any(|result| *result == ProbeResult::Alive) {
         after.receipt.refused.clear();
         if after.receipt.delete_sent_at.is_some_and(|sent| at >= later(sent, PROBE_DELAY)) {
             after.receipt.delete_sent_at = None;
         }
         if after.state == KeyState::RefusedUnproven {
             set_state(&mut after, KeyState::Revoking(None), now);
+            after.receipt.alive_again_at = Some(now);
+            after.notification_pending = true;
         }
         return if is_retried_by_message(&after, now) { (after, FollowUp::Now) } else { leave_to_sweep(after, now) };
     }
@@ -205,10 +293,9 @@ pub(super) fn after_secret_error(key: &KeyItem, why: SecretError, now: Timestamp
     let after = count_attempt(key, now);
     match why {
         SecretError::Unavailable => retry(after, now),
-        // It was refused at the last probe, and there is no secret for another one.
-        SecretError::Missing if key.state == KeyState::RefusedUnproven => leave_to_sweep_until(after, None),
+        // It was refused at the last probe. There is no other one without a secret, and somebody has to attest it.
+        _ if key.state == KeyState::RefusedUnproven => leave_to_sweep(after, now),
         SecretError::Missing => block(after, BlockReason::SecretMissing, now),
-        SecretError::Unreadable if key.state == KeyState::RefusedUnproven => leave_to_sweep(after, now),
         SecretError::Unreadable => block(after, BlockReason::SecretUnreadable, now),
     }
 }
@@ -222,7 +309,11 @@ pub(super) fn is_retried_by_message(key: &KeyItem, now: Timestamp) -> bool {
 pub(super) fn after_notification(key: &KeyItem, now: Timestamp) -> (KeyItem, FollowUp) {
     let mut after = count_attempt(key, now);
     after.notification_pending = false;
-    leave_to_sweep(after, now)
+    match after.state {
+        // Its death is being waited for.
+        KeyState::Revoking(_) => (after, FollowUp::Now),
+        _ => leave_to_sweep(after, now),
+    }
 }
 
 /// The planes that must refuse the key: those where it was seen alive. A key that was never seen alive must be refused on
@@ -329,8 +420,20 @@ fn settle(mut after: KeyItem, state: KeyState, now: Timestamp) -> (KeyItem, Foll
         return leave_to_sweep(after, now);
     }
     set_state(&mut after, state, now);
+    if matches!(state, KeyState::Revoked | KeyState::RefusedUnproven) {
+        note_sessions(&mut after);
+    }
     after.notification_pending = true;
     (after, FollowUp::Now)
+}
+
+/// Notes until when sessions may live that were minted with the key: until the key was refused, it could mint one.
+fn note_sessions(after: &mut KeyItem) {
+    let sessions_denied = after.owner.as_ref().and_then(|owner| owner.sessions_denied) == Some(true);
+    if !sessions_denied && after.receipt.sessions_possible_until.is_none() {
+        let refused_at = after.receipt.refused.values().map(|refusal| refusal.at).max();
+        after.receipt.sessions_possible_until = refused_at.map(|at| later(at, MAX_SESSION_DURATION));
+    }
 }
 
 fn leave_to_sweep(after: KeyItem, now: Timestamp) -> (KeyItem, FollowUp) {
@@ -350,6 +453,10 @@ fn set_state(after: &mut KeyItem, state: KeyState, now: Timestamp) {
     if after.state != state {
         after.state = state;
         after.updated_at = now;
+    }
+    // It is not dead yet, or not any more.
+    if matches!(state, KeyState::Revoking(_) | KeyState::RevocationBlocked(_)) {
+        after.receipt.sessions_possible_until = None;
     }
 }
 

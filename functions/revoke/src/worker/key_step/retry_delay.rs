@@ -9,9 +9,11 @@ const REVOKING_DELAY: [SignedDuration; 2] = [SignedDuration::from_secs(60), Sign
 /// Shortest and longest delay for a blocked key: the tenant may remove what blocks it at any time.
 const BLOCKED_DELAY: [SignedDuration; 2] = [SignedDuration::from_mins(5), SignedDuration::from_hours(6)];
 
-/// When a key whose deletion is not proved is probed again, after its last change of state.
+/// When a key whose deletion is not proved is probed again, after its last change of state; after that, once a week for as
+/// long as it lasts.
 const UNPROVEN_PROBES_AFTER: [SignedDuration; 3] =
-    [SignedDuration::from_hours(1), SignedDuration::from_hours(24), SignedDuration::from_hours(7 * 24)];
+    [SignedDuration::from_hours(1), SignedDuration::from_hours(24), WEEK];
+const WEEK: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// The longest delay for a key that should be dead.
 pub(super) const MAX_REVOKING_DELAY: SignedDuration = REVOKING_DELAY[1];
@@ -24,9 +26,13 @@ pub(super) fn retry_at(key: &KeyItem, now: Timestamp) -> Option<Timestamp> {
         KeyState::Revoking(_) => Some(later(now, elapsed.clamp(REVOKING_DELAY[0], REVOKING_DELAY[1]))),
         KeyState::RevocationBlocked(_) => Some(later(now, elapsed.clamp(BLOCKED_DELAY[0], BLOCKED_DELAY[1]))),
         KeyState::RefusedUnproven => {
-            UNPROVEN_PROBES_AFTER.into_iter().map(|after| later(key.updated_at, after)).find(|probe| *probe > now)
+            let early = UNPROVEN_PROBES_AFTER.into_iter().map(|after| later(key.updated_at, after));
+            Some(early.into_iter().find(|probe| *probe > now).unwrap_or_else(|| {
+                let weeks = elapsed.as_secs() / WEEK.as_secs() + 1;
+                later(key.updated_at, WEEK.saturating_mul(i32::try_from(weeks).unwrap_or(i32::MAX)))
+            }))
         }
-        KeyState::Active | KeyState::Reported | KeyState::Revoked => None,
+        KeyState::Active | KeyState::UnknownKey | KeyState::Revoked => None,
     }
 }
 

@@ -51,19 +51,19 @@ fn delete(key: &KeyItem, answer: &DeletionResult) -> (KeyItem, FollowUp) {
 #[test]
 fn a_key_that_deletes_itself_and_is_refused_is_revoked_and_notified() {
     let key = stopped();
-    assert_eq!(next_step(&key, at(1)), KeyStep::Delete);
+    assert_eq!(next_step(&key, true, at(1)), KeyStep::Delete);
     let (key, follow_up) = delete(&key, &DeletionResult::Deleted { request_id: request() });
     assert_eq!((state(&key).as_str(), follow_up), ("revoking", FollowUp::Delayed));
     assert_eq!(key.receipt.delete_request_id, request());
-    assert_eq!(next_step(&key, at(3)), KeyStep::Wait(at(6)));
-    assert_eq!(next_step(&key, at(6)), KeyStep::Probe);
+    assert_eq!(next_step(&key, true, at(3)), KeyStep::Wait(at(6)));
+    assert_eq!(next_step(&key, true, at(6)), KeyStep::Probe);
     let (key, follow_up) = after_probe(&key, &both(refused(), refused()), at(6), at(6));
     assert_eq!((state(&key).as_str(), follow_up, key.notification_pending), ("revoked", FollowUp::Now, true));
     assert!(key.next_attempt_at.is_some(), "a key stays due until operators are notified");
-    assert_eq!(next_step(&key, at(6)), KeyStep::Notify);
+    assert_eq!(next_step(&key, true, at(6)), KeyStep::Notify);
     let (key, follow_up) = after_notification(&key, at(6));
     assert_eq!((follow_up, key.notification_pending, key.next_attempt_at), (FollowUp::BySweep, false, None));
-    assert_eq!(next_step(&key, at(7)), KeyStep::Nothing);
+    assert_eq!(next_step(&key, true, at(7)), KeyStep::Nothing);
     assert_eq!(key.receipt.deleted_by, Some(Proof::Deleted));
 }
 
@@ -103,7 +103,7 @@ fn each_answer_to_a_deletion_leads_where_it_should() {
 #[test]
 fn a_worker_killed_after_its_deletion_leaves_enough_to_end_revoked() {
     let ahead = write_ahead(&stopped(), at(1), at(1));
-    assert_eq!(next_step(&ahead, at(2)), KeyStep::Wait(at(6)));
+    assert_eq!(next_step(&ahead, true, at(2)), KeyStep::Wait(at(6)));
     let (key, _) = after_probe(&ahead, &both(refused(), refused()), at(6), at(6));
     assert_eq!(state(&key), "revoked");
     assert_eq!(key.receipt.deleted_by, Some(Proof::WriteAhead));
@@ -114,7 +114,7 @@ fn a_worker_killed_after_its_deletion_leaves_enough_to_end_revoked() {
 fn a_write_ahead_counts_only_while_nothing_else_explains_the_refusal() {
     let refusals = both(refused(), refused());
     let ahead = write_ahead(&stopped(), at(1), at(1));
-    let unproven = "revoked{refused_unproven}";
+    let unproven = "refused_unproven";
     // Too long ago.
     assert_eq!(state(&after_probe(&ahead, &refusals, at(602), at(602)).0), unproven);
     assert_eq!(state(&after_probe(&ahead, &refusals, at(601), at(601)).0), "revoked");
@@ -127,7 +127,7 @@ fn a_write_ahead_counts_only_while_nothing_else_explains_the_refusal() {
     // The key was accepted afterwards, so the call did nothing.
     let (alive, follow_up) = after_probe(&ahead, &both(refused(), ProbeResult::Alive), at(6), at(6));
     assert_eq!((alive.receipt.delete_sent_at, follow_up), (None, FollowUp::Now));
-    assert_eq!(next_step(&alive, at(6)), KeyStep::Delete);
+    assert_eq!(next_step(&alive, true, at(6)), KeyStep::Delete);
     // Too early: AWS accepts deleted keys for a while.
     let (early, follow_up) = after_probe(&ahead, &refusals, at(5), at(5));
     assert_eq!((state(&early).as_str(), follow_up), ("revoking", FollowUp::Delayed));
@@ -146,10 +146,10 @@ fn a_key_that_one_plane_accepts_for_longer_is_probed_again_and_ends_revoked() {
     let (key, _) = delete(&stopped(), &DeletionResult::Deleted { request_id: request() });
     let (key, follow_up) = after_probe(&key, &both(refused(), ProbeResult::Alive), at(6), at(6));
     assert_eq!((state(&key).as_str(), follow_up), ("revoking", FollowUp::Now));
-    assert_eq!(next_step(&key, at(6)), KeyStep::Delete);
+    assert_eq!(next_step(&key, true, at(6)), KeyStep::Delete);
     let (key, follow_up) = after_deletion(&key, None, (&refused(), at(6)), &DeletionResult::Refused, at(6)).unwrap();
-    assert_eq!((follow_up, next_step(&key, at(6))), (FollowUp::Delayed, KeyStep::Wait(at(11))));
-    assert_eq!(next_step(&key, at(11)), KeyStep::Probe);
+    assert_eq!((follow_up, next_step(&key, true, at(6))), (FollowUp::Delayed, KeyStep::Wait(at(11))));
+    assert_eq!(next_step(&key, true, at(11)), KeyStep::Probe);
     let (key, _) = after_probe(&key, &both(refused(), refused()), at(11), at(11));
     assert_eq!((state(&key).as_str(), key.receipt.delete_request_id), ("revoked", request()));
 }
@@ -162,7 +162,7 @@ fn a_key_that_is_accepted_for_long_keeps_its_first_proof_and_is_retried_after_gr
         [(6, FollowUp::Delayed), (119, FollowUp::Delayed), (120, FollowUp::BySweep), (4_000, FollowUp::BySweep)]
     {
         (key, _) = after_probe(&key, &both(ProbeResult::Alive, ProbeResult::Alive), at(second), at(second));
-        assert_eq!(next_step(&key, at(second)), KeyStep::Delete, "{second}");
+        assert_eq!(next_step(&key, true, at(second)), KeyStep::Delete, "{second}");
         let ahead = write_ahead(&key, at(second), at(second));
         let follow_up;
         (key, follow_up) =
@@ -179,28 +179,175 @@ fn refusals_alone_prove_nothing_and_the_key_is_probed_again() {
     let key = stopped();
     let (key, follow_up) = after_deletion(&key, None, (&refused(), at(1)), &DeletionResult::Refused, at(1)).unwrap();
     assert_eq!(follow_up, FollowUp::Delayed);
-    assert_eq!(next_step(&key, at(2)), KeyStep::Wait(at(6)));
+    assert_eq!(next_step(&key, true, at(2)), KeyStep::Wait(at(6)));
     let (key, _) = after_probe(&key, &both(refused(), refused()), at(6), at(6));
-    assert_eq!((state(&key).as_str(), key.notification_pending), ("revoked{refused_unproven}", true));
+    assert_eq!((state(&key).as_str(), key.notification_pending), ("refused_unproven", true));
     let (mut key, _) = after_notification(&key, at(6));
-    for after in [3_600, 86_400, 7 * 86_400] {
+    for after in [3_600, 86_400, 7 * 86_400, 14 * 86_400, 21 * 86_400, 28 * 86_400] {
         let due = at(6 + after);
         assert_eq!(key.next_attempt_at, Some(due));
-        assert_eq!(next_step(&key, due), KeyStep::Probe);
+        assert_eq!(next_step(&key, true, due), KeyStep::Probe);
         (key, _) = after_probe(&key, &both(refused(), refused()), due, due);
         assert!(!key.notification_pending, "notified once");
     }
-    assert_eq!(key.next_attempt_at, None);
+    // A look that comes late does not move the next ones.
+    let (key, _) = after_probe(&key, &both(refused(), refused()), at(30 * 86_400), at(30 * 86_400));
+    assert_eq!(key.next_attempt_at, Some(at(6 + 35 * 86_400)));
 }
 
 #[test]
-fn a_key_that_comes_back_to_life_is_deleted() {
+fn a_key_that_cannot_be_probed_any_more_is_still_looked_at_weekly() {
+    let mut key = stopped();
+    key.state = KeyState::RefusedUnproven;
+    for why in [SecretError::Missing, SecretError::Unreadable] {
+        let (after, _) = after_secret_error(&key, why, at(8 * 86_400));
+        assert_eq!((after.state, after.next_attempt_at), (KeyState::RefusedUnproven, Some(at(14 * 86_400))), "{why:?}");
+    }
+}
+
+#[test]
+fn a_deletion_is_proof_whatever_sts_says_of_the_signature() {
+    let key = stopped();
+    let wrong = ProbeResult::WrongSecret;
+    let deleted = DeletionResult::Deleted { request_id: request() };
+    let (key, follow_up) = after_deletion(&key, None, (&wrong, at(1)), &deleted, at(1)).unwrap();
+    assert_eq!(
+        (state(&key).as_str(), follow_up, key.receipt.deleted_by),
+        ("revoking", FollowUp::Delayed, Some(Proof::Deleted))
+    );
+    let (key, _) = after_probe(&key, &both(refused(), refused()), at(6), at(6));
+    assert_eq!(state(&key), "revoked");
+}
+
+#[test]
+fn sessions_may_outlive_the_key_unless_they_were_seen_to_be_worthless() {
+    let day_and_a_half = 36 * 3_600;
+    for (sessions_denied, expected) in
+        [(None, Some(at(6 + day_and_a_half))), (Some(false), Some(at(6 + day_and_a_half))), (Some(true), None)]
+    {
+        let mut key = stopped();
+        key.owner.as_mut().unwrap().sessions_denied = sessions_denied;
+        let (key, _) = delete(&key, &DeletionResult::Deleted { request_id: None });
+        assert_eq!(key.receipt.sessions_possible_until, None);
+        let (key, _) = after_probe(&key, &both(refused(), refused()), at(6), at(6));
+        assert_eq!(key.receipt.sessions_possible_until, expected, "{sessions_denied:?}");
+    }
+    // From the first refusal on, and anew when the key lives again.
+    let (key, _) = after_deletion(&stopped(), None, (&refused(), at(1)), &DeletionResult::Refused, at(1)).unwrap();
+    let (key, _) = after_probe(&key, &both(refused(), refused()), at(6), at(6));
+    let (key, _) = after_probe(&key, &both(refused(), refused()), at(4_000), at(4_000));
+    assert_eq!(key.receipt.sessions_possible_until, Some(at(6 + day_and_a_half)));
+    let (key, _) = after_probe(&key, &both(refused(), ProbeResult::Alive), at(90_000), at(90_000));
+    assert_eq!(key.receipt.sessions_possible_until, None);
+}
+
+/// What a survey found: these policies of `example.com`, each with what became of it.
+fn seen(outcome: ReadOutcome, policies: &[(&str, Removal)], at: Timestamp) -> ResidualAccess {
+    let foreign: Vec<_> = policies
+        .iter()
+        .map(|(name, removal)| {
+            json!({"identity": "example.com", "policy_name": name, "account_ids": ["123456789012"], "removal": removal})
+        })
+        .collect();
+    serde_json::from_value(json!({
+        "checked_at": at,
+        "other_keys": {"outcome": "denied"},
+        "identity_policies": {"outcome": outcome, "identities_read": 1, "foreign": foreign},
+    }))
+    .unwrap()
+}
+
+fn removals(key: &KeyItem) -> Vec<(&str, Removal)> {
+    let policies = &key.receipt.residual_access.as_ref().unwrap().identity_policies.foreign;
+    policies.iter().map(|policy| (policy.policy_name.as_str(), policy.removal)).collect()
+}
+
+#[test]
+fn a_survey_is_made_before_the_deletion_and_again_when_it_is_old_or_an_order_asks_for_removal() {
+    let mut key = stopped();
+    assert!(is_survey_due(&key, at(1)));
+    key = with_survey(&key, seen(ReadOutcome::Complete, &[("a", Removal::NotOrdered)], at(1)));
+    assert!(!is_survey_due(&key, at(3_600)));
+    assert!(is_survey_due(&key, at(3_601)));
+    key.remove_identity_policies = true;
+    assert!(is_survey_due(&key, at(2)));
+    let mut removed = with_survey(&key, seen(ReadOutcome::Complete, &[("a", Removal::Removed)], at(2)));
+    assert!(!is_survey_due(&removed, at(3)));
+    removed.receipt.deleted_at = Some(at(4));
+    assert!(!is_survey_due(&removed, at(90_000)), "its deletion is proved");
+}
+
+#[test]
+fn a_policy_that_a_killed_worker_removed_is_removed_and_what_is_not_read_is_not_forgotten() {
+    let mut key = stopped();
+    key.remove_identity_policies = true;
+    let listed = [("a", Removal::NotDone), ("b", Removal::NotDone)];
+    // Recorded before anything was removed; then the worker died.
+    let key = with_survey(&key, seen(ReadOutcome::Complete, &listed, at(1)));
+    let complete = with_survey(&key, seen(ReadOutcome::Complete, &[("b", Removal::Removed)], at(9)));
+    assert_eq!(removals(&complete), [("b", Removal::Removed), ("a", Removal::Removed)]);
+    let partial = with_survey(&key, seen(ReadOutcome::Partial, &[("b", Removal::Removed)], at(9)));
+    assert_eq!(removals(&partial), [("b", Removal::Removed), ("a", Removal::NotDone)]);
+    let mut unknown = seen(ReadOutcome::Unknown, &[], at(9));
+    unknown.other_keys.outcome = ReadOutcome::Unknown;
+    assert_eq!(with_survey(&key, unknown), key, "no answer changes nothing");
+}
+
+#[test]
+fn what_a_person_has_to_see_alarms_and_nothing_else_does() {
+    let word = |key: &KeyItem, second: i64| alarm(key, at(second)).map(|(word, _)| word);
+    let mut key = stopped();
+    assert_eq!((word(&key, 899), word(&key, 900)), (None, Some("revocation_slow")));
+    key.state = KeyState::RevocationBlocked(BlockReason::Quarantined);
+    assert_eq!(word(&key, 1), Some("revocation_blocked"));
+    key.state = KeyState::RefusedUnproven;
+    assert_eq!(word(&key, 1), Some("refused_unproven"));
+    let (alive, _) = after_probe(&key, &both(refused(), ProbeResult::Alive), at(9), at(9));
+    assert_eq!(word(&alive, 9), Some("revoked_key_alive"));
+    for state in [KeyState::Active, KeyState::UnknownKey, KeyState::Revoked] {
+        key.state = state;
+        assert_eq!(word(&key, 90_000), None, "{state}");
+    }
+}
+
+#[test]
+fn an_event_that_cannot_be_put_does_not_keep_a_key_alive() {
+    let (blocked, _) = delete(&stopped(), &DeletionResult::Denied { quarantined: true });
+    assert_eq!(next_step(&blocked, true, at(61)), KeyStep::Notify);
+    assert_eq!(next_step(&blocked, false, at(61)), KeyStep::Delete);
+}
+
+#[test]
+fn a_key_that_comes_back_to_life_is_deleted_and_told_at_once() {
     let (key, _) = after_deletion(&stopped(), None, (&refused(), at(1)), &DeletionResult::Refused, at(1)).unwrap();
     let (key, _) = after_probe(&key, &both(refused(), refused()), at(6), at(6));
     let (key, _) = after_notification(&key, at(6));
     let (key, follow_up) = after_probe(&key, &both(ProbeResult::Alive, ProbeResult::Alive), at(3_606), at(3_606));
     assert_eq!((state(&key).as_str(), follow_up), ("revoking", FollowUp::Now));
-    assert_eq!(next_step(&key, at(3_606)), KeyStep::Delete);
+    assert_eq!(next_step(&key, true, at(3_606)), KeyStep::Delete);
+    assert!(key.notification_pending && is_alive_again(&key));
+    // Operators are notified while its death is waited for, or if the deletion does not get anywhere.
+    assert_eq!(next_step(&key, true, at(3_611)), KeyStep::Notify);
+    let ahead = write_ahead(&key, at(3_606), at(3_606));
+    let deleted = DeletionResult::Deleted { request_id: None };
+    let alive = (&ProbeResult::Alive, at(3_606));
+    let (key, _) = after_deletion(&ahead, Some(at(3_606)), alive, &deleted, at(3_606)).unwrap();
+    assert_eq!(next_step(&key, true, at(3_606)), KeyStep::Notify);
+    assert!(is_alive_again(&key));
+    let (key, follow_up) = after_notification(&key, at(3_607));
+    assert_eq!((follow_up, next_step(&key, true, at(3_607))), (FollowUp::Now, KeyStep::Wait(at(3_611))));
+    let (key, _) = after_probe(&key, &both(refused(), refused()), at(3_611), at(3_611));
+    assert_eq!((state(&key).as_str(), is_alive_again(&key)), ("revoked", false));
+}
+
+#[test]
+fn a_key_that_aws_knows_again_is_deleted_even_if_the_signature_is_said_to_be_wrong() {
+    let (key, _) = after_deletion(&stopped(), None, (&refused(), at(1)), &DeletionResult::Refused, at(1)).unwrap();
+    let (key, _) = after_probe(&key, &both(refused(), refused()), at(6), at(6));
+    let (key, _) = after_notification(&key, at(6));
+    let (key, follow_up) = after_probe(&key, &both(ProbeResult::WrongSecret, refused()), at(3_606), at(3_606));
+    assert_eq!((state(&key).as_str(), follow_up, is_alive_again(&key)), ("revoking", FollowUp::Now, true));
+    assert_eq!(next_step(&key, true, at(3_606)), KeyStep::Delete);
 }
 
 #[test]
@@ -222,13 +369,13 @@ fn only_planes_that_saw_the_key_alive_decide() {
 #[test]
 fn a_blocked_key_is_notified_once_and_retried_after_doubling_delays() {
     let (key, follow_up) = delete(&stopped(), &DeletionResult::Denied { quarantined: true });
-    assert_eq!((follow_up, next_step(&key, at(1))), (FollowUp::Now, KeyStep::Notify));
+    assert_eq!((follow_up, next_step(&key, true, at(1))), (FollowUp::Now, KeyStep::Notify));
     let (mut key, _) = after_notification(&key, at(1));
     let mut delays = Vec::new();
     for _ in 0..10 {
         let due = key.next_attempt_at.unwrap();
         delays.push(due.duration_since(at(1)).as_secs() / 60);
-        assert_eq!(next_step(&key, due), KeyStep::Delete);
+        assert_eq!(next_step(&key, true, due), KeyStep::Delete);
         let ahead = write_ahead(&key, due, due);
         let denied = DeletionResult::Denied { quarantined: true };
         (key, _) = after_deletion(&ahead, Some(due), (&ProbeResult::Alive, due), &denied, due).unwrap();
@@ -277,7 +424,7 @@ fn an_outage_is_waited_out_by_the_sweep() {
     let mut now = at(1);
     let mut delays = Vec::new();
     for _ in 0..6 {
-        assert_eq!(next_step(&key, now), KeyStep::Delete);
+        assert_eq!(next_step(&key, true, now), KeyStep::Delete);
         let (after, follow_up) =
             after_deletion(&key, None, (&ProbeResult::Unknown, now), &DeletionResult::Unanswered, now).unwrap();
         let due = if follow_up == FollowUp::Delayed { later(now, PROBE_DELAY) } else { after.next_attempt_at.unwrap() };
@@ -321,14 +468,14 @@ fn a_late_answer_adds_proof_and_nothing_else() {
 
 #[test]
 fn a_key_that_was_never_stopped_is_left_alone() {
-    for state in [KeyState::Active, KeyState::Reported] {
+    for state in [KeyState::Active, KeyState::UnknownKey] {
         let mut key = stopped();
         key.state = state;
-        assert_eq!(next_step(&key, at(1)), KeyStep::Nothing, "{state}");
+        assert_eq!(next_step(&key, true, at(1)), KeyStep::Nothing, "{state}");
     }
     let mut tombstone = stopped();
     tombstone.owner = None;
-    assert_eq!(next_step(&tombstone, at(1)), KeyStep::Nothing);
+    assert_eq!(next_step(&tombstone, true, at(1)), KeyStep::Nothing);
 }
 
 /// The events of the model.
@@ -360,6 +507,8 @@ enum Fault {
     Throttled,
     LostBefore,
     LostAfter,
+    /// A stranger calls AWS with the key's id: STS says that our signature is wrong.
+    Stranger,
 }
 
 /// AWS, as far as one key is concerned.
@@ -395,6 +544,7 @@ impl Aws {
         };
         match fault {
             Fault::Throttled | Fault::LostBefore => ProbeResult::Unknown,
+            Fault::Stranger if self.accepts(lag) => ProbeResult::WrongSecret,
             _ if self.accepts(lag) => ProbeResult::Alive,
             _ => refused(),
         }
@@ -422,7 +572,7 @@ impl Aws {
 
 /// One message: the step that the worker takes, as in `revocation`.
 fn deliver(key: &mut KeyItem, aws: &mut Aws, killed: Killed, fault: Fault) {
-    match next_step(key, at(aws.now)) {
+    match next_step(key, true, at(aws.now)) {
         KeyStep::Nothing => {}
         KeyStep::Wait(until) => aws.now = aws.now.max(until.as_second() - at(0).as_second()),
         KeyStep::Notify => {
@@ -439,7 +589,13 @@ fn deliver(key: &mut KeyItem, aws: &mut Aws, killed: Killed, fault: Fault) {
         KeyStep::Delete => {
             let seen_at = at(aws.now);
             // The fault hits the deletion; the probe before it succeeds unless it is throttled as well.
-            let probe = aws.probe(Plane::Sts, if fault == Fault::Throttled { fault } else { Fault::None });
+            let probe = aws.probe(
+                Plane::Sts,
+                match fault {
+                    Fault::Throttled | Fault::Stranger => fault,
+                    _ => Fault::None,
+                },
+            );
             if killed == Killed::BeforeWriteAhead {
                 return;
             }
@@ -478,6 +634,7 @@ fn event() -> impl Strategy<Value = ModelEvent> {
         1 => Just(Fault::Throttled),
         1 => Just(Fault::LostBefore),
         1 => Just(Fault::LostAfter),
+        1 => Just(Fault::Stranger),
     ];
     prop_oneof![
         6 => (killed, fault).prop_map(|(killed, fault)| ModelEvent::Message { killed, fault }),
