@@ -51,5 +51,5 @@ pub use stop::StopOutcome;
 pub use sweep::{Due, DuePage, DueSubject};
 pub use table::Providers;
 pub use verification::{
-    Check, CheckName, CheckOutcome, OwnPolicies, PolicyBreadth, VerificationOutcome, VerificationReport,
+    Assurance, Check, CheckName, CheckOutcome, OwnPolicies, PolicyBreadth, VerificationOutcome, VerificationReport,
 };

@@ -8,6 +8,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use crate::id::{AccessKeyId, OrderId, ProviderId, TenantId};
+use crate::record::Assurance;
 
 /// An event could not be sent to the bus.
 #[derive(Debug, Error)]
@@ -24,7 +25,7 @@ pub struct PutEventFailed {
 #[serde(untagged)]
 pub enum Event {
     /// `Provider Verified`: a credential was accepted and stored.
-    ProviderVerified(ProviderEvent),
+    ProviderVerified(ProviderVerifiedEvent),
     /// `Provider Suspended`: no mail is sent until an operator or the tenant has acted.
     ProviderSuspended(ProviderEvent),
     /// `Mail Rejected`: this mail will never be sent.
@@ -37,6 +38,19 @@ pub enum Event {
     ProviderRevoked(KeyEvent),
     /// `Revocation Blocked`: the key is alive, and a person has to act.
     RevocationBlocked(KeyEvent),
+}
+
+/// A provider whose credential was accepted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ProviderVerifiedEvent {
+    /// The operator's name for the tenant.
+    pub tenant_id: TenantId,
+    /// The provider.
+    pub provider_id: ProviderId,
+    /// The tenant's AWS account.
+    pub account_id: String,
+    /// How well it is known that the key can do nothing else.
+    pub assurance: Assurance,
 }
 
 /// What happened to a provider.
@@ -107,7 +121,8 @@ impl Event {
 
     fn provider_id(&self) -> String {
         match self {
-            Self::ProviderVerified(event) | Self::ProviderSuspended(event) => event.provider_id.to_string(),
+            Self::ProviderVerified(event) => event.provider_id.to_string(),
+            Self::ProviderSuspended(event) => event.provider_id.to_string(),
             Self::MailRejected(event) | Self::MailInDoubt(event) | Self::MailExpired(event) => {
                 event.provider_id.clone().unwrap_or_default()
             }

@@ -3,5 +3,5 @@
 mod event;
 mod log;
 
-pub use event::{Bus, Event, KeyEvent, MailEvent, ProviderEvent, PutEventFailed};
+pub use event::{Bus, Event, KeyEvent, MailEvent, ProviderEvent, ProviderVerifiedEvent, PutEventFailed};
 pub use log::{chain, init, subscriber};

@@ -17,8 +17,7 @@ use crate::id::AccessKeyId;
 const SHORTEST_SESSION_S: i32 = 900;
 
 /// The document of the policy probe. If it were ever written, it would take permissions away and give none.
-const DENY_ALL: &str =
-    r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}"#;
+const DENY_ALL: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}"#;
 
 /// An access key of the user, as IAM lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,12 +50,8 @@ impl Clients {
         if nobody == credential.access_key_id {
             return Ok(());
         }
-        let call = self
-            .iam
-            .update_access_key()
-            .user_name(user_name)
-            .access_key_id(nobody.as_str())
-            .status(StatusType::Active);
+        let call =
+            self.iam.update_access_key().user_name(user_name).access_key_id(nobody.as_str()).status(StatusType::Active);
         send!(call, for_tenant!(aws_sdk_iam, credential)).map(drop)
     }
 
@@ -211,11 +206,15 @@ mod tests {
         let version = "&Version=2010-05-08";
         let expected = [
             format!("Action=UpdateAccessKey{version}&UserName=mailer&AccessKeyId=AKIA7777777777777777&Status=Active"),
-            format!("Action=AttachUserPolicy{version}&UserName=mailer&PolicyArn=arn%3Aaws%3Aiam%3A%3A171436882533%3Apolicy%2Fprobe-1"),
+            format!(
+                "Action=AttachUserPolicy{version}&UserName=mailer&PolicyArn=arn%3Aaws%3Aiam%3A%3A171436882533%3Apolicy%2Fprobe-1"
+            ),
             format!("Action=AddUserToGroup{version}&GroupName=probe-1&UserName=mailer"),
             format!("Action=UpdateLoginProfile{version}&UserName=mailer"),
             format!("Action=CreateAccessKey{version}&UserName=probe-1"),
-            format!("Action=PutUserPolicy{version}&UserName=probe-1&PolicyName=probe-1&PolicyDocument=%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%7B%22Effect%22%3A%22Deny%22%2C%22Action%22%3A%22%2A%22%2C%22Resource%22%3A%22%2A%22%7D%5D%7D"),
+            format!(
+                "Action=PutUserPolicy{version}&UserName=probe-1&PolicyName=probe-1&PolicyDocument=%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%7B%22Effect%22%3A%22Deny%22%2C%22Action%22%3A%22%2A%22%2C%22Resource%22%3A%22%2A%22%7D%5D%7D"
+            ),
             format!("Action=ListAccessKeys{version}&UserName=mailer"),
             "Action=GetSessionToken&Version=2011-06-15&DurationSeconds=900".to_owned(),
         ];

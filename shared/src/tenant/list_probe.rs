@@ -4,7 +4,7 @@
 //! compile time and megabytes in every function. The requests are built by hand, signed with the SDKs' own signer, and
 //! sent by the SDKs' own orchestrator over the process's connector.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{
@@ -64,8 +64,7 @@ struct ProbeRequest {
 
 impl ListProbe {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Buckets, Self::Secrets, Self::Functions, Self::Regions, Self::Keys, Self::Tables];
+    pub const ALL: [Self; 6] = [Self::Buckets, Self::Secrets, Self::Functions, Self::Regions, Self::Keys, Self::Tables];
 
     /// The IAM action that the call needs.
     pub fn action(self) -> &'static str {
@@ -207,9 +206,10 @@ impl Intercept for Signer {
     fn modify_before_transmit(
         &self,
         context: &mut BeforeTransmitInterceptorContextMut<'_>,
-        _components: &RuntimeComponents,
+        components: &RuntimeComponents,
         _config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
+        let now = components.time_source().ok_or("no time source")?.now();
         let request = context.request_mut();
         let Credential { access_key_id, secret_access_key, region } = &self.credential;
         let identity =
@@ -225,7 +225,7 @@ impl Intercept for Signer {
             .identity(&identity)
             .region(region.as_str())
             .name(self.service)
-            .time(SystemTime::now())
+            .time(now)
             .settings(settings)
             .build()?
             .into();
@@ -269,9 +269,8 @@ fn read_response(response: &HttpResponse) -> Result<(), OrchestratorError<ErrorM
 /// S3 as `Error/Code` and EC2 as `Response/Errors/Error/Code` in XML.
 fn refusal(typed: &str, body: &str) -> (String, String) {
     if let Ok(json) = serde_json::from_str::<serde_json::Value>(body) {
-        let field = |names: &[&str]| {
-            names.iter().find_map(|name| json.get(name)?.as_str()).unwrap_or_default().to_owned()
-        };
+        let field =
+            |names: &[&str]| names.iter().find_map(|name| json.get(name)?.as_str()).unwrap_or_default().to_owned();
         let code = if typed.is_empty() { field(&["__type", "code", "Code"]) } else { typed.to_owned() };
         let code = code.rsplit('#').next().unwrap_or_default();
         let code = code.split(':').next().unwrap_or_default();
@@ -352,10 +351,25 @@ mod tests {
             (ListProbe::Functions, 403, format!(r#"{{"Message":"{text}"}}"#), "denied"),
             (ListProbe::Buckets, 403, s3("AccessDenied", text), "denied"),
             (ListProbe::Buckets, 403, s3("AccessDenied", "Access Denied"), "denied"),
-            (ListProbe::Regions, 403, ec2("UnauthorizedOperation", &format!("You are not authorized to perform this operation. {text}")), "denied"),
-            (ListProbe::Regions, 403, ec2("UnauthorizedOperation", "You are not authorized to perform this operation."), "denied"),
+            (
+                ListProbe::Regions,
+                403,
+                ec2("UnauthorizedOperation", &format!("You are not authorized to perform this operation. {text}")),
+                "denied",
+            ),
+            (
+                ListProbe::Regions,
+                403,
+                ec2("UnauthorizedOperation", "You are not authorized to perform this operation."),
+                "denied",
+            ),
             (ListProbe::Regions, 412, dry, "allowed"),
-            (ListProbe::Buckets, 403, s3("NotSignedUp", "Your account is not signed up for the Amazon S3 service."), "forbidden"),
+            (
+                ListProbe::Buckets,
+                403,
+                s3("NotSignedUp", "Your account is not signed up for the Amazon S3 service."),
+                "forbidden",
+            ),
             (ListProbe::Tables, 400, json("ThrottlingException"), "throttled"),
             (ListProbe::Secrets, 500, String::new(), "unknown"),
         ];
@@ -369,7 +383,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_list_is_dropped_unread_and_no_text_of_aws_is_kept() {
-        let (answer, _) = probe(ListProbe::Buckets, 403, &format!("<Code>AccessDenied</Code><Message>{SECRET}</Message>")).await;
+        let (answer, _) =
+            probe(ListProbe::Buckets, 403, &format!("<Code>AccessDenied</Code><Message>{SECRET}</Message>")).await;
         assert!(!format!("{answer:?}").contains(SECRET), "{answer:?}");
         assert_eq!(format!("{:?}", Signer { credential: credential(), service: "s3", body: "" }), "Signer");
     }

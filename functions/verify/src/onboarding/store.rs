@@ -7,10 +7,10 @@ use shared::custody::Holder;
 use shared::http::Problem;
 use shared::id::ProviderId;
 use shared::record::{
-    AuditEvent, Idempotency, KeyItem, KeyState, Onboarded, Onboarding, Owner, Plane, Provider, Receipt, RecordError,
-    Status, StatusName, VerificationReport, VerifiedProvider,
+    Assurance, AuditEvent, Idempotency, KeyItem, KeyState, Onboarded, Onboarding, Owner, Plane, Provider, Receipt,
+    RecordError, Status, StatusName, VerificationReport, VerifiedProvider,
 };
-use shared::telemetry::{Event, ProviderEvent, chain};
+use shared::telemetry::{Event, ProviderVerifiedEvent, chain};
 use shared::tenant::AccountStatus;
 use tokio::time::timeout;
 
@@ -44,7 +44,7 @@ impl OnboardingAttempt<'_> {
             Onboarded::IdempotencyKeyExists => OnboardingOutcome::IdempotencyKeyUsed,
             // A key item with our own provider id was written by our own commit, whose answer was lost.
             Onboarded::Stored | Onboarded::KeyExists(_) => {
-                self.send_event(&provider).await;
+                self.send_event(&provider, &report).await;
                 OnboardingOutcome::Onboarded(Box::new(VerifiedProvider { provider, report }))
             }
         })
@@ -117,12 +117,13 @@ impl OnboardingAttempt<'_> {
     }
 
     /// Sends `Provider Verified`. The provider is stored, so a failure here is logged and fails nothing.
-    async fn send_event(&self, provider: &Provider) {
-        let event = Event::ProviderVerified(ProviderEvent {
+    async fn send_event(&self, provider: &Provider, report: &VerificationReport) {
+        let event = Event::ProviderVerified(ProviderVerifiedEvent {
             tenant_id: provider.tenant_id.clone(),
             provider_id: provider.provider_id.clone(),
             account_id: provider.account_id.clone(),
-            reason: None,
+            // An accepted report has one.
+            assurance: report.assurance.unwrap_or(Assurance::Observed),
         });
         let error = match timeout(EVENT_TIMEOUT, self.verify.bus.put(&event, self.verify.ambient.now())).await {
             Ok(Ok(())) => return,
