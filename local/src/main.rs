@@ -8,7 +8,11 @@ mod faults;
 mod gateway;
 mod lambda;
 mod policy;
+mod random;
 mod serve;
+mod serverless;
+mod service;
+mod stack;
 mod template;
 
 use std::io::Write as _;

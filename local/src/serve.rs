@@ -27,8 +27,10 @@ use crate::cli::{DemoArguments, ServeArguments, StackArguments, TenantAws, loopb
 use crate::console;
 use crate::gateway::{self, Gateway};
 use crate::lambda::{Endpoints, FunctionLogs, Host, HostOptions, InvokeResult, LaunchConfig};
-use crate::template::stack::Stack;
-use crate::{demo, template};
+use crate::serverless::FunctionResource;
+use crate::service::dynamodb::TableResource;
+use crate::template::{Settings, Stack};
+use crate::{demo, stack};
 
 /// The stack's name, the prefix of all its resources.
 const STACK_NAME: &str = "sendingbee";
@@ -165,7 +167,7 @@ impl RunningStack {
 
 /// Loads the template and resolves it for this stack.
 fn load_stack(arguments: &StackArguments, aws_url: &str, api_url: &str) -> Result<Stack> {
-    let settings = template::Settings {
+    let settings = Settings {
         stack_name: STACK_NAME.to_owned(),
         account_id: ACCOUNT_ID.to_owned(),
         region: REGION.to_owned(),
@@ -174,11 +176,11 @@ fn load_stack(arguments: &StackArguments, aws_url: &str, api_url: &str) -> Resul
         parameters: arguments.parameters(),
     };
     match &arguments.template {
-        None => template::load(template::EMBEDDED, &settings).context("load template.yaml"),
+        None => stack::load(stack::EMBEDDED, &settings).context("load template.yaml"),
         Some(path) => {
             let text =
                 std::fs::read_to_string(path).with_context(|| format!("read the template {}", path.display()))?;
-            template::load(&text, &settings).with_context(|| format!("load the template {}", path.display()))
+            stack::load(&text, &settings).with_context(|| format!("load the template {}", path.display()))
         }
     }
 }
@@ -196,8 +198,7 @@ fn launch_config(functions: Option<&PathBuf>) -> Result<LaunchConfig> {
 /// Writes the halt item, as the operator does once after a deployment. Without the item, all sending is halted.
 async fn allow_sending(aws_url: &str, stack: &Stack) -> Result<()> {
     let table = stack
-        .tables
-        .iter()
+        .all::<TableResource>()
         .find(|table| table.logical_id == "ProvidersTable")
         .context("the template has no ProvidersTable")?;
     let config = operator::sdk_config(aws_url);
@@ -228,7 +229,7 @@ fn host_routes(host: Host) -> Router {
     }
     /// As Lambda's Invoke: a function error is a 200 too, and a header marks it (Lambda API reference, "Invoke").
     async fn invoke(State(host): State<Host>, Path(binary): Path<String>, event: Bytes) -> Response {
-        let function = host.stack().functions.iter().find(|function| function.binary == binary);
+        let function = host.stack().all::<FunctionResource>().find(|function| function.binary == binary);
         let Some(function) = function else { return StatusCode::NOT_FOUND.into_response() };
         match host.invoke(&function.name, event).await {
             InvokeResult::Response(payload) => payload.into_response(),

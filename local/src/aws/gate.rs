@@ -17,21 +17,21 @@ const BACKLOG: u32 = 1024;
 
 /// Whether the tenants' endpoint takes connections.
 #[derive(Clone, Debug)]
-pub(crate) struct Gate {
-    wanted: watch::Sender<bool>,
+pub(super) struct Gate {
+    requested: watch::Sender<bool>,
     open: watch::Sender<bool>,
 }
 
 impl Default for Gate {
     fn default() -> Self {
-        Self { wanted: watch::Sender::new(true), open: watch::Sender::new(true) }
+        Self { requested: watch::Sender::new(true), open: watch::Sender::new(true) }
     }
 }
 
 impl Gate {
     /// Opens or closes, and waits until it is so.
-    pub(crate) async fn set(&self, open: bool) {
-        self.wanted.send_replace(open);
+    pub(super) async fn set(&self, open: bool) {
+        self.requested.send_replace(open);
         // The other end lives as long as the stand-in; without it there is nothing to wait for.
         let _ = self.open.subscribe().wait_for(|is| *is == open).await;
     }
@@ -41,7 +41,7 @@ impl Gate {
     ///
     /// # Errors
     /// No port is free.
-    pub(crate) fn serve(
+    pub(super) fn serve(
         &self,
         engine: Arc<Engine>,
     ) -> anyhow::Result<(String, impl Future<Output = io::Error> + use<>)> {
@@ -50,15 +50,15 @@ impl Gate {
         let (mut listener, mut reserved) = open(socket, address).context("listen for the tenants' AWS")?;
         let gate = self.clone();
         let work = async move {
-            let mut wanted = gate.wanted.subscribe();
+            let mut requested = gate.requested.subscribe();
             loop {
                 // The listener and all its connections end with the future that is not chosen.
                 tokio::select! {
                     never = server::serve(listener, engine.clone()) => match never {},
-                    _ = wanted.wait_for(|open| !open) => {}
+                    _ = requested.wait_for(|open| !open) => {}
                 }
                 gate.open.send_replace(false);
-                let _ = wanted.wait_for(|open| *open).await;
+                let _ = requested.wait_for(|open| *open).await;
                 (listener, reserved) = match open(reserved, address) {
                     Ok(opened) => opened,
                     Err(error) => return error,

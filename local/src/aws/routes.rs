@@ -1,14 +1,15 @@
-//! What people and tests may ask and set beside AWS's own API; the gateway mounts it at `/_local`.
+//! Routes for people and tests beside AWS's own API; the gateway mounts them at `/_local`.
 //!
 //! | route | does |
 //! |---|---|
 //! | `GET /outputs` | the template's Outputs as one object |
 //! | `POST /tenants` | a new account with a user (or root key), policies and verified identities |
 //! | `GET /tenants/{account_id}` | users' keys and their status, identities, limits |
-//! | `PUT /tenants/{account_id}/faults` | replaces the account's faults ([`crate::faults::Faults`] has the fields) |
+//! | `PUT /tenants/{account_id}/faults` | replaces the account's faults ([`crate::faults`] has the fields) |
+//! | `PUT /faults` | replaces the faults of our own account: `{"rules": [{"on": ["dynamodb:PutItem"], "server_error": 1}]}` |
 //! | `PUT /tenants/{account_id}/access-keys/{id}` | `{"status": "Active"}` or `Inactive` |
 //! | `DELETE /tenants/{account_id}/access-keys/{id}` | deletes a key as the account's administrator would |
-//! | `GET /inbox?account_id=` | mail that SES took |
+//! | `GET /inbox?account_id=` | mail that SES accepted |
 //! | `GET /events` | events that passed one of the operator's buses |
 //! | `GET /requests?account_id=` | the last requests and how they were answered |
 
@@ -24,9 +25,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use shared::http::{FieldError, decode};
 
-use super::StandIn;
+use super::stand_in::StandIn;
 use super::tenant::{NewTenant, TenantError};
-use crate::faults::Faults;
+use crate::faults::AccountFaults;
 
 /// The routes, relative to where they are mounted.
 pub(crate) fn local_routes(stand_in: Arc<StandIn>) -> Router {
@@ -34,7 +35,8 @@ pub(crate) fn local_routes(stand_in: Arc<StandIn>) -> Router {
         .route("/outputs", get(outputs))
         .route("/tenants", post(create_tenant))
         .route("/tenants/{account_id}", get(describe_tenant))
-        .route("/tenants/{account_id}/faults", put(set_faults))
+        .route("/tenants/{account_id}/faults", put(set_tenant_faults))
+        .route("/faults", put(set_own_faults))
         .route("/tenants/{account_id}/access-keys/{id}", put(set_key).delete(delete_key))
         .route("/inbox", get(inbox))
         .route("/events", get(events))
@@ -44,11 +46,11 @@ pub(crate) fn local_routes(stand_in: Arc<StandIn>) -> Router {
 
 /// Which account a list is about; all where it is absent.
 #[derive(Deserialize)]
-struct Selection {
+struct AccountFilter {
     account_id: Option<String>,
 }
 
-/// What becomes of a key.
+/// A change of a key.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct KeyChange {
@@ -61,7 +63,7 @@ async fn outputs(State(stand_in): State<Arc<StandIn>>) -> Response {
 
 async fn create_tenant(State(stand_in): State<Arc<StandIn>>, body: Bytes) -> Result<Response, TenantError> {
     let tenant = NewTenant::parse(&body)?;
-    let made = stand_in.engine.create_tenant(tenant)?;
+    let made = stand_in.create_tenant(&tenant)?;
     Ok((StatusCode::CREATED, Json(made)).into_response())
 }
 
@@ -69,15 +71,20 @@ async fn describe_tenant(
     State(stand_in): State<Arc<StandIn>>,
     Path(account_id): Path<String>,
 ) -> Result<Response, TenantError> {
-    Ok(Json(stand_in.engine.describe_tenant(&account_id)?).into_response())
+    Ok(Json(stand_in.describe_tenant(&account_id)?).into_response())
 }
 
-async fn set_faults(
+async fn set_tenant_faults(
     State(stand_in): State<Arc<StandIn>>,
     Path(account_id): Path<String>,
     body: Bytes,
 ) -> Result<Response, TenantError> {
-    stand_in.engine.set_faults(&account_id, Faults::parse(&body)?).await?;
+    stand_in.set_tenant_faults(&account_id, AccountFaults::parse_tenant(&body)?).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+async fn set_own_faults(State(stand_in): State<Arc<StandIn>>, body: Bytes) -> Result<Response, TenantError> {
+    stand_in.set_own_faults(AccountFaults::parse_own(&body)?).await;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -90,7 +97,7 @@ async fn set_key(
     if !["Active", "Inactive"].contains(&status.as_str()) {
         return Err(FieldError::new("status", "must be Active or Inactive").into());
     }
-    stand_in.engine.set_key_status(&account_id, &id, Some(&status))?;
+    stand_in.set_key_status(&account_id, &id, Some(&status))?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -98,24 +105,24 @@ async fn delete_key(
     State(stand_in): State<Arc<StandIn>>,
     Path((account_id, id)): Path<(String, String)>,
 ) -> Result<Response, TenantError> {
-    stand_in.engine.set_key_status(&account_id, &id, None)?;
+    stand_in.set_key_status(&account_id, &id, None)?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-async fn inbox(State(stand_in): State<Arc<StandIn>>, Query(selection): Query<Selection>) -> Response {
-    let mails = stand_in.engine.accounts.inbox(selection.account_id.as_deref());
+async fn inbox(State(stand_in): State<Arc<StandIn>>, Query(filter): Query<AccountFilter>) -> Response {
+    let mails = stand_in.inbox(filter.account_id.as_deref());
     let mails: Vec<&Value> = mails.iter().map(AsRef::as_ref).collect();
     Json(json!({"mails": mails})).into_response()
 }
 
 async fn events(State(stand_in): State<Arc<StandIn>>) -> Response {
-    let events = stand_in.engine.buses.passed();
+    let events = stand_in.passed_events();
     let events: Vec<&Value> = events.iter().map(AsRef::as_ref).collect();
     Json(json!({"events": events})).into_response()
 }
 
-async fn requests(State(stand_in): State<Arc<StandIn>>, Query(selection): Query<Selection>) -> Response {
-    let requests = stand_in.engine.log.list(selection.account_id.as_deref());
+async fn requests(State(stand_in): State<Arc<StandIn>>, Query(filter): Query<AccountFilter>) -> Response {
+    let requests = stand_in.calls(filter.account_id.as_deref());
     Json(json!({"requests": requests})).into_response()
 }
 

@@ -20,11 +20,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use super::engine::{Engine, Reset};
+use super::engine::{ConnectionReset, Engine};
 
 /// The largest request of the services here is a mail of 40 MB:
 /// <https://docs.aws.amazon.com/ses/latest/dg/quotas.html>; base64 makes a third more of it.
-const LARGEST_BODY: usize = 64 * 1024 * 1024;
+const MAX_BODY: usize = 64 * 1024 * 1024;
 
 /// Takes the address, before anything is built that needs to know its port.
 ///
@@ -40,7 +40,7 @@ pub(crate) async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
 }
 
 /// Serves until dropped; open connections end with it.
-pub(crate) async fn serve(listener: TcpListener, engine: Arc<Engine>) -> Infallible {
+pub(super) async fn serve(listener: TcpListener, engine: Arc<Engine>) -> Infallible {
     let mut connections = JoinSet::new();
     loop {
         match listener.accept().await {
@@ -48,7 +48,7 @@ pub(crate) async fn serve(listener: TcpListener, engine: Arc<Engine>) -> Infalli
                 connections.spawn(connect(stream, peer.ip(), engine.clone()));
             }
             Err(error) => {
-                tracing::warn!(%error, "a connection to the stand-in failed");
+                tracing::warn!(%error, "the stand-in could not accept a connection");
                 tokio::time::sleep(std::time::Duration::from_millis(10)).await;
             }
         }
@@ -78,9 +78,13 @@ async fn connect(stream: TcpStream, peer: IpAddr, engine: Arc<Engine>) {
     }
 }
 
-async fn respond(request: Request<Incoming>, peer: IpAddr, engine: &Engine) -> Result<Response<Full<Bytes>>, Reset> {
+async fn respond(
+    request: Request<Incoming>,
+    peer: IpAddr,
+    engine: &Engine,
+) -> Result<Response<Full<Bytes>>, ConnectionReset> {
     let (parts, body) = request.into_parts();
-    match Limited::new(body, LARGEST_BODY).collect().await {
+    match Limited::new(body, MAX_BODY).collect().await {
         Ok(body) => engine.answer(parts, body.to_bytes(), peer).await,
         Err(_) => {
             let mut response = Response::new(Full::from("The body is too large or was cut off.\n"));

@@ -7,9 +7,8 @@ use fakecloud_aws::sigv4::{self, ParsedSigV4, SigV4Error, VerifyRequest};
 use fakecloud_core::protocol;
 use sha2::{Digest, Sha256};
 
-use super::caller::Caller;
-use super::credentials::Credential;
-use super::refusal::Refusal;
+use crate::service::iam::SignerCredential;
+use crate::service::{Caller, ServiceError};
 
 /// The header that claims the body's digest.
 const DIGEST: &str = "x-amz-content-sha256";
@@ -31,12 +30,15 @@ pub(crate) struct SignedRequest<'a> {
 
 impl SignedRequest<'_> {
     /// Checks the signature against a credential and answers whose it is.
-    pub(crate) fn verify(
+    ///
+    /// # Errors
+    /// It is not the credential's, or too old.
+    pub(super) fn verify(
         &self,
         signature: &ParsedSigV4,
-        credential: &Credential,
+        credential: &SignerCredential,
         now: DateTime<Utc>,
-    ) -> Result<Caller, Refusal> {
+    ) -> Result<Caller, ServiceError> {
         // A session's key is worth nothing without its token.
         let token = if signature.is_presigned {
             protocol::parse_query_body(&Bytes::copy_from_slice(self.query.as_bytes())).remove("X-Amz-Security-Token")
@@ -44,7 +46,7 @@ impl SignedRequest<'_> {
             self.header("x-amz-security-token").map(str::to_owned)
         };
         if credential.session_token != token {
-            return Err(Refusal::UnknownKey);
+            return Err(ServiceError::UnknownKey);
         }
         let mut headers = sigv4::headers_from_http(self.headers);
         if signature.is_presigned && self.header(DIGEST).is_none() {
@@ -59,17 +61,18 @@ impl SignedRequest<'_> {
             body: self.body,
         };
         sigv4::verify(signature, &request, &credential.secret_access_key, now).map_err(|error| match error {
-            SigV4Error::SignatureMismatch => Refusal::WrongSignature,
-            SigV4Error::RequestTimeTooSkewed { .. } | SigV4Error::PresignedUrlExpired { .. } => {
-                Refusal::Stale { signed: signature.amz_date.clone(), now: now.format("%Y%m%dT%H%M%SZ").to_string() }
-            }
-            _ => Refusal::Malformed,
+            SigV4Error::SignatureMismatch => ServiceError::WrongSignature,
+            SigV4Error::RequestTimeTooSkewed { .. } | SigV4Error::PresignedUrlExpired { .. } => ServiceError::Stale {
+                signed: signature.amz_date.clone(),
+                now: now.format("%Y%m%dT%H%M%SZ").to_string(),
+            },
+            _ => ServiceError::Malformed,
         })?;
         // The signature covers the header that claims the body's digest; this binds the body to the header.
         if let Some(claimed) = self.header(DIGEST).filter(|claimed| claimed.len() == 64)
             && claimed != hex(&Sha256::digest(self.body))
         {
-            return Err(Refusal::WrongSignature);
+            return Err(ServiceError::WrongSignature);
         }
         Ok(credential.caller.clone())
     }

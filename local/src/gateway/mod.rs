@@ -29,7 +29,8 @@ use self::event::RoutedRequest;
 use self::route_table::RouteTable;
 use crate::aws::StandIn;
 use crate::lambda::{self, Host, InvokeResult};
-use crate::template::stack::{Authorizer, Stack};
+use crate::serverless::{Authorizer, HttpApiResource};
+use crate::template::Stack;
 
 /// The largest request (API Gateway quotas for HTTP APIs: 10 MB).
 const MAX_REQUEST_BYTES: usize = 10 * 1024 * 1024;
@@ -68,14 +69,14 @@ impl Gateway {
     /// # Errors
     /// The template has no HTTP API, or two of its routes are the same to API Gateway.
     pub(crate) fn new(stack: &Stack, host: Host, stand_in: Arc<StandIn>, local: Router) -> anyhow::Result<Self> {
-        let http_api = stack.http_api.as_ref().context("the template has no HTTP API")?;
+        let http_api = HttpApiResource::find(stack).context("the template has no HTTP API")?;
         let arn_prefix =
             format!("arn:aws:execute-api:{}:{}:{}/{}", stack.region, stack.account_id, http_api.id, http_api.stage);
         let api = Arc::new(Api {
             account_id: stack.account_id.clone(),
             api_id: http_api.id.clone(),
             stage: http_api.stage.clone(),
-            routes: RouteTable::new(&stack.functions).map_err(anyhow::Error::msg)?,
+            routes: RouteTable::new(stack.all()).map_err(anyhow::Error::msg)?,
             authorizer: IamAuthorizer::new(stand_in, arn_prefix),
             host,
         });

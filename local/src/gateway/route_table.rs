@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use axum::http::Method;
 
 use super::path::{decode, segments};
-use crate::template::stack::{Authorizer, Function};
+use crate::serverless::{Authorizer, FunctionResource};
 
 /// All routes of the API.
 #[derive(Debug)]
@@ -56,7 +56,7 @@ impl RouteTable {
     ///
     /// # Errors
     /// Two routes match the same requests, or the path of a route is not valid.
-    pub(super) fn new(functions: &[Function]) -> Result<Self, String> {
+    pub(super) fn new<'a>(functions: impl Iterator<Item = &'a FunctionResource>) -> Result<Self, String> {
         let mut routes: Vec<ApiRoute> = Vec::new();
         for function in functions {
             for route in &function.routes {
@@ -152,15 +152,15 @@ fn match_pattern(pattern: &[Segment], segments: &[&str]) -> Option<BTreeMap<Stri
 mod tests {
     use super::*;
     use crate::lambda::fixtures::function;
-    use crate::template::stack::Route;
+    use crate::serverless::RouteResource;
 
     fn table(routes: &[&str]) -> Result<RouteTable, String> {
         let route = |key: &&str| {
             let (method, path) = key.split_once(' ').unwrap();
-            Route { method: method.to_owned(), path: path.to_owned(), authorizer: Authorizer::AwsIam }
+            RouteResource { method: method.to_owned(), path: path.to_owned(), authorizer: Authorizer::AwsIam }
         };
-        let function = Function { routes: routes.iter().map(route).collect(), ..function("f") };
-        RouteTable::new(&[function])
+        let function = FunctionResource { routes: routes.iter().map(route).collect(), ..function("f") };
+        RouteTable::new([function].iter())
     }
 
     fn find(table: &RouteTable, method: Method, path: &str) -> Option<(String, Vec<(String, String)>)> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::aws::random;
+use crate::random;
 
 /// The time now.
 #[expect(

@@ -16,7 +16,7 @@ use super::logs::FunctionLogs;
 use super::parent::ProcessSpawner;
 use super::runtime_api::{Phase, Reply, RuntimeApi, RuntimeInvocation};
 use super::variables::{Endpoints, environment_variables};
-use crate::template::stack::Function;
+use crate::serverless::FunctionResource;
 
 /// How long a function's credentials are valid. Lambda does not document it; an environment is retired well before they
 /// expire.
@@ -97,7 +97,7 @@ pub(super) enum StartError {
 impl ExecutionEnvironment {
     /// Starts a process for `function`. Calls `on_end` once the process is reaped and all its output is read.
     pub(super) async fn start(
-        function: &Function,
+        function: &FunctionResource,
         config: &EnvironmentConfig,
         on_end: impl FnOnce() + Send + 'static,
     ) -> Result<Self, StartError> {

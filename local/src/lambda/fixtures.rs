@@ -13,7 +13,9 @@ use tokio::task::JoinHandle;
 
 pub(crate) use super::fake_function::launch_config;
 use super::{Endpoints, FunctionLogs, Host, HostError, HostOptions, InvokeResult, LaunchConfig};
-use crate::template::stack::{Function, Queue, RecursiveLoop, Redrive, Stack};
+use crate::serverless::{FunctionResource, RecursiveLoop};
+use crate::service::sqs::{QueueResource, RedrivePolicy};
+use crate::template::Stack;
 
 /// The role of [`function`].
 pub(super) const ROLE_ARN: &str = "arn:aws:iam::123456789012:role/f";
@@ -50,8 +52,8 @@ impl SessionCredentialIssuer for FakeIssuer {
 }
 
 /// A function without triggers.
-pub(crate) fn function(name: &str) -> Function {
-    Function {
+pub(crate) fn function(name: &str) -> FunctionResource {
+    FunctionResource {
         logical_id: name.to_owned(),
         name: name.to_owned(),
         arn: format!("arn:aws:lambda:us-east-1:123456789012:function:{name}"),
@@ -71,8 +73,8 @@ pub(crate) fn function(name: &str) -> Function {
 }
 
 /// A queue of a service that listens at `endpoint`.
-fn queue(name: &str, endpoint: &str, redrive: Option<Redrive>) -> Queue {
-    Queue {
+fn queue(name: &str, endpoint: &str, redrive: Option<RedrivePolicy>) -> QueueResource {
+    QueueResource {
         logical_id: name.to_owned(),
         name: name.to_owned(),
         url: format!("{endpoint}/123456789012/{name}"),
@@ -89,42 +91,35 @@ fn queue(name: &str, endpoint: &str, redrive: Option<Redrive>) -> Queue {
 }
 
 /// A host of the function `f`, changed by `change`, with at most four environments.
-pub(super) fn host(change: impl FnOnce(&mut Function)) -> Host {
+pub(super) fn host(change: impl FnOnce(&mut FunctionResource)) -> Host {
     let mut function = function("f");
     change(&mut function);
     host_of(function, Arc::default(), 4, NO_ENDPOINT)
 }
 
 /// A host of a function that polls queues at `endpoint`.
-pub(super) fn host_of(function: Function, issuer: Arc<FakeIssuer>, max_environments: u32, endpoint: &str) -> Host {
+pub(super) fn host_of(
+    function: FunctionResource,
+    issuer: Arc<FakeIssuer>,
+    max_environments: u32,
+    endpoint: &str,
+) -> Host {
     launched_host(function, issuer, max_environments, endpoint, launch_config()).unwrap()
 }
 
 /// A host whose processes are started as `launch` says.
 pub(super) fn launched_host(
-    function: Function,
+    function: FunctionResource,
     issuer: Arc<FakeIssuer>,
     max_environments: u32,
     endpoint: &str,
     launch: LaunchConfig,
 ) -> Result<Host, HostError> {
     let dead_letter_arn = "arn:aws:sqs:us-east-1:123456789012:dead".to_owned();
-    let stack = Stack {
-        account_id: "123456789012".to_owned(),
-        region: "us-east-1".to_owned(),
-        tables: Vec::new(),
-        queues: vec![
-            queue("mails", endpoint, Some(Redrive { dead_letter_arn, max_receive_count: 5 })),
-            queue("dead", endpoint, None),
-        ],
-        keys: Vec::new(),
-        buses: Vec::new(),
-        rules: Vec::new(),
-        roles: Vec::new(),
-        functions: vec![function],
-        http_api: None,
-        outputs: BTreeMap::new(),
-    };
+    let mut stack = Stack::new("123456789012", "us-east-1");
+    stack.add(queue("mails", endpoint, Some(RedrivePolicy { dead_letter_arn, max_receive_count: 5 })));
+    stack.add(queue("dead", endpoint, None));
+    stack.add(function);
     Host::new(HostOptions {
         stack: Arc::new(stack),
         launch,

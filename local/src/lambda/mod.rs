@@ -13,7 +13,6 @@ mod parent;
 mod poller;
 mod pool;
 mod runtime_api;
-pub(crate) mod schedule;
 mod scheduler;
 mod sqs_client;
 mod sqs_event;
@@ -44,8 +43,9 @@ use self::lineage::Lineage;
 use self::parent::ProcessSpawner;
 use self::poller::QueuePoller;
 use self::pool::Pool;
-use self::schedule::Expression;
-use crate::template::stack::{Function, Stack};
+use crate::serverless::FunctionResource;
+use crate::service::sqs::QueueResource;
+use crate::template::Stack;
 
 /// The delays before the second and third attempt of an asynchronous invocation (Lambda developer guide, "How Lambda
 /// handles errors and retries with asynchronous invocation").
@@ -125,7 +125,7 @@ impl Host {
     /// A function has no binary, or no process can be started at all.
     pub(crate) fn new(options: HostOptions) -> Result<Self, HostError> {
         let HostOptions { stack, endpoints, launch, .. } = &options;
-        for function in &stack.functions {
+        for function in stack.all::<FunctionResource>() {
             if let Some(path) = launch.bootstrap_path(&function.binary).filter(|path| !path.is_file()) {
                 return Err(HostError::NoBinary { function: function.name.clone(), path });
             }
@@ -138,11 +138,11 @@ impl Host {
             credentials: Arc::clone(&options.credentials),
             logs: Arc::clone(&options.logs),
         };
-        let pool = |function: &Function| {
+        let pool = |function: &FunctionResource| {
             let pool = Pool::new(function.clone(), config.clone(), options.max_environments.max(1));
             (function.name.clone(), pool)
         };
-        let pools = stack.functions.iter().map(pool).collect();
+        let pools = stack.all().map(pool).collect();
         let service_client = sqs_client::for_service(&endpoints.aws, &stack.region);
         Ok(Self { inner: Arc::new(Inner { options, pools, service_client, stop: watch::Sender::new(false) }) })
     }
@@ -154,9 +154,9 @@ impl Host {
             let function = &pool.function;
             for mapping in function.mappings.iter().filter(|mapping| mapping.enabled) {
                 // The template reader has checked that the queue exists.
-                let Some(queue) = stack.queue_by_arn(&mapping.queue_arn) else { continue };
+                let Some(queue) = QueueResource::find(stack, &mapping.queue_arn) else { continue };
                 let dead_letter =
-                    queue.redrive.as_ref().and_then(|redrive| stack.queue_by_arn(&redrive.dead_letter_arn));
+                    queue.redrive.as_ref().and_then(|redrive| QueueResource::find(stack, &redrive.dead_letter_arn));
                 let credentials = Arc::clone(credentials);
                 let client = sqs_client::for_role(
                     &endpoints.aws,
@@ -177,9 +177,8 @@ impl Host {
                 tokio::spawn(poller.run(self.inner.stop.subscribe()));
             }
             for schedule in function.schedules.iter().filter(|schedule| schedule.enabled) {
-                let Ok(expression) = Expression::parse(&schedule.expression) else { continue };
                 let (host, name, stop) = (self.clone(), function.name.clone(), self.inner.stop.subscribe());
-                tokio::spawn(scheduler::run(host, name, schedule.clone(), expression, stop));
+                tokio::spawn(scheduler::run(host, name, schedule.clone(), stop));
             }
         }
     }
@@ -245,7 +244,7 @@ impl Host {
             QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
         ];
         let mut remaining = BTreeMap::new();
-        for queue in &self.stack().queues {
+        for queue in self.stack().all::<QueueResource>() {
             let request = self.inner.service_client.get_queue_attributes().queue_url(&queue.url);
             let Ok(output) = request.set_attribute_names(Some(COUNTS.to_vec())).send().await else { continue };
             let attributes = output.attributes().into_iter().flatten();

@@ -14,7 +14,8 @@ use super::pool::Pool;
 use super::runtime_api::MAX_PAYLOAD_BYTES;
 use super::sqs_client::describe_error;
 use super::sqs_event::{build_event, processed_message_ids};
-use crate::template::stack::{Mapping, Queue, RecursiveLoop};
+use crate::serverless::{MappingResource, RecursiveLoop};
+use crate::service::sqs::QueueResource;
 
 /// The longest long poll of SQS.
 const MAX_LONG_POLL: Duration = Duration::from_secs(20);
@@ -28,9 +29,9 @@ const MAX_RECORD_OVERHEAD: usize = 4 * 1024;
 /// The poller of one event source mapping.
 pub(super) struct QueuePoller {
     /// The mapping as the template describes it.
-    pub(super) mapping: Mapping,
+    pub(super) mapping: MappingResource,
     /// The queue to poll.
-    pub(super) queue: Queue,
+    pub(super) queue: QueueResource,
     /// The queue's dead-letter queue, if it has one. The messages of a recursive loop go there.
     pub(super) dead_letter_url: Option<String>,
     /// The function that processes the messages.

@@ -16,7 +16,7 @@ use super::clock;
 use super::environment::{EnvironmentConfig, ExecutionEnvironment, StartError};
 use super::lineage::Lineage;
 use super::runtime_api::{MAX_PAYLOAD_BYTES, Phase, Reply, RuntimeInvocation, error_object};
-use crate::template::stack::Function;
+use crate::serverless::FunctionResource;
 
 /// How long initialization may take before the function's own timeout starts (Lambda developer guide, "Understanding the
 /// Lambda execution environment lifecycle": 10 s, then once more within the invocation).
@@ -41,7 +41,7 @@ pub(crate) struct EnvironmentStatus {
 /// A function and its execution environments.
 pub(super) struct Pool {
     /// The function.
-    pub(super) function: Function,
+    pub(super) function: FunctionResource,
     config: EnvironmentConfig,
     /// One permit for each environment that this machine may run; an invocation waits for one.
     capacity: Arc<Semaphore>,
@@ -68,7 +68,7 @@ struct Permits {
 
 impl Pool {
     /// A pool with at most `max_environments` environments.
-    pub(super) fn new(function: Function, config: EnvironmentConfig, max_environments: u32) -> Arc<Self> {
+    pub(super) fn new(function: FunctionResource, config: EnvironmentConfig, max_environments: u32) -> Arc<Self> {
         let permits = |count: u32| Arc::new(Semaphore::new(usize::try_from(count).unwrap_or(Semaphore::MAX_PERMITS)));
         Arc::new(Self {
             capacity: permits(max_environments),

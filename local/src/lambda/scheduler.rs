@@ -1,26 +1,21 @@
 //! Schedules: functions invoked by the clock.
 
 use axum::body::Bytes;
+use jiff::SignedDuration;
 use serde_json::json;
 use tokio::sync::watch;
 
-use super::schedule::{Expression, until};
 use super::{Host, clock};
-use crate::template::stack::Schedule;
+use crate::serverless::ScheduleResource;
 
-/// Invokes `function` whenever the schedule is due, until told to stop.
-pub(super) async fn run(
-    host: Host,
-    function: String,
-    schedule: Schedule,
-    expression: Expression,
-    mut stop: watch::Receiver<bool>,
-) {
+/// Invokes `function` at the schedule's rate, first after one period, until told to stop.
+pub(super) async fn run(host: Host, function: String, schedule: ScheduleResource, mut stop: watch::Receiver<bool>) {
     let mut due = clock::now();
     loop {
-        let Some(next) = expression.next_after(due) else { return };
+        let next = clock::add(due, schedule.period);
+        let wait = next.duration_since(clock::now()).max(SignedDuration::ZERO).unsigned_abs();
         tokio::select! {
-            () = tokio::time::sleep(until(next, clock::now())) => {}
+            () = tokio::time::sleep(wait) => {}
             _ = stop.wait_for(|stop| *stop) => return,
         }
         // A machine that slept owes nothing for the time: the next one counts from now.
@@ -30,7 +25,7 @@ pub(super) async fn run(
 }
 
 /// The event (EventBridge user guide, "Events from AWS services": Scheduled Event).
-fn event(host: &Host, schedule: &Schedule, time: jiff::Timestamp) -> Bytes {
+fn event(host: &Host, schedule: &ScheduleResource, time: jiff::Timestamp) -> Bytes {
     let stack = host.stack();
     let event = json!({
         "version": "0",

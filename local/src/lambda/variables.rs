@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use fakecloud_core::auth::SessionCredentials;
 
-use crate::template::stack::Function;
+use crate::serverless::FunctionResource;
 
 /// The endpoints of the functions' SDK clients.
 #[derive(Clone, Debug)]
@@ -17,7 +17,7 @@ pub(crate) struct Endpoints {
 
 /// All variables of an execution environment. Nothing of `local`'s own environment is passed on.
 pub(super) fn environment_variables(
-    function: &Function,
+    function: &FunctionResource,
     region: &str,
     endpoints: &Endpoints,
     credentials: &SessionCredentials,

@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 
 use regex_lite::Regex;
 
-use super::yaml::{Entry, Node};
-use super::{Settings, TemplateError};
+use super::error::TemplateError;
+use super::settings::Settings;
+use super::yaml::{YamlEntry, YamlNode};
 
 /// The value of every parameter.
 ///
 /// # Errors
 /// A parameter without a value, a value outside its bounds, an override of a parameter that the template does not have.
-pub(super) fn values(root: &Node, settings: &Settings) -> Result<BTreeMap<String, String>, TemplateError> {
-    let declared = root.get("Parameters").and_then(Node::entries).unwrap_or_default();
+pub(super) fn values(root: &YamlNode, settings: &Settings) -> Result<BTreeMap<String, String>, TemplateError> {
+    let declared = root.get("Parameters").and_then(YamlNode::entries).unwrap_or_default();
     for name in settings.parameters.keys() {
         if !declared.iter().any(|entry| entry.key == *name) {
             return Err(TemplateError::at(
@@ -25,13 +26,13 @@ pub(super) fn values(root: &Node, settings: &Settings) -> Result<BTreeMap<String
     declared.iter().map(|entry| Ok((entry.key.clone(), value(entry, settings.parameters.get(&entry.key))?))).collect()
 }
 
-fn value(entry: &Entry, given: Option<&String>) -> Result<String, TemplateError> {
+fn value(entry: &YamlEntry, given: Option<&String>) -> Result<String, TemplateError> {
     let path = format!("Parameters.{}", entry.key);
     let fail = |line: usize, reason: String| Err(TemplateError::at(line, &path, reason));
     let Some(properties) = entry.value.entries() else {
         return fail(entry.line, "a parameter is a mapping".to_owned());
     };
-    let default = entry.value.get("Default").and_then(Node::text);
+    let default = entry.value.get("Default").and_then(YamlNode::text);
     let Some(value) = given.cloned().or(default) else {
         return fail(entry.line, "no default, and no value was given".to_owned());
     };
@@ -49,7 +50,7 @@ fn value(entry: &Entry, given: Option<&String>) -> Result<String, TemplateError>
             "AllowedValues" => {
                 let allowed = property.value.items().unwrap_or_default();
                 if !allowed.iter().any(|item| item.text().as_deref() == Some(value.as_str())) {
-                    let allowed: Vec<_> = allowed.iter().filter_map(Node::text).collect();
+                    let allowed: Vec<_> = allowed.iter().filter_map(YamlNode::text).collect();
                     return fail(line, format!("`{value}` is not one of {}", allowed.join(", ")));
                 }
             }

@@ -1,23 +1,23 @@
-//! The template as a tree of nodes that remember their line and their intrinsic tag (`!Ref`, `!Sub`, …).
+//! The template as a tree of nodes. Each knows its line and its intrinsic tag (`!Ref`, `!Sub`, …).
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
 
-use super::TemplateError;
+use super::error::TemplateError;
 
 /// A node of the template.
 #[derive(Clone, Debug)]
-pub(crate) struct Node {
+pub(crate) struct YamlNode {
     /// The line it starts on, counted from 1.
     pub(crate) line: usize,
     /// The short form of an intrinsic: `Ref` for `!Ref`. Resolved nodes have none.
     pub(crate) tag: Option<String>,
     /// What it holds.
-    pub(crate) content: Content,
+    pub(crate) content: YamlContent,
 }
 
 /// What a node holds.
 #[derive(Clone, Debug)]
-pub(crate) enum Content {
+pub(crate) enum YamlContent {
     /// Nothing.
     Null,
     /// `true` or `false`.
@@ -27,37 +27,37 @@ pub(crate) enum Content {
     /// Any other scalar.
     String(String),
     /// A sequence.
-    List(Vec<Node>),
+    List(Vec<YamlNode>),
     /// A mapping in the order of the file.
-    Map(Vec<Entry>),
+    Map(Vec<YamlEntry>),
 }
 
 /// One key of a mapping.
 #[derive(Clone, Debug)]
-pub(crate) struct Entry {
+pub(crate) struct YamlEntry {
     /// The key.
     pub(crate) key: String,
     /// The line the key is on.
     pub(crate) line: usize,
     /// Its value.
-    pub(crate) value: Node,
+    pub(crate) value: YamlNode,
 }
 
-impl Node {
+impl YamlNode {
     /// Reads one YAML document. Duplicate keys, aliases and keys that are not scalars are errors, as CloudFormation has
     /// them.
     pub(crate) fn parse(text: &str) -> Result<Self, TemplateError> {
-        let mut builder = Builder::default();
+        let mut builder = TreeBuilder::default();
         for event in Parser::new_from_str(text) {
             let (event, span) = event.map_err(|error| TemplateError::at(error.marker().line(), "", error.info()))?;
-            builder.take(event, span)?;
+            builder.push_event(event, span)?;
         }
         builder.root.ok_or_else(|| TemplateError::at(1, "", "the template is empty"))
     }
 
     /// A string on this line.
     pub(crate) fn string(line: usize, text: impl Into<String>) -> Self {
-        Self { line, tag: None, content: Content::String(text.into()) }
+        Self { line, tag: None, content: YamlContent::String(text.into()) }
     }
 
     /// The value under `key`, where this is a mapping that has it.
@@ -66,9 +66,9 @@ impl Node {
     }
 
     /// The entries, where this is a mapping.
-    pub(crate) fn entries(&self) -> Option<&[Entry]> {
+    pub(crate) fn entries(&self) -> Option<&[YamlEntry]> {
         match &self.content {
-            Content::Map(entries) => Some(entries),
+            YamlContent::Map(entries) => Some(entries),
             _ => None,
         }
     }
@@ -76,7 +76,7 @@ impl Node {
     /// The items, where this is a list.
     pub(crate) fn items(&self) -> Option<&[Self]> {
         match &self.content {
-            Content::List(items) => Some(items),
+            YamlContent::List(items) => Some(items),
             _ => None,
         }
     }
@@ -84,10 +84,10 @@ impl Node {
     /// The text of a scalar; numbers and booleans as they are written in JSON.
     pub(crate) fn text(&self) -> Option<String> {
         match &self.content {
-            Content::String(text) => Some(text.clone()),
-            Content::Number(number) => Some(number.to_string()),
-            Content::Bool(value) => Some(value.to_string()),
-            Content::Null | Content::List(_) | Content::Map(_) => None,
+            YamlContent::String(text) => Some(text.clone()),
+            YamlContent::Number(number) => Some(number.to_string()),
+            YamlContent::Bool(value) => Some(value.to_string()),
+            YamlContent::Null | YamlContent::List(_) | YamlContent::Map(_) => None,
         }
     }
 
@@ -95,38 +95,38 @@ impl Node {
     pub(crate) fn json(&self) -> serde_json::Value {
         use serde_json::Value;
         match &self.content {
-            Content::Null => Value::Null,
-            Content::Bool(value) => Value::Bool(*value),
-            Content::Number(number) => Value::Number(number.clone()),
-            Content::String(text) => Value::String(text.clone()),
-            Content::List(items) => Value::Array(items.iter().map(Self::json).collect()),
-            Content::Map(entries) => {
+            YamlContent::Null => Value::Null,
+            YamlContent::Bool(value) => Value::Bool(*value),
+            YamlContent::Number(number) => Value::Number(number.clone()),
+            YamlContent::String(text) => Value::String(text.clone()),
+            YamlContent::List(items) => Value::Array(items.iter().map(Self::json).collect()),
+            YamlContent::Map(entries) => {
                 Value::Object(entries.iter().map(|entry| (entry.key.clone(), entry.value.json())).collect())
             }
         }
     }
 }
 
-/// Puts the parser's events together to nodes.
+/// Builds the tree from the parser's events.
 #[derive(Default)]
-struct Builder {
-    open: Vec<Open>,
-    root: Option<Node>,
+struct TreeBuilder {
+    open: Vec<OpenCollection>,
+    root: Option<YamlNode>,
 }
 
 /// A list or mapping whose end is still to come.
-struct Open {
-    node: Node,
+struct OpenCollection {
+    node: YamlNode,
     key: Option<(String, usize)>,
 }
 
-impl Builder {
-    fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), TemplateError> {
+impl TreeBuilder {
+    fn push_event(&mut self, event: Event<'_>, span: Span) -> Result<(), TemplateError> {
         let line = span.start.line();
         match event {
             Event::Scalar(text, style, _, tag) => {
                 if let Some(open) = self.open.last_mut()
-                    && matches!(open.node.content, Content::Map(_))
+                    && matches!(open.node.content, YamlContent::Map(_))
                     && open.key.is_none()
                 {
                     open.key = Some((text.into_owned(), line));
@@ -134,16 +134,16 @@ impl Builder {
                 }
                 let (tag, content) = match tag {
                     Some(tag) if tag.is_yaml_core_schema() && tag.suffix == "str" => {
-                        (None, Content::String(text.into_owned()))
+                        (None, YamlContent::String(text.into_owned()))
                     }
                     tag => (short_form(tag.as_deref(), line)?, scalar(&text, style)),
                 };
-                self.close(Node { line, tag, content })
+                self.finish_node(YamlNode { line, tag, content })
             }
-            Event::SequenceStart(_, tag) => self.begin(line, tag.as_deref(), Content::List(Vec::new())),
-            Event::MappingStart(_, tag) => self.begin(line, tag.as_deref(), Content::Map(Vec::new())),
+            Event::SequenceStart(_, tag) => self.begin_collection(line, tag.as_deref(), YamlContent::List(Vec::new())),
+            Event::MappingStart(_, tag) => self.begin_collection(line, tag.as_deref(), YamlContent::Map(Vec::new())),
             Event::SequenceEnd | Event::MappingEnd => match self.open.pop() {
-                Some(open) => self.close(open.node),
+                Some(open) => self.finish_node(open.node),
                 None => Ok(()),
             },
             Event::Alias(_) => Err(TemplateError::at(line, "", "CloudFormation takes no YAML aliases")),
@@ -153,19 +153,19 @@ impl Builder {
         }
     }
 
-    fn begin(&mut self, line: usize, tag: Option<&Tag>, content: Content) -> Result<(), TemplateError> {
+    fn begin_collection(&mut self, line: usize, tag: Option<&Tag>, content: YamlContent) -> Result<(), TemplateError> {
         if let Some(open) = self.open.last()
-            && matches!(open.node.content, Content::Map(_))
+            && matches!(open.node.content, YamlContent::Map(_))
             && open.key.is_none()
         {
             return Err(TemplateError::at(line, "", "a key must be a scalar"));
         }
-        let node = Node { line, tag: short_form(tag, line)?, content };
-        self.open.push(Open { node, key: None });
+        let node = YamlNode { line, tag: short_form(tag, line)?, content };
+        self.open.push(OpenCollection { node, key: None });
         Ok(())
     }
 
-    fn close(&mut self, node: Node) -> Result<(), TemplateError> {
+    fn finish_node(&mut self, node: YamlNode) -> Result<(), TemplateError> {
         let Some(open) = self.open.last_mut() else {
             if self.root.is_some() {
                 return Err(TemplateError::at(node.line, "", "a template is one YAML document"));
@@ -174,13 +174,13 @@ impl Builder {
             return Ok(());
         };
         match &mut open.node.content {
-            Content::List(items) => items.push(node),
-            Content::Map(entries) => {
+            YamlContent::List(items) => items.push(node),
+            YamlContent::Map(entries) => {
                 let (key, line) = open.key.take().unwrap_or_default();
                 if entries.iter().any(|entry| entry.key == key) {
                     return Err(TemplateError::at(line, &key, "the key is there twice"));
                 }
-                entries.push(Entry { key, line, value: node });
+                entries.push(YamlEntry { key, line, value: node });
             }
             _ => {}
         }
@@ -197,14 +197,14 @@ fn short_form(tag: Option<&Tag>, line: usize) -> Result<Option<String>, Template
 }
 
 /// YAML's core schema, as far as templates use it.
-fn scalar(text: &str, style: ScalarStyle) -> Content {
+fn scalar(text: &str, style: ScalarStyle) -> YamlContent {
     if style != ScalarStyle::Plain {
-        return Content::String(text.to_owned());
+        return YamlContent::String(text.to_owned());
     }
     match text {
-        "" | "~" | "null" | "Null" | "NULL" => return Content::Null,
-        "true" | "True" | "TRUE" => return Content::Bool(true),
-        "false" | "False" | "FALSE" => return Content::Bool(false),
+        "" | "~" | "null" | "Null" | "NULL" => return YamlContent::Null,
+        "true" | "True" | "TRUE" => return YamlContent::Bool(true),
+        "false" | "False" | "FALSE" => return YamlContent::Bool(false),
         _ => {}
     }
     let digits = text.strip_prefix('-').unwrap_or(text);
@@ -212,15 +212,15 @@ fn scalar(text: &str, style: ScalarStyle) -> Content {
     let is_id = digits.len() > 1 && digits.starts_with('0') && !digits.starts_with("0.");
     if !is_id && digits.starts_with(|c: char| c.is_ascii_digit()) {
         if let Ok(number) = text.parse::<i64>() {
-            return Content::Number(number.into());
+            return YamlContent::Number(number.into());
         }
         if digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
             && let Some(number) = text.parse::<f64>().ok().and_then(serde_json::Number::from_f64)
         {
-            return Content::Number(number);
+            return YamlContent::Number(number);
         }
     }
-    Content::String(text.to_owned())
+    YamlContent::String(text.to_owned())
 }
 
 #[cfg(test)]
@@ -229,7 +229,7 @@ mod tests {
 
     #[test]
     fn a_node_remembers_its_line_and_its_tag() {
-        let node = Node::parse("A: 1\nB:\n  - !Ref C\n  - !Sub [\"${x}\", {x: 1}]\n").unwrap();
+        let node = YamlNode::parse("A: 1\nB:\n  - !Ref C\n  - !Sub [\"${x}\", {x: 1}]\n").unwrap();
         let items = node.get("B").unwrap().items().unwrap();
         assert_eq!(items[0].line, 3);
         assert_eq!(items[0].tag.as_deref(), Some("Ref"));
@@ -240,7 +240,8 @@ mod tests {
     #[test]
     fn scalars_have_the_types_of_the_core_schema() {
         let node =
-            Node::parse("a: 2012-10-17\nb: \"5\"\nc: 5\nd: true\ne: \"true\"\nf:\ng: 012345678901\nh: 1.5\n").unwrap();
+            YamlNode::parse("a: 2012-10-17\nb: \"5\"\nc: 5\nd: true\ne: \"true\"\nf:\ng: 012345678901\nh: 1.5\n")
+                .unwrap();
         assert_eq!(
             node.json(),
             serde_json::json!({"a": "2012-10-17", "b": "5", "c": 5, "d": true, "e": "true", "f": null,
@@ -250,12 +251,12 @@ mod tests {
 
     #[test]
     fn a_key_that_is_there_twice_is_an_error_with_its_line() {
-        let error = Node::parse("a: 1\nb: 2\na: 3\n").unwrap_err();
+        let error = YamlNode::parse("a: 1\nb: 2\na: 3\n").unwrap_err();
         assert_eq!(error.to_string(), "line 3: a: the key is there twice");
     }
 
     #[test]
     fn an_alias_is_an_error() {
-        assert!(Node::parse("a: &x 1\nb: *x\n").is_err());
+        assert!(YamlNode::parse("a: &x 1\nb: *x\n").is_err());
     }
 }

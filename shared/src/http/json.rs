@@ -106,7 +106,7 @@ fn field_error(path: &[&Segment], error: &serde_json::Error) -> FieldError {
         let path = path_to(path, name);
         return match path.split_last() {
             // serde's quote ends at a backtick in the name, but the path has the whole name.
-            Some((PathSegment::Name(name), parent)) if !is_identifier(name) => {
+            Some((FieldSegment::Name(name), parent)) if !is_identifier(name) => {
                 FieldError::new(format_path(parent), "has an unknown field; remove it")
             }
             _ => FieldError::new(format_path(&path), "is not a known field; remove it"),
@@ -122,36 +122,36 @@ fn field_error(path: &[&Segment], error: &serde_json::Error) -> FieldError {
 }
 
 /// A segment of a path: a name, or an index in brackets.
-enum PathSegment<'a> {
+enum FieldSegment<'a> {
     Name(&'a str),
     Index(usize),
 }
 
-fn path_segment(segment: &Segment) -> PathSegment<'_> {
+fn path_segment(segment: &Segment) -> FieldSegment<'_> {
     match segment {
-        Segment::Seq { index } => PathSegment::Index(*index),
-        Segment::Map { key } => PathSegment::Name(key),
-        Segment::Enum { variant } => PathSegment::Name(variant),
-        Segment::Unknown => PathSegment::Name("?"),
+        Segment::Seq { index } => FieldSegment::Index(*index),
+        Segment::Map { key } => FieldSegment::Name(key),
+        Segment::Enum { variant } => FieldSegment::Name(variant),
+        Segment::Unknown => FieldSegment::Name("?"),
     }
 }
 
 /// The path of the field `name`. If serde stopped at the name itself, its path already ends with it.
-fn path_to<'a>(path: &[&'a Segment], name: &'a str) -> Vec<PathSegment<'a>> {
+fn path_to<'a>(path: &[&'a Segment], name: &'a str) -> Vec<FieldSegment<'a>> {
     let mut segments: Vec<_> = path.iter().map(|segment| path_segment(segment)).collect();
-    if !matches!(segments.last(), Some(PathSegment::Name(last)) if last.starts_with(name)) {
-        segments.push(PathSegment::Name(name));
+    if !matches!(segments.last(), Some(FieldSegment::Name(last)) if last.starts_with(name)) {
+        segments.push(FieldSegment::Name(name));
     }
     segments
 }
 
 /// A path as callers write it. A key that they chose, such as the name of a header, is shown only if it looks like a name.
-fn format_path(path: &[PathSegment<'_>]) -> String {
+fn format_path(path: &[FieldSegment<'_>]) -> String {
     let mut text = String::new();
     for segment in path {
         match segment {
-            PathSegment::Index(index) => text.push_str(&format!("[{index}]")),
-            PathSegment::Name(name) => {
+            FieldSegment::Index(index) => text.push_str(&format!("[{index}]")),
+            FieldSegment::Name(name) => {
                 if !text.is_empty() {
                     text.push('.');
                 }

@@ -2,7 +2,7 @@
 
 use aws_smithy_types::Blob;
 
-use super::*;
+use super::fixtures::*;
 
 #[tokio::test]
 async fn the_key_policy_and_its_encryption_context_are_enforced() {

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use super::sending::send;
-use super::*;
+use super::fixtures::*;
 
 #[tokio::test]
 async fn a_reset_before_leaves_nothing_and_a_reset_after_leaves_the_mail() {

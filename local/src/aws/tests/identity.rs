@@ -1,6 +1,9 @@
 //! Whose a request is: IAM and STS.
 
-use super::*;
+use super::fixtures::*;
+use crate::aws::SignedRequest;
+use crate::service::ServiceError;
+use crate::service::iam::account_of_key;
 
 #[tokio::test]
 async fn a_key_says_who_it_is_and_deletes_itself() {
@@ -59,7 +62,7 @@ async fn deletion_is_authorized_before_the_key_is_looked_for() {
     let classic = world.classic();
     let iam = client!(aws_sdk_iam, world, classic.credentials());
     let delete = iam.delete_access_key().user_name("nobody-9f2c").access_key_id("AKIAAAAAAAAAAAAAAAAA").send();
-    assert_eq!(super::code(delete.await), "NoSuchEntity");
+    assert_eq!(super::fixtures::code(delete.await), "NoSuchEntity");
 }
 
 #[tokio::test]
@@ -116,7 +119,7 @@ async fn a_root_key_is_a_root_s() {
 async fn a_key_may_decode_to_another_account_than_its_own() {
     let world = World::start().await;
     let tenant = world.tenant(json!({"account_id": "111122223333", "key_account_id": "444455556666"}));
-    assert_eq!(super::super::access_key::account(&tenant.access_key_id).as_deref(), Some("444455556666"));
+    assert_eq!(account_of_key(&tenant.access_key_id).as_deref(), Some("444455556666"));
     let sts = client!(aws_sdk_sts, world, tenant.credentials());
     assert_eq!(sts.get_caller_identity().send().await.unwrap().account(), Some("111122223333"));
 }
@@ -144,7 +147,7 @@ async fn a_clock_that_is_wrong_is_not_a_wrong_secret() {
     let authorization = "AWS4-HMAC-SHA256 Credential=test/20200101/us-east-1/execute-api/aws4_request, \
                          SignedHeaders=host;x-amz-date, Signature=00";
     headers.insert("authorization", authorization.parse().unwrap());
-    let request = super::super::SignedRequest { method: "GET", path: "/", query: "", headers: &headers, body: b"" };
+    let request = SignedRequest { method: "GET", path: "/", query: "", headers: &headers, body: b"" };
     let refused = world.stand_in.authenticate("execute-api", &request).unwrap_err();
-    assert!(matches!(refused, super::super::Refusal::Stale { .. }), "{refused:?}");
+    assert!(matches!(refused, ServiceError::Stale { .. }), "{refused:?}");
 }

@@ -4,13 +4,15 @@ use axum::http::StatusCode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::*;
+use super::fixtures::*;
+use crate::aws::{bind, local_routes};
+use crate::service::iam::account_of_key;
 
 /// The routes on a port of their own, as the gateway serves them.
 async fn serve(world: &World) -> std::net::SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let routes = axum::Router::new().nest("/_local", super::super::local_routes(world.stand_in.clone()));
+    let routes = axum::Router::new().nest("/_local", local_routes(world.stand_in.clone()));
     tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
     address
 }
@@ -47,7 +49,7 @@ async fn a_tenant_is_made_described_and_observed() {
     );
     let text = |field: &str| made[field].as_str().unwrap().to_owned();
     let account = text("account_id");
-    assert_eq!(super::super::access_key::account(&text("access_key_id")), Some(account.clone()));
+    assert_eq!(account_of_key(&text("access_key_id")), Some(account.clone()));
     let secret = text("secret_access_key");
     assert_eq!(secret.len(), 40);
     assert!(secret.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/".contains(&byte)));
@@ -55,7 +57,7 @@ async fn a_tenant_is_made_described_and_observed() {
 
     let credentials = Credentials::new(text("access_key_id"), secret.clone(), None, None, "test");
     let ses = client!(aws_sdk_sesv2, world, credentials);
-    super::sending::send(&ses, "a@example.com", &["x@example.org"]).await.unwrap();
+    send(&ses, "a@example.com", &["x@example.org"]).await.unwrap();
     let (_, inbox) = ask(address, "GET", &format!("/inbox?account_id={account}"), Value::Null).await;
     assert_eq!(inbox["mails"][0]["to"], json!(["x@example.org"]));
     let (_, other) = ask(address, "GET", "/inbox?account_id=000000000000", Value::Null).await;
@@ -114,8 +116,22 @@ async fn a_bad_request_names_its_field() {
 }
 
 #[tokio::test]
+async fn our_own_faults_are_set_and_a_bad_rule_names_its_field() {
+    let world = World::start().await;
+    let address = serve(&world).await;
+    let rules = json!({"rules": [{"on": ["sts:*"], "throttle": 1}]});
+    assert_eq!(ask(address, "PUT", "/faults", rules).await.0, StatusCode::NO_CONTENT);
+    let sts = client!(aws_sdk_sts, world, world.session(&world.output("Worker")));
+    assert_eq!(code(sts.get_caller_identity().send().await), "Throttling");
+    sts.get_caller_identity().send().await.unwrap();
+    let (status, problem) = ask(address, "PUT", "/faults", json!({"rules": [{"throttle": 1}]})).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert_eq!(problem["field"], "rules[0].on");
+}
+
+#[tokio::test]
 async fn a_taken_port_names_the_flag_that_moves_it() {
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let error = super::super::bind(taken.local_addr().unwrap()).await.unwrap_err();
+    let error = bind(taken.local_addr().unwrap()).await.unwrap_err();
     assert!(error.to_string().contains("--aws-port"), "{error}");
 }

@@ -7,8 +7,9 @@ use aws_sigv4::sign::v4;
 use axum::http::{HeaderMap, HeaderValue, Request};
 use chrono::{DateTime, Utc};
 
-use super::*;
-use crate::aws::{Caller, Refusal, SignedRequest};
+use super::fixtures::*;
+use crate::aws::SignedRequest;
+use crate::service::{Caller, ServiceError};
 
 const HOST: &str = "127.0.0.1:9000";
 const LIFETIME: Duration = Duration::from_secs(60);
@@ -36,7 +37,7 @@ fn presign(by: Credentials, body: &[u8], at: DateTime<Utc>) -> String {
     request.uri().query().unwrap().to_owned()
 }
 
-fn ask(world: &World, query: &str, body: &[u8]) -> Result<Caller, Refusal> {
+fn ask(world: &World, query: &str, body: &[u8]) -> Result<Caller, ServiceError> {
     let headers = HeaderMap::from_iter([("host".parse().unwrap(), HeaderValue::from_static(HOST))]);
     let request = SignedRequest { method: "GET", path: "/policy", query, headers: &headers, body };
     world.stand_in.authenticate("execute-api", &request)
@@ -52,7 +53,7 @@ async fn a_presigned_url_says_who_signed_it_for_as_long_as_it_says() {
     assert!(caller.arn().contains(":assumed-role/"), "{}", caller.arn());
 
     let old = ask(&world, &presign(operator(), b"", now - chrono::Duration::seconds(61)), b"");
-    assert!(matches!(old, Err(Refusal::Stale { .. })), "{:?}", old.err());
+    assert!(matches!(old, Err(ServiceError::Stale { .. })), "{:?}", old.err());
 }
 
 #[tokio::test]
@@ -61,12 +62,12 @@ async fn a_presigned_url_covers_its_query_and_the_body() {
     let url = presign(operator(), b"", Utc::now());
     for (query, body) in [(url.replace("classic", "modern"), &b""[..]), (url, &b"{}"[..])] {
         let refused = ask(&world, &query, body);
-        assert!(matches!(refused, Err(Refusal::WrongSignature)), "{:?}", refused.err());
+        assert!(matches!(refused, Err(ServiceError::WrongSignature)), "{:?}", refused.err());
     }
     let stolen = world.session(&world.output("Worker"));
     let tokenless = Credentials::new(stolen.access_key_id(), stolen.secret_access_key(), None, None, "test");
     let refused = ask(&world, &presign(tokenless, b"", Utc::now()), b"");
-    assert!(matches!(refused, Err(Refusal::UnknownKey)), "{:?}", refused.err());
+    assert!(matches!(refused, Err(ServiceError::UnknownKey)), "{:?}", refused.err());
     let unsigned = ask(&world, "style=classic", b"");
-    assert!(matches!(unsigned, Err(Refusal::Unsigned)), "{:?}", unsigned.err());
+    assert!(matches!(unsigned, Err(ServiceError::Unsigned)), "{:?}", unsigned.err());
 }

@@ -2,11 +2,12 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::*;
+use super::fixtures::*;
+use crate::stack;
 
 #[tokio::test]
 async fn everything_in_the_project_s_template_comes_up() {
-    let world = World::with(template::EMBEDDED).await;
+    let world = World::with(stack::EMBEDDED).await;
     let sqs = client!(aws_sdk_sqs, world, operator());
     for queue in ["SendQueueUrl", "SendDeadLetterQueueUrl", "RevocationQueueUrl"] {
         sqs.receive_message().queue_url(world.output(queue)).send().await.unwrap();
@@ -17,7 +18,7 @@ async fn everything_in_the_project_s_template_comes_up() {
 
 #[tokio::test]
 async fn send_may_write_of_a_provider_no_more_than_a_suspension_does() {
-    let world = World::with(template::EMBEDDED).await;
+    let world = World::with(stack::EMBEDDED).await;
     let tables = client!(aws_sdk_dynamodb, world, operator()).list_tables().send().await.unwrap();
     let table = tables.table_names().iter().find(|name| name.contains("ProvidersTable")).unwrap();
     let send = world.session("arn:aws:iam::123456789012:role/mail-us-east-1-send");

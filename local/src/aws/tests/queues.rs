@@ -1,5 +1,6 @@
 //! Amazon SQS.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_sdk_sqs::types::{
@@ -7,7 +8,7 @@ use aws_sdk_sqs::types::{
     QueueAttributeName, SendMessageBatchRequestEntry,
 };
 
-use super::*;
+use super::fixtures::*;
 
 #[tokio::test]
 async fn a_long_poll_ends_when_a_message_comes() {
@@ -157,11 +158,11 @@ async fn another_account_needs_the_grant_of_both_sides() {
     let arn = "arn:aws:sqs:us-east-1:123456789012:";
     assert!(message.contains(&format!("sqs:SendMessage on resource: {arn}")), "{message}");
     assert!(message.ends_with("because no resource-based policy allows the sqs:SendMessage action"), "{message}");
-    assert_eq!(super::code(send(&stranger, &shared).await), "AccessDeniedException");
+    assert_eq!(super::fixtures::code(send(&stranger, &shared).await), "AccessDeniedException");
 
     // The queue's policy names this account.
     let ungranted = world.tenant(json!({"account_id": "111122223333", "user_name": "reader"}));
-    assert_eq!(super::code(send(&ungranted, &shared).await), "AccessDeniedException");
+    assert_eq!(super::fixtures::code(send(&ungranted, &shared).await), "AccessDeniedException");
     let partner = user("111122223333", "sqs:SendMessage");
     send(&partner, &shared).await.unwrap();
     let sqs = client!(aws_sdk_sqs, world, operator());

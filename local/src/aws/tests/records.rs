@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, ConditionCheck, KeysAndAttributes, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
 
-use super::*;
+use super::fixtures::*;
 
 fn s(text: &str) -> AttributeValue {
     AttributeValue::S(text.to_owned())
@@ -155,5 +155,5 @@ async fn each_item_of_a_transaction_is_authorized_by_its_own_action_and_leading_
     assert!(message.contains("dynamodb:BatchGetItem on resource"), "{message}");
     let read = |pk: &str| client.get_item().table_name(&table).key("pk", s(pk)).key("sk", s("1")).send();
     assert!(read("own#1").await.unwrap().item().is_some());
-    assert_eq!(super::code(read("halt").await), "AccessDeniedException");
+    assert_eq!(super::fixtures::code(read("halt").await), "AccessDeniedException");
 }

@@ -1,24 +1,8 @@
 //! Amazon SES.
 
-use aws_sdk_sesv2::operation::send_email::{SendEmailError, SendEmailOutput};
-use aws_sdk_sesv2::types::{Body, Content, Destination, EmailContent, Message, MessageTag, RawMessage};
+use aws_sdk_sesv2::types::{Destination, EmailContent, MessageTag, RawMessage};
 
-use super::*;
-
-pub(super) fn simple() -> EmailContent {
-    let text = |text: &str| Content::builder().data(text).build().unwrap();
-    let body = Body::builder().text(text("Hello")).build();
-    EmailContent::builder().simple(Message::builder().subject(text("Hi")).body(body).build()).build()
-}
-
-pub(super) async fn send(
-    ses: &aws_sdk_sesv2::Client,
-    from: &str,
-    to: &[&str],
-) -> Result<SendEmailOutput, SdkError<SendEmailError, HttpResponse>> {
-    let to = Destination::builder().set_to_addresses(Some(to.iter().map(ToString::to_string).collect())).build();
-    ses.send_email().from_email_address(from).destination(to).content(simple()).send().await
-}
+use super::fixtures::*;
 
 #[tokio::test]
 async fn an_accepted_mail_is_in_the_inbox_with_all_it_said() {
@@ -130,7 +114,7 @@ async fn sending_is_authorized_on_the_identity_and_on_the_configuration_set() {
     let (code, message) = said(with_set("theirs").await);
     assert_eq!(code, "AccessDeniedException");
     assert!(message.ends_with("`arn:aws:ses:us-east-1:111122223333:configuration-set/theirs'"), "{message}");
-    assert_eq!(super::code(with_set("ours-missing").await), "NotFoundException");
+    assert_eq!(super::fixtures::code(with_set("ours-missing").await), "NotFoundException");
 }
 
 #[tokio::test]
@@ -176,8 +160,8 @@ async fn account_operations_have_no_resource_and_what_is_not_granted_is_denied()
     assert!(message.contains("ses:DeleteEmailIdentity on resource: arn:aws:ses:us-east-1:"), "{message}");
 
     let ses = client!(aws_sdk_sesv2, world, grant("arn:aws:ses:*:*:identity/*").credentials());
-    assert_eq!(super::code(ses.get_account().send().await), "AccessDeniedException");
+    assert_eq!(super::fixtures::code(ses.get_account().send().await), "AccessDeniedException");
     // An operation that nothing here maps is denied to everybody but the root.
     let ses = client!(aws_sdk_sesv2, world, world.classic().credentials());
-    assert_eq!(super::code(ses.list_contact_lists().send().await), "AccessDeniedException");
+    assert_eq!(super::fixtures::code(ses.list_contact_lists().send().await), "AccessDeniedException");
 }

@@ -16,7 +16,8 @@ use super::{Gateway, bind};
 use crate::aws::{self, StandIn};
 use crate::lambda::fixtures::launch_config;
 use crate::lambda::{Endpoints, FunctionLogs, Host, HostOptions};
-use crate::template::{self, Settings};
+use crate::stack;
+use crate::template::Settings;
 
 const TEMPLATE: &str = include_str!("template.yaml");
 
@@ -50,7 +51,7 @@ impl TestGateway {
             api_endpoint: api_url.clone(),
             parameters: BTreeMap::new(),
         };
-        let stack = Arc::new(template::load(TEMPLATE, &settings).unwrap());
+        let stack = Arc::new(stack::load(TEMPLATE, &settings).unwrap());
         let stand_in = StandIn::start(&stack, aws_listener).await.unwrap();
         let host = Host::new(HostOptions {
             stack: Arc::clone(&stack),

@@ -7,12 +7,12 @@ use super::super::fixtures::{eventually, function, host_of};
 use super::super::lineage::Lineage;
 use super::super::{Host, now};
 use super::queue_server::QueueServer;
-use crate::template::stack::{Function, Mapping, RecursiveLoop};
+use crate::serverless::{FunctionResource, MappingResource, RecursiveLoop};
 
 const QUEUE_ARN: &str = "arn:aws:sqs:us-east-1:123456789012:mails";
 
-fn mapping() -> Mapping {
-    Mapping {
+fn mapping() -> MappingResource {
+    MappingResource {
         queue_arn: QUEUE_ARN.to_owned(),
         batch_size: 10,
         batching_window: Duration::ZERO,
@@ -23,8 +23,8 @@ fn mapping() -> Mapping {
 }
 
 /// A host of the function `f`, changed by `change`, that polls the server's queue.
-fn start_polling(server: &QueueServer, mapping: Mapping, change: impl FnOnce(&mut Function)) -> Host {
-    let mut function = Function { mappings: vec![mapping], ..function("f") };
+fn start_polling(server: &QueueServer, mapping: MappingResource, change: impl FnOnce(&mut FunctionResource)) -> Host {
+    let mut function = FunctionResource { mappings: vec![mapping], ..function("f") };
     change(&mut function);
     let host = host_of(function, Arc::default(), 4, &server.endpoint);
     host.start_triggers();
@@ -49,7 +49,7 @@ async fn a_batch_is_processed_although_the_rest_of_its_window_cannot_be_received
     let server = QueueServer::start().await;
     server.put("a", "ok", None);
     server.reject_once_empty();
-    let window = Mapping { batching_window: Duration::from_secs(300), ..mapping() };
+    let window = MappingResource { batching_window: Duration::from_secs(300), ..mapping() };
     let host = start_polling(&server, window, |_| ());
     eventually("the message is deleted", || server.deleted() == ["a"]).await;
     host.shut_down(Duration::from_secs(5)).await;

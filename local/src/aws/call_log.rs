@@ -1,0 +1,55 @@
+//! The requests to the stand-in and how they were answered, for tests: never a body, never a secret.
+
+use std::collections::{HashMap, VecDeque};
+
+use parking_lot::Mutex;
+use serde::Serialize;
+
+/// Requests kept for each account.
+const MAX_KEPT: usize = 10_000;
+
+/// One request.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct LoggedCall {
+    /// When it was answered, RFC 3339 with milliseconds.
+    pub(super) at: String,
+    /// The caller's account; the key owner's where the key opened nothing; empty where nobody knows the key.
+    pub(super) account_id: String,
+    /// The access key id it was signed with.
+    pub(super) access_key_id: String,
+    /// The caller's ARN, where the signature was good.
+    pub(super) principal: Option<String>,
+    /// The service.
+    pub(super) service: String,
+    /// The API's operation.
+    pub(super) operation: String,
+    /// The HTTP status; absent where the connection was reset.
+    pub(super) status: Option<u16>,
+    /// The error code; `ConnectionReset` where there was no answer.
+    pub(super) error: Option<String>,
+}
+
+/// The last requests of each account.
+#[derive(Default)]
+pub(super) struct CallLog(Mutex<HashMap<String, VecDeque<LoggedCall>>>);
+
+impl CallLog {
+    /// Adds a request; the oldest of the account's makes room.
+    pub(super) fn add(&self, call: LoggedCall) {
+        let mut accounts = self.0.lock();
+        let calls = accounts.entry(call.account_id.clone()).or_default();
+        if calls.len() == MAX_KEPT {
+            calls.pop_front();
+        }
+        calls.push_back(call);
+    }
+
+    /// The requests of one account or of all, oldest first within an account.
+    pub(super) fn list(&self, account_id: Option<&str>) -> Vec<LoggedCall> {
+        let accounts = self.0.lock();
+        match account_id {
+            Some(id) => accounts.get(id).into_iter().flatten().cloned().collect(),
+            None => accounts.values().flatten().cloned().collect(),
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! AWS::Serverless::HttpApi.
+
+use super::event::{Authorizer, authorizer};
+use crate::template::{DeclaredResource, PhysicalName, ResourceType, Stack, TemplateError, left_out};
+
+pub(super) const RESOURCE_TYPE: ResourceType = ResourceType {
+    attributes: &[
+        ("ApiId", |id| Ok(id.name.clone())),
+        ("ApiEndpoint", |id| Ok(id.template.settings().api_endpoint.clone())),
+    ],
+    left_out: &[
+        left_out("Name", "for people; the API's id is what ARNs hold"),
+        left_out("Description", "for people"),
+        left_out("Tags", "nothing reads them"),
+    ],
+    ..ResourceType::new(
+        "AWS::Serverless::HttpApi",
+        // Ten lower-case letters and digits.
+        PhysicalName::Assigned(|settings, logical_id| {
+            settings.derived_text::<10>(logical_id, b"abcdefghijklmnopqrstuvwxyz0123456789")
+        }),
+        read,
+    )
+};
+
+/// The HTTP API (API Gateway v2).
+#[derive(Clone, Debug)]
+pub(crate) struct HttpApiResource {
+    /// The API's id.
+    pub(crate) id: String,
+    /// The stage, `$default`.
+    pub(crate) stage: String,
+    /// Whether routes may ask for IAM signatures.
+    pub(super) iam_enabled: bool,
+    /// Who is let in to routes that say nothing themselves.
+    pub(super) default_authorizer: Authorizer,
+}
+
+impl HttpApiResource {
+    /// The stack's HTTP API, where it has one.
+    pub(crate) fn find(stack: &Stack) -> Option<&Self> {
+        stack.all().next()
+    }
+}
+
+fn read(resource: &DeclaredResource<'_>, stack: &mut Stack) -> Result<(), TemplateError> {
+    if HttpApiResource::find(stack).is_some() {
+        return Err(resource.error("local knows one HTTP API"));
+    }
+    let fields = resource.fields()?;
+    let stage = fields.string("StageName")?.unwrap_or_else(|| "$default".to_owned());
+    if stage != "$default" {
+        return Err(fields.error("local knows the stage $default alone"));
+    }
+    let mut default_authorizer = None;
+    let mut iam_enabled = false;
+    if let Some(auth) = fields.map("Auth")? {
+        iam_enabled = auth.flag("EnableIamAuthorizer")?.unwrap_or(false);
+        default_authorizer = auth.string("DefaultAuthorizer")?;
+        auth.finish()?;
+    }
+    let default_authorizer =
+        authorizer(default_authorizer.as_deref(), iam_enabled).map_err(|reason| fields.error(reason))?;
+    fields.finish()?;
+    stack.add(HttpApiResource { id: resource.reference()?, stage, iam_enabled, default_authorizer });
+    Ok(())
+}

@@ -1,0 +1,139 @@
+//! IAM and STS: users, roles, access keys and sessions.
+
+mod access_key;
+mod credentials;
+mod faults;
+mod role;
+mod self_service;
+mod session;
+mod user;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use fakecloud_iam::SharedIamState;
+use fakecloud_iam::iam_service::IamService;
+use fakecloud_iam::sts_service::StsService;
+
+pub(crate) use self::credentials::SignerCredential;
+pub(crate) use self::role::RoleResource;
+pub(crate) use self::user::NewUser;
+
+#[cfg(test)]
+pub(crate) use self::access_key::account as account_of_key;
+
+use self::credentials::Credentials;
+use super::call::Call;
+use super::caller::Caller;
+use super::embedded::Embedded;
+use super::error::{AccessDenied, ErrorWording, ServiceError};
+use super::interface::{ServiceDefinition, ServiceList, Setup, StandInService};
+use super::permission::RequiredPermission;
+use super::request::ServiceRequest;
+use super::response::ServiceResponse;
+use crate::faults::AccountFaults;
+use crate::template::Stack;
+
+/// The key of the operator's root: who starts the stack owns it.
+pub(crate) const OPERATOR_KEY: &str = "test";
+
+pub(super) const SERVICE: ServiceDefinition =
+    ServiceDefinition { resource_types: &[role::RESOURCE_TYPE], start: Iam::start };
+
+pub(super) const WORDING: ErrorWording = ErrorWording { denial, ..ErrorWording::DEFAULT };
+
+/// IAM and STS of all accounts.
+pub(crate) struct Iam {
+    iam: Embedded,
+    sts: Embedded,
+    state: SharedIamState,
+    credentials: Credentials,
+    setup: Setup,
+}
+
+impl Iam {
+    fn start(setup: &Setup, _services: &ServiceList) -> anyhow::Result<Arc<dyn StandInService>> {
+        let state: SharedIamState = setup.state();
+        let credentials = Credentials::new(state.clone());
+        credentials.remember(OPERATOR_KEY.to_owned(), Caller::root(OPERATOR_KEY, &setup.account_id));
+        Ok(Arc::new(Self {
+            iam: Embedded::enforcing(IamService::new(state.clone()))?,
+            sts: Embedded::enforcing(StsService::new(state.clone()))?,
+            state,
+            credentials,
+            setup: setup.clone(),
+        }))
+    }
+
+    /// IAM's state, for identities' policies.
+    pub(crate) fn state(&self) -> &SharedIamState {
+        &self.state
+    }
+}
+
+#[async_trait]
+impl StandInService for Iam {
+    fn names(&self) -> &'static [&'static str] {
+        &["iam", "sts"]
+    }
+
+    async fn provision(&self, stack: &Stack) -> anyhow::Result<()> {
+        for role in stack.all::<RoleResource>() {
+            self.create_role(role);
+        }
+        Ok(())
+    }
+
+    fn error_wording(&self) -> ErrorWording {
+        WORDING
+    }
+
+    fn complete(&self, call: &mut Call, caller: &Caller) -> Result<(), ServiceError> {
+        match call.service.as_str() {
+            "iam" => self_service::name_user(call, caller),
+            _ => Ok(()),
+        }
+    }
+
+    fn required_permissions(&self, request: &ServiceRequest<'_>) -> Vec<RequiredPermission> {
+        if request.call.service == "sts" {
+            return self.sts.required_permissions(request);
+        }
+        let mut permissions = self.iam.required_permissions(request);
+        for permission in &mut permissions {
+            self.add_user_path(&mut permission.resource);
+        }
+        permissions
+    }
+
+    async fn handle(&self, request: &ServiceRequest<'_>) -> Result<ServiceResponse, ServiceError> {
+        let ServiceRequest { call, caller, account_id, .. } = *request;
+        if call.service == "sts" {
+            return Ok(self.sts.handle(request).await);
+        }
+        if let Some(response) = self_service::answer_root(call, caller, &self.credentials)? {
+            return Ok(response);
+        }
+        let mut response = self.iam.handle(request).await;
+        if call.operation == "GetUser" && self.setup.faults.of_account(account_id).console_login {
+            self_service::add_console_login(&mut response);
+        }
+        self_service::note_key(call, &response, &self.credentials);
+        Ok(response)
+    }
+
+    fn apply_faults(&self, account_id: &str, previous: &AccountFaults, faults: &AccountFaults) {
+        self.apply(account_id, previous, faults);
+    }
+}
+
+/// IAM names a user as `user NAME` where the other services name an ARN.
+fn denial(denied: &AccessDenied) -> String {
+    match denied.resource.split_once(":user/") {
+        Some((_, name)) => {
+            let resource = format!("user {}", name.rsplit('/').next().unwrap_or(name));
+            AccessDenied { resource, ..denied.clone() }.sentence()
+        }
+        None => denied.sentence(),
+    }
+}

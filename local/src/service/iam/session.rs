@@ -1,0 +1,57 @@
+//! Sessions of roles, as Lambda takes them for its execution environments.
+
+use chrono::{Duration, Utc};
+use fakecloud_core::auth::{SessionCredentialIssuer, SessionCredentials};
+use fakecloud_iam::StsTempCredential;
+
+use super::{Iam, access_key};
+use crate::random;
+
+/// The characters of a secret and of a token.
+const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/// A role that does not exist gets credentials too, which open nothing: it has no policies.
+impl SessionCredentialIssuer for Iam {
+    fn issue(&self, role_arn: &str, session_name: &str, duration: Duration) -> SessionCredentials {
+        let account_id = &self.setup.account_id;
+        let mut accounts = self.state.write();
+        let state = accounts.get_or_create(account_id);
+        let role = state.roles.values().find(|role| role.arn == role_arn);
+        let role_name = role_arn.rsplit('/').next().unwrap_or(role_arn);
+        let role_id = role.map_or("AROAUNKNOWN", |role| role.role_id.as_str());
+        let user_id = format!("{role_id}:{session_name}");
+
+        let issued_at = Utc::now();
+        // The account is twelve digits since the stack was resolved with it.
+        let access_key_id = access_key::encode(access_key::SESSION, account_id, random::bytes()).unwrap_or_default();
+        let credentials = SessionCredentials {
+            access_key_id: access_key_id.clone(),
+            secret_access_key: random::text::<40>(ALPHABET),
+            session_token: random::text::<120>(ALPHABET),
+            expiration: issued_at + duration,
+            account_id: account_id.clone(),
+        };
+        let made = StsTempCredential {
+            access_key_id: access_key_id.clone(),
+            secret_access_key: credentials.secret_access_key.clone(),
+            session_token: credentials.session_token.clone(),
+            principal_arn: format!("arn:aws:sts::{account_id}:assumed-role/{role_name}/{session_name}"),
+            user_id,
+            account_id: account_id.clone(),
+            expiration: credentials.expiration,
+            session_policies: Vec::new(),
+            mfa_present: false,
+            issued_at,
+            federated_provider: None,
+        };
+        state.sts_temp_credentials.insert(access_key_id, made);
+        credentials
+    }
+
+    fn revoke(&self, credentials: &SessionCredentials) {
+        let mut accounts = self.state.write();
+        if let Some(state) = accounts.get_mut(&credentials.account_id) {
+            state.sts_temp_credentials.remove(&credentials.access_key_id);
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Users of accounts and their keys, made and changed as an account's administrator would.
+
+use chrono::Utc;
+use fakecloud_core::auth::{Principal, PrincipalType};
+use fakecloud_iam::{IamAccessKey, IamUser};
+use serde_json::{Value, json};
+
+use super::{Iam, access_key};
+use crate::random;
+use crate::service::Caller;
+
+/// The characters of a secret access key.
+const SECRET_ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/// A user to create.
+pub(crate) struct NewUser<'a> {
+    /// The user's name.
+    pub(crate) name: &'a str,
+    /// The user's path, `/` or `/…/`.
+    pub(crate) path: &'a str,
+    /// Inline policies.
+    pub(crate) policies: Vec<Value>,
+}
+
+/// A key that was made.
+pub(crate) struct NewKey {
+    /// The ARN of the user, or the account's root.
+    pub(crate) user_arn: String,
+    /// The key's id.
+    pub(crate) access_key_id: String,
+    /// The key's secret; no `Debug` on this type.
+    pub(crate) secret_access_key: String,
+}
+
+impl Iam {
+    /// Creates a user with a key, or with `None` a key of the account's root. The key's id decodes to `key_account_id`.
+    /// Answers `None` where the account has a user of that name.
+    pub(crate) fn create_key(
+        &self,
+        account_id: &str,
+        key_account_id: &str,
+        user: Option<&NewUser<'_>>,
+    ) -> Option<NewKey> {
+        // The accounts are twelve digits since the request was read.
+        let access_key_id =
+            access_key::encode(access_key::LONG_TERM, key_account_id, random::bytes()).unwrap_or_default();
+        let secret_access_key = random::text::<40>(SECRET_ALPHABET);
+        let caller = match user {
+            Some(user) => self.create_user(user, account_id, &access_key_id, &secret_access_key)?,
+            None => Caller::root(&access_key_id, account_id),
+        };
+        let user_arn = caller.arn().to_owned();
+        self.credentials.remember(secret_access_key.clone(), caller);
+        Some(NewKey { user_arn, access_key_id, secret_access_key })
+    }
+
+    /// An account's users with their keys, and the ids of its root's keys. `None` where there is no such account.
+    pub(crate) fn describe_account(&self, account_id: &str) -> Option<(Vec<Value>, Vec<String>)> {
+        let accounts = self.state.read();
+        let roots = self.credentials.root_keys(account_id);
+        let state = accounts.get(account_id);
+        if state.is_none() && roots.is_empty() {
+            return None;
+        }
+        let users = state
+            .into_iter()
+            .flat_map(|state| state.users.values().map(move |user| (user, state)))
+            .map(|(user, state)| {
+                let keys = state.access_keys.get(&user.user_name).map(Vec::as_slice).unwrap_or_default();
+                let keys: Vec<Value> =
+                    keys.iter().map(|key| json!({"access_key_id": key.access_key_id, "status": key.status})).collect();
+                json!({"user_name": user.user_name, "user_arn": user.arn, "access_keys": keys})
+            })
+            .collect();
+        Some((users, roots))
+    }
+
+    /// Activates, deactivates or (`None`) deletes a user's key. False where no user of the account has it.
+    pub(crate) fn set_key_status(&self, account_id: &str, access_key_id: &str, status: Option<&str>) -> bool {
+        let mut accounts = self.state.write();
+        let keys = accounts.get_mut(account_id).map(|state| &mut state.access_keys);
+        let found = keys.into_iter().flat_map(|keys| keys.values_mut()).find_map(|keys| {
+            let index = keys.iter().position(|key| key.access_key_id == access_key_id)?;
+            match status {
+                Some(status) => status.clone_into(&mut keys[index].status),
+                None => drop(keys.remove(index)),
+            }
+            Some(())
+        });
+        drop(accounts);
+        if found.is_some() {
+            self.credentials.mark(access_key_id, status != Some("Active"));
+        }
+        found.is_some()
+    }
+
+    /// The number of an account that is not there yet.
+    pub(crate) fn free_account(&self) -> String {
+        loop {
+            // The first digit is fixed so that the number never looks like a short one.
+            let account_id = format!("1{}", random::text::<11>(b"0123456789"));
+            if self.state.read().get(&account_id).is_none() {
+                return account_id;
+            }
+        }
+    }
+
+    /// Completes a user's ARN with the user's path, which a request does not say.
+    pub(super) fn add_user_path(&self, resource: &mut String) {
+        let Some((head, name)) = resource.split_once(":user/") else { return };
+        let account = head.rsplit(':').next().unwrap_or_default();
+        let accounts = self.state.read();
+        if let Some(user) = accounts.get(account).and_then(|state| state.users.get(name)) {
+            resource.clone_from(&user.arn);
+        }
+    }
+
+    fn create_user(
+        &self,
+        user: &NewUser<'_>,
+        account_id: &str,
+        access_key_id: &str,
+        secret_access_key: &str,
+    ) -> Option<Caller> {
+        let (name, path) = (user.name.to_owned(), user.path.to_owned());
+        let arn = format!("arn:aws:iam::{account_id}:user{path}{name}");
+        let user_id = format!("AIDA{}", random::text::<17>(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"));
+        let mut accounts = self.state.write();
+        let state = accounts.get_or_create(account_id);
+        if state.users.contains_key(&name) {
+            return None;
+        }
+        state.users.insert(
+            name.clone(),
+            IamUser {
+                user_name: name.clone(),
+                user_id: user_id.clone(),
+                arn: arn.clone(),
+                path,
+                created_at: Utc::now(),
+                tags: Vec::new(),
+                permissions_boundary: None,
+            },
+        );
+        let policies = user.policies.iter().enumerate();
+        let policies = policies.map(|(index, policy)| (format!("policy-{}", index + 1), policy.to_string()));
+        state.user_inline_policies.insert(name.clone(), policies.collect());
+        let key = IamAccessKey {
+            access_key_id: access_key_id.to_owned(),
+            secret_access_key: secret_access_key.to_owned(),
+            user_name: name.clone(),
+            status: "Active".to_owned(),
+            created_at: Utc::now(),
+        };
+        state.access_keys.insert(name, vec![key]);
+        Some(Caller {
+            access_key_id: access_key_id.to_owned(),
+            principal: Principal {
+                arn,
+                user_id,
+                account_id: account_id.to_owned(),
+                principal_type: PrincipalType::User,
+                source_identity: None,
+                tags: None,
+            },
+            role_arn: None,
+            session_policies: Vec::new(),
+            token_issued_at: None,
+        })
+    }
+}

@@ -1,0 +1,180 @@
+//! SES v2 over REST: the operation of a method and a path, and the permissions it needs.
+//!
+//! Paths are those of the model of aws-sdk-sesv2; recent SDKs list identities with a POST, older ones with a GET.
+//! Actions and resource types are those of
+//! <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsimpleemailservicev2.html>.
+//! Only the account's root may call an operation that is not listed here.
+
+use axum::http::Method;
+use fakecloud_core::protocol::AwsProtocol;
+use fakecloud_ses::{SesState, SharedSesState};
+use serde_json::Value;
+
+use super::mailbox;
+use crate::service::{Call, RequiredPermission, ServiceRequest};
+
+/// What an operation's resource is.
+#[derive(Clone, Copy)]
+enum SesResource {
+    /// None: allowed on `*`.
+    Any,
+    /// The identity named by the path's fourth segment.
+    Identity,
+    /// The configuration set named by the path's fourth segment.
+    ConfigurationSet,
+    /// The identity of the body's EmailIdentity.
+    NewIdentity,
+    /// The configuration set of the body's ConfigurationSetName.
+    NewConfigurationSet,
+    /// Those of a mail.
+    Mail,
+}
+
+/// Method, path below `/v2/email/` with `*` for a segment that varies, operation, resource.
+const OPERATIONS: &[(Method, &str, &str, SesResource)] = &[
+    (Method::GET, "account", "GetAccount", SesResource::Any),
+    (Method::POST, "account/details", "PutAccountDetails", SesResource::Any),
+    (Method::PUT, "account/sending", "PutAccountSendingAttributes", SesResource::Any),
+    (Method::PUT, "account/suppression", "PutAccountSuppressionAttributes", SesResource::Any),
+    (Method::POST, "identities", "CreateEmailIdentity", SesResource::NewIdentity),
+    (Method::GET, "identities", "ListEmailIdentities", SesResource::Any),
+    (Method::POST, "list-identities", "ListEmailIdentities", SesResource::Any),
+    (Method::GET, "identities/*", "GetEmailIdentity", SesResource::Identity),
+    (Method::DELETE, "identities/*", "DeleteEmailIdentity", SesResource::Identity),
+    (Method::GET, "identities/*/policies", "GetEmailIdentityPolicies", SesResource::Identity),
+    (Method::POST, "identities/*/policies/*", "CreateEmailIdentityPolicy", SesResource::Identity),
+    (Method::PUT, "identities/*/policies/*", "UpdateEmailIdentityPolicy", SesResource::Identity),
+    (Method::DELETE, "identities/*/policies/*", "DeleteEmailIdentityPolicy", SesResource::Identity),
+    (Method::PUT, "identities/*/mail-from", "PutEmailIdentityMailFromAttributes", SesResource::Identity),
+    (Method::PUT, "identities/*/feedback", "PutEmailIdentityFeedbackAttributes", SesResource::Identity),
+    (Method::PUT, "identities/*/dkim", "PutEmailIdentityDkimAttributes", SesResource::Identity),
+    (
+        Method::PUT,
+        "identities/*/configuration-set",
+        "PutEmailIdentityConfigurationSetAttributes",
+        SesResource::Identity,
+    ),
+    (Method::POST, "configuration-sets", "CreateConfigurationSet", SesResource::NewConfigurationSet),
+    (Method::GET, "configuration-sets", "ListConfigurationSets", SesResource::Any),
+    (Method::POST, "list-configuration-sets", "ListConfigurationSets", SesResource::Any),
+    (Method::GET, "configuration-sets/*", "GetConfigurationSet", SesResource::ConfigurationSet),
+    (Method::DELETE, "configuration-sets/*", "DeleteConfigurationSet", SesResource::ConfigurationSet),
+    (Method::PUT, "configuration-sets/*/sending", "PutConfigurationSetSendingOptions", SesResource::ConfigurationSet),
+    (
+        Method::POST,
+        "configuration-sets/*/event-destinations",
+        "CreateConfigurationSetEventDestination",
+        SesResource::ConfigurationSet,
+    ),
+    (
+        Method::GET,
+        "configuration-sets/*/event-destinations",
+        "GetConfigurationSetEventDestinations",
+        SesResource::ConfigurationSet,
+    ),
+    (
+        Method::PUT,
+        "configuration-sets/*/event-destinations/*",
+        "UpdateConfigurationSetEventDestination",
+        SesResource::ConfigurationSet,
+    ),
+    (
+        Method::DELETE,
+        "configuration-sets/*/event-destinations/*",
+        "DeleteConfigurationSetEventDestination",
+        SesResource::ConfigurationSet,
+    ),
+    (Method::GET, "suppression/addresses", "ListSuppressedDestinations", SesResource::Any),
+    (Method::PUT, "suppression/addresses", "PutSuppressedDestination", SesResource::Any),
+    (Method::GET, "suppression/addresses/*", "GetSuppressedDestination", SesResource::Any),
+    (Method::DELETE, "suppression/addresses/*", "DeleteSuppressedDestination", SesResource::Any),
+    (Method::POST, "outbound-emails", "SendEmail", SesResource::Mail),
+];
+
+/// The operation of an SES call: v1 says it as a parameter, v2 by method and path. `None` for an unknown one.
+pub(super) fn name(call: &Call) -> Option<String> {
+    if call.protocol == AwsProtocol::Query {
+        return Some(call.operation.clone());
+    }
+    find(call).map(|(_, _, operation, _)| (*operation).to_owned())
+}
+
+/// The permissions that a request needs. Empty for an unknown operation.
+pub(super) fn required_permissions(request: &ServiceRequest<'_>, ses: &SharedSesState) -> Vec<RequiredPermission> {
+    let ServiceRequest { call, account_id, region, .. } = *request;
+    if call.protocol == AwsProtocol::Query {
+        return vec![RequiredPermission::new(format!("ses:{}", call.operation), "*")];
+    }
+    let Some((_, _, operation, resource)) = find(call) else { return Vec::new() };
+    let arn = |kind: &str, name: &str| format!("arn:aws:ses:{region}:{account_id}:{kind}/{name}");
+    let action = format!("ses:{operation}");
+    let segment = call.segments.get(3).map(String::as_str).unwrap_or_default();
+    let text = |field: &str| call.json[field].as_str().unwrap_or_default();
+    match resource {
+        SesResource::Any => vec![RequiredPermission::new(action, "*")],
+        SesResource::Identity => vec![RequiredPermission::new(action, arn("identity", segment))],
+        SesResource::ConfigurationSet => vec![RequiredPermission::new(action, arn("configuration-set", segment))],
+        SesResource::NewIdentity => vec![RequiredPermission::new(action, arn("identity", text("EmailIdentity")))],
+        SesResource::NewConfigurationSet => {
+            vec![RequiredPermission::new(action, arn("configuration-set", text("ConfigurationSetName")))]
+        }
+        SesResource::Mail => {
+            let accounts = ses.read();
+            mail_permissions(&call.json, accounts.get(account_id), arn)
+        }
+    }
+}
+
+/// A mail needs its content's action on the sender's identity and, if one is used, on the configuration set: the one it
+/// names or the identity's default.
+fn mail_permissions(
+    mail: &Value,
+    ses: Option<&SesState>,
+    arn: impl Fn(&str, &str) -> String,
+) -> Vec<RequiredPermission> {
+    let content = &mail["Content"];
+    let action = if content["Raw"].is_object() {
+        "ses:SendRawEmail"
+    } else if content["Template"].is_object() {
+        "ses:SendTemplatedEmail"
+    } else {
+        "ses:SendEmail"
+    };
+    let from = mail["FromEmailAddress"].as_str().unwrap_or_default();
+    let sender = mailbox::address(from).unwrap_or(from);
+    let identity = ses.and_then(|ses| sender_identity(ses, sender));
+    let mut permission = RequiredPermission::new(action, arn("identity", identity.unwrap_or(sender)));
+    permission.condition_keys.insert("ses:fromaddress".to_owned(), vec![sender.to_owned()]);
+    let recipients = mailbox::recipients(mail).filter_map(mailbox::address).map(str::to_owned).collect();
+    permission.condition_keys.insert("ses:recipients".to_owned(), recipients);
+    let mut permissions = vec![permission];
+    let default_set = identity
+        .and_then(|identity| ses?.identities.get(identity))
+        .and_then(|identity| identity.configuration_set_name.as_deref());
+    if let Some(set) = mail["ConfigurationSetName"].as_str().or(default_set) {
+        permissions.push(RequiredPermission { resource: arn("configuration-set", set), ..permissions[0].clone() });
+    }
+    if let Some(template) = content["Template"]["TemplateName"].as_str() {
+        permissions.push(RequiredPermission { resource: arn("template", template), ..permissions[0].clone() });
+    }
+    permissions
+}
+
+/// The identity a mail from `sender` is sent with: the address if it is one, else its domain.
+pub(super) fn sender_identity<'a>(ses: &'a SesState, sender: &str) -> Option<&'a str> {
+    let domain = sender.rsplit_once('@').map_or("", |(_, domain)| domain);
+    [sender, domain].iter().find_map(|name| ses.identities.get(*name)).map(|identity| identity.identity_name.as_str())
+}
+
+fn find(call: &Call) -> Option<&'static (Method, &'static str, &'static str, SesResource)> {
+    let [version, email, path @ ..] = call.segments.as_slice() else { return None };
+    if version != "v2" || email != "email" {
+        return None;
+    }
+    OPERATIONS.iter().find(|(method, pattern, _, _)| {
+        let mut pattern = pattern.split('/');
+        *method == call.method
+            && path.iter().all(|segment| pattern.next().is_some_and(|part| part == "*" || part == segment))
+            && pattern.next().is_none()
+    })
+}

@@ -1,0 +1,178 @@
+//! Rules of this project that its own template keeps, and the reviewed list of what each role may do.
+
+mod alarms;
+mod routes;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use super::{EMBEDDED, load};
+use crate::serverless::FunctionResource;
+use crate::service::iam::RoleResource;
+use crate::service::kms::KmsKeyResource;
+use crate::service::sqs::QueueResource;
+use crate::template::{Settings, Stack};
+
+/// Written by hand after a look at what the function does. A change of a role is a change of this file.
+const REVIEWED: &str = include_str!("roles.txt");
+
+/// Where alarms of [`stack`] go.
+const ALARM_TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:alarms";
+
+fn settings() -> Settings {
+    Settings {
+        stack_name: "stack".to_owned(),
+        account_id: "123456789012".to_owned(),
+        region: "us-east-1".to_owned(),
+        aws_endpoint: "http://aws".to_owned(),
+        api_endpoint: "http://api".to_owned(),
+        parameters: BTreeMap::from([("AlarmTopicArn".to_owned(), ALARM_TOPIC.to_owned())]),
+    }
+}
+
+fn stack() -> Stack {
+    load(EMBEDDED, &settings()).unwrap()
+}
+
+/// Queues that other queues dead-letter messages to.
+fn dead_letter_queues(stack: &Stack) -> impl Iterator<Item = &QueueResource> {
+    stack.all::<QueueResource>().filter_map(|queue| dead_letter_of(stack, queue))
+}
+
+fn dead_letter_of<'a>(stack: &'a Stack, queue: &QueueResource) -> Option<&'a QueueResource> {
+    QueueResource::find(stack, &queue.redrive.as_ref()?.dead_letter_arn)
+}
+
+#[test]
+fn every_role_may_do_exactly_what_was_reviewed() {
+    let stack = stack();
+    let mut actual = String::new();
+    for role in stack.all::<RoleResource>() {
+        assert!(role.managed_policy_arns.is_empty(), "{}: policies are written out", role.name);
+        writeln!(actual, "{}", role.name.strip_prefix("stack-us-east-1-").unwrap()).unwrap();
+        for statement in statements(role) {
+            assert_eq!(statement["Effect"], "Allow", "{statement}");
+            for action in list(&statement["Action"]) {
+                let action = action.as_str().unwrap();
+                assert!(!action.contains('*'), "{}: {action} is no single action", role.name);
+                for resource in list(&statement["Resource"]) {
+                    let resource = resource.as_str().unwrap();
+                    assert_ne!(resource, "*", "{}: {action} on everything", role.name);
+                    let condition = statement.get("Condition").map(|condition| format!("  if {condition}"));
+                    let key = stack.all::<KmsKeyResource>().find(|key| key.arn == resource);
+                    let name = key.map_or_else(|| logical(resource), |key| key.logical_id.clone());
+                    writeln!(actual, "  {action:<24} {name}{}", condition.unwrap_or_default()).unwrap();
+                }
+            }
+        }
+    }
+    assert_eq!(actual, REVIEWED, "\n{actual}");
+}
+
+#[test]
+fn a_lane_is_opened_by_the_one_role_that_its_key_policy_names() {
+    let stack = stack();
+    for key in stack.all::<KmsKeyResource>() {
+        let opens = |statement: &&Value| {
+            list(&statement["Action"]).contains(&&json!("kms:Decrypt"))
+                && list(&statement["Resource"]).contains(&&json!(key.arn))
+        };
+        let mut roles = stack.all::<RoleResource>().filter(|role| statements(role).any(|statement| opens(&statement)));
+        let (role, other) = (roles.next().unwrap(), roles.next());
+        assert!(other.is_none(), "{} is opened by more than one role", key.logical_id);
+        // Exactly this ARN: a pattern would let roles in that somebody names alike.
+        let denies = json!({
+            "Effect": "Deny", "Principal": "*", "Action": "kms:Decrypt", "Resource": "*",
+            "Condition": {"ArnNotEquals": {"aws:PrincipalArn": role.arn}},
+        });
+        assert!(has(&key.policy, &denies), "{}", key.logical_id);
+    }
+}
+
+#[test]
+fn every_queue_has_a_policy_and_a_dead_letter_queue() {
+    let stack = stack();
+    let without_tls = json!({
+        "Effect": "Deny", "Principal": "*", "Action": "sqs:*", "Resource": "*",
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    });
+    let dead_letters: BTreeSet<&str> = dead_letter_queues(&stack).map(|queue| queue.arn.as_str()).collect();
+    for queue in stack.all::<QueueResource>() {
+        assert!(queue.policy.as_ref().is_some_and(|policy| has(policy, &without_tls)), "{}", queue.logical_id);
+        if dead_letters.contains(queue.arn.as_str()) {
+            assert_eq!(queue.retention.as_secs(), 14 * 24 * 3600, "{}", queue.logical_id);
+        } else {
+            assert!(dead_letter_of(&stack, queue).is_some(), "{} has no dead-letter queue", queue.logical_id);
+        }
+    }
+}
+
+#[test]
+fn every_mapping_answers_for_each_message_and_leaves_it_time() {
+    let stack = stack();
+    for function in stack.all::<FunctionResource>() {
+        for mapping in &function.mappings {
+            assert!(mapping.report_batch_item_failures, "{}", function.logical_id);
+            let queue = QueueResource::find(&stack, &mapping.queue_arn).unwrap();
+            assert!(
+                queue.visibility_timeout >= function.timeout * 6,
+                "{} of {}",
+                queue.logical_id,
+                function.logical_id
+            );
+            // Pollers that run past the reservation are throttled, and what they hold waits for its visibility timeout.
+            if let Some(reserved) = function.reserved_concurrency {
+                let most = mapping.maximum_concurrency.unwrap_or(u32::MAX);
+                assert!(most <= reserved, "{}", function.logical_id);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_function_has_a_role_and_a_log_group_of_its_own() {
+    let stack = stack();
+    let roles: BTreeSet<&str> = stack.all::<FunctionResource>().map(|function| function.role_arn.as_str()).collect();
+    let log_groups: BTreeSet<&str> =
+        stack.all::<FunctionResource>().map(|function| function.log_group.as_str()).collect();
+    let functions = stack.all::<FunctionResource>().count();
+    assert_eq!((roles.len(), log_groups.len()), (functions, functions));
+}
+
+/// An ARN or name with the generated part of its resource's name cut off, so that the list reads as the template does.
+fn logical(text: &str) -> String {
+    let last = text.rsplit([':', '/']).next().unwrap_or(text);
+    let name = match text.split_once("/index/") {
+        Some((table, index)) => return format!("{}/index/{index}", logical(table)),
+        None if last == "*" => text.trim_end_matches([':', '*']).rsplit(':').next().unwrap_or(text),
+        None => last,
+    };
+    let name = name.strip_prefix("stack-").unwrap_or(name);
+    match name.rsplit_once('-') {
+        Some((name, suffix)) if suffix.len() >= 12 && !suffix.contains(char::is_lowercase) => name.to_owned(),
+        _ => name.to_owned(),
+    }
+}
+
+fn statements(role: &RoleResource) -> impl Iterator<Item = &Value> {
+    role.policies.iter().flat_map(|(_, policy)| list(&policy["Statement"]))
+}
+
+/// Whether a policy has this statement, whatever its Sid.
+fn has(policy: &Value, statement: &Value) -> bool {
+    list(&policy["Statement"]).into_iter().any(|written| {
+        let mut written = written.clone();
+        written.as_object_mut().unwrap().remove("Sid");
+        written == *statement
+    })
+}
+
+fn list(value: &Value) -> Vec<&Value> {
+    match value {
+        Value::Array(values) => values.iter().collect(),
+        Value::Null => Vec::new(),
+        one => vec![one],
+    }
+}
