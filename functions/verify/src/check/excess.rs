@@ -101,6 +101,8 @@ impl ExcessProbe {
             // EC2 says AuthFailure (AWS: EC2 "Error codes"), S3 InvalidAccessKeyId, the others UnrecognizedClientException.
             FailureKind::KeyRefused | FailureKind::Forbidden if is_list => ProbeOutcome::NotAvailable,
             FailureKind::NotFound | FailureKind::BadRequest => ProbeOutcome::NotTold,
+            // Not implemented: no server error that goes away.
+            _ if failure.status == Some(501) => ProbeOutcome::NotTold,
             _ => ProbeOutcome::Open,
         }
     }
@@ -232,6 +234,7 @@ mod tests {
             (list, Err(answered("InvalidAccessKeyId", "", 403)), Passed),
             (list, Err(key_refused()), Passed),
             (list, Err(answered("UnsupportedOperation", "", 400)), Passed),
+            (list, Err(answered("NotImplemented", "", 501)), Passed),
             (write, Err(answered("ValidationError", "", 400)), Passed),
             (write, Err(key_refused()), Unknown),
             (write, Err(answered("SomethingNew", "", 403)), Unknown),
