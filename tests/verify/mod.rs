@@ -1,5 +1,6 @@
 //! End to end: `verify`.
 
+mod assurance;
 mod credential;
 mod onboarding;
 mod policy;

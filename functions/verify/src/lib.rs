@@ -32,10 +32,11 @@ mod tests;
 use lambda_runtime::LambdaEvent;
 use shared::custody::{Custody, Lane};
 use shared::http::{Problem, Request, RequestLog, Response};
-use shared::record::{Mails, Providers, Secrets};
+use shared::record::{Assurance, Mails, Providers, Secrets};
 use shared::runtime::{Ambient, ColdStart, MissingVariable, serve};
 use shared::telemetry::Bus;
 use shared::tenant::Clients;
+use thiserror::Error;
 
 pub use route::ROUTES;
 use route::Route;
@@ -50,7 +51,22 @@ pub struct Verify {
     revoke_lane: Custody,
     bus: Bus,
     tenants: Clients,
+    required_assurance: Assurance,
 }
+
+/// A variable of the environment that `verify` cannot do without.
+#[derive(Debug, Error)]
+pub enum ColdStartError {
+    /// It is not set.
+    #[error(transparent)]
+    Missing(#[from] MissingVariable),
+    /// It is no assurance.
+    #[error("the environment variable {REQUIRED_ASSURANCE} must be observed, explicitly_denied or proven")]
+    UnknownAssurance,
+}
+
+/// How well it must be known that a key can do nothing else: the template's parameter `RequiredAssurance`.
+const REQUIRED_ASSURANCE: &str = "REQUIRED_ASSURANCE";
 
 /// Cold start: reads the environment, builds the clients and serves until Lambda ends the process.
 ///
@@ -66,8 +82,8 @@ impl Verify {
     /// The handler over the clients of this cold start.
     ///
     /// # Errors
-    /// [`MissingVariable`] names the variable: nothing that guards something has a default.
-    pub fn new(start: &ColdStart) -> Result<Self, MissingVariable> {
+    /// [`ColdStartError`] names the variable: nothing that guards something has a default.
+    pub fn new(start: &ColdStart) -> Result<Self, ColdStartError> {
         let (dynamodb, kms, environment) = (start.dynamodb()?, start.kms()?, &start.environment);
         Ok(Self {
             ambient: start.ambient,
@@ -78,6 +94,8 @@ impl Verify {
             revoke_lane: Custody::new(kms, environment, Lane::Revoke)?,
             bus: start.bus("sendingbee.verify")?,
             tenants: Clients::new(environment, &start.http),
+            required_assurance: Assurance::parse(&start.required(REQUIRED_ASSURANCE)?)
+                .ok_or(ColdStartError::UnknownAssurance)?,
         })
     }
 

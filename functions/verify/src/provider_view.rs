@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 use shared::id::{ProviderId, TenantId};
-use shared::record::{PolicyBreadth, StatusName, VerificationReport, VerifiedProvider};
+use shared::record::{Assurance, PolicyBreadth, StatusName, VerificationReport, VerifiedProvider};
 use shared::tenant::Region;
 
 /// The public form of a provider.
@@ -21,6 +21,8 @@ pub(crate) struct ProviderView<'a> {
     reason: Option<&'a str>,
     quota: Quota,
     sandbox: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    assurance: Option<Assurance>,
     policy_breadth: PolicyBreadth,
     created_at: Timestamp,
     updated_at: Timestamp,
@@ -51,6 +53,7 @@ impl<'a> ProviderView<'a> {
             reason: provider.status.reason.as_deref(),
             quota: Quota { max_send_rate: provider.max_send_rate, max_24_hour_send: provider.max_24_hour_send },
             sandbox: provider.sandbox,
+            assurance: report.assurance,
             policy_breadth: report.policy_breadth,
             created_at: provider.created_at,
             updated_at: provider.updated_at,
@@ -93,6 +96,8 @@ mod tests {
         let report = VerificationReport {
             checked_at: Timestamp::UNIX_EPOCH,
             outcome: VerificationOutcome::Accepted,
+            assurance: Some(Assurance::Proven),
+            sessions_denied: Some(true),
             policy_breadth: PolicyBreadth::AllUsers,
             recommended_policy: "hardened-1".to_owned(),
             checks: Vec::new(),
@@ -109,9 +114,10 @@ mod tests {
                 "user_arn": "arn:aws:iam::171436882533:user/mailer", "access_key_id": "AKIA…JRUX",
                 "status": "suspended", "reason": "sending_paused",
                 "quota": {"max_send_rate": 14.0, "max_24_hour_send": -1.0}, "sandbox": false,
-                "policy_breadth": "all_users", "created_at": "1970-01-01T00:00:00Z",
+                "assurance": "proven", "policy_breadth": "all_users", "created_at": "1970-01-01T00:00:00Z",
                 "updated_at": "1970-01-01T00:00:00Z",
-                "report": {"checked_at": "1970-01-01T00:00:00Z", "verdict": "accepted", "policy_breadth": "all_users",
+                "report": {"checked_at": "1970-01-01T00:00:00Z", "verdict": "accepted", "assurance": "proven",
+                    "sessions_denied": true, "policy_breadth": "all_users",
                     "recommended_policy": "hardened-1", "checks": [], "findings": []}
             })
         );

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use shared::policy::{Finding, HARDENED_VERSION};
 use shared::record::{
-    Check, CheckName, CheckOutcome, OwnPolicies, PolicyBreadth, VerificationOutcome, VerificationReport,
+    Assurance, Check, CheckName, CheckOutcome, OwnPolicies, PolicyBreadth, VerificationOutcome, VerificationReport,
 };
 
 use crate::check::TRY_AGAIN;
@@ -14,12 +14,42 @@ pub(crate) struct ReportBuilder {
     checks: Vec<Check>,
     findings: Vec<Finding>,
     own_policies: Option<OwnPolicies>,
+    assurance: Option<Assurance>,
+    sessions_denied: Option<bool>,
 }
 
 impl ReportBuilder {
     /// Adds a check.
     pub(crate) fn add(&mut self, check: Check) {
         self.checks.push(check);
+    }
+
+    /// Adds a check, in the place of an earlier one of the same name.
+    pub(crate) fn replace(&mut self, check: Check) {
+        self.checks.retain(|earlier| earlier.name != check.name);
+        self.checks.push(check);
+    }
+
+    /// Whether this check was made and failed.
+    pub(crate) fn has_failed(&self, name: CheckName) -> bool {
+        self.checks.iter().any(|check| check.name == name && check.outcome == CheckOutcome::Failed)
+    }
+
+    /// Says better what can be done about a check.
+    pub(crate) fn set_remedy(&mut self, name: CheckName, remedy: String) {
+        if let Some(check) = self.checks.iter_mut().find(|check| check.name == name) {
+            check.remedy = Some(remedy);
+        }
+    }
+
+    /// Sets how well it is known that the key can do nothing else.
+    pub(crate) fn set_assurance(&mut self, assurance: Assurance) {
+        self.assurance = Some(assurance);
+    }
+
+    /// Sets whether sessions minted from the key were seen to be worthless.
+    pub(crate) fn set_sessions_denied(&mut self, sessions_denied: Option<bool>) {
+        self.sessions_denied = sessions_denied;
     }
 
     /// Adds what was found beyond the key's purpose.
@@ -39,7 +69,7 @@ impl ReportBuilder {
 
     /// The whole report. A check that was not made is `unknown`, and its evidence says which check prevented it.
     pub(crate) fn finish(self, now: Timestamp) -> VerificationReport {
-        let Self { mut checks, findings, own_policies } = self;
+        let Self { mut checks, findings, own_policies, assurance, sessions_denied } = self;
         let cause = checks
             .iter()
             .find(|check| check.outcome == CheckOutcome::Failed)
@@ -63,6 +93,8 @@ impl ReportBuilder {
         VerificationReport {
             checked_at: now,
             outcome: VerificationOutcome::from_checks(&checks),
+            assurance,
+            sessions_denied,
             policy_breadth: match breadth {
                 Some(CheckOutcome::Passed) => PolicyBreadth::OwnUser,
                 Some(CheckOutcome::Warning) => PolicyBreadth::AllUsers,
@@ -117,9 +149,9 @@ mod tests {
         let report = finish(&[(CheckName::Live, CheckOutcome::Failed), (CheckName::Shape, CheckOutcome::Passed)]);
         assert_eq!(report.checks.iter().map(|check| check.name).collect::<Vec<_>>(), CheckName::ALL);
         assert_eq!(report.outcome, VerificationOutcome::Refused);
-        let excess = report.checks.last().unwrap();
-        assert_eq!(excess.outcome, CheckOutcome::Unknown);
-        assert_eq!(excess.evidence, "not checked because `live` failed");
+        let last = report.checks.last().unwrap();
+        assert_eq!(last.outcome, CheckOutcome::Unknown);
+        assert_eq!(last.evidence, "not checked because `live` failed");
         assert_eq!(finish(&[]).outcome, VerificationOutcome::Undecided);
     }
 

@@ -6,6 +6,8 @@ use shared::id::{AccessKeyId, InvalidAccessKeyId, TenantId};
 use shared::tenant::{InvalidSecret, Region, SecretAccessKey};
 use zeroize::{Zeroize as _, Zeroizing};
 
+use crate::check::pasted::PastedKind;
+
 /// The longest name of a provider in characters. Names are shown in lists.
 const MAX_NAME_CHARS: usize = 100;
 
@@ -70,6 +72,11 @@ impl PastedText {
     /// The text as the id of a long-term key, cleaned of what pasting leaves.
     pub(crate) fn access_key_id(&self) -> Result<AccessKeyId, InvalidAccessKeyId> {
         AccessKeyId::from_pasted(&self.0)
+    }
+
+    /// What the text looks like.
+    pub(crate) fn kind(&self) -> PastedKind {
+        PastedKind::of(&self.0)
     }
 
     /// The text as a secret, cleaned of what pasting leaves.

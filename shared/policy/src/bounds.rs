@@ -18,28 +18,84 @@ pub(crate) const SES_ACTIONS: [&str; 6] = [
 /// What the product calls on the key's own user.
 pub(crate) const IAM_ACTIONS: [&str; 2] = ["iam:GetUser", "iam:DeleteAccessKey"];
 
+/// What reads the policies of the key's own user, inline and attached, and its groups. Optional: with them an onboarding
+/// proves what the key may do, without them it only observes.
+pub(crate) const OWN_USER_READS: [&str; 4] =
+    ["iam:ListUserPolicies", "iam:GetUserPolicy", "iam:ListAttachedUserPolicies", "iam:ListGroupsForUser"];
+
+/// What reads the policies of groups.
+pub(crate) const GROUP_READS: [&str; 3] =
+    ["iam:ListGroupPolicies", "iam:GetGroupPolicy", "iam:ListAttachedGroupPolicies"];
+
+/// What reads managed policies, a permissions boundary included.
+pub(crate) const POLICY_READS: [&str; 2] = ["iam:GetPolicy", "iam:GetPolicyVersion"];
+
+/// The actions without which a key is [`Insufficient`](crate::Verdict::Insufficient): what the product calls with it.
+pub fn required_actions() -> impl Iterator<Item = &'static str> {
+    SES_ACTIONS.into_iter().chain(IAM_ACTIONS)
+}
+
+/// The actions that a key may have and need not: they read the policies that apply to it.
+pub fn optional_actions() -> impl Iterator<Item = &'static str> {
+    OWN_USER_READS.into_iter().chain(GROUP_READS).chain(POLICY_READS)
+}
+
 /// `sts:GetCallerIdentity` needs no permission and cannot be denied (AWS: STS API reference), so a policy that grants
 /// it never grants too much.
 const ALWAYS_ALLOWED: &str = r#"{"Statement":{"Effect":"Allow","Action":"sts:GetCallerIdentity","Resource":"*"}}"#;
 
-static CEILING: LazyLock<Vec<PolicyDocument>> =
-    LazyLock::new(|| parse_all(&[classic(), &classic().replace("arn:aws:", "arn:*:"), ALWAYS_ALLOWED]));
-
-/// What no key may exceed: the classic policy as published (most keys have exactly that, so it comes first and is
-/// compared at a glance), the classic policy in any partition, and what AWS always allows.
-pub(crate) fn ceiling() -> &'static [PolicyDocument] {
-    &CEILING
+/// What a key may have besides what it needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OwnPolicies {
+    /// It can read all policies of its own user, and then also those of groups and the managed ones.
+    Readable,
+    /// It cannot, so a permission to read some of them serves nothing and is excess.
+    Unreadable,
 }
 
-/// Exactly what a key needs, with its own user under any path.
-pub(crate) fn floor(partition: &str, user_name: &str) -> Vec<PolicyDocument> {
+static CEILING: LazyLock<Vec<PolicyDocument>> = LazyLock::new(|| {
+    let reads = serde_json::json!({"Version": "2012-10-17", "Statement": reads("*", "${aws:username}")});
+    parse_all(&[classic(), &classic().replace("arn:aws:", "arn:*:"), ALWAYS_ALLOWED, &reads.to_string()])
+});
+
+/// What no key may exceed: the classic policy as published (most keys have exactly that, so it comes first and is
+/// compared at a glance), the classic policy in any partition, what AWS always allows, and perhaps reading the own
+/// policies.
+pub(crate) fn ceiling(own_policies: OwnPolicies) -> &'static [PolicyDocument] {
+    match own_policies {
+        OwnPolicies::Readable => &CEILING,
+        OwnPolicies::Unreadable => &CEILING[..CEILING.len() - 1],
+    }
+}
+
+/// Exactly what a key needs and may have besides, with its own user under any path.
+pub(crate) fn floor(own_policies: OwnPolicies, partition: &str, user_name: &str) -> Vec<PolicyDocument> {
     let user = user_name.replace('$', "${$}").replace('*', "${*}").replace('?', "${?}");
-    let users = [format!("arn:{partition}:iam::*:user/{user}"), format!("arn:{partition}:iam::*:user/*/{user}")];
-    let statements = serde_json::json!([
-        {"Effect": "Allow", "Action": SES_ACTIONS, "Resource": "*"},
-        {"Effect": "Allow", "Action": IAM_ACTIONS, "Resource": users},
-    ]);
+    let mut statements = vec![
+        serde_json::json!({"Effect": "Allow", "Action": SES_ACTIONS, "Resource": "*"}),
+        serde_json::json!({"Effect": "Allow", "Action": IAM_ACTIONS, "Resource": own_user(partition, &user)}),
+    ];
+    if own_policies == OwnPolicies::Readable {
+        statements.extend(reads(partition, &user));
+    }
     parse_all(&[&serde_json::json!({"Version": "2012-10-17", "Statement": statements}).to_string()])
+}
+
+/// The ARNs of the key's own user, with and without path. A name is unique in its account, whatever the path is (AWS: IAM
+/// API reference, `CreateUser`), so this is one user.
+fn own_user(partition: &str, user: &str) -> [String; 2] {
+    [format!("arn:{partition}:iam::*:user/{user}"), format!("arn:{partition}:iam::*:user/*/{user}")]
+}
+
+/// Statements that allow what reads the policies of a user. An IAM call only reaches the caller's account and AWS's own
+/// policies, so the account may be a star. A policy cannot name the groups of its user, so all groups are within bounds.
+fn reads(partition: &str, user: &str) -> [serde_json::Value; 3] {
+    let of_account = |kind: &str| format!("arn:{partition}:iam::*:{kind}/*");
+    [
+        serde_json::json!({"Effect": "Allow", "Action": OWN_USER_READS, "Resource": own_user(partition, user)}),
+        serde_json::json!({"Effect": "Allow", "Action": GROUP_READS, "Resource": of_account("group")}),
+        serde_json::json!({"Effect": "Allow", "Action": POLICY_READS, "Resource": of_account("policy")}),
+    ]
 }
 
 /// A test parses all of these documents. One that did not parse would allow nothing, so that every permission would be
@@ -54,9 +110,10 @@ mod tests {
 
     #[test]
     fn all_documents_parse() {
-        assert_eq!(ceiling().len(), 3);
+        assert_eq!(ceiling(OwnPolicies::Readable).len(), 4);
+        assert_eq!(ceiling(OwnPolicies::Unreadable), &ceiling(OwnPolicies::Readable)[..3]);
         for partition in ["aws", "aws-cn"] {
-            assert_eq!(floor(partition, "a*b$c").len(), 1);
+            assert_eq!(floor(OwnPolicies::Readable, partition, "a*b$c").len(), 1);
         }
     }
 }

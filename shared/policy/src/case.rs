@@ -1,8 +1,9 @@
 //! Case files: one JSON object per line, of three kinds with different fields.
 //!
-//! Evaluation (`policies`, `action`, `resource`, `context`, `expected`), verdict (`policy`, `verdict`, `missing`,
-//! `excess`), and raw documents (`document`, `valid`). Other fields are for people. `missing` and `excess` of a verdict
-//! case are compared only if they are present.
+//! Evaluation (`policies`, `action`, `resource`, `context`, `expected`), verdict (`policy` or `policies`, `principal`,
+//! `verdict`, `missing`, `excess`, `denied_by`, `conditions`), and raw documents (`document`, `valid`). Other fields are
+//! for people. What a verdict case does not name is not compared. Its policies are read as people hand them over, and
+//! without `principal` it is about [`case_principal`].
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -54,6 +55,11 @@ struct Case {
     verdict: Option<String>,
     missing: Option<Vec<String>>,
     excess: Option<Vec<Witness>>,
+    principal: Option<Principal>,
+    /// The `Sid` of each statement that denies what is missing.
+    denied_by: Option<BTreeSet<String>>,
+    /// The key of each condition in the way of what is missing.
+    conditions: Option<BTreeSet<String>>,
     document: Option<String>,
     valid: Option<bool>,
 }
@@ -97,8 +103,9 @@ fn run_line(line: usize, text: &str) -> CaseOutcome {
             ..
         } => run_evaluation(policies, action, resource, case.context.as_ref(), expected),
         Case { policy: Some(policy), verdict: Some(verdict), .. } => {
-            run_verdict(policy, verdict, case.missing.as_deref(), case.excess.as_deref())
+            run_verdict(std::slice::from_ref(policy), verdict, &case)
         }
+        Case { policies: Some(policies), verdict: Some(verdict), .. } => run_verdict(policies, verdict, &case),
         Case { document: Some(document), valid: Some(valid), .. } => run_document(document, *valid),
         _ => {
             Some(CaseFailure { expected: "a case".to_owned(), got: format!("line {line}, of none of the three kinds") })
@@ -125,19 +132,17 @@ fn run_evaluation(
     compare(expected, got)
 }
 
-/// Compares the verdict, the missing actions as a set, and the witnesses of the case: each must be excess, and a
-/// finding must cover it. There are countless other witnesses, so only an empty list says that there are no more.
-fn run_verdict(
-    policy: &RawValue,
-    verdict: &str,
-    missing: Option<&[String]>,
-    excess: Option<&[Witness]>,
-) -> Option<CaseFailure> {
-    let documents = match parse(policy) {
-        Ok(document) => [document],
+/// Compares the verdict, the missing actions as a set, why they are missing, and the witnesses of the case: each must be
+/// excess, and a finding must cover it. There are countless other witnesses, so only an empty list says that there are
+/// no more.
+fn run_verdict(policies: &[Box<RawValue>], verdict: &str, case: &Case) -> Option<CaseFailure> {
+    let read = |policy: &RawValue| parse(policy).or_else(|_| PolicyDocument::read(policy.get()));
+    let documents = match policies.iter().map(|policy| read(policy)).collect::<Result<Vec<_>, _>>() {
+        Ok(documents) => documents,
         Err(error) => return compare(verdict, format!("unreadable: {error}")),
     };
-    let principal = case_principal();
+    let (missing, excess) = (case.missing.as_deref(), case.excess.as_deref());
+    let principal = case.principal.clone().unwrap_or_else(case_principal);
     let report = check(&documents, &principal);
     let is_found = |witness: &&Witness| {
         is_excess(&documents, &principal, &witness.action, &witness.resource)
@@ -147,8 +152,19 @@ fn run_verdict(
         [] => report.excess().collect(),
         witnesses => witnesses.iter().filter(is_found).cloned().collect(),
     });
-    let got = describe(report.verdict.as_str(), missing.map(|_| report.missing.as_slice()), found.as_deref());
-    compare(&describe(verdict, missing, excess), got)
+    let mut got = describe(report.verdict.as_str(), missing.map(|_| report.missing.as_slice()), found.as_deref());
+    let mut expected = describe(verdict, missing, excess);
+    if let Some(sids) = &case.denied_by {
+        let denies = report.gaps.iter().filter_map(|gap| gap.denied_by.as_ref()?.sid.clone());
+        got += &format!(", denied by {:?}", denies.collect::<BTreeSet<_>>());
+        expected += &format!(", denied by {sids:?}");
+    }
+    if let Some(keys) = &case.conditions {
+        let conditions = report.gaps.iter().flat_map(|gap| &gap.conditions).map(|condition| condition.key.clone());
+        got += &format!(", conditions on {:?}", conditions.collect::<BTreeSet<_>>());
+        expected += &format!(", conditions on {keys:?}");
+    }
+    compare(&expected, got)
 }
 
 fn describe(verdict: &str, missing: Option<&[String]>, excess: Option<&[Witness]>) -> String {

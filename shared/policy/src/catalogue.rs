@@ -49,8 +49,12 @@ pub(crate) struct ResourceTypes {
     pub(crate) arns: Vec<&'static str>,
     /// Whether the action can be called without a resource. Only `Resource: "*"` covers such a call.
     pub(crate) allows_star: bool,
-    /// Whether names of these resources may contain colons. Those of SES, IAM and STS do not.
-    pub(crate) has_colons: bool,
+    /// Whether a star in one of the first five fields may reach over colons into the name. For SES, IAM and STS it does
+    /// not: those fields have a fixed form there (no Region or one, twelve digits), and IAM checks the path of such a
+    /// pattern after its fifth colon on writing (the list of paths in its error message, recorded in moto's test
+    /// vectors). Their names may still contain colons: an IAM path takes any character from `!` to DEL (AWS: IAM API
+    /// reference, `pathType`).
+    pub(crate) wide_stars: bool,
 }
 
 /// How many actions of a service the catalogue lists.
@@ -89,9 +93,9 @@ impl Catalogue {
                     let arns: Vec<&'static str> =
                         uses.iter().filter_map(|kind| arn_formats.get(kind.trim_end_matches('!')).copied()).collect();
                     let allows_star = !uses.iter().any(|kind| kind.ends_with('!'));
-                    let has_colons = !service.whole;
-                    let index = *indices.entry((arns.clone(), allows_star, has_colons)).or_insert_with(|| {
-                        resource_types.push(ResourceTypes { arns, allows_star, has_colons });
+                    let wide_stars = !service.whole;
+                    let index = *indices.entry((arns.clone(), allows_star, wide_stars)).or_insert_with(|| {
+                        resource_types.push(ResourceTypes { arns, allows_star, wide_stars });
                         resource_types.len() - 1
                     });
                     let level = AccessLevel::from_letter(level);
@@ -174,7 +178,7 @@ mod tests {
         let action = CATALOGUE.find("ses", "getaccount").unwrap();
         assert_eq!(
             *CATALOGUE.resource_types(action),
-            ResourceTypes { arns: vec![], allows_star: true, has_colons: false }
+            ResourceTypes { arns: vec![], allows_star: true, wide_stars: false }
         );
         let user = CATALOGUE.resource_types(CATALOGUE.find("iam", "getuser").unwrap());
         assert_eq!(

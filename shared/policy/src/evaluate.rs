@@ -119,6 +119,16 @@ pub enum Applies {
     Unknown,
 }
 
+impl From<Truth> for Applies {
+    fn from(truth: Truth) -> Self {
+        match truth {
+            Truth::True => Self::Yes,
+            Truth::Unknown => Self::Unknown,
+            Truth::False => Self::No,
+        }
+    }
+}
+
 /// Decides a request as IAM would for a principal with these identity policies (and no permissions boundary, session
 /// policy or organization policy).
 ///
@@ -132,11 +142,7 @@ pub fn evaluate(documents: &[PolicyDocument], request: &AuthorizationRequest<'_>
         considered.push(ConsideredStatement {
             statement: located.into(),
             effect: located.statement.effect().as_str(),
-            applies: match truth {
-                Truth::True => Applies::Yes,
-                Truth::Unknown => Applies::Unknown,
-                Truth::False => Applies::No,
-            },
+            applies: truth.into(),
             reason,
         });
     }
@@ -164,7 +170,7 @@ pub(crate) fn may_allow_within(documents: &[PolicyDocument], request: &SplitRequ
 pub(crate) fn statement_may_allow(statement: &Statement, request: &SplitRequest<'_>, budget: &Budget) -> bool {
     statement.effect() == Effect::Allow
         && matches_action(statement, request, budget)
-        && matches_resource(statement, request, budget) != Truth::False
+        && matches_resource(statement, request, Extent::Widest, budget) != Truth::False
 }
 
 /// Whether the statement denies the request in every context.
@@ -172,7 +178,7 @@ pub(crate) fn statement_surely_denies(statement: &Statement, request: &SplitRequ
     statement.effect() == Effect::Deny
         && statement.conditions().is_empty()
         && matches_action(statement, request, budget)
-        && matches_resource(statement, request, budget) == Truth::True
+        && matches_resource(statement, request, Extent::Narrowest, budget) == Truth::True
 }
 
 /// A statement with the index of its document, and its own index in that document.
@@ -211,26 +217,55 @@ pub(crate) fn decide<'d>(
     request: &SplitRequest<'_>,
     budget: &Budget,
 ) -> (Decision, Option<LocatedStatement<'d>>) {
-    let mut allow = None;
+    let (mut allow, mut may_deny) = (None, None);
     for located in all_statements(documents) {
         match (located.statement.effect(), applies(located.statement, request, budget)) {
-            (Effect::Deny, Truth::True | Truth::Unknown) => return (Decision::ExplicitDeny, Some(located)),
+            (Effect::Deny, Truth::True) => return (Decision::ExplicitDeny, Some(located)),
+            (Effect::Deny, Truth::Unknown) => may_deny = may_deny.or(Some(located)),
             (Effect::Allow, Truth::True) => allow = allow.or(Some(located)),
             _ => {}
         }
+    }
+    if may_deny.is_some() {
+        return (Decision::ExplicitDeny, may_deny);
     }
     (if allow.is_some() { Decision::Allowed } else { Decision::ImplicitDeny }, allow)
 }
 
 /// Whether the statement applies to the request.
-pub(crate) fn applies(statement: &Statement, request: &SplitRequest<'_>, budget: &Budget) -> Truth {
+fn applies(statement: &Statement, request: &SplitRequest<'_>, budget: &Budget) -> Truth {
+    applies_within(statement, request, Extent::Documented, budget)
+}
+
+/// Whether the statement applies under every reading of the documentation.
+pub(crate) fn surely_applies(statement: &Statement, request: &SplitRequest<'_>, budget: &Budget) -> bool {
+    applies_within(statement, request, Extent::Narrowest, budget) == Truth::True
+}
+
+/// Whether the statement applies under no reading of the documentation.
+pub(crate) fn surely_applies_not(statement: &Statement, request: &SplitRequest<'_>, budget: &Budget) -> bool {
+    applies_within(statement, request, Extent::Widest, budget) == Truth::False
+}
+
+fn applies_within(statement: &Statement, request: &SplitRequest<'_>, extent: Extent, budget: &Budget) -> Truth {
     if !matches_action(statement, request, budget) {
         return Truth::False;
     }
-    let resource = matches_resource(statement, request, budget);
+    let resource = matches_resource(statement, request, extent, budget);
     statement.conditions().iter().fold(resource, |truth, condition| {
         if truth == Truth::False { truth } else { truth.and(condition.holds(request.original.context, budget)) }
     })
+}
+
+/// Whether the statement covers the action, on whatever resource.
+pub(crate) fn covers_action(statement: &Statement, request: &SplitRequest<'_>, budget: &Budget) -> bool {
+    matches_action(statement, request, budget)
+}
+
+/// Whether the statement covers action and resource, whatever its conditions are.
+pub(crate) fn covers_request(statement: &Statement, request: &SplitRequest<'_>, budget: &Budget) -> bool {
+    matches_action(statement, request, budget)
+        && matches_resource(statement, request, Extent::Documented, budget) != Truth::False
 }
 
 /// Whether the action is selected by the statement's `Action` or `NotAction`.
@@ -241,20 +276,36 @@ fn matches_action(statement: &Statement, request: &SplitRequest<'_>, budget: &Bu
         && patterns.iter().any(|pattern| pattern.matches(&request.service, &request.name)) != statement.actions.inverted
 }
 
-fn matches_resource(statement: &Statement, request: &SplitRequest<'_>, budget: &Budget) -> Truth {
+/// Which resources a statement selects where the documentation leaves it open how far a star reaches.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    /// As AWS documents it.
+    Documented,
+    /// Those that any reading selects: what an allow may cover.
+    Widest,
+    /// Those that every reading selects: what a deny covers for certain.
+    Narrowest,
+}
+
+fn matches_resource(statement: &Statement, request: &SplitRequest<'_>, extent: Extent, budget: &Budget) -> Truth {
+    // A `NotResource` selects the more, the less its patterns match.
+    let reach = match (extent, statement.resources.inverted) {
+        (Extent::Documented, _) | (Extent::Widest, false) | (Extent::Narrowest, true) => Reach::Documented,
+        (Extent::Widest, true) | (Extent::Narrowest, false) => Reach::Segments,
+    };
     let matches = |pattern: &ResourcePattern| {
         budget.charge(pattern.effort());
         if budget.is_spent() {
             return Truth::Unknown;
         }
-        pattern.resolve(request.original.context, Reach::Documented).matches(request.original.resource, budget)
+        pattern.resolve(request.original.context, reach).matches(request.original.resource, budget)
     };
     let any = Truth::any(statement.resources.patterns.iter().map(matches));
     if statement.resources.inverted { any.not() } else { any }
 }
 
 /// Whether the statement applies, and the sentence that says why.
-pub(crate) fn explain(statement: &Statement, request: &SplitRequest<'_>, budget: &Budget) -> (Truth, String) {
+fn explain(statement: &Statement, request: &SplitRequest<'_>, budget: &Budget) -> (Truth, String) {
     let AuthorizationRequest { action, resource: on, context } = request.original;
     let misses = |inverted, name: &str, what: &str| {
         if inverted { format!("its Not{name} covers {what}") } else { format!("its {name} does not cover {what}") }
@@ -262,7 +313,7 @@ pub(crate) fn explain(statement: &Statement, request: &SplitRequest<'_>, budget:
     if !matches_action(statement, request, budget) {
         return (Truth::False, misses(statement.actions.inverted, "Action", action));
     }
-    let resource = matches_resource(statement, request, budget);
+    let resource = matches_resource(statement, request, Extent::Documented, budget);
     if resource == Truth::False {
         return (Truth::False, misses(statement.resources.inverted, "Resource", on));
     }

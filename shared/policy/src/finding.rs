@@ -38,6 +38,21 @@ pub struct Finding {
     pub also: Vec<Witness>,
     /// What it means and what to do, in sentences for a person.
     pub explanation: String,
+    /// Which actions it is about, where neither `pattern` nor `action` says so.
+    #[serde(skip)]
+    pub subject: FindingSubject,
+}
+
+/// Which actions a finding is about.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum FindingSubject {
+    /// Those that its pattern matches, or without pattern its own action.
+    #[default]
+    Named,
+    /// All but those that these patterns of a `NotAction` match.
+    AllBut(Vec<String>),
+    /// Unknown: it stands for everything that was not looked at, so it explains nothing.
+    Unknown,
 }
 
 /// An action on a resource.
@@ -92,6 +107,7 @@ impl Finding {
                 "The key was allowed to call {action}: {} Remove the permission from all policies of the user and its groups.",
                 meaning(action)
             ),
+            subject: FindingSubject::Named,
         }
     }
 
@@ -100,13 +116,18 @@ impl Finding {
         matches!(self.kind, FindingKind::Excess | FindingKind::Undecided)
     }
 
-    /// Whether it says that this action is excess, on any resource.
+    /// Whether it says that this action is excess, on any resource. If not, a call that was allowed is a finding of its
+    /// own.
     pub fn covers(&self, action: &str) -> bool {
         let (service, name) = split_action(action);
+        let matches =
+            |pattern: &str| ActionPattern::parse(pattern).is_ok_and(|pattern| pattern.matches(&service, &name));
         self.is_excess()
-            && match &self.pattern {
-                Some(pattern) => ActionPattern::parse(pattern).is_ok_and(|pattern| pattern.matches(&service, &name)),
-                None => self.source == FindingSource::Static || self.action.eq_ignore_ascii_case(action),
+            && match (&self.subject, &self.pattern) {
+                (FindingSubject::Named, Some(pattern)) => matches(pattern),
+                (FindingSubject::Named, None) => self.action.eq_ignore_ascii_case(action),
+                (FindingSubject::AllBut(patterns), _) => !patterns.iter().any(|pattern| matches(pattern)),
+                (FindingSubject::Unknown, _) => false,
             }
     }
 

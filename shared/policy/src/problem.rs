@@ -95,12 +95,18 @@ pub enum ProblemClass {
     JsonSyntax,
     /// A value of another type than the grammar requires.
     DataType,
+    /// Something about policies that holds no document, such as a list of their names.
+    NoDocument,
     /// Larger than any identity policy can be.
     OverSize,
     /// The same key twice in one object. Condition keys are compared without case.
     DuplicateKey,
     /// An element that the grammar does not have, or has in another case.
     UnknownElement,
+    /// A character that IAM does not take.
+    InvalidCharacter,
+    /// `Id`, which only resource policies have.
+    IdInIdentityPolicy,
     /// A `Version` that does not exist.
     InvalidVersion,
     /// No `Statement`, or an empty list of them.
@@ -146,9 +152,12 @@ impl ProblemClass {
         match self {
             Self::JsonSyntax => "json-syntax",
             Self::DataType => "data-type",
+            Self::NoDocument => "no-document",
             Self::OverSize => "over-size",
             Self::DuplicateKey => "duplicate-key",
             Self::UnknownElement => "unknown-element",
+            Self::InvalidCharacter => "invalid-character",
+            Self::IdInIdentityPolicy => "id-in-identity-policy",
             Self::InvalidVersion => "invalid-version",
             Self::MissingStatement => "missing-statement",
             Self::MissingEffect => "missing-effect",

@@ -8,10 +8,40 @@ use crate::account_id::is_account_id;
 pub const CLASSIC_VERSION: &str = "classic-1";
 
 /// The version of [`hardened`]. It changes with every change of the document.
-pub const HARDENED_VERSION: &str = "hardened-1";
+pub const HARDENED_VERSION: &str = "hardened-2";
 
-const CLASSIC: &str = include_str!("../data/classic.json");
-const HARDENED: &str = include_str!("../data/hardened.json");
+/// The most characters of all inline policies of a user together, white space not counted (AWS: "IAM and AWS STS
+/// quotas").
+pub const MAX_INLINE_CHARACTERS: usize = 2_048;
+
+/// Every version that was ever published, the current ones included: providers' records name the version that was
+/// current when their key was checked.
+pub const PUBLISHED: [PublishedPolicy; 3] = [
+    PublishedPolicy {
+        style: PolicyStyle::Classic,
+        version: CLASSIC_VERSION,
+        text: include_str!("../data/classic-1.json"),
+    },
+    PublishedPolicy {
+        style: PolicyStyle::Hardened,
+        version: "hardened-1",
+        text: include_str!("../data/hardened-1.json"),
+    },
+    PublishedPolicy { style: PolicyStyle::Hardened, version: HARDENED_VERSION, text: HARDENED },
+];
+
+const CLASSIC: &str = PUBLISHED[0].text;
+const HARDENED: &str = include_str!("../data/hardened-2.json");
+
+/// One version of a published policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PublishedPolicy {
+    /// Which policy it is a version of.
+    pub style: PolicyStyle,
+    /// Its name.
+    pub version: &'static str,
+    text: &'static str,
+}
 
 /// Which of the two published policies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -21,6 +51,35 @@ pub enum PolicyStyle {
     Classic,
     /// Only the actions that the product calls, only on the tenant's own resources, with denies that keep it so.
     Hardened,
+}
+
+/// How a policy can be attached to a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AttachAs {
+    /// As inline policy of the user, if it has no others; a managed policy does as well.
+    Inline,
+    /// As managed policy only: it is too long for an inline one.
+    Managed,
+}
+
+impl AttachAs {
+    /// How a document of this text can be attached.
+    pub fn of_text(text: &str) -> Self {
+        if text.chars().filter(|character| !character.is_whitespace()).count() <= MAX_INLINE_CHARACTERS {
+            Self::Inline
+        } else {
+            Self::Managed
+        }
+    }
+
+    /// The name used in the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Inline => "inline",
+            Self::Managed => "managed",
+        }
+    }
 }
 
 impl PolicyStyle {
@@ -42,6 +101,21 @@ impl PolicyStyle {
     }
 }
 
+impl PublishedPolicy {
+    /// The document for an account, as it is attached. The classic policy is the same for every account.
+    pub fn document(&self, account_id: &str) -> Option<String> {
+        match self.style {
+            PolicyStyle::Classic => Some(self.text.to_owned()),
+            PolicyStyle::Hardened => is_account_id(account_id).then(|| self.text.replace("ACCOUNT", account_id)),
+        }
+    }
+}
+
+/// The version with this name, whether current or not.
+pub fn published(version: &str) -> Option<&'static PublishedPolicy> {
+    PUBLISHED.iter().find(|policy| policy.version == version)
+}
+
 /// The classic policy, byte for byte as tenants are told to paste it.
 pub const fn classic() -> &'static str {
     CLASSIC
@@ -49,8 +123,10 @@ pub const fn classic() -> &'static str {
 
 /// The hardened policy for an account; `None` unless `account_id` has twelve digits.
 ///
-/// It fits a user's inline quota of 2,048 characters (AWS: "IAM and AWS STS quotas"). A user below a path has the ARN
-/// `user/path/name`. That is why the policy names a pair of resources, as AWS's own `IAMUserChangePassword` does.
+/// It fits a user's inline quota of [`MAX_INLINE_CHARACTERS`]. A user below a path has the ARN `user/path/name`. That is
+/// why the policy names a pair of resources, as AWS's own `IAMUserChangePassword` does. The key may read all policies
+/// that apply to it, so that an onboarding can prove what it may do: those of its own user only, but those of every
+/// group and every managed policy, because the policy cannot name the user's groups.
 pub fn hardened(account_id: &str) -> Option<String> {
     is_account_id(account_id).then(|| HARDENED.replace("ACCOUNT", account_id))
 }
@@ -62,19 +138,31 @@ mod tests {
 
     #[test]
     fn the_documents_are_sound_and_fit_a_user() {
-        let hardened = hardened("123456789012").unwrap();
-        for text in [classic(), &hardened] {
-            assert!(text.chars().filter(|character| !character.is_whitespace()).count() <= 2_048);
-            assert_eq!(PolicyDocument::parse(text).unwrap().warnings(), []);
+        for policy in &PUBLISHED {
+            let text = policy.document("123456789012").unwrap();
+            assert_eq!(AttachAs::of_text(&text), AttachAs::Inline, "{}", policy.version);
+            assert_eq!(PolicyDocument::parse(&text).unwrap().warnings(), []);
+            assert!(!text.contains("ACCOUNT"));
         }
-        assert!(!hardened.contains("ACCOUNT"));
-        assert_eq!(super::hardened("12345678901"), None);
+        assert_eq!(hardened("12345678901"), None);
     }
 
     #[test]
     fn the_versions_follow_the_documents() {
-        // Whoever changes a document changes its version, and then these lengths.
-        assert_eq!((CLASSIC_VERSION, classic().len()), ("classic-1", 407));
-        assert_eq!((HARDENED_VERSION, HARDENED.len()), ("hardened-1", 1_253));
+        // Whoever changes a document changes its version, and then these lengths. What was published once stays.
+        let lengths = PUBLISHED.map(|policy| (policy.version, policy.text.len()));
+        assert_eq!(lengths, [("classic-1", 407), ("hardened-1", 1_253), ("hardened-2", 1_897)]);
+        for style in [PolicyStyle::Classic, PolicyStyle::Hardened] {
+            assert_eq!(published(style.version()).unwrap().style, style);
+        }
+        assert_eq!(published("hardened-2").unwrap().document("123456789012"), hardened("123456789012"));
+        assert_eq!(published("classic-1").unwrap().document(""), Some(classic().to_owned()));
+        assert_eq!(published("hardened-3"), None);
+    }
+
+    #[test]
+    fn a_text_that_is_too_long_for_a_user_is_attached_as_managed_policy() {
+        assert_eq!(AttachAs::of_text(&"x \n".repeat(MAX_INLINE_CHARACTERS)), AttachAs::Inline);
+        assert_eq!(AttachAs::of_text(&"x".repeat(MAX_INLINE_CHARACTERS + 1)), AttachAs::Managed);
     }
 }

@@ -25,6 +25,8 @@ pub(crate) enum Piece {
     Value(char),
     One,
     Many,
+    /// The value of a variable that is not known: any text, colons included.
+    Unknown,
 }
 
 /// A string with its variables resolved.
@@ -32,7 +34,7 @@ pub(crate) enum Piece {
 pub(crate) enum ResolvedString {
     /// All variables have a value.
     Exact(Vec<Piece>),
-    /// A variable is not known; `*` takes its place.
+    /// A variable is not known; [`Piece::Unknown`] takes its place.
     Loose(Vec<Piece>),
     /// A variable has no value and no default: the string matches nothing.
     Nothing,
@@ -112,7 +114,7 @@ impl PolicyString {
                     (ContextLookup::Absent, Some(value)) => pieces.extend(value.chars().map(Piece::Value)),
                     (ContextLookup::Unknown, _) => {
                         loose = true;
-                        pieces.push(Piece::Many);
+                        pieces.push(Piece::Unknown);
                     }
                     // Only single-valued keys can be used in a variable.
                     (ContextLookup::Many(_) | ContextLookup::Absent, _) => return ResolvedString::Nothing,
@@ -129,7 +131,7 @@ impl PolicyString {
             .map(|part| match part {
                 StringPart::Piece(Piece::Text(character) | Piece::Value(character)) => *character,
                 StringPart::Piece(Piece::One) => '?',
-                StringPart::Piece(Piece::Many) | StringPart::Variable { .. } => '*',
+                StringPart::Piece(Piece::Many | Piece::Unknown) | StringPart::Variable { .. } => '*',
             })
             .collect()
     }
@@ -198,7 +200,7 @@ mod tests {
                 .map(|piece| match piece {
                     Piece::Text(character) | Piece::Value(character) => *character,
                     Piece::One => '?',
-                    Piece::Many => '*',
+                    Piece::Many | Piece::Unknown => '*',
                 })
                 .collect(),
         )

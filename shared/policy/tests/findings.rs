@@ -3,7 +3,7 @@
 
 use policy::{
     Finding, FindingKind, FindingSource, PolicyDocument, PolicyReport, Principal, Severity, Verdict, case_principal,
-    check, classic, excess_over, hardened,
+    check, classic, excess_over, hardened, published,
 };
 
 fn check_with(extra: &str) -> PolicyReport {
@@ -148,7 +148,7 @@ fn a_finding_covers_what_its_pattern_matches() {
 #[test]
 fn any_two_policies_can_be_compared() {
     let read = |text: &str| [PolicyDocument::parse(text).unwrap()];
-    let narrow = read(&hardened("123456789012").unwrap());
+    let narrow = read(&published("hardened-1").unwrap().document("123456789012").unwrap());
     let wide = read(classic());
     assert_eq!(excess_over(&narrow, &wide, &case_principal()), vec![]);
     let over = excess_over(&wide, &narrow, &case_principal());

@@ -338,8 +338,11 @@ fn what_the_budget_does_not_cover_counts_as_too_much() {
     };
     // No letter twice, in all documents together.
     let letter = |number: usize| char::from_u32(0x1_0000 + u32::try_from(number).unwrap()).unwrap();
+    let escaped = |letter: char| -> String {
+        letter.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect()
+    };
     let every_letter = |document: usize, number: usize| {
-        let name: String = (0..40).map(|place| letter(document * 8_000 + number * 40 + place)).collect();
+        let name: String = (0..40).map(|place| escaped(letter(document * 8_000 + number * 40 + place))).collect();
         statement("Allow", "\"s3:GetObject\"", &format!("arn:aws:s3:::{name}*"))
     };
     for documents in [

@@ -11,6 +11,11 @@ use crate::id::{AccessKeyId, TenantId};
 /// to search for one.
 const MAX_PER_KEY: u32 = 10;
 
+/// Attempts of all tenants together with one key id in one window. Two tenants that mix up a key have room to find out;
+/// more only serve whoever has the key checked under one tenant after the other, or brings the owner of the account's
+/// intrusion detection 14 denials each time.
+const MAX_PER_KEY_OF_ALL_TENANTS: u32 = 2 * MAX_PER_KEY;
+
 /// Attempts of one tenant with any key id in one window. Whoever hands over more keys than this in an hour is having
 /// them checked.
 const MAX_PER_TENANT: u32 = 300;
@@ -34,6 +39,8 @@ impl Providers {
         let counters = [
             (format!("attempts#{tenant_id}#{access_key_id}"), MAX_PER_KEY),
             (format!("attempts#{tenant_id}"), MAX_PER_TENANT),
+            // No tenant id is empty, so this is no counter of a tenant.
+            (format!("attempts##{access_key_id}"), MAX_PER_KEY_OF_ALL_TENANTS),
         ];
         for (pk, limit) in counters {
             let update = ItemUpdate::new(

@@ -59,5 +59,5 @@ pub use stop::StopOutcome;
 pub use sweep::{Due, DuePage, DueSubject};
 pub use table::Providers;
 pub use verification::{
-    Check, CheckName, CheckOutcome, OwnPolicies, PolicyBreadth, VerificationOutcome, VerificationReport,
+    Assurance, Check, CheckName, CheckOutcome, OwnPolicies, PolicyBreadth, VerificationOutcome, VerificationReport,
 };

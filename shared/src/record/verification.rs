@@ -15,6 +15,13 @@ pub struct VerificationReport {
     /// What follows from the checks.
     #[serde(rename = "verdict")]
     pub outcome: VerificationOutcome,
+    /// How well it is known that the key can do nothing else. Absent if a check that comes before it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assurance: Option<Assurance>,
+    /// Whether sessions that were minted from the key were seen to be worthless: they outlive it. Absent if that was not
+    /// seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sessions_denied: Option<bool>,
     /// Whose access keys the key can delete.
     pub policy_breadth: PolicyBreadth,
     /// The version of the policy document that tenants were told to use at the time.
@@ -23,7 +30,7 @@ pub struct VerificationReport {
     pub checks: Vec<Check>,
     /// What the key can do beyond its purpose, seen in its policies or in AWS's answers.
     pub findings: Vec<Finding>,
-    /// What the key's own policies say. Absent for a key that may not read them, as it should be.
+    /// What the key's own policies say. Absent for a key that may not read them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub own_policies: Option<OwnPolicies>,
 }
@@ -38,6 +45,18 @@ pub enum VerificationOutcome {
     Refused,
     /// Something required is not known: AWS or we are at fault.
     Undecided,
+}
+
+/// How well it is known that a key can do nothing beyond its purpose. The variants are in the order of their strength.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Assurance {
+    /// No probe was allowed, and some of them only because nothing allows them. Narrow permissions stay unseen.
+    Observed,
+    /// Every probe met a Deny statement, as with a policy that denies everything else.
+    ExplicitlyDenied,
+    /// All policies of the user and its groups, and its permissions boundary, were read, and they allow nothing beyond.
+    Proven,
 }
 
 /// Whose access keys the policy allows the key to delete.
@@ -101,8 +120,14 @@ pub enum CheckName {
     DefaultConfigurationSet,
     /// The key can act on its own user only.
     Breadth,
-    /// No probe found anything else that the key can do.
+    /// The user has no second access key.
+    SecondKey,
+    /// Sessions minted from the key are worthless.
+    Sessions,
+    /// Neither a probe nor a policy shows anything else that the key can do.
     Excess,
+    /// That is known as well as the operator requires.
+    Assurance,
 }
 
 /// How a check ended.
@@ -214,7 +239,7 @@ impl Check {
 
 impl CheckName {
     /// All checks, in the order of the report.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 20] = [
         Self::Shape,
         Self::LongTerm,
         Self::Live,
@@ -231,12 +256,23 @@ impl CheckName {
         Self::Sending,
         Self::DefaultConfigurationSet,
         Self::Breadth,
+        Self::SecondKey,
+        Self::Sessions,
         Self::Excess,
+        Self::Assurance,
     ];
 
     /// Whether a key is accepted only if this check passed or warned. For the other checks, unknown is enough.
     pub fn is_required(self) -> bool {
-        !matches!(self, Self::ConsoleLogin | Self::Sandbox | Self::DefaultConfigurationSet | Self::Breadth)
+        !matches!(
+            self,
+            Self::ConsoleLogin
+                | Self::Sandbox
+                | Self::DefaultConfigurationSet
+                | Self::Breadth
+                | Self::SecondKey
+                | Self::Sessions
+        )
     }
 
     /// The name's word in reports and log lines.
@@ -258,7 +294,29 @@ impl CheckName {
             Self::Sending => "sending",
             Self::DefaultConfigurationSet => "default_configuration_set",
             Self::Breadth => "breadth",
+            Self::SecondKey => "second_key",
+            Self::Sessions => "sessions",
             Self::Excess => "excess",
+            Self::Assurance => "assurance",
+        }
+    }
+}
+
+impl Assurance {
+    /// All words, the weakest first.
+    pub const ALL: [Self; 3] = [Self::Observed, Self::ExplicitlyDenied, Self::Proven];
+
+    /// The assurance of this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.as_str() == name)
+    }
+
+    /// The word in reports, events and settings.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Observed => "observed",
+            Self::ExplicitlyDenied => "explicitly_denied",
+            Self::Proven => "proven",
         }
     }
 }
@@ -288,6 +346,8 @@ mod tests {
         VerificationReport {
             checked_at: Timestamp::UNIX_EPOCH,
             outcome: VerificationOutcome::Accepted,
+            assurance: Some(Assurance::Observed),
+            sessions_denied: Some(false),
             policy_breadth: PolicyBreadth::OwnUser,
             recommended_policy: "2026-01-01".to_owned(),
             checks: CheckName::ALL.map(|name| Check::passed(name, "")).to_vec(),
@@ -302,6 +362,11 @@ mod tests {
             assert_eq!(serde_json::to_value(name).unwrap(), name.as_str());
         }
         assert!(CheckName::ALL.is_sorted());
+        for assurance in Assurance::ALL {
+            assert_eq!(serde_json::to_value(assurance).unwrap(), assurance.as_str());
+            assert_eq!(Assurance::parse(assurance.as_str()), Some(assurance));
+        }
+        assert!(Assurance::ALL.is_sorted() && Assurance::parse("").is_none());
         for outcome in CheckOutcome::ALL {
             assert_eq!(serde_json::to_value(outcome).unwrap(), outcome.as_str());
         }

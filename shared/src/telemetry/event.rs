@@ -8,6 +8,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use crate::id::{AccessKeyId, OrderId, ProviderId, TenantId};
+use crate::record::Assurance;
 
 /// An event could not be sent to the bus.
 #[derive(Debug, Error)]
@@ -24,7 +25,7 @@ pub struct PutEventFailed {
 #[serde(untagged)]
 pub enum Event {
     /// `Provider Verified`: a credential was accepted and stored.
-    ProviderVerified(ProviderEvent),
+    ProviderVerified(ProviderVerifiedEvent),
     /// `Provider Suspended`: no mail is sent until an operator or the tenant has acted.
     ProviderSuspended(ProviderEvent),
     /// `Provider Resumed`: what suspended it is over, and its mail goes out again.
@@ -45,6 +46,19 @@ pub enum Event {
     RevokedKeyAlive(KeyEvent),
     /// `Breach Report Unmatched`: a report names a key or provider that nobody has handed over, so nothing was revoked.
     BreachReportUnmatched(UnmatchedReportEvent),
+}
+
+/// A provider whose credential was accepted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ProviderVerifiedEvent {
+    /// The operator's name for the tenant.
+    pub tenant_id: TenantId,
+    /// The provider.
+    pub provider_id: ProviderId,
+    /// The tenant's AWS account.
+    pub account_id: String,
+    /// How well it is known that the key can do nothing else.
+    pub assurance: Assurance,
 }
 
 /// What happened to a provider.
@@ -156,9 +170,8 @@ impl Event {
     /// What the event is about, for errors: an access key id is masked.
     fn subject(&self) -> String {
         match self {
-            Self::ProviderVerified(event) | Self::ProviderSuspended(event) | Self::ProviderResumed(event) => {
-                event.provider_id.to_string()
-            }
+            Self::ProviderVerified(event) => event.provider_id.to_string(),
+            Self::ProviderSuspended(event) | Self::ProviderResumed(event) => event.provider_id.to_string(),
             Self::MailRejected(event) | Self::MailInDoubt(event) | Self::MailExpired(event) => {
                 event.provider_id.clone().unwrap_or_default()
             }

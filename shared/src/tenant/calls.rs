@@ -30,6 +30,8 @@ pub struct User {
     pub arn: String,
     /// Whether the user has a console password that was used.
     pub has_console_login: bool,
+    /// The ARN of the user's permissions boundary, if it has one.
+    pub permissions_boundary: Option<String>,
 }
 
 /// What SES reports about the account in a Region.
@@ -113,6 +115,9 @@ impl Clients {
             name: user.map(|user| user.user_name().to_owned()).unwrap_or_default(),
             arn: user.map(|user| user.arn().to_owned()).unwrap_or_default(),
             has_console_login: user.is_some_and(|user| user.password_last_used().is_some()),
+            permissions_boundary: user
+                .and_then(|user| user.permissions_boundary()?.permissions_boundary_arn())
+                .map(str::to_owned),
         })
     }
 
@@ -156,33 +161,6 @@ impl Clients {
             .access_key_id(access_key_id.as_str());
         let answer = send!(call, for_tenant!(aws_sdk_iam, credential).retry_config(retries))?;
         Ok(answer.request_id().map(str::to_owned))
-    }
-
-    /// `iam:SimulatePrincipalPolicy` on the key's own user: an excess probe, so success is bad news.
-    ///
-    /// # Errors
-    /// The refusal, classified.
-    pub async fn simulate_principal_policy(&self, credential: &Credential, user_arn: &str) -> Result<(), Failure> {
-        let call = self.iam.simulate_principal_policy().policy_source_arn(user_arn).action_names("iam:CreateUser");
-        send!(call, for_tenant!(aws_sdk_iam, credential)).map(drop)
-    }
-
-    /// `iam:ListUsers`, one of them: an excess probe, so success is bad news.
-    ///
-    /// # Errors
-    /// The refusal, classified.
-    pub async fn list_users(&self, credential: &Credential) -> Result<(), Failure> {
-        let call = self.iam.list_users().max_items(1);
-        send!(call, for_tenant!(aws_sdk_iam, credential)).map(drop)
-    }
-
-    /// `dynamodb:ListTables`, one of them: an excess probe, so success is bad news.
-    ///
-    /// # Errors
-    /// The refusal, classified.
-    pub async fn list_tables(&self, credential: &Credential) -> Result<(), Failure> {
-        let call = self.dynamodb.list_tables().limit(1);
-        send!(call, for_tenant!(aws_sdk_dynamodb, credential)).map(drop)
     }
 
     /// `ses:GetAccount` in the credential's Region: the second plane, after STS, that shows whether a key is alive.

@@ -27,7 +27,10 @@ pub struct Clients {
     pub(super) sts: aws_sdk_sts::Client,
     pub(super) iam: aws_sdk_iam::Client,
     pub(super) ses: aws_sdk_sesv2::Client,
-    pub(super) dynamodb: aws_sdk_dynamodb::Client,
+    /// For calls of services that have no SDK client here.
+    pub(super) http: SharedHttpClient,
+    /// Where all tenant-side calls go instead of to AWS.
+    pub(super) endpoint_url: Option<String>,
 }
 
 impl Clients {
@@ -46,13 +49,15 @@ impl Clients {
                     .build(),
             );
         config.set_app_name(AppName::new("sendingbee-keeper").ok());
-        config.set_endpoint_url(environment.optional("TENANT_AWS_ENDPOINT_URL").map(str::to_owned));
+        let endpoint_url = environment.optional("TENANT_AWS_ENDPOINT_URL").map(str::to_owned);
+        config.set_endpoint_url(endpoint_url.clone());
         let config = config.build();
         Self {
             sts: aws_sdk_sts::Client::new(&config),
             iam: aws_sdk_iam::Client::new(&config),
             ses: aws_sdk_sesv2::Client::new(&config),
-            dynamodb: aws_sdk_dynamodb::Client::new(&config),
+            http: http.clone(),
+            endpoint_url,
         }
     }
 }

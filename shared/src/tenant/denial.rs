@@ -26,37 +26,54 @@ pub struct Denial {
     pub resource: Option<String>,
     /// Which kind of policy denied it.
     pub by: DeniedBy,
+    /// For an implicit deny, the kind of policy that would have to allow it, if the text says so. Never
+    /// [`DeniedBy::NoAllow`].
+    pub not_allowed_by: Option<DeniedBy>,
+    /// Whether the text names a policy that AWS attaches to quarantine a leaked key.
+    pub names_quarantine: bool,
 }
+
+/// What the names of AWS's quarantine policies start with, of any version.
+pub(super) const QUARANTINE_POLICY: &str = "AWSCompromisedKeyQuarantine";
 
 impl Denial {
     /// Parses AWS's wording, in IAM's form (`… to perform: A on resource: R because …`) and in SES's (with quotes).
     /// A part that cannot be parsed is absent.
     pub fn parse(text: &str) -> Self {
-        let explicit = text.contains("explicit deny");
-        let by = if !explicit {
-            DeniedBy::NoAllow
-        } else if text.contains("service control policy") {
-            DeniedBy::ServiceControlPolicy
-        } else if text.contains("permissions boundary") {
-            DeniedBy::PermissionsBoundary
-        } else if text.contains("resource-based policy") {
-            DeniedBy::ResourcePolicy
-        } else if text.contains("identity-based policy") {
-            DeniedBy::IdentityPolicy
-        } else {
-            DeniedBy::OtherPolicy
+        let kind = || {
+            [
+                ("service control policy", DeniedBy::ServiceControlPolicy),
+                ("permissions boundary", DeniedBy::PermissionsBoundary),
+                ("resource-based policy", DeniedBy::ResourcePolicy),
+                ("identity-based policy", DeniedBy::IdentityPolicy),
+            ]
+            .into_iter()
+            .find_map(|(words, kind)| text.contains(words).then_some(kind))
         };
+        let explicit = text.contains("explicit deny");
+        let by = if explicit { kind().unwrap_or(DeniedBy::OtherPolicy) } else { DeniedBy::NoAllow };
+        // AWS: IAM user guide, "Troubleshoot access denied error messages": "because no permissions boundary allows the
+        // … action", and the same of the other kinds, some of which are not told apart here.
+        let implicit = !explicit && text.contains("because no ");
+        let not_allowed_by = implicit.then(|| kind().unwrap_or(DeniedBy::OtherPolicy));
         Self {
             action: after(text, "to perform").filter(|word| is_action(word)),
             resource: after(text, "on resource").filter(|word| word.starts_with("arn:")),
             by,
+            not_allowed_by,
+            names_quarantine: explicit && text.contains(QUARANTINE_POLICY),
         }
     }
 
     /// Whether the denial is about all that the key sends: somebody denied it explicitly, and not by a policy of the one
     /// resource. SES names the sender's identity in every denial, so the resource does not tell.
     pub fn is_of_key(&self) -> bool {
-        !matches!(self.by, DeniedBy::NoAllow | DeniedBy::ResourcePolicy)
+        self.is_explicit() && self.by != DeniedBy::ResourcePolicy
+    }
+
+    /// Whether a Deny statement denied it, as far as the text says.
+    pub fn is_explicit(&self) -> bool {
+        self.by != DeniedBy::NoAllow
     }
 
     /// Whether the denying policy may be one that AWS attached to the user to quarantine a key that it found in public.
@@ -86,6 +103,31 @@ fn is_action(word: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_would_have_to_allow_it_is_read_and_a_text_that_does_not_say_is_not_guessed() {
+        let denied = |tail: &str| Denial::parse(&format!("User: arn is not authorized to perform: iam:GetUser {tail}"));
+        for (tail, expected) in [
+            ("because no identity-based policy allows the iam:GetUser action", Some(DeniedBy::IdentityPolicy)),
+            ("because no permissions boundary allows the iam:GetUser action", Some(DeniedBy::PermissionsBoundary)),
+            ("because no service control policy allows the iam:GetUser action", Some(DeniedBy::ServiceControlPolicy)),
+            ("because no session policy allows the iam:GetUser action", Some(DeniedBy::OtherPolicy)),
+            ("on resource: user u", None),
+        ] {
+            let denial = denied(tail);
+            assert_eq!((denial.by, denial.not_allowed_by), (DeniedBy::NoAllow, expected), "{tail}");
+            assert!(!denial.is_explicit());
+        }
+    }
+
+    #[test]
+    fn a_quarantine_is_known_by_the_name_of_its_policy() {
+        let denied = |tail: &str| Denial::parse(&format!("User: arn is not authorized to perform: iam:GetUser {tail}"));
+        let quarantine =
+            "with an explicit deny in an identity-based policy: arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV2";
+        assert!(denied(quarantine).names_quarantine && denied(quarantine).is_explicit());
+        assert!(!denied("with an explicit deny in an identity-based policy").names_quarantine);
+    }
 
     #[test]
     fn a_denial_is_read_in_each_of_aws_wordings() {

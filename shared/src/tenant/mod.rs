@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `clients` | the SDK clients of a process, shared by all tenants |
 //! | `calls`, `policies`, `residual` | one method for each API call |
+//! | `excess_probe`, `list_probe` | calls that a harmless key may not make |
 //! | `credential`, `region` | a key with its Region |
 //! | `failure`, `denial` | a failed call, classified by code and text |
 //! | `write_tracker` | whether a request can have reached AWS, and whether it still may |
@@ -12,7 +13,9 @@ mod calls;
 mod clients;
 mod credential;
 mod denial;
+mod excess_probe;
 mod failure;
+mod list_probe;
 mod policies;
 mod region;
 mod residual;
@@ -22,7 +25,9 @@ pub use calls::{AccountStatus, CallerIdentity, EmailIdentity, User};
 pub use clients::{Clients, SES_TIMEOUT};
 pub use credential::{Credential, InvalidSecret, SecretAccessKey};
 pub use denial::{Denial, DeniedBy};
+pub use excess_probe::{ListedKey, SessionProbe};
 pub use failure::{Failure, FailureKind, UnverifiedIdentities};
+pub use list_probe::ListProbe;
 pub use policies::NamePage;
 pub use region::{Region, UnknownRegion};
 pub use residual::{IdentityNames, UserAccessKey};

@@ -4,6 +4,7 @@ use shared::id::{AccessKeyId, InvalidAccessKeyId};
 use shared::record::{Check, CheckName};
 use shared::tenant::{CallerIdentity, Failure, FailureKind as Kind, Region, SecretAccessKey};
 
+use super::pasted::{wrong_access_key_id, wrong_secret};
 use super::{TRY_AGAIN, evidence};
 use crate::submission::Submission;
 
@@ -39,17 +40,25 @@ impl IamUser {
 pub(crate) fn check_shape(submission: &Submission) -> (Vec<Check>, Option<(AccessKeyId, SecretAccessKey)>) {
     let id = submission.access_key_id.access_key_id();
     let secret = submission.secret_access_key.secret_access_key();
+    let (id_kind, secret_kind) = (submission.access_key_id.kind(), submission.secret_access_key.kind());
+    let failed = |(evidence, remedy): (&str, &str)| Check::failed(CheckName::Shape, evidence, remedy);
     let shape = match (&id, &secret) {
-        (Err(InvalidAccessKeyId::Shape), _) => Check::failed(
-            CheckName::Shape,
-            format!("access_key_id {}", InvalidAccessKeyId::Shape),
-            "Copy the access key id again, whole and into its own field.",
-        ),
-        (_, Err(invalid)) => Check::failed(
-            CheckName::Shape,
-            format!("secret_access_key {invalid}"),
-            "Copy the secret access key again, whole and into its own field. AWS shows it only once: if it is lost, create another access key.",
-        ),
+        (Err(InvalidAccessKeyId::Shape), _) => match wrong_access_key_id(id_kind, secret_kind) {
+            Some(wrong) => failed(wrong),
+            None => Check::failed(
+                CheckName::Shape,
+                format!("access_key_id {}", InvalidAccessKeyId::Shape),
+                "Copy the access key id again, whole and into its own field.",
+            ),
+        },
+        (_, Err(invalid)) => match wrong_secret(secret_kind) {
+            Some(wrong) => failed(wrong),
+            None => Check::failed(
+                CheckName::Shape,
+                format!("secret_access_key {invalid}"),
+                "Copy the secret access key again, whole and into its own field. AWS shows it only once: if it is lost, create another access key.",
+            ),
+        },
         _ => Check::passed(CheckName::Shape, "id and secret have the shape of an access key"),
     };
     let long_term = match &id {
@@ -168,6 +177,38 @@ mod tests {
             let seen: Vec<_> = checks.iter().map(|check| (check.name, check.outcome)).collect();
             assert_eq!(seen, expected, "{id}");
             assert_eq!(key.is_some(), whole, "{id}");
+            assert!(!format!("{checks:?}").contains("MARKER"), "{checks:?}");
+        }
+    }
+
+    /// Case K8 and its siblings: what was pasted instead is named.
+    #[test]
+    fn what_was_pasted_instead_of_a_key_is_named() {
+        const SECRET: &str = "MARKERMARKERMARKERMARKERMARKERMARKERMARK";
+        let id = "AKIASP2TPHJSQH3FJRUX";
+        let both = format!("{id},{SECRET}");
+        let smtp = "BMARKERMARKERMARKERMARKERMARKERMARKERMARKERM";
+        let token = SECRET.repeat(8);
+        let cases = [
+            (id, smtp, "SMTP password"),
+            (id, token.as_str(), "temporary credentials"),
+            (id, id, "Copy the secret access key (40 characters)"),
+            (id, both.as_str(), "without the id"),
+            (id, "", "Copy the secret access key."),
+            (id, "hunter2", "whole and into its own field"),
+            (SECRET, id, "swapped"),
+            (smtp, id, "begins with AKIA"),
+            (both.as_str(), SECRET, "Copy only the access key id"),
+            ("AIDASP2TPHJSQH3FJRUXX", SECRET, "Security credentials"),
+            ("arn:aws:iam::123456789012:user/mailer", SECRET, "Security credentials"),
+            ("", SECRET, "begins with AKIA"),
+        ];
+        for (id, secret, remedy) in cases {
+            let (checks, key) = check_shape(&submission(id, secret));
+            assert!(key.is_none());
+            let shape = &checks[0];
+            assert_eq!(shape.outcome, Failed);
+            assert!(shape.remedy.as_ref().unwrap().contains(remedy), "{shape:?}");
             assert!(!format!("{checks:?}").contains("MARKER"), "{checks:?}");
         }
     }

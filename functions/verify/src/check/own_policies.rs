@@ -1,11 +1,12 @@
 //! What a key's own policies allow, if the key may read them.
 //!
-//! This covers identity-based policies only. A permissions boundary or a service control policy removes permissions and
-//! never adds any, so ignoring them can only make the verdict on what is too much too strict. The required permissions
-//! were seen in calls.
+//! The identity-based policies decide. A permissions boundary or a service control policy removes permissions and never
+//! adds any, so ignoring them can only make the verdict on what is too much too strict. The boundary is read all the same:
+//! nothing is proven about a user of whom something stays unread. The required permissions were seen in calls.
 
 use shared::policy::{
     Finding, FindingKind, FindingSource, MAX_BYTES, PolicyDocument, Principal, StatementRef, Verdict, check,
+    excess_over,
 };
 use shared::record::OwnPolicies;
 
@@ -18,17 +19,66 @@ pub(crate) struct PolicyTexts {
     pub(crate) unread: Vec<String>,
     /// The actions that AWS allowed while reading, each with the first resource.
     pub(crate) allowed: Vec<(&'static str, String)>,
+    /// The permissions boundary's name and text, if the user has one.
+    pub(crate) boundary: Option<(String, Vec<u8>)>,
+    /// The ARN of AWS's quarantine policy, if it is attached.
+    pub(crate) quarantine: Option<String>,
+    /// Whether reading ended because AWS did not answer, so that a later try may read more.
+    pub(crate) interrupted: bool,
+}
+
+/// What the policies say.
+pub(crate) struct Assessment {
+    /// For the report.
+    pub(crate) own_policies: OwnPolicies,
+    /// What is too much, or worth knowing.
+    pub(crate) findings: Vec<Finding>,
+    /// The identity-based policies that were read and understood.
+    pub(crate) documents: Vec<PolicyDocument>,
+    /// The ARN of AWS's quarantine policy, if it is attached.
+    pub(crate) quarantine: Option<String>,
+    /// Whether reading ended because AWS did not answer.
+    pub(crate) interrupted: bool,
+}
+
+impl Assessment {
+    /// Whether every policy and the boundary were read, and nothing in them is too much.
+    pub(crate) fn proves(&self) -> bool {
+        self.own_policies.complete && !self.findings.iter().any(Finding::is_excess)
+    }
+
+    /// A text of the policy checks with the policies' names instead of their numbers.
+    pub(crate) fn name_documents(&self, text: &str) -> String {
+        let named = |text: String, (index, name): (usize, &String)| {
+            let number = index + 1;
+            text.replace(&format!("document {number},"), &format!("{name},"))
+                .replace(&format!("Document {number},"), &format!("{name},"))
+        };
+        self.own_policies.documents.iter().enumerate().fold(text.to_owned(), named)
+    }
+
+    /// Whether a policy that was read allows too much.
+    pub(crate) fn has_static_excess(&self) -> bool {
+        self.findings.iter().any(|finding| finding.is_excess() && finding.source == FindingSource::Static)
+    }
 }
 
 /// How many findings, and how many unread policies, the evidence names. The report has all of them.
 const MAX_LISTED: usize = 12;
 
-/// What the policies allow that were read. The calls that read them are excess themselves: a call that no finding of the
-/// policies explains is a finding of its own, like an excess probe that AWS allowed.
-pub(crate) fn assess(texts: PolicyTexts, subject: &Principal) -> (OwnPolicies, Vec<Finding>) {
-    let PolicyTexts { documents, mut unread, allowed } = texts;
+/// What the policies allow that were read.
+///
+/// Reading itself is no fault of a key whose policies were all read and allow it: the policy checks judge it with the rest.
+/// A key that may read some of its policies only proves nothing by it, and a call that AWS allowed against what the
+/// policies say shows that they are not all there is: then each call is a finding of its own.
+pub(crate) fn assess(texts: PolicyTexts, subject: &Principal) -> Assessment {
+    let PolicyTexts { documents, mut unread, allowed, boundary, quarantine, interrupted } = texts;
     let mut names = Vec::with_capacity(documents.len());
     let mut parsed = Vec::with_capacity(documents.len());
+    let not_understood = |name: &str, error: &shared::policy::ParseError| {
+        let problem = &error.problems()[0];
+        format!("{name}: not understood ({}, line {})", problem.class.as_str(), problem.line)
+    };
     for (name, text) in documents {
         // AWS's own managed policies may be longer than those of customers.
         match PolicyDocument::parse_with_limit(text, MAX_BYTES) {
@@ -36,21 +86,27 @@ pub(crate) fn assess(texts: PolicyTexts, subject: &Principal) -> (OwnPolicies, V
                 names.push(name);
                 parsed.push(document);
             }
-            Err(error) => {
-                let problem = &error.problems()[0];
-                unread.push(format!("{name}: not understood ({}, line {})", problem.class.as_str(), problem.line));
-            }
+            Err(error) => unread.push(not_understood(&name, &error)),
         }
     }
+    if let Some((name, text)) = boundary {
+        match PolicyDocument::parse_with_limit(text, MAX_BYTES) {
+            // After all others: findings count the documents.
+            Ok(_) => names.push(name),
+            Err(error) => unread.push(not_understood(&name, &error)),
+        }
+    }
+    let complete = unread.is_empty();
     let report = check(&parsed, subject);
     let mut findings = report.findings;
+    // All that the policies allow, to find out whether they explain what AWS allowed.
+    let stated = if complete { excess_over(&parsed, &[], subject) } else { Vec::new() };
     let observed: Vec<_> = allowed
         .iter()
-        .filter(|(action, _)| !findings.iter().any(|finding| finding.covers(action)))
+        .filter(|(action, _)| !findings.iter().chain(&stated).any(|finding| finding.covers(action)))
         .map(|(action, resource)| Finding::observed(action, Some(resource)))
         .collect();
     findings.extend(observed);
-    let complete = unread.is_empty();
     let own_policies = OwnPolicies {
         verdict: if findings.iter().any(Finding::is_excess) { Verdict::Overprivileged } else { report.verdict },
         complete,
@@ -60,7 +116,7 @@ pub(crate) fn assess(texts: PolicyTexts, subject: &Principal) -> (OwnPolicies, V
         notices: report.notices,
         findings_omitted: report.findings_omitted,
     };
-    (own_policies, findings)
+    Assessment { own_policies, findings, documents: parsed, quarantine, interrupted }
 }
 
 /// The evidence of the excess check: what was read and what is too much in it, with the policies that allow it.
@@ -70,12 +126,11 @@ pub(crate) fn evidence_of(own: &OwnPolicies, findings: &[Finding]) -> String {
     if excess.len() > MAX_LISTED {
         listed.push(format!("and {} more", excess.len() - MAX_LISTED + own.findings_omitted));
     }
-    let mut evidence = format!(
-        "iam:ListUserPolicies: answered; policies read: {}, {}: {}",
-        own.documents.len(),
-        own.verdict.as_str(),
-        listed.join(", ")
-    );
+    let mut evidence =
+        format!("iam:ListUserPolicies: answered; policies read: {}, {}", own.documents.len(), own.verdict.as_str(),);
+    if !listed.is_empty() {
+        evidence.push_str(&format!(": {}", listed.join(", ")));
+    }
     if !own.complete {
         let unread: Vec<_> = own.unread.iter().take(MAX_LISTED).map(String::as_str).collect();
         evidence.push_str(&format!("; at least that, because not read: {}", unread.join(", ")));
@@ -124,6 +179,7 @@ mod tests {
                 .collect(),
             unread: unread.iter().map(|&text| text.to_owned()).collect(),
             allowed: vec![("iam:ListUserPolicies", USER.to_owned()), ("iam:GetUserPolicy", USER.to_owned())],
+            ..PolicyTexts::default()
         }
     }
 
@@ -134,23 +190,56 @@ mod tests {
     }
 
     #[test]
-    fn reading_is_excess_whatever_the_policies_say() {
+    fn reading_is_no_fault_where_all_was_read_and_the_policies_allow_it() {
+        let hardened = shared::policy::hardened("123456789012").unwrap();
         let classic = shared::policy::classic();
-        let reading = allowing(&json!(["iam:ListUserPolicies", "iam:GetUserPolicy"]));
-        // The texts, and whether they explain that they could be read.
-        let cases: [(&[&str], &[&str], bool); 5] = [
-            (&[classic, &reading], &[], true),
-            (&[classic], &[], false),
-            (&[], &[], false),
-            (&[classic], &["the user's groups: denied"], false),
-            (&["{"], &[], false),
+        let reading = json!({"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Resource": "arn:aws:iam::*:user/${aws:username}", "Action": [
+                "iam:ListUserPolicies", "iam:GetUserPolicy", "iam:ListAttachedUserPolicies", "iam:ListGroupsForUser"]},
+            {"Effect": "Allow", "Resource": "arn:aws:iam::123456789012:group/*", "Action": [
+                "iam:ListGroupPolicies", "iam:GetGroupPolicy", "iam:ListAttachedGroupPolicies"]},
+            {"Effect": "Allow", "Resource": "*", "Action": ["iam:GetPolicy", "iam:GetPolicyVersion"]}]})
+        .to_string();
+        // The texts, what is unread, whether they prove that the key is harmless, and observed findings.
+        let cases: [(&[&str], &[&str], bool, usize); 6] = [
+            (&[&hardened], &[], true, 0),
+            (&[classic, &reading], &[], true, 0),
+            (&[&hardened], &["the user's groups: denied"], false, 2),
+            (&[classic], &[], false, 2),
+            (&[], &[], false, 2),
+            (&["{"], &[], false, 2),
         ];
-        for (documents, unread, explained) in cases {
-            let (own, findings) = assess(texts(documents, unread), &subject());
-            assert_eq!(own.verdict, Verdict::Overprivileged, "{documents:?}");
-            let observed = findings.iter().filter(|finding| finding.source == FindingSource::Observed).count();
-            assert_eq!(observed, if explained { 0 } else { 2 }, "{documents:?} {findings:?}");
+        for (documents, unread, proves, observed) in cases {
+            let assessment = assess(texts(documents, unread), &subject());
+            assert_eq!(assessment.proves(), proves, "{documents:?} {:?}", assessment.findings);
+            let seen = assessment.findings.iter().filter(|finding| finding.source == FindingSource::Observed).count();
+            assert_eq!(seen, observed, "{documents:?}");
         }
+    }
+
+    #[test]
+    fn one_excess_in_policies_that_were_all_read_proves_nothing() {
+        let hardened = shared::policy::hardened("123456789012").unwrap();
+        // The hardened policy denies it, so that it takes another condition to get around that.
+        let assessment =
+            assess(texts(&[shared::policy::classic(), &allowing(&json!("s3:GetObject"))], &[]), &subject());
+        assert!(!assessment.proves() && assessment.has_static_excess());
+        let assessment = assess(texts(&[&hardened, &allowing(&json!("s3:GetObject"))], &[]), &subject());
+        assert!(assessment.proves(), "its Deny takes away what another policy allows: {:?}", assessment.findings);
+    }
+
+    #[test]
+    fn a_boundary_must_be_read_as_well_and_allows_nothing_itself() {
+        let hardened = shared::policy::hardened("123456789012").unwrap();
+        let name = "permissions boundary arn:aws:iam::123456789012:policy/b".to_owned();
+        let with = |boundary: &str| {
+            let boundary = Some((name.clone(), boundary.as_bytes().to_vec()));
+            assess(PolicyTexts { boundary, ..texts(&[&hardened], &[]) }, &subject())
+        };
+        let assessment = with(&allowing(&json!("*")));
+        assert!(assessment.proves(), "{:?}", assessment.findings);
+        assert_eq!(assessment.own_policies.documents, ["inline policy 0".to_owned(), name.clone()]);
+        assert!(!with("{").proves());
     }
 
     /// On paper, a Deny under the same condition as the Allow removes everything. A call that AWS allowed nevertheless shows
@@ -162,7 +251,7 @@ mod tests {
                    "Condition": {"StringEquals": {"aws:PrincipalTag/team": "mail"}}})
         };
         let text = json!({"Version": "2012-10-17", "Statement": [statement("Allow"), statement("Deny")]}).to_string();
-        let (_, findings) = assess(texts(&[shared::policy::classic(), &text], &[]), &subject());
+        let Assessment { findings, .. } = assess(texts(&[shared::policy::classic(), &text], &[]), &subject());
         let observed: Vec<_> = findings.iter().map(|finding| (finding.action.as_str(), finding.source)).collect();
         let expected = ["iam:ListUserPolicies", "iam:GetUserPolicy"].map(|action| (action, FindingSource::Observed));
         assert_eq!(observed, expected);
@@ -170,11 +259,12 @@ mod tests {
 
     #[test]
     fn a_policy_that_was_not_read_or_understood_makes_the_verdict_a_lower_bound() {
-        let (own, findings) = assess(texts(&[shared::policy::classic()], &[]), &subject());
+        let Assessment { own_policies: own, findings, .. } =
+            assess(texts(&[shared::policy::classic()], &[]), &subject());
         assert!(own.complete && own.missing.as_ref().is_some_and(Vec::is_empty));
         assert!(!evidence_of(&own, &findings).contains("at least"));
         for broken in [texts(&["{"], &[]), texts(&[], &["the user's groups"])] {
-            let (own, findings) = assess(broken, &subject());
+            let Assessment { own_policies: own, findings, .. } = assess(broken, &subject());
             assert!(!own.complete && own.missing.is_none(), "{own:?}");
             assert!(evidence_of(&own, &findings).contains("at least that"), "{own:?}");
         }
@@ -183,7 +273,8 @@ mod tests {
     #[test]
     fn the_evidence_names_each_excess_and_its_policy() {
         let excess = allowing(&json!(["s3:GetObject", "iam:*UserPolic*"]));
-        let (own, findings) = assess(texts(&[shared::policy::classic(), &excess], &[]), &subject());
+        let Assessment { own_policies: own, findings, .. } =
+            assess(texts(&[shared::policy::classic(), &excess], &[]), &subject());
         let evidence = evidence_of(&own, &findings);
         assert!(evidence.contains("policies read: 2, overprivileged: "), "{evidence}");
         assert!(evidence.contains("s3:GetObject (statement 1 of inline policy 1)"), "{evidence}");
@@ -191,7 +282,7 @@ mod tests {
         let many: Vec<_> = ["s3", "ec2", "sqs", "sns", "kms", "rds", "ssm", "logs", "glue", "ecs", "eks", "ecr", "dax"]
             .map(|service| format!("{service}:*"))
             .to_vec();
-        let (own, findings) = assess(texts(&[&allowing(&json!(many))], &[]), &subject());
+        let Assessment { own_policies: own, findings, .. } = assess(texts(&[&allowing(&json!(many))], &[]), &subject());
         assert!(evidence_of(&own, &findings).contains("more"), "{}", evidence_of(&own, &findings));
     }
 }

@@ -6,7 +6,7 @@
 //! account are probed, also with a mail that SES cannot accept.
 
 use shared::record::{Check, CheckName};
-use shared::tenant::{Denial, DeniedBy, EmailIdentity as Identity, Failure, FailureKind as Kind};
+use shared::tenant::{Denial, EmailIdentity as Identity, Failure, FailureKind as Kind};
 
 use super::{TRY_AGAIN, evidence, permission_remedy};
 
@@ -25,6 +25,8 @@ pub(crate) enum UnknownSenderProbe {
     DeniedOnIdentity {
         /// What was seen.
         evidence: String,
+        /// The denial.
+        denial: Denial,
     },
 }
 
@@ -39,10 +41,10 @@ pub(crate) fn read_unknown_sender_probe(probe: &Result<(), Failure>) -> UnknownS
     match &failure.kind {
         kind if is_past_authorization(kind) => UnknownSenderProbe::Decided(Check::passed(name, seen)),
         Kind::Denied(denial) if names_resource(denial, ":identity/") => {
-            UnknownSenderProbe::DeniedOnIdentity { evidence: seen }
+            UnknownSenderProbe::DeniedOnIdentity { evidence: seen, denial: denial.clone() }
         }
         Kind::Denied(denial) => {
-            UnknownSenderProbe::Decided(Check::failed(name, seen, permission_remedy(SEND, RESOURCE, denial.by)))
+            UnknownSenderProbe::Decided(Check::failed(name, seen, permission_remedy(SEND, RESOURCE, denial)))
         }
         _ => UnknownSenderProbe::Decided(Check::unknown(name, seen, TRY_AGAIN)),
     }
@@ -62,11 +64,12 @@ pub(crate) fn own_senders(identities: &Result<Vec<Identity>, Failure>) -> Vec<St
         .collect()
 }
 
-/// Whether the key may send from the account's own identities, after the probe from an unknown sender was denied with
-/// `first` as evidence. One allowed identity is enough. Without one there is no proof that the key can send, so the check
+/// Whether the key may send from the account's own identities, after the probe from an unknown sender was denied: `first`
+/// is the evidence of that, and `first_denial` what denied it. One allowed identity is enough. Without one there is no proof that the key can send, so the check
 /// fails.
 pub(crate) fn check_own_senders(
     first: &str,
+    first_denial: &Denial,
     identities: &Result<Vec<Identity>, Failure>,
     probes: &[Result<(), Failure>],
 ) -> Check {
@@ -93,8 +96,10 @@ pub(crate) fn check_own_senders(
         (Err(failure), _) => evidence("ses:ListEmailIdentities", failure),
         (Ok(_), _) => "the account has no verified identity to try".to_owned(),
     };
-    let by = probes.iter().find_map(denial).map_or(DeniedBy::NoAllow, |denial| denial.by);
-    Check::failed(name, format!("{first}; {own}"), permission_remedy(SEND, RESOURCE, by))
+    // An explicit deny is the reason, whichever probe met it: allowing more would not help.
+    let denials = || std::iter::once(first_denial).chain(probes.iter().filter_map(denial));
+    let reason = denials().find(|denial| denial.is_explicit()).or_else(|| denials().last()).unwrap_or(first_denial);
+    Check::failed(name, format!("{first}; {own}"), permission_remedy(SEND, RESOURCE, reason))
 }
 
 /// Whether the default configuration set of an identity prevents sending. SES applies it to every mail that names no
@@ -196,8 +201,18 @@ mod tests {
             (Err(throttled()), vec![], Unknown),
         ];
         for (identities, probes, expected) in cases {
-            assert_eq!(check_own_senders("first", &identities, &probes).outcome, expected, "{identities:?} {probes:?}");
+            let check = check_own_senders("first", &Denial::parse(NO_ALLOW), &identities, &probes);
+            assert_eq!(check.outcome, expected, "{identities:?} {probes:?}");
         }
+    }
+
+    /// Case A13: SES names the identity in every denial, so that this one looks like a policy that is limited to others.
+    #[test]
+    fn an_explicit_deny_of_an_unknown_sender_is_named_and_not_answered_by_allowing() {
+        let identities = Err(denied("ses:ListEmailIdentities", "*", EXPLICIT));
+        let check = check_own_senders("first", &Denial::parse(EXPLICIT), &identities, &[]);
+        let remedy = check.remedy.unwrap();
+        assert!(remedy.contains("identity-based policy") && !remedy.contains("Allow"), "{remedy}");
     }
 
     #[test]

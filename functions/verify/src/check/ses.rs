@@ -3,12 +3,9 @@
 use shared::record::{Check, CheckName};
 use shared::tenant::{AccountStatus, Failure, FailureKind as Kind};
 
-use super::{TRY_AGAIN, evidence, permission_remedy};
+use super::{NOT_SUBSCRIBED, TRY_AGAIN, evidence, permission_remedy};
 
 const GET_ACCOUNT: &str = "ses:GetAccount";
-
-/// Error codes of accounts that have not finished signing up for a service.
-const NOT_SUBSCRIBED: [&str; 3] = ["OptInRequired", "SubscriptionRequiredException", "NotSignedUp"];
 
 /// Whether SES answers the key in the Region. If SES does not know a key that STS accepted, the account has not enabled the
 /// Region.
@@ -30,7 +27,7 @@ pub(crate) fn check_region(answer: &Result<AccountStatus, Failure>, region: &str
                 "The account has not enabled Region {region}, or is new there. Enable it (AWS account settings, Regions), or hand over the key for the Region in which you have set up SES."
             ),
         ),
-        Kind::Denied(denial) => Check::failed(name, seen, permission_remedy(GET_ACCOUNT, "*", denial.by)),
+        Kind::Denied(denial) => Check::failed(name, seen, permission_remedy(GET_ACCOUNT, "*", denial)),
         Kind::BadRequest | Kind::Forbidden
             if failure.code.as_deref().is_some_and(|code| NOT_SUBSCRIBED.contains(&code)) =>
         {

@@ -2,7 +2,7 @@
 
 use shared::policy::{Finding, FindingKind, Severity};
 use shared::record::{Check, CheckName, CheckOutcome};
-use shared::tenant::{AccountStatus, Failure, FailureKind as Kind, User};
+use shared::tenant::{Failure, FailureKind as Kind, ListedKey, User};
 
 use super::{TRY_AGAIN, evidence, permission_remedy};
 
@@ -17,7 +17,7 @@ pub(crate) fn check_get_user(answer: &Result<User, Failure>) -> Check {
         Ok(_) => Check::passed(name, format!("{GET_USER}: answered")),
         Err(failure) => match &failure.kind {
             Kind::Denied(denial) => {
-                Check::failed(name, evidence(GET_USER, failure), permission_remedy(GET_USER, OWN_USER, denial.by))
+                Check::failed(name, evidence(GET_USER, failure), permission_remedy(GET_USER, OWN_USER, denial))
             }
             _ => Check::unknown(name, evidence(GET_USER, failure), TRY_AGAIN),
         },
@@ -46,38 +46,10 @@ pub(crate) fn check_delete_access_key(probe: &Result<(), Failure>) -> Check {
         Err(failure) => match &failure.kind {
             Kind::NotFound => Check::passed(name, evidence(DELETE, failure)),
             Kind::Denied(denial) => {
-                Check::failed(name, evidence(DELETE, failure), permission_remedy(DELETE, OWN_USER, denial.by))
+                Check::failed(name, evidence(DELETE, failure), permission_remedy(DELETE, OWN_USER, denial))
             }
             _ => Check::unknown(name, evidence(DELETE, failure), TRY_AGAIN),
         },
-    }
-}
-
-/// Whether AWS has put the user under quarantine. The policies that AWS attaches to users with a leaked key
-/// (`AWSCompromisedKeyQuarantine…`) deny `iam:DeleteAccessKey` and do not affect `ses:GetAccount`, and nothing else looks
-/// like that.
-pub(crate) fn check_quarantine(probe: &Result<(), Failure>, account: &Result<AccountStatus, Failure>) -> Check {
-    let name = CheckName::Quarantine;
-    let failure = match probe {
-        Ok(()) => return Check::unknown(name, format!("{DELETE}: the probe was not refused"), TRY_AGAIN),
-        Err(failure) => failure,
-    };
-    match &failure.kind {
-        Kind::Denied(denial) if denial.may_be_quarantine() => match account {
-            Ok(_) => Check::failed(
-                name,
-                format!("{}; ses:GetAccount: answered", evidence(DELETE, failure)),
-                "This is what AWS does to a user whose key it found in public (policy AWSCompromisedKeyQuarantine). Delete the key in IAM now, look in CloudTrail for what was done with it, and hand over a key of a new user. If it was a Deny statement of your own, take it out.",
-            ),
-            Err(_) => Check::unknown(
-                name,
-                format!("{}; ses:GetAccount: not answered", evidence(DELETE, failure)),
-                "Take out the Deny statement that covers iam:DeleteAccessKey. If AWS attached it, delete the key.",
-            ),
-        },
-        Kind::Denied(_) => Check::passed(name, format!("{}, which is no quarantine", evidence(DELETE, failure))),
-        Kind::NotFound => Check::passed(name, evidence(DELETE, failure)),
-        _ => Check::unknown(name, evidence(DELETE, failure), TRY_AGAIN),
     }
 }
 
@@ -109,21 +81,37 @@ pub(crate) fn check_breadth(probe: &Result<(), Failure>) -> (Check, Option<Findi
     (check, finding)
 }
 
+const SECOND_KEY: &str = "Look in IAM whether the user has a second access key, and delete it: it outlives this one.";
+
+/// The same, if the policies that were read show that the key may not ask.
+pub(crate) fn second_key_not_asked() -> Check {
+    Check::unknown(CheckName::SecondKey, "iam:ListAccessKeys: not asked, the policies do not allow it", SECOND_KEY)
+}
+
+/// Whether the user has a second access key, which would outlive this one. Only a key that can do too much can tell.
+pub(crate) fn check_second_key(answer: &Result<Vec<ListedKey>, Failure>) -> Check {
+    const CALL: &str = "iam:ListAccessKeys";
+    let name = CheckName::SecondKey;
+    match answer {
+        Ok(keys) => match keys.iter().find(|key| !key.is_own) {
+            Some(key) => {
+                let state = if key.is_active { "active" } else { "inactive" };
+                Check::warning(name, format!("{CALL}: a second key, {}, {state}", key.masked_id), SECOND_KEY)
+            }
+            None => Check::passed(name, format!("{CALL}: no second key")),
+        },
+        Err(failure) => Check::unknown(name, evidence(CALL, failure), SECOND_KEY),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures::failure::account_status;
-    use crate::fixtures::failure::{
-        EXPLICIT, NO_ALLOW, ORGANIZATION, answered, denied, key_refused, silent, throttled,
-    };
+    use crate::fixtures::failure::{EXPLICIT, NO_ALLOW, answered, denied, key_refused, silent, throttled};
     use shared::record::CheckOutcome::{Failed, Passed, Unknown, Warning};
 
     fn user(has_console_login: bool) -> User {
-        User { name: "u".to_owned(), arn: String::new(), has_console_login }
-    }
-
-    fn account() -> AccountStatus {
-        account_status(true, "HEALTHY")
+        User { name: "u".to_owned(), arn: String::new(), has_console_login, permissions_boundary: None }
     }
 
     fn missing() -> Failure {
@@ -150,25 +138,32 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_permission_to_delete_itself_is_not_taken_for_quarantine() {
-        let delete = |tail| Err(denied(DELETE, "arn:aws:iam::1:user/u", tail));
-        let no_account = || Err(denied("ses:GetAccount", "*", NO_ALLOW));
+    fn a_key_must_be_able_to_delete_itself() {
         let cases = [
-            (Err(missing()), Ok(account()), Passed, Passed),
-            (delete(NO_ALLOW), Ok(account()), Failed, Passed),
-            (delete(EXPLICIT), Ok(account()), Failed, Failed),
-            (delete("with an explicit deny"), Ok(account()), Failed, Failed),
-            (delete(EXPLICIT), no_account(), Failed, Unknown),
-            (delete(ORGANIZATION), Ok(account()), Failed, Passed),
-            (delete("with an explicit deny in a permissions boundary"), Ok(account()), Failed, Passed),
-            (Err(throttled()), Ok(account()), Unknown, Unknown),
-            (Err(key_refused()), Ok(account()), Unknown, Unknown),
-            (Err(silent()), no_account(), Unknown, Unknown),
-            (Ok(()), Ok(account()), Unknown, Unknown),
+            (Err(missing()), Passed),
+            (Err(denied(DELETE, "arn:aws:iam::1:user/u", NO_ALLOW)), Failed),
+            (Err(denied(DELETE, "arn:aws:iam::1:user/u", EXPLICIT)), Failed),
+            (Err(throttled()), Unknown),
+            (Err(key_refused()), Unknown),
+            (Ok(()), Unknown),
         ];
-        for (probe, account, delete, quarantined) in cases {
-            let seen = (check_delete_access_key(&probe).outcome, check_quarantine(&probe, &account).outcome);
-            assert_eq!(seen, (delete, quarantined), "{probe:?} {account:?}");
+        for (probe, expected) in cases {
+            assert_eq!(check_delete_access_key(&probe).outcome, expected, "{probe:?}");
+        }
+    }
+
+    #[test]
+    fn a_second_key_is_told_shortened() {
+        let key = |id: &str, is_own| ListedKey { masked_id: id.to_owned(), is_active: true, is_own };
+        let cases = [
+            (Ok(vec![key("AKIA…JRUX", true)]), Passed, "no second key"),
+            (Ok(vec![key("AKIA…JRUX", true), key("AKIA…WXYZ", false)]), Warning, "AKIA…WXYZ, active"),
+            (Err(denied("iam:ListAccessKeys", "user u", NO_ALLOW)), Unknown, "AccessDenied"),
+        ];
+        for (answer, expected, told) in cases {
+            let check = check_second_key(&answer);
+            assert_eq!(check.outcome, expected, "{answer:?}");
+            assert!(check.evidence.contains(told), "{check:?}");
         }
     }
 

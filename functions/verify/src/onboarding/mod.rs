@@ -2,6 +2,8 @@
 
 mod store;
 
+use std::sync::atomic::AtomicUsize;
+
 use shared::http::Problem;
 use shared::id::ProviderId;
 use shared::record::{Check, CheckName, KeyItem, VerificationOutcome, VerificationReport, VerifiedProvider};
@@ -64,9 +66,15 @@ impl OnboardingAttempt<'_> {
         if let Some(retry_after_s) = self.count_attempt().await? {
             return Ok(OnboardingOutcome::TooManyAttempts { retry_after_s });
         }
-        let Verify { tenants, providers, ambient, .. } = self.verify;
-        let verification =
-            Verification { clients: tenants, credential: &self.credential, budget: &self.budget, ambient };
+        let Verify { tenants, providers, ambient, required_assurance, .. } = self.verify;
+        let verification = Verification {
+            clients: tenants,
+            credential: &self.credential,
+            budget: &self.budget,
+            ambient,
+            required: *required_assurance,
+            denials: AtomicUsize::new(0),
+        };
         let Some(identity) = verification.verify_secret(&mut report).await else {
             return Ok(self.refuse(report));
         };

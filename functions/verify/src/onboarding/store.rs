@@ -7,10 +7,10 @@ use shared::custody::Holder;
 use shared::http::Problem;
 use shared::id::ProviderId;
 use shared::record::{
-    AuditEvent, Idempotency, KeyItem, KeyState, Onboarded, Onboarding, Owner, Plane, Provider, RecordError, Status,
-    StatusName, VerificationReport, VerifiedProvider,
+    Assurance, AuditEvent, Idempotency, KeyItem, KeyState, Onboarded, Onboarding, Owner, Plane, Provider, RecordError,
+    Status, StatusName, VerificationReport, VerifiedProvider,
 };
-use shared::telemetry::{Event, ProviderEvent, chain};
+use shared::telemetry::{Event, ProviderVerifiedEvent, chain};
 use shared::tenant::AccountStatus;
 use tokio::time::timeout;
 
@@ -44,7 +44,7 @@ impl OnboardingAttempt<'_> {
             Onboarded::IdempotencyKeyExists => OnboardingOutcome::IdempotencyKeyUsed,
             // A key item with our own provider id was written by our own commit, whose answer was lost.
             Onboarded::Stored | Onboarded::KeyExists(_) => {
-                self.send_event(&provider).await;
+                self.send_event(&provider, &report).await;
                 OnboardingOutcome::Onboarded(Box::new(VerifiedProvider { provider, report }))
             }
         })
@@ -84,7 +84,7 @@ impl OnboardingAttempt<'_> {
             tokio::try_join!(self.verify.send_lane.seal(holder, secret), self.verify.revoke_lane.seal(holder, secret))
                 .map_err(|error| Problem::unavailable().caused_by(&error))?;
         Ok(Onboarding {
-            key: new_key_item(provider),
+            key: new_key_item(provider, &verified.report),
             send_lane,
             revoke_lane,
             audit: AuditEvent { event: "onboarded", at: provider.created_at, by: "verify".to_owned(), reason: None },
@@ -117,12 +117,13 @@ impl OnboardingAttempt<'_> {
     }
 
     /// Sends `Provider Verified`. The provider is stored, so a failure here is logged and fails nothing.
-    async fn send_event(&self, provider: &Provider) {
-        let event = Event::ProviderVerified(ProviderEvent {
+    async fn send_event(&self, provider: &Provider, report: &VerificationReport) {
+        let event = Event::ProviderVerified(ProviderVerifiedEvent {
             tenant_id: provider.tenant_id.clone(),
             provider_id: provider.provider_id.clone(),
             account_id: provider.account_id.clone(),
-            reason: None,
+            // An accepted report has one.
+            assurance: report.assurance.unwrap_or(Assurance::Observed),
         });
         let error = match timeout(EVENT_TIMEOUT, self.verify.bus.put(&event, self.verify.ambient.now())).await {
             Ok(Ok(())) => return,
@@ -141,13 +142,13 @@ fn is_key_of(key: &KeyItem, provider_id: &ProviderId) -> bool {
     key.owner.as_ref().is_some_and(|owner| owner.provider_id == *provider_id)
 }
 
-fn new_key_item(provider: &Provider) -> KeyItem {
+fn new_key_item(provider: &Provider, report: &VerificationReport) -> KeyItem {
     let owner = Owner {
         provider_id: provider.provider_id.clone(),
         tenant_id: provider.tenant_id.clone(),
         account_id: provider.account_id.clone(),
         region: provider.region,
-        sessions_denied: None,
+        sessions_denied: report.sessions_denied,
     };
     let mut key = KeyItem::new(provider.access_key_id.clone(), Some(owner), KeyState::Active, provider.created_at);
     key.seen_alive = BTreeMap::from([(Plane::Sts, provider.created_at), (Plane::Ses, provider.created_at)]);

@@ -26,7 +26,8 @@ async fn a_good_key_is_stored_sealed_for_both_lanes_and_an_event_is_sent() {
     assert_eq!(view["policy_breadth"], "own_user");
     assert_eq!(view["report"]["verdict"], "accepted");
     assert!(outcomes(&view["report"], "warning").is_empty());
-    assert_eq!(outcomes(&view["report"], "unknown"), ["default_configuration_set"]);
+    assert_eq!(outcomes(&view["report"], "unknown"), ["default_configuration_set", "second_key"]);
+    assert_eq!((&view["assurance"], &view["report"]["assurance"]), (&json!("explicitly_denied"), &view["assurance"]));
     assert_eq!(aws.count("own:Encrypt"), 2);
     assert_eq!(aws.count("own:TransactWriteItems"), 1);
 
@@ -75,7 +76,6 @@ async fn a_key_at_fault_is_refused_by_the_right_check_and_nothing_is_stored() {
     let send_denied =
         |resource: &str| json_error(403, "AccessDeniedException", &denial("ses:SendEmail", resource, NO_ALLOW));
     let identity = format!("arn:aws:ses:eu-central-1:{ACCOUNT}:identity/invalid@invalid");
-    let empty = (200, "<ListUsersResponse><ListUsersResult><Users/></ListUsersResult></ListUsersResponse>".to_owned());
     let cases: Vec<(&'static str, FakeResponse, &[&str])> = vec![
         ("tenant:GetCallerIdentity", not_known(), &["live"]),
         ("tenant:GetCallerIdentity", wrong, &["live"]),
@@ -93,7 +93,7 @@ async fn a_key_at_fault_is_refused_by_the_right_check_and_nothing_is_stored() {
         ("tenant:SendEmail", send_denied("*"), &["sending"]),
         ("tenant:SendEmail", send_denied(&identity), &["sending"]),
         ("tenant:SendEmail", json_error(400, "AccountSuspendedException", "suspended"), &["sending_status"]),
-        ("tenant:ListUsers", empty, &["excess"]),
+        ("tenant:UpdateAccessKey", no_such_key(), &["excess"]),
     ];
     for (operation, answer, expected) in cases {
         let aws = FakeAws::new();
@@ -106,7 +106,7 @@ async fn a_key_at_fault_is_refused_by_the_right_check_and_nothing_is_stored() {
             assert_eq!(aws.count(never), 0, "{operation} {answer:?}");
         }
         if expected != ["excess"] {
-            assert_eq!(aws.count("tenant:ListUsers"), 0, "a refused key is not probed further: {operation}");
+            assert_eq!(aws.count("tenant:UpdateAccessKey"), 0, "a refused key is not probed further: {operation}");
         }
     }
 }
@@ -146,7 +146,8 @@ async fn what_aws_does_not_answer_is_not_the_keys_fault() {
         ("tenant:DeleteAccessKey", throttled(), "delete_access_key"),
         ("tenant:GetAccount", silent(), "ses_region"),
         ("tenant:SendEmail", silent(), "sending"),
-        ("tenant:ListTables", silent(), "excess"),
+        ("tenant:ListBuckets", silent(), "excess"),
+        ("tenant:UpdateAccessKey", throttled(), "excess"),
     ];
     for (operation, answer, check) in cases {
         let aws = FakeAws::new();
@@ -278,7 +279,7 @@ async fn a_key_that_is_reported_while_it_is_checked_is_refused_with_the_checks_t
     let report = &problem["report"];
     assert_eq!((status, &report["verdict"]), (422, &json!("refused")));
     assert_eq!(outcomes(report, "failed"), ["not_reported"]);
-    assert_eq!(outcomes(report, "unknown"), ["default_configuration_set"]);
+    assert_eq!(outcomes(report, "unknown"), ["default_configuration_set", "second_key"]);
 }
 
 #[tokio::test(start_paused = true)]

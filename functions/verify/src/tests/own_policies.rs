@@ -7,7 +7,13 @@ use crate::fixtures::fake_aws::{ACCOUNT, FakeAws, denied, iam, query_error};
 use crate::fixtures::{outcomes, post, submission};
 
 /// The other probes, which are not needed once the policies were read completely.
-const PROBES: [&str; 3] = ["tenant:SimulatePrincipalPolicy", "tenant:ListUsers", "tenant:ListTables"];
+const PROBES: [&str; 5] = [
+    "tenant:UpdateAccessKey",
+    "tenant:ListAccessKeys",
+    "tenant:GetSessionToken",
+    "tenant:ListBuckets",
+    "tenant:DescribeRegions",
+];
 
 fn members(names: &[String]) -> String {
     names.iter().map(|name| format!("<member>{name}</member>")).collect()
@@ -107,16 +113,16 @@ async fn policies_that_may_not_be_read_make_it_a_lower_bound_and_probes_are_made
     let aws = reader();
     aws.answer("tenant:GetPolicy", denied("iam:GetPolicy", NO_ALLOW));
     aws.answer("tenant:ListGroupsForUser", denied("iam:ListGroupsForUser", NO_ALLOW));
-    aws.answer("tenant:ListTables", (200, json!({"TableNames": []}).to_string()));
+    aws.answer("tenant:ListBuckets", (200, "<ListAllMyBucketsResult/>".to_owned()));
     let (report, evidence) = judged(&aws).await;
     let own = &report["own_policies"];
     assert_eq!((&own["verdict"], &own["complete"]), (&json!("overprivileged"), &json!(false)), "{own}");
     assert_eq!(own["documents"], json!(["inline policy own of the user"]));
     assert_eq!(own["unread"].as_array().unwrap().len(), 2, "{own}");
     assert!(own.get("missing").is_none());
-    assert_eq!(calls_of(&aws, &PROBES), 3);
+    assert_eq!((calls_of(&aws, &PROBES), aws.denials()), (PROBES.len(), 14));
     assert!(
-        evidence.contains("at least that") && evidence.ends_with("allowed as well: dynamodb:ListTables"),
+        evidence.contains("at least that") && evidence.ends_with("allowed as well: s3:ListAllMyBuckets"),
         "{evidence}"
     );
     let actions: Vec<_> = report["findings"]
@@ -125,7 +131,7 @@ async fn policies_that_may_not_be_read_make_it_a_lower_bound_and_probes_are_made
         .iter()
         .map(|finding| (finding["action"].as_str().unwrap(), finding["source"].as_str().unwrap()))
         .collect();
-    let seen = ["iam:ListUserPolicies", "iam:GetUserPolicy", "iam:ListAttachedUserPolicies", "dynamodb:ListTables"];
+    let seen = ["iam:ListUserPolicies", "iam:GetUserPolicy", "iam:ListAttachedUserPolicies", "s3:ListAllMyBuckets"];
     assert_eq!(actions, seen.map(|action| (action, "observed")));
 }
 
@@ -167,11 +173,15 @@ async fn a_denied_action_is_not_called_again_and_the_number_of_policies_is_limit
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_iam_that_does_not_answer_ends_the_reading_and_not_the_verdict() {
+async fn an_iam_that_does_not_answer_ends_the_reading_and_leaves_the_key_undecided() {
     let aws = reader();
     aws.answer("tenant:GetUserPolicy", query_error(400, "Throttling", "Rate exceeded"));
-    let (report, evidence) = judged(&aws).await;
+    let (status, problem, _) = post(&aws, &submission(), None).await;
+    let report = &problem["report"];
+    assert_eq!((status, outcomes(report, "failed")), (503, Vec::<String>::new()), "{problem}");
+    assert!(outcomes(report, "unknown").contains(&"excess".to_owned()));
     assert_eq!(report["own_policies"]["complete"], false);
-    assert_eq!(aws.count("tenant:ListAttachedUserPolicies"), 0);
-    assert!(evidence.contains("iam:GetUserPolicy: Throttling (400)"), "{evidence}");
+    // The next try reads them: no probe is made now.
+    assert_eq!((aws.count("tenant:ListAttachedUserPolicies"), calls_of(&aws, &PROBES)), (0, 0));
+    assert!(problem.to_string().contains("iam:GetUserPolicy: Throttling (400)"), "{problem}");
 }

@@ -8,12 +8,13 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::time::Duration;
 
-use shared::tenant::{Failure, FailureKind as Kind, NamePage as Listed};
+use shared::tenant::{Failure, FailureKind, NamePage};
 
 use super::Verification;
 use crate::check::evidence;
 use crate::check::identity::IamUser;
 use crate::check::own_policies::PolicyTexts;
+use crate::check::quarantine::is_quarantine_policy;
 
 /// The highest number of documents that are read or checked together. A user has at most 20 managed policies and 2,048
 /// characters of inline ones (AWS: "IAM and AWS STS quotas"); the rest is for the policies of its groups. A user with more
@@ -37,8 +38,13 @@ enum PolicyHolder<'a> {
     Group(&'a str),
 }
 
-/// Reads all policies of the user, after `iam:ListUserPolicies` was answered with `inline`.
-pub(crate) async fn read_own_policies(verification: &Verification<'_>, user: &IamUser, inline: &Listed) -> PolicyTexts {
+/// Reads all policies of the user and its permissions boundary, after `iam:ListUserPolicies` was answered with `inline`.
+pub(crate) async fn read_own_policies(
+    verification: &Verification<'_>,
+    user: &IamUser,
+    boundary: Option<&str>,
+    inline: &NamePage,
+) -> PolicyTexts {
     let mut reader = PolicyReader {
         verification,
         user,
@@ -52,6 +58,7 @@ pub(crate) async fn read_own_policies(verification: &Verification<'_>, user: &Ia
     reader.read_inline(PolicyHolder::User, inline).await;
     reader.read_attached(PolicyHolder::User).await;
     reader.read_groups().await;
+    reader.read_boundary(boundary).await;
     reader.texts
 }
 
@@ -66,7 +73,7 @@ struct PolicyReader<'a> {
 }
 
 impl PolicyReader<'_> {
-    async fn read_inline(&mut self, holder: PolicyHolder<'_>, listed: &Listed) {
+    async fn read_inline(&mut self, holder: PolicyHolder<'_>, listed: &NamePage) {
         self.record_cut_off(holder, "inline policies", listed);
         let Verification { clients, credential, .. } = *self.verification;
         for policy in &listed.names {
@@ -104,15 +111,29 @@ impl PolicyReader<'_> {
             if self.managed.contains(&arn) {
                 continue;
             }
-            let name = format!("managed policy {arn}");
-            let call = clients.get_policy(credential, &arn);
-            if let Some(version) = self.call("iam:GetPolicy", &arn, &name, call).await {
-                let call = clients.get_policy_version(credential, &arn, &version);
-                let text = self.call("iam:GetPolicyVersion", &arn, &name, call).await;
-                self.texts.documents.extend(text.map(|text| (name, text)));
+            // The name alone decides, whatever the policy says.
+            if is_quarantine_policy(&arn) {
+                self.texts.quarantine.get_or_insert_with(|| arn.clone());
             }
+            let name = format!("managed policy {arn}");
+            let text = self.read_managed(&name, &arn).await;
+            self.texts.documents.extend(text.map(|text| (name, text)));
             self.managed.insert(arn);
         }
+    }
+
+    async fn read_managed(&mut self, name: &str, arn: &str) -> Option<Vec<u8>> {
+        let Verification { clients, credential, .. } = *self.verification;
+        let version = self.call("iam:GetPolicy", arn, name, clients.get_policy(credential, arn)).await?;
+        let call = clients.get_policy_version(credential, arn, &version);
+        self.call("iam:GetPolicyVersion", arn, name, call).await
+    }
+
+    async fn read_boundary(&mut self, arn: Option<&str>) {
+        let Some(arn) = arn else { return };
+        let name = format!("permissions boundary {arn}");
+        let text = self.read_managed(&name, arn).await;
+        self.texts.boundary = text.map(|text| (name, text));
     }
 
     async fn read_groups(&mut self) {
@@ -157,6 +178,7 @@ impl PolicyReader<'_> {
         } else if self.denied.len() >= MAX_DENIALS {
             Some("too much was denied")
         } else if self.verification.budget.elapsed() >= self.deadline {
+            self.texts.interrupted = true;
             Some("reading took too long")
         } else {
             None
@@ -172,10 +194,11 @@ impl PolicyReader<'_> {
             }
             Err(failure) => {
                 let seen = evidence(action, &failure);
-                if matches!(failure.kind, Kind::Denied(_)) {
+                if matches!(failure.kind, FailureKind::Denied(_)) {
                     self.denied.insert(action);
                 }
                 if failure.is_unknown() {
+                    self.texts.interrupted = true;
                     self.stop(what, &seen);
                 } else {
                     self.texts.unread.push(format!("{what} ({seen})"));
@@ -196,7 +219,7 @@ impl PolicyReader<'_> {
         }
     }
 
-    fn record_cut_off(&mut self, holder: PolicyHolder<'_>, what: &str, listed: &Listed) {
+    fn record_cut_off(&mut self, holder: PolicyHolder<'_>, what: &str, listed: &NamePage) {
         if !listed.complete {
             self.texts.unread.push(format!("{what} of {} beyond the first {}", holder.name(), listed.names.len()));
         }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use crate::document::PolicyDocument;
 use crate::evaluate::{LocatedStatement, StatementRef};
-use crate::finding::{Finding, FindingKind, FindingSource, MAX_FINDINGS, Witness, meaning};
+use crate::finding::{Finding, FindingKind, FindingSource, FindingSubject, MAX_FINDINGS, Witness, meaning};
 use crate::inclusion::{Excess, ExcessKind, InclusionResult};
 use crate::severity::Severity;
 
@@ -33,11 +33,14 @@ pub(super) fn to_findings(documents: &[PolicyDocument], result: &InclusionResult
             finding.severity = finding.severity.max(severity);
             continue;
         }
-        let statement = StatementRef::from(LocatedStatement {
-            document: excess.document,
-            index: excess.statement,
-            statement: &documents[excess.document].statements()[excess.statement],
-        });
+        let by = &documents[excess.document].statements()[excess.statement];
+        let subject = match excess.kind {
+            ExcessKind::Unfinished => FindingSubject::Unknown,
+            _ if pattern.is_none() => FindingSubject::AllBut(by.actions().map(str::to_owned).collect()),
+            _ => FindingSubject::Named,
+        };
+        let statement =
+            StatementRef::from(LocatedStatement { document: excess.document, index: excess.statement, statement: by });
         findings.push(Finding {
             kind,
             severity,
@@ -49,6 +52,7 @@ pub(super) fn to_findings(documents: &[PolicyDocument], result: &InclusionResult
             statement: Some(statement),
             pattern: excess.pattern.clone(),
             also: Vec::new(),
+            subject,
         });
     }
     findings.sort_by_key(|finding| Reverse((finding.severity, finding.is_excess())));

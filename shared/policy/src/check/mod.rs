@@ -1,5 +1,6 @@
 //! Do a key's policies allow enough, and do they allow too much?
 
+mod blocking;
 mod findings;
 mod gaps;
 mod notice;
@@ -7,18 +8,19 @@ mod output;
 mod report;
 mod verdict;
 
-pub use self::gaps::Gap;
+pub use self::blocking::{BlockingCondition, ConditionTopic};
+pub use self::gaps::{Gap, GapCause};
 pub use self::output::{CheckOutput, LocatedProblem, MAX_PROBLEMS};
-pub use self::report::PolicyReport;
+pub use self::report::{PolicyReport, Question};
 pub use self::verdict::Verdict;
 
 use self::findings::to_findings;
-use self::gaps::gaps;
+use self::gaps::{gap, gaps};
 use self::notice::notices;
-use crate::bounds::{ceiling, floor};
+use crate::bounds::{OWN_USER_READS, OwnPolicies, ceiling, floor};
 use crate::budget::Budget;
 use crate::document::PolicyDocument;
-use crate::evaluate::{AuthorizationRequest, may_allow};
+use crate::evaluate::{AuthorizationRequest, SplitRequest, may_allow, may_allow_within};
 use crate::finding::Finding;
 use crate::inclusion::compare;
 use crate::principal::{Principal, ResolvedPrincipal};
@@ -45,29 +47,62 @@ const WORDS: u64 = 1 << 20;
 pub fn check(documents: &[PolicyDocument], principal: &Principal) -> PolicyReport {
     let principal = principal.resolve(documents);
     let budget = Budget::new(STEPS, WORDS);
-    let (gaps, notices) = budget
-        .part(STEPS_FOR_REQUESTS, |part| (gaps(documents, &principal, part), notices(documents, &principal, part)));
-    let mut missing: Vec<String> = gaps.iter().map(|gap| gap.action.clone()).collect();
-    missing.dedup();
-    let result = compare(documents, ceiling(), &principal, false, &budget);
+    let (own_policies, gaps, notices) = budget.part(STEPS_FOR_REQUESTS, |part| {
+        let own_policies = own_policies(documents, &principal, part);
+        (own_policies, gaps(documents, &principal, part), notices(documents, &principal, part))
+    });
+    let mut missing: Vec<String> = Vec::new();
+    for gap in &gaps {
+        if !missing.contains(&gap.action) {
+            missing.push(gap.action.clone());
+        }
+    }
+    let questions = questions(&principal);
+    let result = compare(documents, ceiling(own_policies), &principal, false, &budget);
     let (findings, findings_omitted) = to_findings(documents, &result);
     let verdict = if findings.iter().any(Finding::is_excess) {
         Verdict::Overprivileged
     } else if !missing.is_empty() {
         Verdict::Insufficient
-    } else if findings.is_empty() && is_minimal(documents, &principal) {
+    } else if findings.is_empty() && is_minimal(documents, own_policies, &principal) {
         Verdict::Minimal
     } else {
         Verdict::Sufficient
     };
-    PolicyReport { verdict, missing, gaps, findings, findings_omitted, notices, principal }
+    PolicyReport { verdict, missing, gaps, findings, findings_omitted, notices, questions, principal }
 }
 
 /// Whether the policies allow nothing that a key does not need.
-fn is_minimal(documents: &[PolicyDocument], principal: &ResolvedPrincipal) -> bool {
+fn is_minimal(documents: &[PolicyDocument], own_policies: OwnPolicies, principal: &ResolvedPrincipal) -> bool {
     let budget = Budget::new(STEPS_FOR_FLOOR, WORDS);
-    let floor = floor(principal.partition, &principal.user_name);
+    let floor = floor(own_policies, principal.partition, &principal.user_name);
     compare(documents, &floor, principal, true, &budget).found.is_empty()
+}
+
+/// What the caller should say to get a better answer.
+fn questions(principal: &ResolvedPrincipal) -> Vec<Question> {
+    if principal.other_regions.is_empty() {
+        return Vec::new();
+    }
+    let choices: Vec<String> = principal.regions().map(str::to_owned).collect();
+    let message = format!(
+        "The policies name several Regions ({}). What is missing in one of them is reported as missing; say with `region` in which mail is sent.",
+        choices.join(", ")
+    );
+    vec![Question { field: "region", choices, message }]
+}
+
+/// Why these policies do not allow a request of the product for certain: the statement that denies it, or the conditions
+/// and resources that keep statements from allowing it. `None` if they allow it.
+pub fn explain_missing(
+    documents: &[PolicyDocument],
+    principal: &Principal,
+    action: &str,
+    resource: &str,
+) -> Option<Gap> {
+    let principal = principal.resolve(documents);
+    let region = (!action.starts_with("iam:") && !action.starts_with("sts:")).then(|| principal.region.clone());
+    gap(documents, &principal, action, resource, region.as_deref(), &Budget::new(STEPS_FOR_REQUESTS, WORDS))
 }
 
 /// What `candidate` allows and `reference` does not, for any two sets of policies: the most severe
@@ -79,9 +114,20 @@ pub fn excess_over(candidate: &[PolicyDocument], reference: &[PolicyDocument], p
     to_findings(candidate, &result).0
 }
 
-/// Whether one action on one resource is too much: allowed under some condition, and not allowed by the classic policy.
+/// Whether one action on one resource is too much: allowed under some condition, and neither allowed by the classic
+/// policy nor part of reading the own policies.
 pub fn is_excess(documents: &[PolicyDocument], principal: &Principal, action: &str, resource: &str) -> bool {
     let principal = principal.resolve(documents);
     let request = AuthorizationRequest { action, resource, context: &principal.context };
-    may_allow(documents, &request) && !may_allow(ceiling(), &request)
+    let own_policies = own_policies(documents, &principal, &Budget::unlimited());
+    may_allow(documents, &request) && !may_allow(ceiling(own_policies), &request)
+}
+
+/// Whether the key may read all policies of its own user. Undecided is no.
+fn own_policies(documents: &[PolicyDocument], principal: &ResolvedPrincipal, budget: &Budget) -> OwnPolicies {
+    let is_allowed = |action: &&str| {
+        let request = AuthorizationRequest { action, resource: &principal.user_arn, context: &principal.context };
+        may_allow_within(documents, &SplitRequest::new(&request), budget) && !budget.is_spent()
+    };
+    if OWN_USER_READS.iter().all(is_allowed) { OwnPolicies::Readable } else { OwnPolicies::Unreadable }
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::report::PolicyReport;
-use crate::document::PolicyDocument;
+use crate::document::{PolicyDocument, Unwrapped};
 use crate::problem::DocumentProblem;
 
 /// The most problems in one output. A person repairs the first few and checks again.
@@ -16,6 +16,18 @@ pub struct CheckOutput<'a> {
     report: &'a PolicyReport,
     /// What IAM accepts although the author can hardly mean it; at most [`MAX_PROBLEMS`].
     warnings: Vec<LocatedProblem<'a>>,
+    /// What was read of documents that did not stand by themselves.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unwrapped: Vec<LocatedUnwrapped<'a>>,
+}
+
+/// What one of several documents was taken out of.
+#[derive(Debug, Serialize)]
+struct LocatedUnwrapped<'a> {
+    /// Index of the document, counted from 0.
+    document: usize,
+    #[serde(flatten)]
+    unwrapped: &'a Unwrapped,
 }
 
 /// A problem in one of several documents. Line and column count from the start of that document.
@@ -39,6 +51,11 @@ impl<'a> CheckOutput<'a> {
             })
             .take(MAX_PROBLEMS)
             .collect();
-        Self { report, warnings }
+        let unwrapped = documents
+            .iter()
+            .enumerate()
+            .filter_map(|(document, read)| Some(LocatedUnwrapped { document, unwrapped: read.unwrapped()? }))
+            .collect();
+        Self { report, warnings, unwrapped }
     }
 }

@@ -22,9 +22,23 @@ pub struct PolicyReport {
     pub findings_omitted: usize,
     /// What is within bounds and still worth knowing, the most severe first.
     pub notices: Vec<Finding>,
+    /// What would make the answer more exact.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub questions: Vec<Question>,
     /// The user that the check was made for.
     #[serde(rename = "subject")]
     pub principal: ResolvedPrincipal,
+}
+
+/// Something that the policies leave open.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Question {
+    /// The field of [`Principal`](crate::Principal) that answers it.
+    pub field: &'static str,
+    /// What the policies name.
+    pub choices: Vec<String>,
+    /// The question, in sentences.
+    pub message: String,
 }
 
 impl PolicyReport {

@@ -83,6 +83,9 @@ impl Condition {
         if self.operator.spec.comparison == ComparisonKind::Null {
             return self.holds_null(&known);
         }
+        if self.values.is_empty() && !self.is_decided_without_values(&known) {
+            return Truth::Unknown;
+        }
         let values = match &known {
             ContextLookup::Unknown => return Truth::Unknown,
             ContextLookup::Absent => return self.holds_when_absent().into(),
@@ -97,8 +100,6 @@ impl Condition {
             Some(Qualifier::ForAnyValue) if is_null => Truth::False,
             Some(Qualifier::ForAllValues) => Truth::all(fits),
             Some(Qualifier::ForAnyValue) => Truth::any(fits),
-            // About an empty list, AWS says both that the condition is true and that the statement permits nothing.
-            None if self.values.is_empty() && !self.operator.if_exists => Truth::Unknown,
             None => match values.len() {
                 0 => self.operator.spec.negated.into(),
                 1 => Truth::any(fits),
@@ -109,6 +110,19 @@ impl Condition {
                 }
             },
         }
+    }
+
+    /// Whether the documentation decides the condition although it has no values. It does so only where the values do
+    /// not matter: the key is missing or a null data set, and the operator has a qualifier or `IfExists`. About an empty
+    /// list otherwise, AWS says both that the condition is true and that the statement permits nothing.
+    fn is_decided_without_values(&self, known: &ContextLookup) -> bool {
+        let is_null = match known {
+            ContextLookup::Absent => return self.operator.if_exists || self.operator.qualifier.is_some(),
+            ContextLookup::One(value) => value.is_empty(),
+            ContextLookup::Many(values) => values.iter().all(String::is_empty),
+            ContextLookup::Unknown => false,
+        };
+        is_null && self.operator.qualifier.is_some()
     }
 
     const fn holds_when_absent(&self) -> bool {
@@ -129,6 +143,7 @@ impl Condition {
             return self.operator.is_always_true().into();
         }
         let absent = match known {
+            _ if self.values.is_empty() => return Truth::Unknown,
             ContextLookup::Unknown => return Truth::Unknown,
             ContextLookup::Absent => true,
             ContextLookup::Many(values) => values.is_empty(),
@@ -169,22 +184,43 @@ impl Condition {
                 compare_resolved(&string.resolve(context), |pieces| budget.matches(&to_glob(pieces), value))
             }
             ComparisonKind::Arn => {
+                // A value of fewer than six segments is no ARN; see `compare_parsed`.
+                if self.operator.spec.negated && raw != "*" && raw.matches(':').count() < 5 {
+                    return Truth::Unknown;
+                }
                 compare_resolved(&string.resolve(context), |pieces| budget.matches(&condition_glob(pieces), value))
             }
             ComparisonKind::Numeric(order) => {
-                compare_parsed(Decimal::parse(value), Decimal::parse(raw), |left, right| order.holds(left.cmp(right)))
+                self.compare_parsed(Decimal::parse(value), Decimal::parse(raw), |left, right| {
+                    order.holds(left.cmp(right))
+                })
             }
             ComparisonKind::Date(order) => {
-                compare_parsed(Instant::parse(value), Instant::parse(raw), |left, right| order.holds(left.cmp(right)))
+                self.compare_parsed(Instant::parse(value), Instant::parse(raw), |left, right| {
+                    order.holds(left.cmp(right))
+                })
             }
             ComparisonKind::Bool => (is_boolean(raw) && raw.eq_ignore_ascii_case(value)).into(),
             ComparisonKind::Binary => {
-                compare_parsed(decode_base64(value), decode_base64(raw), |left, right| left == right)
+                self.compare_parsed(decode_base64(value), decode_base64(raw), |left, right| left == right)
             }
             ComparisonKind::IpAddress => {
-                compare_parsed(value.parse().ok(), Network::parse(raw), |address, network| network.contains(*address))
+                self.compare_parsed(value.parse().ok(), Network::parse(raw), |address, network| {
+                    network.contains(*address)
+                })
             }
             ComparisonKind::Null => Truth::False,
+        }
+    }
+
+    /// Compares two values that must have a format. One that does not have it never matches. With a negated operator
+    /// that would make the condition true for every request, which nobody can have meant, and AWS documents it nowhere:
+    /// it must neither prove a permission nor rule out a deny.
+    fn compare_parsed<L, R>(&self, left: Option<L>, right: Option<R>, fits: impl Fn(&L, &R) -> bool) -> Truth {
+        match (left, right) {
+            (Some(left), Some(right)) => fits(&left, &right).into(),
+            _ if self.operator.spec.negated => Truth::Unknown,
+            _ => Truth::False,
         }
     }
 }
@@ -197,19 +233,13 @@ fn compare_resolved(string: &ResolvedString, fits: impl Fn(&[Piece]) -> bool) ->
     }
 }
 
-fn compare_parsed<L, R>(left: Option<L>, right: Option<R>, fits: impl Fn(&L, &R) -> bool) -> Truth {
-    match (left, right) {
-        (Some(left), Some(right)) => fits(&left, &right).into(),
-        _ => Truth::False,
-    }
-}
-
 /// A glob in which `*` and `?` are ordinary characters.
 fn to_literal_glob(pieces: &[Piece]) -> Glob {
     Glob::new(pieces.iter().map(|piece| match piece {
         Piece::Text(character) | Piece::Value(character) => Token::Literal(*character),
         Piece::One => Token::Literal('?'),
         Piece::Many => Token::Literal('*'),
+        Piece::Unknown => Token::Many,
     }))
 }
 
@@ -218,7 +248,7 @@ fn to_glob(pieces: &[Piece]) -> Glob {
     Glob::new(pieces.iter().map(|piece| match piece {
         Piece::Text(character) | Piece::Value(character) => Token::Literal(*character),
         Piece::One => Token::One,
-        Piece::Many => Token::Many,
+        Piece::Many | Piece::Unknown => Token::Many,
     }))
 }
 

@@ -162,6 +162,11 @@ impl ConditionOperator {
         self.qualifier == Some(Qualifier::ForAllValues)
     }
 
+    /// Whether it holds for values that match none of its own.
+    pub(crate) const fn is_negated(self) -> bool {
+        self.spec.negated
+    }
+
     /// Whether `${…}` in its values is a variable (AWS: IAM user guide, "Policy variables": string and ARN operators).
     pub(crate) const fn takes_variables(self) -> bool {
         use ComparisonKind as C;

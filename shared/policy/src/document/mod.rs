@@ -2,11 +2,13 @@
 //!
 //! AWS: IAM user guide, "Grammar of the IAM JSON policy language".
 
+mod envelope;
 mod parser;
 mod pointer;
 mod print;
 mod statement;
 
+pub use self::envelope::Unwrapped;
 pub(crate) use self::statement::PatternSelection;
 pub use self::statement::{Effect, Statement};
 
@@ -26,6 +28,7 @@ pub struct PolicyDocument {
     id: Option<String>,
     statements: Vec<Statement>,
     warnings: Vec<DocumentProblem>,
+    unwrapped: Option<Unwrapped>,
 }
 
 /// The `Version` element: the version of the policy language.
@@ -47,6 +50,10 @@ impl Version {
 }
 
 impl PolicyDocument {
+    const fn new(version: Version, id: Option<String>, statements: Vec<Statement>) -> Self {
+        Self { version, id, statements, warnings: Vec::new(), unwrapped: None }
+    }
+
     /// The `Version` element.
     pub const fn version(&self) -> Version {
         self.version
@@ -61,5 +68,10 @@ impl PolicyDocument {
     /// it seems to mean.
     pub fn warnings(&self) -> &[DocumentProblem] {
         &self.warnings
+    }
+
+    /// What [`PolicyDocument::read`] took the document out of; `None` if it stood by itself.
+    pub const fn unwrapped(&self) -> Option<&Unwrapped> {
+        self.unwrapped.as_ref()
     }
 }

@@ -128,9 +128,9 @@ impl<'c> InclusionCheck<'c> {
         universe: &[usize],
         types: Option<&ResourceTypes>,
     ) -> Result<Containment, Exhausted> {
-        let has_colons = types.is_none_or(|types| types.has_colons);
+        let wide_stars = types.is_none_or(|types| types.wide_stars);
         let containment = self.budget.part(MAX_STEPS_OF_QUESTION, |part| {
-            ResourceQuestion::new(&self.statements, covering, statement, has_colons).decide(
+            ResourceQuestion::new(&self.statements, covering, statement, wide_stars).decide(
                 universe,
                 types,
                 self.principal,

@@ -22,7 +22,7 @@ pub(super) fn examples_of_types(types: &ResourceTypes, principal: &ResolvedPrinc
 }
 
 /// Texts that a glob matches, the most realistic first.
-pub(super) fn examples_of_glob(glob: &Glob, principal: &ResolvedPrincipal) -> Vec<String> {
+pub(crate) fn examples_of_glob(glob: &Glob, principal: &ResolvedPrincipal) -> Vec<String> {
     let mut examples = [(principal.region.as_str(), "x"), ("", "x"), ("", "")]
         .map(|(region, name)| example_of_glob(glob, region, &principal.account_id, name))
         .to_vec();

@@ -11,7 +11,7 @@ use super::question::Containment;
 use crate::budget::Exhausted;
 use crate::catalogue::{Action, CATALOGUE, ResourceTypes};
 use crate::glob::{Glob, Token};
-use crate::resource::type_glob;
+use crate::resource::type_globs;
 
 /// The most actions listed for one action pattern; the most severe come first.
 const MAX_ACTIONS_OF_PATTERN: usize = 24;
@@ -172,7 +172,7 @@ impl InclusionCheck<'_> {
         if let Some(globs) = self.universes.get(&key) {
             return Rc::clone(globs);
         }
-        let of_types = types.arns.iter().map(|arn| type_glob(arn, partition, types.has_colons));
+        let of_types = types.arns.iter().flat_map(|arn| type_globs(arn, partition));
         let star = types.allows_star.then(|| Glob::new([Token::Literal('*')]));
         let globs = of_types.chain(star).map(|glob| self.statements.glob(glob)).collect();
         Rc::clone(self.universes.entry(key).or_insert(globs))

@@ -18,6 +18,7 @@ mod question;
 mod statement;
 mod unlisted;
 
+pub(crate) use self::example::examples_of_glob;
 pub(crate) use self::excess::{Excess, ExcessKind, InclusionResult};
 
 use self::check::InclusionCheck;
@@ -61,7 +62,7 @@ pub(crate) fn compare(
 mod tests {
     use super::*;
     use crate::Principal;
-    use crate::bounds::ceiling;
+    use crate::bounds::{OwnPolicies, ceiling};
     use crate::finding::MAX_FINDINGS;
 
     const STEPS: u64 = 1 << 40;
@@ -78,7 +79,7 @@ mod tests {
 
     fn compare_within(documents: &[PolicyDocument], steps: u64) -> (InclusionResult, u64) {
         let (principal, budget) = (Principal::default().resolve(documents), Budget::new(steps, 1 << 20));
-        let result = compare(documents, ceiling(), &principal, false, &budget);
+        let result = compare(documents, ceiling(OwnPolicies::Unreadable), &principal, false, &budget);
         (result, budget.spent_of(steps))
     }
 

@@ -31,8 +31,8 @@ pub(super) struct ResourceQuestion<'q, 'd> {
     statements: &'q ComparedStatements<'d>,
     covering: &'q CoveringStatements,
     own: &'q ComparedStatement<'d>,
-    /// Whether names of the resources may contain colons.
-    has_colons: bool,
+    /// Whether stars of the first five fields may reach over colons; see [`ResourceTypes`].
+    wide_stars: bool,
     /// The statement's own patterns.
     bounds: Vec<ResourceBounds>,
 }
@@ -42,11 +42,11 @@ impl<'q, 'd> ResourceQuestion<'q, 'd> {
         statements: &'q ComparedStatements<'d>,
         covering: &'q CoveringStatements,
         own: usize,
-        has_colons: bool,
+        wide_stars: bool,
     ) -> Self {
         let own = &statements[own];
-        let bounds = own.bounds.iter().map(|bound| if has_colons { *bound } else { bound.without_colons() }).collect();
-        Self { statements, covering, own, has_colons, bounds }
+        let bounds = own.bounds.iter().map(|bound| if wide_stars { *bound } else { bound.within_segments() }).collect();
+        Self { statements, covering, own, wide_stars, bounds }
     }
 
     /// Decides the question for the resources of `universe`, a list of globs. `types` are their types, which make the
@@ -126,7 +126,7 @@ impl<'q, 'd> ResourceQuestion<'q, 'd> {
     /// Whether the candidate's statement allows a resource that the reference does not, and if so, whether that depends
     /// on anything unknown. `matches` tells which globs match the resource.
     fn exceeds(&self, matches: &dyn Fn(usize) -> bool, budget: &Budget) -> Result<Option<bool>, Exhausted> {
-        let allows = self.own.terms(self.has_colons, matches);
+        let allows = self.own.terms(self.wide_stars, matches);
         budget.check()?;
         if allows.is_empty() {
             return Ok(None);
@@ -135,7 +135,7 @@ impl<'q, 'd> ResourceQuestion<'q, 'd> {
         let terms = |statements: &[usize]| {
             statements
                 .iter()
-                .flat_map(|statement| self.statements[*statement].terms(self.has_colons, matches))
+                .flat_map(|statement| self.statements[*statement].terms(self.wide_stars, matches))
                 .collect::<Vec<Term>>()
         };
         let denies = terms(&self.covering.candidate_denies);
@@ -175,7 +175,7 @@ impl<'q, 'd> ResourceQuestion<'q, 'd> {
         let statements = self.covering.all().map(|statement| &self.statements[statement]).chain([self.own]);
         let bounds = statements
             .flat_map(|statement| statement.bounds.iter())
-            .map(|bound| if self.has_colons { *bound } else { bound.without_colons() });
+            .map(|bound| if self.wide_stars { *bound } else { bound.within_segments() });
         numbers.extend(bounds.flat_map(|bound| bound.lower.into_iter().chain([bound.upper])));
         numbers.sort_unstable();
         numbers.dedup();

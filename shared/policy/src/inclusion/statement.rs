@@ -95,9 +95,8 @@ pub(super) struct ResourceBounds {
 }
 
 impl ResourceBounds {
-    /// The bounds among resources whose names contain no colon. Such an ARN has five colons, as many as every pattern
-    /// requires, so that no star can take one and nothing is in doubt.
-    pub(super) const fn without_colons(self) -> Self {
+    /// The bounds if no star reaches beyond its segment: then nothing is in doubt but unknown variables.
+    pub(super) const fn within_segments(self) -> Self {
         match self.lower {
             Some(lower) => Self { upper: lower, ..self },
             None => self,
@@ -289,8 +288,8 @@ impl ComparedStatement<'_> {
     }
 
     /// When the statement applies to a resource, as alternatives. `matches` tells which globs match the resource.
-    pub(super) fn terms(&self, has_colons: bool, matches: &dyn Fn(usize) -> bool) -> Vec<Term> {
-        let upper = |bound: &ResourceBounds| if has_colons { bound.upper } else { bound.without_colons().upper };
+    pub(super) fn terms(&self, wide_stars: bool, matches: &dyn Fn(usize) -> bool) -> Vec<Term> {
+        let upper = |bound: &ResourceBounds| if wide_stars { bound.upper } else { bound.within_segments().upper };
         let condition: Term = self.condition.into_iter().collect();
         let is_certain = |bound: &ResourceBounds| bound.lower.is_some_and(matches);
         if self.excludes_resources() {

@@ -156,7 +156,7 @@ impl JsonParser<'_> {
     }
 
     fn push(&mut self, value: JsonValue, offset: usize) -> usize {
-        self.nodes.push(JsonNode { value, offset });
+        self.nodes.push(JsonNode { value, offset, end: self.at });
         self.nodes.len() - 1
     }
 

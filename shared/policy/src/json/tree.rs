@@ -14,6 +14,8 @@ pub(crate) struct JsonTree<'t> {
 pub(super) struct JsonNode {
     pub(super) value: JsonValue,
     pub(super) offset: usize,
+    /// The offset behind its last byte.
+    pub(super) end: usize,
 }
 
 /// A value. Lists and objects hold the indices of their members.
@@ -65,6 +67,11 @@ impl<'t> JsonTree<'t> {
 
     pub(crate) fn offset(&self, node: usize) -> usize {
         self.nodes[node].offset
+    }
+
+    /// The text of a node, as written.
+    pub(crate) fn source(&self, node: usize) -> &'t str {
+        &self.text[self.nodes[node].offset..self.nodes[node].end]
     }
 
     pub(crate) fn slice(&self, range: &Range<usize>) -> &str {

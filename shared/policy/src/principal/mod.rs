@@ -3,11 +3,13 @@
 mod mentioned;
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
 use self::mentioned::{Mentioned, only};
 use crate::account_id::is_account_id;
+use crate::action::split_action;
 use crate::condition::Instant;
 use crate::context::RequestContext;
 use crate::document::PolicyDocument;
@@ -25,7 +27,8 @@ pub struct Principal {
     pub user_name: Option<String>,
     /// `/` or `/path/`.
     pub user_path: Option<String>,
-    /// The Region in which mail is sent; `us-east-1` if absent.
+    /// The Region in which mail is sent. If it is absent and the policies name several, what is missing in any of them
+    /// is missing; if they name none, it is the first of their partition.
     pub region: Option<String>,
     /// A configuration set that must be usable. If absent, any one will do.
     pub configuration_set: Option<String>,
@@ -46,6 +49,9 @@ pub struct ResolvedPrincipal {
     pub user_arn: String,
     /// The Region in which mail is sent.
     pub region: String,
+    /// Further Regions that the policies name. What is missing in any of them is missing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub other_regions: Vec<String>,
     /// Which of these were not given but assumed.
     pub assumed: Vec<&'static str>,
     #[serde(skip)]
@@ -66,9 +72,11 @@ pub struct ResolvedPrincipal {
 /// The account if nothing names one: that of AWS's own examples.
 const DEFAULT_ACCOUNT: &str = "123456789012";
 const DEFAULT_USER: &str = "mailer";
-const DEFAULT_REGION: &str = "us-east-1";
 const DEFAULT_CONFIGURATION_SET: &str = "sendingbee-events";
 const DEFAULT_IDENTITY: &str = "example.com";
+
+/// The most Regions that are judged if none is given.
+const MAX_REGIONS: usize = 8;
 
 /// The most names that are tried for a configuration set or identity that was not given.
 const MAX_NAMES: usize = 20;
@@ -88,6 +96,9 @@ impl Principal {
         if is_invalid(&self.user_path, is_user_path) {
             let must = "must begin and end with a slash, with visible ASCII characters between, 512 at most";
             return Some(("user_path", must));
+        }
+        if is_invalid(&self.source_ip, |text| text.parse::<IpAddr>().is_ok()) {
+            return Some(("source_ip", "must be an IPv4 or IPv6 address"));
         }
         None
     }
@@ -116,14 +127,28 @@ impl Principal {
                 "/".to_owned()
             }
         });
-        let region = given_or(&self.region, "region", &|| DEFAULT_REGION.to_owned());
+        // Regions of another partition than the first cannot be judged together with it.
+        let mut regions: Vec<String> = mentioned.regions.into_iter().collect();
+        if let Some(first) = regions.first() {
+            let partition = partition_of(first);
+            regions.retain(|region| partition_of(region) == partition);
+        }
+        regions.truncate(MAX_REGIONS);
+        let region = given_or(&self.region, "region", &|| {
+            let of_partition = || first_region(only(&mentioned.partitions).unwrap_or("aws")).to_owned();
+            regions.first().cloned().unwrap_or_else(of_partition)
+        });
+        let is_assumed = self.region.as_deref().is_none_or(str::is_empty);
+        let other_regions = if is_assumed { regions.into_iter().skip(1).collect() } else { Vec::new() };
         let partition = partition_of(&region);
-        let path = format!("{}/", path.trim_matches('/')).trim_start_matches('/').to_owned();
-        let user_with_path = format!("{path}{user_name}");
+        // A path begins and ends with a slash, and may have more inside. One that lacks them gets them.
+        let path = path.strip_prefix('/').unwrap_or(&path);
+        let slash = if path.is_empty() || path.ends_with('/') { "" } else { "/" };
+        let user_with_path = format!("{path}{slash}{user_name}");
         let user_arn = format!("arn:{partition}:iam::{account_id}:user/{user_with_path}");
         let candidates = |given: &Option<String>, default: &str, mentioned: &BTreeSet<String>| match given {
-            Some(given) => vec![given.clone()],
-            None => std::iter::once(default.to_owned()).chain(mentioned.iter().cloned()).take(MAX_NAMES).collect(),
+            Some(given) if !given.is_empty() => vec![given.clone()],
+            _ => std::iter::once(default.to_owned()).chain(mentioned.iter().cloned()).take(MAX_NAMES).collect(),
         };
         ResolvedPrincipal {
             context: self.known_context(&account_id, &user_name, &user_arn),
@@ -138,6 +163,7 @@ impl Principal {
             user_arn,
             user_with_path,
             region,
+            other_regions,
             user_name,
             assumed,
         }
@@ -214,9 +240,65 @@ impl ResolvedPrincipal {
         format!("arn:{}:iam::{}:{path}", self.partition, self.account_id)
     }
 
-    /// The ARN of an SES resource of the user's account in its Region.
-    pub(crate) fn ses_arn(&self, kind: &str, name: &str) -> String {
-        format!("arn:{}:ses:{}:{}:{kind}/{name}", self.partition, self.region, self.account_id)
+    /// The ARN of an SES resource of the user's account in a Region.
+    pub(crate) fn ses_arn(&self, region: &str, kind: &str, name: &str) -> String {
+        format!("arn:{}:ses:{region}:{}:{kind}/{name}", self.partition, self.account_id)
+    }
+
+    /// The Regions in which the key must be able to send.
+    pub(crate) fn regions(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.region).chain(&self.other_regions).map(String::as_str)
+    }
+
+    /// The context of a request that the product makes with the key: what is known of every request of the user, and
+    /// what is known of this one. Where a thief makes the request, [`context`](Self::context) is all that is known.
+    pub(crate) fn context_of(&self, action: &str, region: &str) -> RequestContext {
+        let (service, name) = split_action(action);
+        let mut context = self.context.clone();
+        // IAM, and STS at its global endpoint, answer in one Region of the partition; SES where the mail is sent (AWS:
+        // "AWS global condition context keys", aws:RequestedRegion).
+        if !matches!(service.as_str(), "iam" | "sts") {
+            context = context.with("aws:RequestedRegion", region);
+        } else if let Some(region) = global_region(self.partition) {
+            context = context.with("aws:RequestedRegion", region);
+        }
+        // The product calls version 2 of the SES API. Only what sends has an address in it (AWS: Service Authorization
+        // Reference, Amazon SES v2); the product's senders and recipients differ from mail to mail.
+        if service == "ses" {
+            context = context.with("ses:ApiVersion", "2");
+        } else {
+            context = context.without("ses:ApiVersion");
+        }
+        if service != "ses" || !name.starts_with("send") {
+            for key in ["ses:FromAddress", "ses:FromDisplayName", "ses:Recipients", "ses:FeedbackAddress"] {
+                context = context.without(key);
+            }
+        }
+        context
+    }
+}
+
+/// The Region in which the global services of a partition answer, where it is documented.
+fn global_region(partition: &str) -> Option<&'static str> {
+    match partition {
+        "aws" => Some("us-east-1"),
+        "aws-cn" => Some("cn-north-1"),
+        "aws-us-gov" => Some("us-gov-west-1"),
+        _ => None,
+    }
+}
+
+/// A Region of the partition, for policies that name none.
+fn first_region(partition: &str) -> &'static str {
+    match partition {
+        "aws-cn" => "cn-north-1",
+        "aws-us-gov" => "us-gov-west-1",
+        "aws-iso" => "us-iso-east-1",
+        "aws-iso-b" => "us-isob-east-1",
+        "aws-iso-e" => "eu-isoe-west-1",
+        "aws-iso-f" => "us-isof-south-1",
+        "aws-eusc" => "eusc-de-east-1",
+        _ => "us-east-1",
     }
 }
 
@@ -226,9 +308,11 @@ fn is_user_name(text: &str) -> bool {
 }
 
 fn is_user_path(text: &str) -> bool {
+    // AWS: IAM API reference, `pathType`: `/`, or a character at least between the slashes.
     text.len() <= 512
         && text.starts_with('/')
         && text.ends_with('/')
+        && text != "//"
         && text.bytes().all(|byte| (b'!'..=b'\x7f').contains(&byte))
 }
 

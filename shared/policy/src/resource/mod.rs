@@ -3,7 +3,7 @@
 mod arn_glob;
 mod validation;
 
-pub(crate) use self::arn_glob::{Reach, condition_glob, type_glob};
+pub(crate) use self::arn_glob::{Reach, condition_glob, type_globs};
 pub(crate) use self::validation::format_problem;
 
 use self::arn_glob::completed_glob;

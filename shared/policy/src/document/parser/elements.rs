@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::DocumentRules;
 use crate::document::Version;
 use crate::document::pointer::JsonPointer;
 use crate::json::{JsonTree, JsonValue, Member, line_and_column};
@@ -14,6 +15,7 @@ const MAX_PROBLEMS_OF_DOCUMENT: usize = 50;
 pub(super) struct DocumentParser<'t> {
     pub(super) tree: &'t JsonTree<'t>,
     pub(super) version: Version,
+    pub(super) rules: DocumentRules,
     problems: Vec<DocumentProblem>,
 }
 
@@ -24,8 +26,8 @@ pub(super) type Parsed<T> = Option<T>;
 pub(super) type Diagnosis<'f> = (ProblemClass, &'f str, &'f str);
 
 impl<'t> DocumentParser<'t> {
-    pub(super) const fn new(tree: &'t JsonTree<'t>) -> Self {
-        Self { tree, version: Version::Absent, problems: Vec::new() }
+    pub(super) const fn new(tree: &'t JsonTree<'t>, rules: DocumentRules) -> Self {
+        Self { tree, version: Version::Absent, rules, problems: Vec::new() }
     }
 
     /// The problems in the order in which they were found.
@@ -127,7 +129,7 @@ impl<'t> DocumentParser<'t> {
         self.push(self.tree.offset(node), pointer, level, diagnosis);
     }
 
-    fn push(
+    pub(super) fn push(
         &mut self,
         offset: usize,
         pointer: &JsonPointer<'_>,

@@ -83,35 +83,51 @@ impl DocumentParser<'_> {
         let (name, node) = match (find(members, plain), find(members, inverted)) {
             (Some(node), None) => (plain, node),
             (None, Some(node)) => (inverted, node),
-            (Some(_), Some(node)) => {
+            (Some(own), Some(node)) => {
                 let message = format!("The statement has both {plain} and {inverted}.");
-                return self.fail(
+                self.note(
                     node,
                     &pointer.key(inverted),
+                    ProblemLevel::Error,
                     (ProblemClass::ElementCombination, &message, "Keep one of them; two statements can say both."),
                 );
+                // What is wrong within them is reported as well.
+                self.patterns(own, &pointer.key(plain), plain, &read);
+                self.patterns(node, &pointer.key(inverted), inverted, &read);
+                return None;
             }
             (None, None) => {
                 let message = format!("The statement has neither {plain} nor {inverted}.");
                 return self.fail(statement, pointer, (missing, &message, &format!("Add \"{plain}\".")));
             }
         };
-        let pointer = pointer.key(name);
-        let patterns = match self.tree.value(node) {
+        let patterns = self.patterns(node, &pointer.key(name), name, &read)?;
+        Some(PatternSelection { inverted: name == inverted, patterns })
+    }
+
+    /// Reads a pattern or a list of patterns.
+    fn patterns<P>(
+        &mut self,
+        node: usize,
+        pointer: &JsonPointer<'_>,
+        name: &'static str,
+        read: &impl Fn(&mut Self, usize, &JsonPointer<'_>, &'static str) -> Parsed<P>,
+    ) -> Parsed<Vec<P>> {
+        let patterns: Vec<Parsed<P>> = match self.tree.value(node) {
             JsonValue::Array(items) if items.is_empty() => {
                 let message = format!("The list of {name} is empty.");
                 return self.fail(
                     node,
-                    &pointer,
+                    pointer,
                     (ProblemClass::EmptyArray, &message, "Name at least one, or remove the statement."),
                 );
             }
             JsonValue::Array(items) => {
                 items.iter().enumerate().map(|(index, item)| read(self, *item, &pointer.index(index), name)).collect()
             }
-            _ => vec![read(self, node, &pointer, name)],
+            _ => vec![read(self, node, pointer, name)],
         };
-        Some(PatternSelection { inverted: name == inverted, patterns: patterns.into_iter().collect::<Option<_>>()? })
+        patterns.into_iter().collect()
     }
 
     fn action(&mut self, node: usize, pointer: &JsonPointer<'_>, name: &'static str) -> Parsed<ActionPattern> {
