@@ -34,6 +34,10 @@ pub(super) fn run(arguments: &CheckArguments, out: &mut dyn Write) -> io::Result
     } else {
         let style = TextStyle::from_environment();
         for (file, document) in arguments.files.iter().zip(&documents) {
+            if let Some(unwrapped) = document.unwrapped() {
+                let text = escape_controls(format_args!("{}: {}", file.display(), unwrapped.message));
+                writeln!(out, "{} {text}", style.apply(Tone::Quiet, "read"))?;
+            }
             for problem in document.warnings() {
                 let (tone, level) = match problem.level {
                     ProblemLevel::Suggestion => (Tone::Quiet, "suggestion"),
@@ -66,10 +70,15 @@ fn print_report(report: &PolicyReport, style: TextStyle, out: &mut dyn Write) ->
         "{}",
         style.apply(Tone::Quiet, &format!("for {} in {}{assumed}", report.principal.user_arn, report.principal.region))
     )?;
+    for question in &report.questions {
+        let option = question.field.replace('_', "-");
+        writeln!(out, "{} {} (--{option})", style.apply(Tone::Doubtful, "question"), escape_controls(&question.message))?;
+    }
     if !report.gaps.is_empty() {
         writeln!(out, "\n{}", style.apply(Tone::Strong, "Missing"))?;
         for gap in &report.gaps {
             writeln!(out, "  {}", escape_controls(&gap.explanation))?;
+            writeln!(out, "    {}", style.apply(Tone::Quiet, &gap.remedy))?;
         }
     }
     print_findings("Findings", &report.findings, style, out)?;

@@ -26,7 +26,7 @@ enum FileErrorKind {
     Malformed(DocumentProblem),
 }
 
-/// Reads all documents. If one cannot be read, prints why to standard error, with `json` also as one object to `out`, and
+/// Reads all documents, also out of what the AWS CLI printed. If one cannot be read, prints why to standard error, with `json` also as one object to `out`, and
 /// returns `None`.
 pub(super) fn read_documents(
     files: &[PathBuf],
@@ -37,7 +37,7 @@ pub(super) fn read_documents(
     let mut errors = Vec::new();
     for (document, path) in files.iter().enumerate() {
         let file = path.display().to_string();
-        match read_file(path, MAX_BYTES).map(PolicyDocument::parse) {
+        match read_file(path, MAX_BYTES).map(PolicyDocument::read) {
             Ok(Ok(parsed)) => documents.push(parsed),
             Ok(Err(error)) => errors.extend(error.problems().iter().map(|problem| FileError {
                 file: file.clone(),

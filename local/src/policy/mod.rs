@@ -47,7 +47,7 @@ pub(crate) struct CheckArguments {
     /// The user's path, such as /service/.
     #[arg(long)]
     user_path: Option<String>,
-    /// Where mail is sent.
+    /// Where mail is sent; if absent, the Regions that the documents name.
     #[arg(long, value_parser = Region::parse)]
     region: Option<Region>,
     /// The address that all requests come from, for conditions on aws:SourceIp.

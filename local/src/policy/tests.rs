@@ -68,7 +68,9 @@ fn the_json_report_of_unreadable_files_is_one_object() {
 #[test]
 fn a_subject_that_cannot_exist_is_rejected() {
     let file = TemporaryFile::new("classic", policy::classic());
-    for (option, value) in [("--account-id", "12"), ("--user-name", "a/b"), ("--user-path", "nopath")] {
+    for (option, value) in
+        [("--account-id", "12"), ("--user-name", "a/b"), ("--user-path", "nopath"), ("--source-ip", "home")]
+    {
         assert_eq!(check_files(&[option, value, file.path()]), (UNREADABLE, String::new()), "{option}");
     }
     assert!(TestCli::try_parse_from(["local", "check", "--region", "mars", file.path()]).is_err());
@@ -83,4 +85,29 @@ fn a_resource_cannot_forge_a_line_of_the_report() {
     let (code, text) = check_files(&[file.path()]);
     assert_eq!(code, REJECTED);
     assert!(text.starts_with("overprivileged: ") && !text.lines().any(|line| line.starts_with("minimal")), "{text}");
+}
+
+#[test]
+fn what_the_aws_cli_prints_is_unwrapped_and_the_output_says_so() {
+    let printed = format!(r#"{{"PolicyVersion":{{"VersionId":"v1","Document":{}}}}}"#, policy::classic());
+    let file = File::new("printed", &printed);
+    let (code, text) = check_files(&[file.path()]);
+    assert!(code == 0 && text.contains("the Document in PolicyVersion was read"), "{text}");
+    let (code, text) = check_files(&["--json", file.path()]);
+    let answer: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((code, &answer["unwrapped"][0]["part"]), (0, &Value::from("PolicyVersion.Document")), "{text}");
+}
+
+#[test]
+fn a_missing_permission_comes_with_its_remedy_and_several_regions_with_a_question() {
+    let allow = |region: &str| {
+        format!(r#"{{"Effect":"Allow","Action":"ses:*","Resource":"arn:aws:ses:{region}:123456789012:*"}}"#)
+    };
+    let statements = [allow("eu-central-1"), allow("eu-west-1")].join(",");
+    let file = File::new("regions", &format!(r#"{{"Version":"2012-10-17","Statement":[{statements}]}}"#));
+    let (code, text) = check_files(&[file.path()]);
+    assert_eq!(code, REJECTED);
+    assert!(text.contains("eu-central-1, eu-west-1") && text.contains("(--region)"), "{text}");
+    assert!(text.contains("it is called without a resource, which no ARN covers"), "{text}");
+    assert!(!check_files(&["--region", "eu-west-1", file.path()]).1.contains("question"));
 }

@@ -25,6 +25,10 @@ pub(crate) fn check_identity(document: &Value) -> Result<(), String> {
 /// What is wrong with it.
 pub(crate) fn check_resource(document: &Value) -> Result<(), String> {
     let mut document = without_principals(document)?;
+    // Only an identity policy cannot have an `Id`.
+    if let Some(document) = document.as_object_mut() {
+        document.remove("Id");
+    }
     for statement in statements_mut(&mut document) {
         statement.remove("Sid");
     }

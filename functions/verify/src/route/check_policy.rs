@@ -21,7 +21,7 @@ struct PolicyCheckRequest {
     account_id: Option<String>,
     user_name: Option<String>,
     user_path: Option<String>,
-    /// Where mail will be sent, which also determines the partition.
+    /// Where mail will be sent, which also determines the partition. If it is absent, the Regions that the policies name.
     region: Option<Region>,
 }
 
@@ -97,10 +97,10 @@ impl PolicyCheckRequest {
     }
 }
 
-/// A document of the body: JSON, or a string that contains JSON.
+/// A document of the body: JSON, or a string that contains JSON. What the AWS CLI prints around it is removed.
 fn parse_document(index: usize, raw: &str) -> Result<Result<PolicyDocument, ParseError>, Problem> {
     if !raw.starts_with('"') {
-        return Ok(PolicyDocument::parse(raw));
+        return Ok(PolicyDocument::read(raw));
     }
     let text: String = serde_json::from_str(raw).map_err(|_| {
         Problem::bad_request(&FieldError::new(
@@ -108,7 +108,7 @@ fn parse_document(index: usize, raw: &str) -> Result<Result<PolicyDocument, Pars
             "is a string with an escape of no character",
         ))
     })?;
-    Ok(PolicyDocument::parse(text))
+    Ok(PolicyDocument::read(text))
 }
 
 #[cfg(test)]
@@ -173,6 +173,46 @@ mod tests {
             let (status, problem) = refused(&body);
             assert_eq!((status, problem["field"].as_str()), (400, Some(field)), "{body}");
         }
+    }
+
+    #[test]
+    fn output_of_the_aws_cli_is_unwrapped_and_the_answer_says_so() {
+        let printed = format!(r#"{{"PolicyVersion":{{"VersionId":"v1","Document":{}}}}}"#, policy::classic());
+        let body = format!(r#"{{"policies":[{},{printed},{}]}}"#, policy::classic(), json!(printed));
+        let asked = PolicyCheckRequest::from_request(&request(&body)).unwrap();
+        let documents = asked.documents().unwrap();
+        let output = serde_json::to_value(CheckOutput::new(&check(&documents, &asked.subject()), &documents)).unwrap();
+        let unwrapped: Vec<_> =
+            output["unwrapped"].as_array().unwrap().iter().map(|read| (&read["document"], &read["part"])).collect();
+        let part = json!("PolicyVersion.Document");
+        assert_eq!(unwrapped, [(&json!(1), &part), (&json!(2), &part)]);
+
+        let (status, problem) = refused(r#"{"policies":[{"Policy":{"Arn":"a:b","DefaultVersionId":"v2"}}]}"#);
+        assert_eq!((status, &problem["problems"][0]["class"]), (422, &json!("no-document")));
+        let remedy = problem["problems"][0]["remedy"].as_str().unwrap();
+        assert!(remedy.contains("get-policy-version --policy-arn a:b --version-id v2"), "{remedy}");
+    }
+
+    #[test]
+    fn the_region_is_the_one_given_or_those_that_the_policies_name() {
+        let allow = |resource: &str| json!({"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "ses:*", "Resource": resource}});
+        let policies =
+            json!([allow("arn:aws:ses:eu-central-1:123456789012:*"), allow("arn:aws:ses:eu-west-1:123456789012:*")]);
+        let mut body = json!({"policies": policies});
+        let report = |body: &Value| {
+            let asked = PolicyCheckRequest::from_request(&request(&body.to_string())).unwrap();
+            let documents = asked.documents().unwrap();
+            serde_json::to_value(CheckOutput::new(&check(&documents, &asked.subject()), &documents)).unwrap()
+        };
+        let open = report(&body);
+        assert_eq!(open["questions"][0]["choices"], json!(["eu-central-1", "eu-west-1"]));
+        body["region"] = json!("eu-west-1");
+        let decided = report(&body);
+        assert_eq!((&decided["subject"]["region"], &decided["questions"]), (&json!("eu-west-1"), &Value::Null));
+        assert_eq!(
+            decided["missing"],
+            json!(["ses:GetAccount", "ses:ListEmailIdentities", "iam:GetUser", "iam:DeleteAccessKey"])
+        );
     }
 
     #[test]

@@ -1,37 +1,47 @@
-//! `GET /policy?account_id=&style=`: the policies that tenants attach to their users, ready to paste into IAM.
+//! `GET /policy?account_id=&style=&version=`: the policies that tenants attach to their users, ready to paste into IAM.
 
 use aws_lambda_events::encodings::Body;
 use http::header::{CONTENT_TYPE, ETAG};
 use http::{HeaderName, HeaderValue};
 use shared::http::{Problem, Request, Response};
-use shared::policy::{self, PolicyStyle};
+use shared::policy::{self, AttachAs, PolicyStyle};
 
 use super::query_parameters::{QueryParameters, invalid};
 
 /// The version of the document in the body. A provider's report names the version that was current at the time.
 const POLICY_VERSION: HeaderName = HeaderName::from_static("policy-version");
 
+/// How the document can be attached: `inline` (a managed policy does as well) or `managed`.
+const POLICY_ATTACH_AS: HeaderName = HeaderName::from_static("policy-attach-as");
+
 /// Answers with the document itself as the body, byte for byte, so that it can be piped into
-/// `aws iam put-user-policy`. Its version is in `Policy-Version` and `ETag`.
+/// `aws iam put-user-policy`. Its version is in `Policy-Version` and `ETag`, and whether it fits a user's inline quota in
+/// `Policy-Attach-As`. `version` asks for an earlier document, which a provider's report may name.
 pub(crate) fn get_policy(request: &Request) -> Result<Response, Problem> {
-    let query = QueryParameters::from_request(request, &["style", "account_id"])?;
+    let query = QueryParameters::from_request(request, &["style", "account_id", "version"])?;
     let style = query.required("style")?;
     let style = PolicyStyle::parse(&style).ok_or_else(|| invalid("style", "must be `classic` or `hardened`"))?;
     let account_id = query.get("account_id");
-    let document = match style {
-        PolicyStyle::Classic => policy::classic().to_owned(),
-        PolicyStyle::Hardened => {
-            let account_id =
-                account_id.ok_or_else(|| invalid("account_id", "is missing: the hardened policy names the account"))?;
-            policy::hardened(&account_id).ok_or_else(|| invalid("account_id", "must be 12 digits"))?
+    let version = query.get("version");
+    let policy = policy::published(version.as_deref().unwrap_or(style.version()))
+        .filter(|policy| policy.style == style)
+        .ok_or_else(|| invalid("version", "is no version of this policy"))?;
+    let document = match (style, account_id) {
+        (PolicyStyle::Hardened, None) => {
+            return Err(invalid("account_id", "is missing: the hardened policy names the account"));
         }
+        (_, account_id) => policy
+            .document(account_id.as_deref().unwrap_or_default())
+            .ok_or_else(|| invalid("account_id", "must be 12 digits"))?,
     };
-    let version = HeaderValue::from_static(style.version());
-    let etag = HeaderValue::from_str(&format!("\"{}\"", style.version())).map_err(|_| Problem::internal())?;
+    let attach_as = HeaderValue::from_static(AttachAs::of_text(&document).as_str());
+    let version = HeaderValue::from_static(policy.version);
+    let etag = HeaderValue::from_str(&format!("\"{}\"", policy.version)).map_err(|_| Problem::internal())?;
     let mut response = Response::default();
     response.status_code = 200;
     response.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response.headers.insert(POLICY_VERSION, version);
+    response.headers.insert(POLICY_ATTACH_AS, attach_as);
     response.headers.insert(ETAG, etag);
     response.body = Some(Body::Text(document));
     Ok(response)
@@ -51,6 +61,7 @@ mod tests {
         let Some(Body::Text(document)) = response.body else { panic!("no body") };
         let version = response.headers["policy-version"].to_str().unwrap().to_owned();
         assert_eq!(response.headers["etag"], format!("\"{version}\""));
+        assert_eq!(response.headers["policy-attach-as"], "inline");
         Ok((document, version))
     }
 
@@ -71,6 +82,16 @@ mod tests {
     }
 
     #[test]
+    fn an_earlier_version_is_still_served() {
+        let ask = |version: &str| get(json!({"style": "hardened", "account_id": "171436882533", "version": version}));
+        let (old, version) = ask("hardened-1").unwrap();
+        assert_eq!(version, "hardened-1");
+        assert!(!old.contains("iam:ListUserPolicies"));
+        let (new, _) = ask(policy::HARDENED_VERSION).unwrap();
+        assert_eq!(Some(new), policy::hardened("171436882533"));
+    }
+
+    #[test]
     fn an_unknown_style_or_account_is_a_bad_request() {
         for parameters in [
             json!({}),
@@ -79,6 +100,8 @@ mod tests {
             json!({"style": "hardened", "account_id": "17143688253"}),
             json!({"style": "hardened", "account_id": "17143688253x"}),
             json!({"style": "classic", "account": "171436882533"}),
+            json!({"style": "classic", "version": "hardened-1"}),
+            json!({"style": "hardened", "account_id": "171436882533", "version": "hardened-0"}),
         ] {
             assert_eq!(get(parameters.clone()), Err(400), "{parameters}");
         }
