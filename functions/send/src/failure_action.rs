@@ -67,6 +67,9 @@ pub(crate) fn action_for(kind: &FailureKind, mail: &Mail) -> FailureAction {
         }
         FailureKind::NotFound => reject(RejectionReason::NotFound),
         FailureKind::BadRequest => reject(RejectionReason::BadRequest),
+        FailureKind::RejectedInput(fault) => {
+            FailureAction::Reject(RejectionCode::new(RejectionReason::BadRequest, fault.as_str()))
+        }
         FailureKind::Denied(denial) if denial.is_of_key() => {
             let reason = if denial.may_be_quarantine() {
                 SuspensionReason::Quarantined
@@ -223,6 +226,13 @@ mod tests {
             ("MailFromDomainNotVerifiedException", String::new(), 400, reject("mail_from_not_verified")),
             ("NotFoundException", String::new(), 404, reject("not_found")),
             ("BadRequestException", String::new(), 400, reject("bad_request")),
+            ("BadRequestException", "Domain contains illegal character".to_owned(), 400, reject("bad_request:domain")),
+            (
+                "BadRequestException",
+                "Invalid email address ann@example.org.".to_owned(),
+                400,
+                reject("bad_request:address"),
+            ),
             (
                 "AccessDeniedException",
                 denied(&format!("{ses}:configuration-set/x")),

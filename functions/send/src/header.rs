@@ -40,6 +40,11 @@ const RESERVED: [&str; 22] = [
 /// Prefixes of such fields. `X-SES-` holds configuration sets, tags and the ARNs of foreign identities.
 const RESERVED_PREFIXES: [&str; 4] = ["arc-", "content-", "resent-", "x-ses-"];
 
+/// Whether a character must not stand in a header field: it ends a line, or some reader takes it for the end of one.
+pub(crate) fn is_line_breaking(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
+}
+
 /// Checks all of a mail's own header fields.
 ///
 /// # Errors
@@ -61,6 +66,10 @@ pub(crate) fn check(headers: &[(String, String)]) -> Result<(), FieldError> {
         }
         if !value.bytes().all(|b| (b' '..=b'~').contains(&b)) {
             return Err(FieldError::new(field(), "must be printable ASCII on one line"));
+        }
+        // SES v2 API, `MessageHeader`: a value has at least one character.
+        if value.trim().is_empty() {
+            return Err(FieldError::new(field(), "is empty; leave the field out"));
         }
         if value.len() > MAX_VALUE_CHARS || name.len() + value.len() > MAX_CHARS {
             return Err(FieldError::new(field(), format!("must be at most {MAX_CHARS} characters with its name")));
@@ -106,12 +115,21 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_value_is_refused() {
+        for value in ["", " ", "   "] {
+            assert_eq!(field_of(&[("X-Campaign", value)]).as_deref(), Some("headers.X-Campaign"), "{value:?}");
+        }
+        assert_eq!(field_of(&[("X-Campaign", " a")]), None);
+    }
+
+    #[test]
     fn nothing_can_be_injected() {
         assert_eq!(field_of(&[("X-A", "a\r\nBcc: b@example.com")]).as_deref(), Some("headers.X-A"));
         assert_eq!(field_of(&[("X-A", "a\nb")]).as_deref(), Some("headers.X-A"));
         assert_eq!(field_of(&[("X-A", "ä")]).as_deref(), Some("headers.X-A"));
         assert_eq!(field_of(&[("X-A\r\nBcc", "b@example.com")]).as_deref(), Some("headers"));
         assert_eq!(field_of(&[("X-A: b", "c")]).as_deref(), Some("headers"));
+        assert_eq!(field_of(&[("X-A", "a\0b")]).as_deref(), Some("headers.X-A"));
         assert_eq!(field_of(&[("", "c")]).as_deref(), Some("headers"));
         assert_eq!(field_of(&[("X-A", "1"), ("x-a", "2")]).as_deref(), Some("headers.x-a"));
         assert_eq!(field_of(&[("X-A", &"a".repeat(994))]).as_deref(), Some("headers.X-A"));

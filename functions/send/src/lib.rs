@@ -9,7 +9,7 @@
 //! |---|---|
 //! | `batch`, `disposition` | a task for each message, and the partial batch response |
 //! | `context` | what the deliveries of a process and of a batch share |
-//! | `mail`, `mailbox`, `header`, `first_seen` | what makes a message a mail, and what its copies carry |
+//! | `mail`, `mailbox`, `encoded_word`, `header`, `first_seen` | what makes a message a mail, and what its copies carry |
 //! | `digest`, `ses_request` | a mail's content: its digest, and the request to SES |
 //! | `delivery`, `delay`, `delivery_error` | the steps of one mail's delivery, and why one fails |
 //! | `failure_action` | what each failure of SES means for the mail and its provider |
@@ -28,6 +28,7 @@ mod delivery_error;
 mod denied_resource;
 mod digest;
 mod disposition;
+mod encoded_word;
 mod failure_action;
 mod first_seen;
 #[cfg(test)]

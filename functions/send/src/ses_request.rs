@@ -70,12 +70,98 @@ fn unless_empty<T>(built: impl Iterator<Item = Result<T, BuildError>>) -> Result
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_sesv2::config::{BehaviorVersion, Config};
+    use std::collections::BTreeMap;
+
+    use aws_sdk_sesv2::config::{BehaviorVersion, Config, Credentials, Region};
     use aws_sdk_sesv2::operation::send_email::SendEmailInput;
-    use serde_json::json;
+    use serde::Deserialize;
+    use serde_json::{Value, json};
+    use shared::testing::fake_aws;
+    use tokio::sync::mpsc;
 
     use super::*;
-    use crate::fixtures::sample_with;
+    use crate::fixtures::{changed, sample_with, time};
+
+    /// A mail that the product once got wrong, with what is right: what SES gets, or why it is rejected.
+    #[derive(Deserialize)]
+    struct MailCase {
+        id: String,
+        why: String,
+        mail: Value,
+        sent: Option<BTreeMap<String, Value>>,
+        rejected: Option<String>,
+        problem: Option<String>,
+    }
+
+    /// The body of the request as the SDK writes it.
+    async fn on_the_wire(mail: &Mail) -> Value {
+        let (bodies, mut body) = mpsc::unbounded_channel();
+        let http_client = fake_aws(move |request| {
+            bodies.send(request.body).unwrap();
+            async { (200, r#"{"MessageId":"m"}"#.to_owned()) }
+        });
+        let config = Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("eu-central-1"))
+            .credentials_provider(Credentials::new("AKIASP2TPHJSQH3FJRUX", "s", None, None, "test"))
+            .http_client(http_client);
+        let client = aws_sdk_sesv2::Client::from_conf(config.build());
+        fill(client.send_email(), mail).unwrap().send().await.unwrap();
+        serde_json::from_str(&body.recv().await.unwrap()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn each_case_is_sent_or_rejected_as_it_should_be() {
+        let cases: Vec<MailCase> = serde_json::from_str(include_str!("mail/cases.json")).unwrap();
+        for MailCase { id, why, mail, sent, rejected, problem } in cases {
+            match Mail::parse(&changed(&mail), time("2026-11-23T10:00:00Z")) {
+                Ok(mail) => {
+                    assert_eq!(rejected, None, "{id}: {why}");
+                    let body = on_the_wire(&mail).await;
+                    for (path, expected) in sent.unwrap() {
+                        assert_eq!(body.pointer(&path), Some(&expected), "{id}: {why}");
+                    }
+                }
+                Err(error) => {
+                    assert_eq!(Some(error.rejection.code().to_string()), rejected, "{id}: {why}");
+                    assert_eq!(Some(error.rejection.problem), problem, "{id}: {why}");
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn names_and_texts_arrive_on_the_wire_as_they_were_handed_over() {
+        let mail = sample_with(json!({
+            "from": "\"Doe, \\\"Jane\\\" \\\\ <x@y.example>; (Sales)\" <jane@example.com>",
+            "to": ["😀 Ann <ann@bücher.example>", "Bob O'Neil <bob@example.org>"],
+            "cc": ["=?iso-8859-1?q?J=F6rg?= <joerg@example.org>"],
+            "bcc": ["\"=?x?=\" <audit@example.net>"],
+            "reply_to": ["\"help\"@straße.example"],
+            "subject": "=?utf-8?q?Gr=C3=BC=C3=9Fe?= 😀 \"x\\y\"",
+            "text": "a\r\n\u{2028}b",
+            "headers": {"List-Unsubscribe": "<https://example.com/u?x=\"1\">, <mailto:u@example.com>"},
+            "tags": {"ses:feedback-id-b": "spring", "customer": "a.b@c"},
+        }));
+        let body = on_the_wire(&mail).await;
+        assert_eq!(body["FromEmailAddress"], r#""Doe, \"Jane\" \\ <x@y.example>; (Sales)" <jane@example.com>"#);
+        assert_eq!(
+            body["Destination"],
+            json!({
+                "ToAddresses": ["=?UTF-8?B?8J+YgCBBbm4=?= <ann@xn--bcher-kva.example>", "Bob O'Neil <bob@example.org>"],
+                "CcAddresses": ["=?UTF-8?B?SsO2cmc=?= <joerg@example.org>"],
+                "BccAddresses": ["=?UTF-8?B?PT94Pz0=?= <audit@example.net>"],
+            })
+        );
+        assert_eq!(body["ReplyToAddresses"], json!(["help@xn--strae-oqa.example"]));
+        let message = &body["Content"]["Simple"];
+        assert_eq!(message["Subject"], json!({"Data": "Grüße 😀 \"x\\y\"", "Charset": "UTF-8"}));
+        assert_eq!(message["Body"]["Text"], json!({"Data": "a\r\n\u{2028}b", "Charset": "UTF-8"}));
+        let value = "<https://example.com/u?x=\"1\">, <mailto:u@example.com>";
+        assert_eq!(message["Headers"], json!([{"Name": "List-Unsubscribe", "Value": value}]));
+        let tags = json!([{"Name": "customer", "Value": "a.b@c"}, {"Name": "ses:feedback-id-b", "Value": "spring"}]);
+        assert_eq!(body["EmailTags"], tags);
+    }
 
     fn request(mail: &Mail) -> SendEmailInput {
         let config = Config::builder().behavior_version(BehaviorVersion::latest()).build();

@@ -11,8 +11,8 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::request_id::RequestId;
 
-use super::Denial;
 use super::write_tracker::WriteTracker;
+use super::{Denial, InputFault};
 
 /// A failed call into a tenant's account. It does not keep AWS's text: SES repeats addresses there, and since 2026 the
 /// texts of denials end with policy ARNs and authorization ids.
@@ -60,6 +60,8 @@ pub enum FailureKind {
     MailFromNotVerified,
     /// The service refused the request as malformed, or with another 4xx that is not classified here.
     BadRequest,
+    /// SES refused a part of the mail as malformed, and its text says which.
+    RejectedInput(InputFault),
     /// The service refused the caller (401, 403) for a reason that is not classified here: the key may still be good.
     Forbidden,
     /// No response, and the request was never written: the service cannot have acted on it.
@@ -167,7 +169,10 @@ impl FailureKind {
                 Self::NotVerified(unverified_identities(text))
             }
             "MessageRejected" | "MessageRejectedException" => Self::MessageRejected,
-            "BadRequestException" | "ValidationError" | "ValidationException" => Self::BadRequest,
+            "BadRequestException" | "InvalidParameterValue" => {
+                InputFault::from_text(text).map_or(Self::BadRequest, Self::RejectedInput)
+            }
+            "ValidationError" | "ValidationException" => Self::BadRequest,
             "IncompleteSignature" => Self::Forbidden,
             _ if says("The security token included in the request is invalid") => Self::KeyRefused,
             _ if says("The request signature we calculated does not match") => Self::SignatureRefused,
@@ -195,7 +200,7 @@ impl FailureKind {
             Self::NotVerified(_) => "not_verified",
             Self::MessageRejected => "message_rejected",
             Self::MailFromNotVerified => "mail_from_not_verified",
-            Self::BadRequest => "bad_request",
+            Self::BadRequest | Self::RejectedInput(_) => "bad_request",
             Self::Forbidden => "forbidden",
             Self::NotWritten => "not_written",
             Self::Unknown => "unknown",
@@ -323,6 +328,7 @@ mod tests {
             ("MessageRejected", "Message contains a virus", 400, "message_rejected"),
             ("MailFromDomainNotVerifiedException", "", 400, "mail_from_not_verified"),
             ("BadRequestException", "Invalid parameter", 400, "bad_request"),
+            ("BadRequestException", "Missing final '@domain'", 400, "bad_request"),
             ("SomethingNew", "", 418, "bad_request"),
             ("", "", 400, "bad_request"),
             ("", "", 401, "forbidden"),

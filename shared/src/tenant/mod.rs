@@ -6,7 +6,7 @@
 //! | `calls`, `policies`, `residual` | one method for each API call |
 //! | `excess_probe`, `list_probe` | calls that a harmless key may not make |
 //! | `credential`, `region` | a key with its Region |
-//! | `failure`, `denial` | a failed call, classified by code and text |
+//! | `failure`, `denial`, `input_fault` | a failed call, classified by code and text |
 //! | `write_tracker` | whether a request can have reached AWS, and whether it still may |
 
 mod calls;
@@ -15,6 +15,7 @@ mod credential;
 mod denial;
 mod excess_probe;
 mod failure;
+mod input_fault;
 mod list_probe;
 mod policies;
 mod region;
@@ -27,6 +28,7 @@ pub use credential::{Credential, InvalidSecret, SecretAccessKey};
 pub use denial::{Denial, DeniedBy};
 pub use excess_probe::{ListedKey, SessionProbe};
 pub use failure::{Failure, FailureKind, UnverifiedIdentities};
+pub use input_fault::InputFault;
 pub use list_probe::ListProbe;
 pub use policies::NamePage;
 pub use region::{Region, UnknownRegion};

@@ -325,7 +325,7 @@ mod tests {
         Claimant {
             provider_id: ProviderId::parse("prv_01ARZ3NDEKTSV4RRFFQ69G5FAV").unwrap(),
             mail_id: MailId::parse("m").unwrap(),
-            digest: "1:aa".to_owned(),
+            digest: "2:aa".to_owned(),
             first_seen: time(NOW),
             on_doubt,
             owner: "me".to_owned(),
@@ -356,7 +356,7 @@ mod tests {
     #[test]
     fn other_content_does_not_change_the_row_whatever_its_state() {
         for state in [MailState::Claimed, MailState::NotAccepted, MailState::Sent, MailState::Rejected] {
-            let row = LedgerRow { digest: "1:bb".to_owned(), ..row(state, 0) };
+            let row = LedgerRow { digest: "2:bb".to_owned(), ..row(state, 0) };
             assert_eq!(decide_claim(Some(&row), &claimant(OnDoubt::Resend), later()), ClaimDecision::Conflict);
             assert_eq!(
                 decide_end(Some(&row), &claimant(OnDoubt::Resend), &EndReason::Expired, later()),
@@ -423,7 +423,7 @@ mod tests {
         let code = RejectionCode::new(RejectionReason::Invalid, "to");
         let row = unparsed_row(provider_id, claimant.mail_id.clone(), code, time(NOW), time(NOW));
         let ClaimDecision::Take(taken) = decide_claim(Some(&row), &claimant, later()) else { panic!("not taken") };
-        assert_eq!(taken.digest, "1:aa");
+        assert_eq!(taken.digest, "2:aa");
         assert_eq!(taken.reason, None);
         // And one that may not go out ends in a state of its own.
         for (end_reason, state, word) in [
@@ -434,7 +434,7 @@ mod tests {
                 panic!("not ended")
             };
             assert_eq!((ended.state, ended.reason.as_deref()), (state, Some(word)));
-            assert_eq!(ended.digest, "1:aa");
+            assert_eq!(ended.digest, "2:aa");
             assert_ne!(epoch(&ended), epoch(&row));
         }
     }

@@ -64,7 +64,7 @@ impl Model {
         Claimant {
             provider_id: ProviderId::parse("prv_01ARZ3NDEKTSV4RRFFQ69G5FAV").unwrap(),
             mail_id: MailId::parse("m").unwrap(),
-            digest: "1:aa".to_owned(),
+            digest: "2:aa".to_owned(),
             first_seen: Timestamp::UNIX_EPOCH,
             on_doubt: self.on_doubt,
             owner: format!("invocation {}", self.invocations),

@@ -73,6 +73,9 @@ fn each_bad_field_is_rejected_by_its_name() {
         (json!({"from": "SECRET"}), "invalid:from"),
         (json!({"from": "a@example.com\r\nBcc: SECRET@example.com"}), "invalid:from"),
         (json!({"from": null}), "invalid:from"),
+        (json!({"from": "=?utf-8?q?SECRET=0D=0ABcc=3A_b=40x.example?= <a@example.com>"}), "invalid:from"),
+        (json!({"from": "=?koi8-r?q?SECRET?= <a@example.com>"}), "invalid:from"),
+        (json!({"reply_to": ["a@example.org", "SECRET@ex_ample.com"]}), "invalid:reply_to[1]"),
         (json!({"to": [], "cc": []}), "invalid:to"),
         (json!({"to": ["a@example.org", "SECRET"]}), "invalid:to[1]"),
         (json!({"to": "SECRET@example.org"}), "invalid:to"),
@@ -85,15 +88,25 @@ fn each_bad_field_is_rejected_by_its_name() {
         (json!({"subject": "SECRET\u{2028}x"}), "invalid:subject"),
         (json!({"subject": "SECRET\u{2029}x"}), "invalid:subject"),
         (json!({"subject": "=?utf-8?q?SECRET=0D=0ABcc=3A_b=40x.example?="}), "invalid:subject"),
+        (json!({"subject": "=?koi8-r?q?SECRET?="}), "invalid:subject"),
+        (json!({"subject": "=?utf-8?x?SECRET?="}), "invalid:subject"),
+        (json!({"subject": "x=?utf-8?q?SECRET?="}), "invalid:subject"),
+        (json!({"subject": "=?utf-8?q?=3D=3Futf-8=3Fq=3FSECRET=3F=3D?="}), "invalid:subject"),
         (json!({"subject": null}), "invalid:subject"),
         (json!({"text": null, "html": null}), "invalid:text"),
         (json!({"text": "", "html": ""}), "invalid:text"),
         (json!({"headers": {"X-A": "SECRET\n"}}), "invalid:headers.X-A"),
+        (json!({"headers": {"X-A": " "}}), "invalid:headers.X-A"),
         (json!({"headers": {"Bcc": "SECRET"}}), "invalid:headers.Bcc"),
         (json!({"headers": {"X-SECRET@example.com": 7}}), "invalid:headers"),
         (json!({"headers": ["SECRET"]}), "invalid:headers"),
         (json!({"tags": {"a": "SEC RET"}}), "invalid:tags"),
-        (json!({"tags": {"a": "x".repeat(257)}}), "invalid:tags"),
+        (json!({"tags": {"a": "x".repeat(256)}}), "invalid:tags"),
+        (json!({"tags": {"a": ""}}), "invalid:tags"),
+        (json!({"tags": {"a": "SECRET:x"}}), "invalid:tags"),
+        (json!({"tags": {"x".repeat(256): "a"}}), "invalid:tags"),
+        (json!({"tags": {"ses:feedback-id-c": "SECRET"}}), "invalid:tags"),
+        (json!({"tags": {"ses:configuration-set": "SECRET"}}), "invalid:tags"),
         (json!({"tags": {"SECRET@example.com": "a"}}), "invalid:tags"),
         (json!({"configuration_set": "SEC RET"}), "invalid:configuration_set"),
         (json!({"on_doubt": "SECRET"}), "invalid:on_doubt"),
@@ -140,6 +153,24 @@ fn a_subject_may_look_a_little_like_an_encoded_word() {
     for subject in ["what =? that", "?= and =?", "Is 2+2=? Yes?=", "x=?y?=", "", "Grüße 😀"] {
         assert_eq!(sample_with(json!({"subject": subject})).subject, subject);
     }
+}
+
+#[test]
+fn an_encoded_subject_is_decoded() {
+    let cases = [
+        ("=?UTF-8?B?R3LDvMOfZQ==?=", "Grüße"),
+        ("Re:  =?utf-8?q?Gr=C3=BC?= =?utf-8?q?=C3=9Fe?= you", "Re:  Grüße you"),
+        ("=?iso-8859-1?q?Gr=FC=DFe?=", "Grüße"),
+    ];
+    for (subject, decoded) in cases {
+        assert_eq!(sample_with(json!({"subject": subject})).subject, decoded);
+    }
+}
+
+#[test]
+fn tags_may_be_as_long_as_ses_accepts_them() {
+    let mail = sample_with(json!({"tags": {"x".repeat(255): "y".repeat(255), "ses:feedback-id-a": "a.b@c_d-e"}}));
+    assert_eq!(mail.tags.len(), 2);
 }
 
 #[test]
