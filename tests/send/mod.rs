@@ -9,5 +9,7 @@ mod invalid_mail;
 mod mail_id;
 mod outage;
 mod pace;
+mod redrive;
+mod refusal;
 mod rejection;
 mod stop;

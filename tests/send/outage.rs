@@ -72,7 +72,7 @@ async fn inbox(stack: &Stack, tenant: &Tenant) -> usize {
 async fn a_short_outage_puts_only_mail_in_doubt_that_was_under_way_and_all_is_sent() {
     let stack = Stack::with_arguments(&["--parameter", "SendDoubtDelay=20"]).await;
     let aftermath = outage(&stack, 100, Duration::from_secs(10), Duration::from_secs(150)).await;
-    println!("{aftermath:?}");
+    println!("{aftermath:?}, all out after {:?}", aftermath.recovery);
     assert_eq!((aftermath.sent, aftermath.in_doubt, aftermath.copies), (100, 0, 0), "{aftermath:?}");
     // Three open the breaker. Those that had a start by then may follow: within the five seconds that starts reach ahead,
     // each environment learns of it by its own first one.

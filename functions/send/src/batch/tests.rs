@@ -38,6 +38,8 @@ struct AccountState {
     sends: Vec<Instant>,
     /// Everything is halted from this time on.
     halted_at: Option<Instant>,
+    /// How often each operation was called.
+    calls: BTreeMap<String, u32>,
     /// The next start of each account, in milliseconds.
     tats: BTreeMap<String, i64>,
     /// The row that a mail has, and the writes to rows.
@@ -99,6 +101,9 @@ impl FakeAccount {
     async fn serve(self, request: FakeRequest) -> FakeResponse {
         let body: Value = serde_json::from_str(&request.body).unwrap();
         if matches!(request.target.as_str(), "UpdateItem" | "BatchGetItem" | "GetItem") {
+            let item = body["Key"]["pk"]["S"].as_str().and_then(|pk| pk.split('#').next()).unwrap_or_default();
+            let call = format!("{} {item}", request.target);
+            *self.0.lock().unwrap().calls.entry(call.trim().to_owned()).or_default() += 1;
             let (begun, latency) = (Instant::now(), self.0.lock().unwrap().table_latency);
             sleep(latency).await;
             if request.target == "BatchGetItem" && body["RequestItems"]["providers"].is_object() {
@@ -419,6 +424,28 @@ async fn no_request_is_written_on_an_old_read_however_long_its_connection_takes(
             assert_eq!(state.writes.last().unwrap()[":state"]["S"], "sent");
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_makes_no_request_that_it_does_not_need() {
+    let account = FakeAccount::with_providers(&["prv_01ARZ3NDEKTSV4RRFFQ69G5FAV"]);
+    {
+        let mut state = account.0.lock().unwrap();
+        state.answers_writes = true;
+        state.answers_records = true;
+        state.table_latency = Duration::from_millis(5);
+    }
+    // With one recipient each, their starts spread over 0.65 s.
+    let one_recipient = crate::fixtures::changed(&json!({"cc": null, "bcc": null, "to": ["a@example.org"]}));
+    let mails: Vec<String> =
+        (0..10).map(|number| one_recipient.replace("order-1234-receipt", &format!("order-{number}"))).collect();
+    assert!(handle(&sender(&account, |_| Duration::ZERO, ticking), event(&mails, 1)).await.is_empty());
+    let state = account.0.lock().unwrap();
+    assert_eq!(state.sends.len(), 10);
+    // One reservation for all; a claim and a record each; halt, providers and secrets at the beginning and half a second
+    // later. Neither the breaker nor the write permits ask for anything.
+    let calls: Vec<_> = state.calls.iter().map(|(call, count)| (call.as_str(), *count)).collect();
+    assert_eq!(calls, [("BatchGetItem", 4), ("UpdateItem mail", 20), ("UpdateItem rate", 1)]);
 }
 
 #[tokio::test(start_paused = true)]

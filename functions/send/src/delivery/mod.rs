@@ -7,6 +7,7 @@
 //! | before the claim | nothing, or an unused start | it starts from the beginning |
 //! | between claim and request | a claim whose lease ends | in doubt, though nothing was sent: this cannot be known |
 //! | between request and record | the same | in doubt: at most two copies, or one with `hold` |
+//! | after a record that could not be written | a claim whose lease ends, and a settlement | the settlement writes it |
 //! | after the record | the mail's final state | the message is acknowledged |
 //! | between requeueing and acknowledgement | two messages | the second one finds the row of the first |
 //! | between event and record | no final state | the event is published again |
