@@ -6,7 +6,7 @@ use aws_sdk_sqs::types::{Message, MessageAttributeValue};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::support::{Stack, WAIT_TIMEOUT, attribute, mail, mail_with};
+use crate::support::{SHORT_DOUBT_DELAY, Stack, WAIT_TIMEOUT, attribute, mail, mail_with};
 
 /// A text in the invalid values, which must be in no attribute, event or log line.
 const MARKER: &str = "zqxmarker";
@@ -165,7 +165,7 @@ async fn an_invalid_mail_is_dead_lettered_with_its_reason_and_without_its_value(
 
 #[tokio::test]
 async fn the_largest_message_of_sqs_is_dead_lettered_too() {
-    let stack = Stack::with_arguments(&[]).await;
+    let stack = Stack::with_arguments(&SHORT_DOUBT_DELAY).await;
     let (tenant, provider_id) = stack.create_provider("acme").await;
     let largest = 1024 * 1024;
     let garbage = "x".repeat(largest);

@@ -10,6 +10,5 @@ mod mail_id;
 mod outage;
 mod pace;
 mod redrive;
-mod refusal;
 mod rejection;
 mod stop;

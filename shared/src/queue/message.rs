@@ -10,6 +10,11 @@ pub const MAX_BODY_BYTES: usize = 1024 * 1024 - 1024;
 /// The message attribute that counts how often a message was requeued.
 pub(super) const HOPS: &str = "hops";
 
+/// The message attribute of a dead letter that says since when the message is under way. Moved back from a dead-letter
+/// queue, a message is new to SQS (SQS developer guide, "Configuring a dead-letter queue redrive": "All redriven messages
+/// are considered new messages with a new messageID and enqueueTime").
+pub(super) const FIRST_SENT_AT: &str = "first_sent_at";
+
 /// A message as Lambda delivered it. Its body may contain addresses, so the type has no `Debug`.
 #[derive(Clone)]
 pub struct Message {
@@ -17,7 +22,7 @@ pub struct Message {
     pub message_id: String,
     /// The body.
     pub body: String,
-    /// When SQS accepted the message.
+    /// When SQS accepted the message, for the first time if it comes back from a dead-letter queue.
     pub sent_at: Timestamp,
     /// How often it was received, including this time.
     pub receives: u32,
@@ -33,6 +38,12 @@ impl Message {
     pub fn from_record(record: SqsMessage, now: Timestamp) -> Option<Self> {
         let attribute = |name: &str| record.attributes.get(name).and_then(|value| value.parse::<i64>().ok());
         let sent_at = attribute("SentTimestamp").and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or(now);
+        let first_sent_at = record
+            .message_attributes
+            .get(FIRST_SENT_AT)
+            .and_then(|at| at.string_value.as_deref())
+            .and_then(|at| at.parse::<Timestamp>().ok());
+        let sent_at = first_sent_at.map_or(sent_at, |first| first.min(sent_at));
         let receives = attribute("ApproximateReceiveCount").and_then(|count| u32::try_from(count).ok()).unwrap_or(1);
         let hops = record
             .message_attributes
@@ -86,6 +97,24 @@ mod tests {
         let record: SqsMessage = serde_json::from_str(r#"{"messageId": "m"}"#).unwrap();
         let message = Message::from_record(record, Timestamp::UNIX_EPOCH).unwrap();
         assert_eq!((message.receives, message.hops, message.body.as_str()), (1, 0, ""));
+    }
+
+    #[test]
+    fn a_message_from_a_dead_letter_queue_is_as_old_as_it_was_and_never_younger() {
+        for (first, sent_at) in [
+            ("2026-11-01T00:00:00Z", "2026-11-01T00:00:00Z"),
+            ("2026-12-01T00:00:00Z", "2026-11-23T10:00:00Z"),
+            ("yesterday", "2026-11-23T10:00:00Z"),
+        ] {
+            let attribute = serde_json::json!({"stringValue": first, "dataType": "String"});
+            let record = serde_json::json!({
+                "messageId": "m", "attributes": {"SentTimestamp": "1795428000000"},
+                "messageAttributes": {"first_sent_at": attribute},
+            });
+            let record: SqsMessage = serde_json::from_value(record).unwrap();
+            let message = Message::from_record(record, Timestamp::UNIX_EPOCH).unwrap();
+            assert_eq!(message.sent_at, sent_at.parse().unwrap(), "{first}");
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use aws_sdk_sqs::types::MessageAttributeValue;
 use thiserror::Error;
 
 use super::Message;
-use super::message::HOPS;
+use super::message::{FIRST_SENT_AT, HOPS};
 
 /// The longest delay of a message, in seconds (SQS API, `SendMessage`, `DelaySeconds`).
 const MAX_DELAY_S: u64 = 900;
@@ -79,7 +79,7 @@ impl Queue {
     }
 
     /// Sends a copy of a received message to this dead-letter queue, with what is wrong with it as its attributes:
-    /// `reason`, `field`, `problem`, `message_id` and `hops`. Attributes that it came with are not copied, so there is
+    /// `reason`, `field`, `problem`, `message_id`, `first_sent_at` and `hops`. Attributes that it came with are not copied, so there is
     /// always room for ours.
     ///
     /// # Errors
@@ -90,6 +90,7 @@ impl Queue {
             ("field", "String", why.field),
             ("problem", "String", why.problem),
             ("message_id", "String", &message.message_id),
+            (FIRST_SENT_AT, "String", &message.sent_at.to_string()),
             (HOPS, "Number", &message.hops.to_string()),
         ];
         self.request(&message.message_id, self.client.send_message(), message.dead_letter_body(), &attributes).await

@@ -222,7 +222,7 @@ impl Delivery {
                     error = chain(&error),
                     "mail dead-lettered without an event, because its row cannot be read"
                 );
-                poison::set_aside(&self.services, &self.copy(), &Rejection::given_up()).await?;
+                poison::set_aside(&self.services, &self.message, &Rejection::given_up()).await?;
                 Ok(Disposition::Rejected)
             }
             given_up => given_up,
@@ -272,7 +272,7 @@ impl Delivery {
                 EndDecision::Write(row) => {
                     self.publish(&row).await?;
                     if let Some(rejection) = set_aside {
-                        poison::set_aside(&self.services, &self.copy(), rejection).await?;
+                        poison::set_aside(&self.services, &self.message, rejection).await?;
                     }
                     match self.services.ledger.write(&row, seen.as_deref()).await? {
                         RowWrite::Done => return Ok(disposition_of(row.state)),
@@ -311,13 +311,8 @@ impl Delivery {
     }
 
     async fn dead_letter(&self, rejection: &Rejection) -> Result<Disposition, DeliveryError> {
-        poison::dead_letter(&self.services, &self.copy(), &self.ids(), rejection).await?;
+        poison::dead_letter(&self.services, &self.message, &self.ids(), rejection).await?;
         Ok(Disposition::Rejected)
-    }
-
-    /// The message as its copies are: moved back from the dead-letter queue, a mail is as old as it was.
-    fn copy(&self) -> Message {
-        Message { body: self.body_with_first_seen().into_owned(), ..self.message.as_ref().clone() }
     }
 
     fn body_with_first_seen(&self) -> Cow<'_, str> {
