@@ -8,15 +8,15 @@ use crate::support::{Stack, mail_with};
 #[tokio::test]
 async fn international_addresses_encoded_names_and_feedback_ids_are_sent() {
     let stack = Stack::shared().await;
-    let (tenant, provider_id) = stack.provider("acme").await;
+    let (tenant, provider_id) = stack.create_provider("acme").await;
     let fields = json!({
         "from": "=?iso-8859-1?Q?J=F6rg_M=FCller?= <info@EXAMPLE.com>",
         "to": ["ann@b\u{fc}cher.example"],
         "subject": "=?utf-8?q?Gr=C3=BC=C3=9Fe?=",
         "tags": { "ses:feedback-id-a": "customer-42", "campaign": "spring" },
     });
-    stack.mail(&mail_with(&provider_id, "international", &fields)).await.unwrap();
-    stack.fate(&provider_id, "international", &["sent"]).await;
+    stack.enqueue_mail(&mail_with(&provider_id, "international", &fields)).await.unwrap();
+    stack.mail_in_state(&provider_id, "international", &["sent"]).await;
     let inbox = stack.inbox(&tenant.account_id).await.unwrap();
     let received = &inbox[0];
     assert_eq!(received["from"], "=?UTF-8?B?SsO2cmcgTcO8bGxlcg==?= <info@EXAMPLE.com>");
@@ -31,11 +31,11 @@ async fn international_addresses_encoded_names_and_feedback_ids_are_sent() {
         "subject": "Gr\u{fc}\u{df}e",
         "tags": { "campaign": "spring", "ses:feedback-id-a": "customer-42" },
     });
-    stack.hand_over(&[mail_with(&provider_id, "international", &respelled)]).await;
-    stack.mail(&mail_with(&provider_id, "afterwards", &json!({}))).await.unwrap();
-    stack.fate(&provider_id, "afterwards", &["sent"]).await;
+    stack.enqueue_mails(&[mail_with(&provider_id, "international", &respelled)]).await;
+    stack.enqueue_mail(&mail_with(&provider_id, "afterwards", &json!({}))).await.unwrap();
+    stack.mail_in_state(&provider_id, "afterwards", &["sent"]).await;
     assert_eq!(stack.inbox(&tenant.account_id).await.unwrap().len(), 2);
-    let fate = stack.fate(&provider_id, "international", &["sent", "rejected"]).await;
+    let fate = stack.mail_in_state(&provider_id, "international", &["sent", "rejected"]).await;
     assert_eq!(fate["state"], "sent", "{fate}");
 }
 
@@ -43,7 +43,7 @@ async fn international_addresses_encoded_names_and_feedback_ids_are_sent() {
 #[tokio::test]
 async fn what_ses_would_refuse_is_refused_by_its_field() {
     let stack = Stack::shared().await;
-    let (tenant, provider_id) = stack.provider("acme").await;
+    let (tenant, provider_id) = stack.create_provider("acme").await;
     let name = "\u{e9}".repeat(100);
     let cases = [
         ("empty-header", json!({ "headers": { "X-Campaign": "" } }), "invalid:headers.X-Campaign"),
@@ -53,9 +53,9 @@ async fn what_ses_would_refuse_is_refused_by_its_field() {
         ("tag", json!({ "tags": { "ses:feedback-id-c": "x" } }), "invalid:tags"),
     ];
     let mails: Vec<_> = cases.iter().map(|(id, fields, _)| mail_with(&provider_id, id, fields)).collect();
-    stack.hand_over(&mails).await;
+    stack.enqueue_mails(&mails).await;
     for (id, _, reason) in cases {
-        let fate = stack.fate(&provider_id, id, &["rejected", "sent"]).await;
+        let fate = stack.mail_in_state(&provider_id, id, &["rejected", "sent"]).await;
         assert_eq!(fate["reason"], reason, "{fate}");
         assert!(!fate.to_string().contains('@'), "{fate}");
     }

@@ -6,7 +6,7 @@ use serde_json::json;
 use shared::id::{MailId, ProviderId};
 use shared::record::{MailState, mail_pk};
 
-use crate::support::{Stack, mail, mail_with, eventually};
+use crate::support::{Stack, eventually, mail, mail_with};
 
 async fn arn(stack: &Stack, queue_url: &str) -> String {
     let answer = stack.sqs.get_queue_attributes().queue_url(queue_url).attribute_names(QueueAttributeName::QueueArn);

@@ -207,7 +207,7 @@ async fn an_onboarding_makes_few_calls_and_none_that_changes_anything() {
     stack.onboard_provider("acme", &classic).await;
     let hardened = stack.hardened_tenant("173205080756", &json!({})).await;
     stack.onboard_provider("acme", &hardened).await;
-    let (classic, hardened) = (stack.requests(&classic).await, stack.requests(&hardened).await);
+    let (classic_policy, hardened) = (stack.requests(&classic).await, stack.requests(&hardened).await);
     let denied = |requests: &[Value]| requests.iter().filter(|request| request["status"] == 403).count();
     println!("classic: {} calls, {} denied", classic.len(), denied(&classic));
     println!("hardened: {} calls, {} denied", hardened.len(), denied(&hardened));

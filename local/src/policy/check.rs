@@ -72,7 +72,12 @@ fn print_report(report: &PolicyReport, style: TextStyle, out: &mut dyn Write) ->
     )?;
     for question in &report.questions {
         let option = question.field.replace('_', "-");
-        writeln!(out, "{} {} (--{option})", style.apply(Tone::Doubtful, "question"), escape_controls(&question.message))?;
+        writeln!(
+            out,
+            "{} {} (--{option})",
+            style.apply(Tone::Doubtful, "question"),
+            escape_controls(&question.message)
+        )?;
     }
     if !report.gaps.is_empty() {
         writeln!(out, "\n{}", style.apply(Tone::Strong, "Missing"))?;
