@@ -147,6 +147,11 @@ impl Clients {
         match answer {
             // EC2's answer to a dry run that would have been allowed (AWS: EC2 API reference, "Common client errors").
             Err(failure) if failure.code.as_deref() == Some("DryRunOperation") => Ok(()),
+            // S3's and EC2's words for a key that they do not know (S3 API reference, "Error responses"; EC2 API reference,
+            // "Common client errors"): perhaps not yet.
+            Err(failure) if matches!(failure.code.as_deref(), Some("InvalidAccessKeyId" | "AuthFailure")) => {
+                Err(Failure { kind: FailureKind::KeyRefused, ..failure })
+            }
             // EC2's denial. Its text names the action and the kind of policy in accounts that see so (mondoohq/mql#5143),
             // and is only "You are not authorized to perform this operation." in others (aws/aws-parallelcluster#3140).
             Err(failure)
@@ -369,6 +374,18 @@ mod tests {
                 403,
                 s3("NotSignedUp", "Your account is not signed up for the Amazon S3 service."),
                 "forbidden",
+            ),
+            (
+                ListProbe::Buckets,
+                403,
+                s3("InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist"),
+                "key_refused",
+            ),
+            (
+                ListProbe::Regions,
+                401,
+                ec2("AuthFailure", "AWS was not able to validate the provided access credentials"),
+                "key_refused",
             ),
             (ListProbe::Tables, 400, json("ThrottlingException"), "throttled"),
             (ListProbe::Secrets, 500, String::new(), "unknown"),

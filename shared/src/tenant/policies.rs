@@ -1,5 +1,5 @@
-//! Reading the policies of a key's own user and its groups. A key that may do so is refused, so these calls are made at
-//! most once, while the key is verified.
+//! Reading the policies of a key's own user and its groups, while the key is verified. A key that may read all of them
+//! proves by them what it may do.
 
 use percent_encoding::percent_decode_str;
 
@@ -17,7 +17,7 @@ pub struct NamePage {
 }
 
 impl Clients {
-    /// `iam:ListUserPolicies`: names of a user's inline policies. An excess probe, so success is bad news.
+    /// `iam:ListUserPolicies`: names of a user's inline policies.
     ///
     /// # Errors
     /// The refusal, classified.

@@ -97,8 +97,8 @@ impl ExcessProbe {
             _ if failure.code.as_deref().is_some_and(|code| NOT_SUBSCRIBED.contains(&code)) => {
                 ProbeOutcome::NotAvailable
             }
-            // STS, IAM and SES have just known this key: a service that does not know it is not enabled for the account.
-            // EC2 says AuthFailure (AWS: EC2 "Error codes"), S3 InvalidAccessKeyId, the others UnrecognizedClientException.
+            // STS, IAM and SES have just known this key, and the time of its propagation is over (the retry policy): a
+            // service that still does not know it is not enabled for the account.
             FailureKind::KeyRefused | FailureKind::Forbidden if is_list => ProbeOutcome::NotAvailable,
             FailureKind::NotFound | FailureKind::BadRequest => ProbeOutcome::NotTold,
             // Not implemented: no server error that goes away.
@@ -111,7 +111,7 @@ impl ExcessProbe {
 /// What no probe looks for, because a harmless one is not known: creating a key or putting a policy on the own user would
 /// do it, roles are refused by their own policy whatever the key may do, and a role is passed to a service only while
 /// something is created in it.
-const NOT_LOOKED_FOR: &str = "not looked for: iam:CreateAccessKey and iam:PutUserPolicy limited to its own user, iam:PassRole, sts:AssumeRole, and permissions that neither list nor write IAM";
+const NOT_LOOKED_FOR: &str = "not looked for: iam:CreateAccessKey and iam:PutUserPolicy limited to its own user, iam:PassRole, sts:AssumeRole, and whatever else none of these probes needs";
 
 /// Whether AWS allowed any probe.
 ///
@@ -226,12 +226,7 @@ mod tests {
             ),
             (list, Err(answered("NotSignedUp", "Your account is not signed up for the S3 service.", 403)), Passed),
             (list, Err(answered("PendingVerification", "Your account is currently being verified.", 400)), Passed),
-            (
-                list,
-                Err(answered("AuthFailure", "AWS was not able to validate the provided access credentials", 401)),
-                Passed,
-            ),
-            (list, Err(answered("InvalidAccessKeyId", "", 403)), Passed),
+            (list, Err(answered("SomethingNew", "", 403)), Passed),
             (list, Err(key_refused()), Passed),
             (list, Err(answered("UnsupportedOperation", "", 400)), Passed),
             (list, Err(answered("NotImplemented", "", 501)), Passed),

@@ -228,6 +228,33 @@ async fn services_that_are_not_subscribed_or_not_enabled_allow_nothing() {
     assert!(evidence.contains(services), "{evidence}");
 }
 
+/// S3 learns of a new key later than IAM: what it does not know yet is not taken for nothing.
+#[tokio::test(start_paused = true)]
+async fn a_service_that_does_not_know_a_new_key_yet_is_asked_again() {
+    for (unknown, operation, known) in [
+        (
+            s3_error(403, "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist"),
+            "tenant:ListBuckets",
+            "<ListAllMyBucketsResult/>",
+        ),
+        (
+            ec2_error(401, "AuthFailure", "AWS was not able to validate the credentials"),
+            "tenant:DescribeRegions",
+            "<x/>",
+        ),
+        (
+            json_error(400, "UnrecognizedClientException", "The security token included in the request is invalid."),
+            "tenant:ListKeys",
+            "{}",
+        ),
+    ] {
+        let aws = FakeAws::classic();
+        aws.answer_in_turn(operation, vec![unknown.clone(), unknown, (200, known.to_owned())]);
+        let (status, problem, _) = post(&aws, &submission(), None).await;
+        assert_eq!((status, outcomes(&problem["report"], "failed")), (422, vec!["excess".to_owned()]), "{operation}");
+    }
+}
+
 /// Whatever the key may and may not do: the tenant's account sees fewer than 15 denials.
 #[tokio::test(start_paused = true)]
 async fn no_onboarding_causes_as_many_denials_as_detectors_look_for() {

@@ -199,6 +199,11 @@ impl Verification<'_> {
                     report.add(user::check_second_key(&keys));
                     keys.map(drop)
                 }
+                // A service may know a new key later than IAM and SES do. A refusal that stays says that the account does
+                // not have the service.
+                ExcessProbe::List(list) => {
+                    self.call_with_retry(|| self.clients.probe_list(self.credential, list)).await
+                }
                 probe => self.call(self.make_probe(probe, user, &nothing)).await,
             };
             answers.push((probe, answer));
