@@ -23,7 +23,6 @@ struct Aftermath {
     /// Requests to SES that ended without an answer.
     unanswered: usize,
     /// From the end of the outage until the last mail was out.
-    #[expect(dead_code, reason = "a figure, which `Debug` prints")]
     recovery: Duration,
 }
 

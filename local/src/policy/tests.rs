@@ -90,7 +90,7 @@ fn a_resource_cannot_forge_a_line_of_the_report() {
 #[test]
 fn what_the_aws_cli_prints_is_unwrapped_and_the_output_says_so() {
     let printed = format!(r#"{{"PolicyVersion":{{"VersionId":"v1","Document":{}}}}}"#, policy::classic());
-    let file = File::new("printed", &printed);
+    let file = TemporaryFile::new("printed", &printed);
     let (code, text) = check_files(&[file.path()]);
     assert!(code == 0 && text.contains("the Document in PolicyVersion was read"), "{text}");
     let (code, text) = check_files(&["--json", file.path()]);
@@ -104,7 +104,7 @@ fn a_missing_permission_comes_with_its_remedy_and_several_regions_with_a_questio
         format!(r#"{{"Effect":"Allow","Action":"ses:*","Resource":"arn:aws:ses:{region}:123456789012:*"}}"#)
     };
     let statements = [allow("eu-central-1"), allow("eu-west-1")].join(",");
-    let file = File::new("regions", &format!(r#"{{"Version":"2012-10-17","Statement":[{statements}]}}"#));
+    let file = TemporaryFile::new("regions", &format!(r#"{{"Version":"2012-10-17","Statement":[{statements}]}}"#));
     let (code, text) = check_files(&[file.path()]);
     assert_eq!(code, REJECTED);
     assert!(text.contains("eu-central-1, eu-west-1") && text.contains("(--region)"), "{text}");

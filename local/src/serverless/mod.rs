@@ -10,9 +10,6 @@ pub(crate) use self::event::{Authorizer, MappingResource, ScheduleResource};
 pub(crate) use self::function::{FunctionResource, RecursiveLoop};
 pub(crate) use self::http_api::HttpApiResource;
 
-#[cfg(test)]
-pub(crate) use self::event::RouteResource;
-
 use crate::template::ResourceType;
 
 /// The types.

@@ -227,7 +227,7 @@ fn parameters_keep_to_their_bounds() {
         ("P", "x1x1", "does not match"),
         ("Q", "1", "no such parameter"),
     ] {
-        let error = load(text, &settings(&[(name, value)])).map(drop).unwrap_err().to_string();
+        let error = load(text, &settings(&[(name, value)])).unwrap_err().to_string();
         assert!(error.contains(expected), "{name}={value}: {error}");
     }
     assert!(reason("Parameters:\n  N: {Type: String}\nResources: {}\n").contains("no default"));
