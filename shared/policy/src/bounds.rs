@@ -46,11 +46,11 @@ const ALWAYS_ALLOWED: &str = r#"{"Statement":{"Effect":"Allow","Action":"sts:Get
 
 /// What a key may have besides what it needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum OwnPolicies {
+pub(crate) enum OwnPolicyReads {
     /// It can read all policies of its own user, and then also those of groups and the managed ones.
-    Readable,
+    Whole,
     /// It cannot, so a permission to read some of them serves nothing and is excess.
-    Unreadable,
+    Partial,
 }
 
 static CEILING: LazyLock<Vec<PolicyDocument>> = LazyLock::new(|| {
@@ -61,21 +61,21 @@ static CEILING: LazyLock<Vec<PolicyDocument>> = LazyLock::new(|| {
 /// What no key may exceed: the classic policy as published (most keys have exactly that, so it comes first and is
 /// compared at a glance), the classic policy in any partition, what AWS always allows, and perhaps reading the own
 /// policies.
-pub(crate) fn ceiling(own_policies: OwnPolicies) -> &'static [PolicyDocument] {
-    match own_policies {
-        OwnPolicies::Readable => &CEILING,
-        OwnPolicies::Unreadable => &CEILING[..CEILING.len() - 1],
+pub(crate) fn ceiling(own_reads: OwnPolicyReads) -> &'static [PolicyDocument] {
+    match own_reads {
+        OwnPolicyReads::Whole => &CEILING,
+        OwnPolicyReads::Partial => &CEILING[..CEILING.len() - 1],
     }
 }
 
 /// Exactly what a key needs and may have besides, with its own user under any path.
-pub(crate) fn floor(own_policies: OwnPolicies, partition: &str, user_name: &str) -> Vec<PolicyDocument> {
+pub(crate) fn floor(own_reads: OwnPolicyReads, partition: &str, user_name: &str) -> Vec<PolicyDocument> {
     let user = user_name.replace('$', "${$}").replace('*', "${*}").replace('?', "${?}");
     let mut statements = vec![
         serde_json::json!({"Effect": "Allow", "Action": SES_ACTIONS, "Resource": "*"}),
         serde_json::json!({"Effect": "Allow", "Action": IAM_ACTIONS, "Resource": own_user(partition, &user)}),
     ];
-    if own_policies == OwnPolicies::Readable {
+    if own_reads == OwnPolicyReads::Whole {
         statements.extend(reads(partition, &user));
     }
     parse_all(&[&serde_json::json!({"Version": "2012-10-17", "Statement": statements}).to_string()])
@@ -110,10 +110,10 @@ mod tests {
 
     #[test]
     fn all_documents_parse() {
-        assert_eq!(ceiling(OwnPolicies::Readable).len(), 4);
-        assert_eq!(ceiling(OwnPolicies::Unreadable), &ceiling(OwnPolicies::Readable)[..3]);
+        assert_eq!(ceiling(OwnPolicyReads::Whole).len(), 4);
+        assert_eq!(ceiling(OwnPolicyReads::Partial), &ceiling(OwnPolicyReads::Whole)[..3]);
         for partition in ["aws", "aws-cn"] {
-            assert_eq!(floor(OwnPolicies::Readable, partition, "a*b$c").len(), 1);
+            assert_eq!(floor(OwnPolicyReads::Whole, partition, "a*b$c").len(), 1);
         }
     }
 }

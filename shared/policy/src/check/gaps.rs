@@ -66,8 +66,12 @@ pub enum GapCause {
 pub(super) fn gaps(documents: &[PolicyDocument], principal: &ResolvedPrincipal, budget: &Budget) -> Vec<Gap> {
     let mut gaps: Vec<Gap> =
         principal.regions().flat_map(|region| gaps_in_region(documents, principal, region, budget)).collect();
-    let on_user = |action: &'static str| gap(documents, principal, action, &principal.user_arn, None, budget);
-    gaps.extend(IAM_ACTIONS.into_iter().filter_map(on_user));
+    // Nothing of these contexts differs between the actions of IAM, nor between those of SES that send.
+    let context = principal.context_of(IAM_ACTIONS[0], &principal.region);
+    gaps.extend(IAM_ACTIONS.into_iter().filter_map(|action| {
+        let request = AuthorizationRequest { action, resource: &principal.user_arn, context: &context };
+        gap(documents, &request, None, budget)
+    }));
     gaps
 }
 
@@ -83,10 +87,14 @@ fn gaps_in_region(
     };
     let sets = arns("configuration-set", &principal.configuration_sets);
     let identities = arns("identity", &principal.identities);
-    let gap_of = |action: &str, resource: &str| gap(documents, principal, action, resource, Some(region), budget);
+    let sending = principal.context_of("ses:SendEmail", region);
+    let other = principal.context_of("ses:GetAccount", region);
+    let context_of = |action: &str| if action.starts_with("ses:Send") { &sending } else { &other };
+    let is_allowed = |action: &str, resource: &str| {
+        let request = AuthorizationRequest { action, resource, context: context_of(action) };
+        decide(documents, &SplitRequest::new(&request), budget).0 == Decision::Allowed && !budget.is_spent()
+    };
     let usable = |resources: &[String], actions: &[&str]| {
-        let is_allowed =
-            |action: &&str, resource: &str| is_allowed(documents, principal, action, resource, region, budget);
         resources.iter().find(|resource| actions.iter().all(|action| is_allowed(action, resource))).cloned()
     };
     // One configuration set must do for all actions. If none does, the first is reported.
@@ -101,36 +109,23 @@ fn gaps_in_region(
             "ses:CreateConfigurationSet" | "ses:CreateConfigurationSetEventDestination" => vec![&set],
             _ => vec!["*"],
         };
-        gaps.extend(resources.into_iter().filter_map(|resource| gap_of(action, resource)));
+        gaps.extend(resources.into_iter().filter_map(|resource| {
+            let request = AuthorizationRequest { action, resource, context: context_of(action) };
+            gap(documents, &request, Some(region), budget)
+        }));
     }
     gaps
 }
 
-fn is_allowed(
-    documents: &[PolicyDocument],
-    principal: &ResolvedPrincipal,
-    action: &str,
-    resource: &str,
-    region: &str,
-    budget: &Budget,
-) -> bool {
-    let context = principal.context_of(action, region);
-    let request = AuthorizationRequest { action, resource, context: &context };
-    decide(documents, &SplitRequest::new(&request), budget).0 == Decision::Allowed && !budget.is_spent()
-}
-
-/// Why the action is not allowed for certain; `None` if it is. `region` is that of the call, if it has one.
+/// Why the request is not allowed for certain; `None` if it is. `region` is that of the call, if it has one.
 pub(super) fn gap(
     documents: &[PolicyDocument],
-    principal: &ResolvedPrincipal,
-    action: &str,
-    resource: &str,
+    request: &AuthorizationRequest<'_>,
     region: Option<&str>,
     budget: &Budget,
 ) -> Option<Gap> {
-    let context = principal.context_of(action, region.unwrap_or(&principal.region));
-    let request = AuthorizationRequest { action, resource, context: &context };
-    let split = SplitRequest::new(&request);
+    let AuthorizationRequest { action, resource, context } = *request;
+    let split = SplitRequest::new(request);
     let gap = |cause, explanation, remedy| Gap {
         action: action.to_owned(),
         resource: resource.to_owned(),
@@ -150,17 +145,17 @@ pub(super) fn gap(
         }
         (Decision::Allowed, _) => None,
         (Decision::ExplicitDeny, Some(deny)) => {
-            let conditions = blocking_conditions(deny, &context, budget);
+            let conditions = blocking_conditions(deny, context, budget);
             let by = StatementRef::from(deny);
-            let (explanation, remedy) = explain_deny(&by, deny, &conditions, &request);
+            let (explanation, remedy) = explain_deny(&by, deny, &conditions, request);
             Some(Gap { denied_by: Some(by), conditions, ..gap(GapCause::Denied, explanation, remedy) })
         }
         _ => {
             let near = nearly_allowing(documents, &split, budget);
             let conditions: Vec<BlockingCondition> =
-                near.conditional.iter().flat_map(|allow| blocking_conditions(*allow, &context, budget)).collect();
+                near.conditional.iter().flat_map(|allow| blocking_conditions(*allow, context, budget)).collect();
             let elsewhere: Vec<StatementRef> = near.elsewhere.into_iter().map(StatementRef::from).collect();
-            let (cause, explanation, remedy) = explain_allow(&conditions, &elsewhere, &request);
+            let (cause, explanation, remedy) = explain_allow(&conditions, &elsewhere, request);
             Some(Gap { allowed_elsewhere: elsewhere, conditions, ..gap(cause, explanation, remedy) })
         }
     }

@@ -17,7 +17,7 @@ pub use self::verdict::Verdict;
 use self::findings::to_findings;
 use self::gaps::{gap, gaps};
 use self::notice::notices;
-use crate::bounds::{OWN_USER_READS, OwnPolicies, ceiling, floor};
+use crate::bounds::{OWN_USER_READS, OwnPolicyReads, ceiling, floor};
 use crate::budget::Budget;
 use crate::document::PolicyDocument;
 use crate::evaluate::{AuthorizationRequest, SplitRequest, may_allow, may_allow_within};
@@ -47,9 +47,9 @@ const WORDS: u64 = 1 << 20;
 pub fn check(documents: &[PolicyDocument], principal: &Principal) -> PolicyReport {
     let principal = principal.resolve(documents);
     let budget = Budget::new(STEPS, WORDS);
-    let (own_policies, gaps, notices) = budget.part(STEPS_FOR_REQUESTS, |part| {
-        let own_policies = own_policies(documents, &principal, part);
-        (own_policies, gaps(documents, &principal, part), notices(documents, &principal, part))
+    let (own_reads, gaps, notices) = budget.part(STEPS_FOR_REQUESTS, |part| {
+        let own_reads = own_reads(documents, &principal, part);
+        (own_reads, gaps(documents, &principal, part), notices(documents, &principal, part))
     });
     let mut missing: Vec<String> = Vec::new();
     for gap in &gaps {
@@ -58,13 +58,13 @@ pub fn check(documents: &[PolicyDocument], principal: &Principal) -> PolicyRepor
         }
     }
     let questions = questions(&principal);
-    let result = compare(documents, ceiling(own_policies), &principal, false, &budget);
+    let result = compare(documents, ceiling(own_reads), &principal, false, &budget);
     let (findings, findings_omitted) = to_findings(documents, &result);
     let verdict = if findings.iter().any(Finding::is_excess) {
         Verdict::Overprivileged
     } else if !missing.is_empty() {
         Verdict::Insufficient
-    } else if findings.is_empty() && is_minimal(documents, own_policies, &principal) {
+    } else if findings.is_empty() && is_minimal(documents, own_reads, &principal) {
         Verdict::Minimal
     } else {
         Verdict::Sufficient
@@ -73,9 +73,9 @@ pub fn check(documents: &[PolicyDocument], principal: &Principal) -> PolicyRepor
 }
 
 /// Whether the policies allow nothing that a key does not need.
-fn is_minimal(documents: &[PolicyDocument], own_policies: OwnPolicies, principal: &ResolvedPrincipal) -> bool {
+fn is_minimal(documents: &[PolicyDocument], own_reads: OwnPolicyReads, principal: &ResolvedPrincipal) -> bool {
     let budget = Budget::new(STEPS_FOR_FLOOR, WORDS);
-    let floor = floor(own_policies, principal.partition, &principal.user_name);
+    let floor = floor(own_reads, principal.partition, &principal.user_name);
     compare(documents, &floor, principal, true, &budget).found.is_empty()
 }
 
@@ -102,7 +102,9 @@ pub fn explain_missing(
 ) -> Option<Gap> {
     let principal = principal.resolve(documents);
     let region = (!action.starts_with("iam:") && !action.starts_with("sts:")).then(|| principal.region.clone());
-    gap(documents, &principal, action, resource, region.as_deref(), &Budget::new(STEPS_FOR_REQUESTS, WORDS))
+    let context = principal.context_of(action, &principal.region);
+    let request = AuthorizationRequest { action, resource, context: &context };
+    gap(documents, &request, region.as_deref(), &Budget::new(STEPS_FOR_REQUESTS, WORDS))
 }
 
 /// What `candidate` allows and `reference` does not, for any two sets of policies: the most severe
@@ -119,15 +121,15 @@ pub fn excess_over(candidate: &[PolicyDocument], reference: &[PolicyDocument], p
 pub fn is_excess(documents: &[PolicyDocument], principal: &Principal, action: &str, resource: &str) -> bool {
     let principal = principal.resolve(documents);
     let request = AuthorizationRequest { action, resource, context: &principal.context };
-    let own_policies = own_policies(documents, &principal, &Budget::unlimited());
-    may_allow(documents, &request) && !may_allow(ceiling(own_policies), &request)
+    let own_reads = own_reads(documents, &principal, &Budget::unlimited());
+    may_allow(documents, &request) && !may_allow(ceiling(own_reads), &request)
 }
 
 /// Whether the key may read all policies of its own user. Undecided is no.
-fn own_policies(documents: &[PolicyDocument], principal: &ResolvedPrincipal, budget: &Budget) -> OwnPolicies {
+fn own_reads(documents: &[PolicyDocument], principal: &ResolvedPrincipal, budget: &Budget) -> OwnPolicyReads {
     let is_allowed = |action: &&str| {
         let request = AuthorizationRequest { action, resource: &principal.user_arn, context: &principal.context };
         may_allow_within(documents, &SplitRequest::new(&request), budget) && !budget.is_spent()
     };
-    if OWN_USER_READS.iter().all(is_allowed) { OwnPolicies::Readable } else { OwnPolicies::Unreadable }
+    if OWN_USER_READS.iter().all(is_allowed) { OwnPolicyReads::Whole } else { OwnPolicyReads::Partial }
 }

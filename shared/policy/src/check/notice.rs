@@ -11,9 +11,10 @@ use crate::evaluate::{
     AuthorizationRequest, SplitRequest, all_statements, may_allow_within, surely_applies, surely_applies_not,
 };
 use crate::finding::{Finding, FindingKind, FindingSource, FindingSubject, Witness};
+use crate::glob::Glob;
 use crate::inclusion::examples_of_glob;
 use crate::principal::ResolvedPrincipal;
-use crate::resource::{Reach, ResolvedResource, type_globs};
+use crate::resource::{Reach, ResolvedResource, ResourcePattern, type_globs};
 use crate::severity::Severity;
 
 /// A group of SES actions with one meaning.
@@ -110,10 +111,8 @@ fn notice_of_topic(
     topic: &Topic,
     budget: &Budget,
 ) -> Option<Finding> {
-    let mut allowed = topic.actions.iter().filter_map(|action| {
-        let resources = resources_of(documents, principal, action, budget);
-        first_allowed(documents, principal, action, resources, budget)
-    });
+    let mut allowed =
+        topic.actions.iter().filter_map(|action| find_allowed(documents, principal, action, budget, |_| true));
     let first = allowed.next()?;
     let also = allowed.collect();
     let explanation = format!("Whoever has the key {} The hardened policy does not allow it.", topic.meaning);
@@ -124,14 +123,11 @@ fn notice_of_topic(
 fn notice_of_breadth(documents: &[PolicyDocument], principal: &ResolvedPrincipal, budget: &Budget) -> Option<Finding> {
     let action = "iam:DeleteAccessKey";
     let name = format!("/{}", principal.user_name);
-    let others = resources_of(documents, principal, action, budget)
-        .into_iter()
-        // A name is unique in the account, whatever the path is.
-        .filter(|resource| !resource.ends_with(&name) && resource.contains(":user/"));
-    let others = std::iter::once(principal.iam_arn("user/other")).chain(others).collect();
+    // A name is unique in the account, whatever the path is.
+    let is_other = |resource: &str| !resource.ends_with(&name);
     let explanation = "Whoever has the key can delete the access keys of other users of the account. Limit the resource to \
                        arn:aws:iam::*:user/${aws:username}.";
-    let witness = first_allowed(documents, principal, action, others, budget)?;
+    let witness = find_allowed(documents, principal, action, budget, is_other)?;
     Some(notice(Severity::Medium, witness, Vec::new(), explanation.to_owned()))
 }
 
@@ -140,8 +136,7 @@ fn notice_of_breadth(documents: &[PolicyDocument], principal: &ResolvedPrincipal
 /// present, or denying the call itself.
 fn notice_of_sessions(documents: &[PolicyDocument], principal: &ResolvedPrincipal, budget: &Budget) -> Option<Finding> {
     let action = "ses:SendEmail";
-    let resources = resources_of(documents, principal, action, budget);
-    let resource = first_allowed(documents, principal, action, resources, budget)?.resource;
+    let resource = find_allowed(documents, principal, action, budget, |_| true)?.resource;
     let mut session = principal.context.clone();
     // Any time will do: what matters is that the context key is present.
     session.insert("aws:TokenIssueTime", ContextValue::One("2026-01-01T00:00:00Z".to_owned()));
@@ -173,22 +168,6 @@ fn statements_with(documents: &[PolicyDocument], effect: Effect) -> impl Iterato
     all_statements(documents).map(|located| located.statement).filter(move |statement| statement.effect() == effect)
 }
 
-/// The first of the resources on which the action is allowed, if its conditions hold.
-fn first_allowed(
-    documents: &[PolicyDocument],
-    principal: &ResolvedPrincipal,
-    action: &str,
-    resources: Vec<String>,
-    budget: &Budget,
-) -> Option<Witness> {
-    let is_allowed = |resource: &String| {
-        let request = AuthorizationRequest { action, resource, context: &principal.context };
-        may_allow_within(documents, &SplitRequest::new(&request), budget) && !budget.is_spent()
-    };
-    let resource = resources.into_iter().find(is_allowed)?;
-    Some(Witness { action: action.to_owned(), resource })
-}
-
 /// The resource of one ARN behind the first five fields of another.
 fn graft(fields: &str, resource: &str) -> Option<String> {
     let (at, _) = fields.match_indices(':').nth(4)?;
@@ -198,61 +177,82 @@ fn graft(fields: &str, resource: &str) -> Option<String> {
 /// The most resources of one action that are taken from the policies' own patterns.
 const MAX_PATTERNS: usize = 50;
 
-/// Resources that the action can be called on, identities first: those of the principal, made-up ones, and those that
-/// the policies' own patterns match, because a policy may name nothing but its own domain.
-fn resources_of(
+/// A resource on which the action is allowed, if its conditions hold. Tries resources of the principal and made-up ones,
+/// identities first, and then those that the policies' own patterns match: a policy may name nothing but its own domain.
+fn find_allowed(
     documents: &[PolicyDocument],
     principal: &ResolvedPrincipal,
     action: &str,
     budget: &Budget,
-) -> Vec<String> {
+    is_wanted: impl Fn(&str) -> bool,
+) -> Option<Witness> {
     let (service, name) = split_action(action);
-    let Some(listed) = CATALOGUE.find(&service, &name) else { return vec!["*".to_owned()] };
-    let mut arns = CATALOGUE.resource_types(listed).arns.clone();
-    if arns.is_empty() {
-        return vec!["*".to_owned()];
-    }
-    arns.sort_by_key(|arn| !arn.contains(":identity/"));
-    let mut resources = Vec::new();
-    for arn in &arns {
-        let names: &[String] = match () {
-            () if arn.contains(":identity/") => &principal.identities,
-            () if arn.contains(":configuration-set/") => &principal.configuration_sets,
-            () => &[],
-        };
-        resources.extend(names.iter().map(|name| principal.fill_arn(arn, name)));
-        resources.push(principal.fill_arn(arn, "example"));
-    }
-    let typed = resources.clone();
-    let types: Vec<_> = arns.iter().flat_map(|arn| type_globs(arn, principal.partition)).collect();
-    let patterns = statements_with(documents, Effect::Allow)
+    budget.charge(20 * documents.iter().map(|document| document.statements().len()).sum::<usize>());
+    let allows: Vec<&Statement> = statements_with(documents, Effect::Allow)
         .filter(|statement| {
-            !statement.excludes_resources()
-                && statement.actions.patterns.iter().any(|pattern| pattern.matches(&service, &name))
-                    != statement.excludes_actions()
+            statement.actions.patterns.iter().any(|pattern| pattern.matches(&service, &name))
+                != statement.excludes_actions()
         })
-        .flat_map(|statement| &statement.resources.patterns)
-        .filter(|pattern| !pattern.is_everything())
-        .take(MAX_PATTERNS);
-    for pattern in patterns {
-        budget.charge(300 + 2 * pattern.effort());
-        if budget.is_spent() {
-            break;
-        }
-        let (ResolvedResource::Exact(glob) | ResolvedResource::AtMost(glob)) =
-            pattern.resolve(&principal.context, Reach::Segments)
-        else {
-            continue;
-        };
-        let fits = |resource: &String| types.iter().any(|glob| budget.matches(glob, resource));
-        let examples = examples_of_glob(&glob, principal);
-        // A pattern that only narrows Region and account leaves the kind of resource to the types.
-        let narrowed = examples.iter().flat_map(|example| typed.iter().filter_map(|name| graft(example, name)));
-        let narrowed = narrowed.filter(|resource| budget.matches(&glob, resource));
-        let new = examples.iter().cloned().chain(narrowed).find(fits);
-        resources.extend(new.filter(|resource| !resources.contains(resource)));
+        .collect();
+    if allows.is_empty() {
+        return None;
     }
-    resources
+    let is_allowed = |resource: &String| {
+        let request = AuthorizationRequest { action, resource, context: &principal.context };
+        is_wanted(resource) && may_allow_within(documents, &SplitRequest::new(&request), budget) && !budget.is_spent()
+    };
+    let mut arns = CATALOGUE.resource_types(CATALOGUE.find(&service, &name)?).arns.clone();
+    arns.sort_by_key(|arn| !arn.contains(":identity/"));
+    let typed = if arns.is_empty() {
+        vec!["*".to_owned()]
+    } else {
+        arns.iter().flat_map(|arn| resources_of_type(arn, principal)).collect()
+    };
+    let resource = typed.iter().find(|resource| is_allowed(resource)).cloned().or_else(|| {
+        let types: Vec<Glob> = arns.iter().flat_map(|arn| type_globs(arn, principal.partition)).collect();
+        let selecting = allows.iter().filter(|statement| !statement.excludes_resources());
+        let patterns = selecting.flat_map(|statement| &statement.resources.patterns);
+        patterns
+            .filter(|pattern| !pattern.is_everything())
+            .take(MAX_PATTERNS)
+            .flat_map(|pattern| resources_of_pattern(pattern, &typed, &types, principal, budget))
+            .find(is_allowed)
+    })?;
+    Some(Witness { action: action.to_owned(), resource })
+}
+
+/// Resources of a type, given as its ARN format.
+fn resources_of_type(arn: &str, principal: &ResolvedPrincipal) -> Vec<String> {
+    let names: &[String] = match () {
+        () if arn.contains(":identity/") => &principal.identities,
+        () if arn.contains(":configuration-set/") => &principal.configuration_sets,
+        () => &[],
+    };
+    names.iter().map(String::as_str).chain(["example"]).map(|name| principal.fill_arn(arn, name)).collect()
+}
+
+/// Resources of these types that the pattern matches. One that only narrows Region and account leaves the kind of
+/// resource to the types.
+fn resources_of_pattern(
+    pattern: &ResourcePattern,
+    typed: &[String],
+    types: &[Glob],
+    principal: &ResolvedPrincipal,
+    budget: &Budget,
+) -> Vec<String> {
+    if budget.spend(300 + 4 * pattern.effort()).is_err() {
+        return Vec::new();
+    }
+    let resolved = pattern.resolve(&principal.context, Reach::Segments);
+    let (ResolvedResource::Exact(glob) | ResolvedResource::AtMost(glob)) = resolved else { return Vec::new() };
+    let examples = examples_of_glob(&glob, principal);
+    let narrowed: Vec<String> = examples
+        .iter()
+        .flat_map(|example| typed.iter().filter_map(|resource| graft(example, resource)))
+        .filter(|resource| budget.matches(&glob, resource))
+        .collect();
+    let of_types = |resource: &String| types.iter().any(|glob| budget.matches(glob, resource));
+    examples.into_iter().chain(narrowed).filter(of_types).collect()
 }
 
 fn notice(severity: Severity, first: Witness, also: Vec<Witness>, explanation: String) -> Finding {

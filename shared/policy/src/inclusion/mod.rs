@@ -62,7 +62,7 @@ pub(crate) fn compare(
 mod tests {
     use super::*;
     use crate::Principal;
-    use crate::bounds::{OwnPolicies, ceiling};
+    use crate::bounds::{OwnPolicyReads, ceiling};
     use crate::finding::MAX_FINDINGS;
 
     const STEPS: u64 = 1 << 40;
@@ -79,7 +79,7 @@ mod tests {
 
     fn compare_within(documents: &[PolicyDocument], steps: u64) -> (InclusionResult, u64) {
         let (principal, budget) = (Principal::default().resolve(documents), Budget::new(steps, 1 << 20));
-        let result = compare(documents, ceiling(OwnPolicies::Unreadable), &principal, false, &budget);
+        let result = compare(documents, ceiling(OwnPolicyReads::Partial), &principal, false, &budget);
         (result, budget.spent_of(steps))
     }
 
