@@ -90,6 +90,6 @@ impl Credential {
     }
 
     pub(super) fn sdk_home_region(&self) -> aws_types::region::Region {
-        aws_types::region::Region::from_static(self.region.home().as_str())
+        aws_types::region::Region::from_static(self.region.home())
     }
 }

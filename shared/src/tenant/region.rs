@@ -12,82 +12,63 @@ pub struct UnknownRegion;
 
 /// A Region with SES. A list and not a pattern: a Region is part of a host name that a tenant's secret signs for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Region(&'static str);
+pub struct Region {
+    name: &'static str,
+    partition: &'static str,
+    home: &'static str,
+}
 
-/// Regions of the table "Amazon Simple Email Service endpoints and quotas" of the AWS General Reference, SES API v2.
-const REGIONS: [&str; 29] = [
-    "af-south-1",
-    "ap-northeast-1",
-    "ap-northeast-2",
-    "ap-northeast-3",
-    "ap-south-1",
-    "ap-south-2",
-    "ap-southeast-1",
-    "ap-southeast-2",
-    "ap-southeast-3",
-    "ap-southeast-5",
-    "ca-central-1",
-    "ca-west-1",
-    "eu-central-1",
-    "eu-central-2",
-    "eu-north-1",
-    "eu-south-1",
-    "eu-west-1",
-    "eu-west-2",
-    "eu-west-3",
-    "il-central-1",
-    "me-central-1",
-    "me-south-1",
-    "sa-east-1",
-    "us-east-1",
-    "us-east-2",
-    "us-gov-east-1",
-    "us-gov-west-1",
-    "us-west-1",
-    "us-west-2",
-];
+/// One Region a line, from AWS's endpoint data; the first line says how the file is made.
+const REGIONS: &str = include_str!("../../data/ses_regions.txt");
 
 impl Region {
     /// The Region of this name.
     ///
     /// # Errors
-    /// [`UnknownRegion`] where the compiled list does not hold it.
+    /// [`UnknownRegion`] if the embedded list does not contain it.
     pub fn parse(name: &str) -> Result<Self, UnknownRegion> {
-        REGIONS.into_iter().find(|known| *known == name).map(Self).ok_or(UnknownRegion)
+        Self::all().find(|region| region.name == name).ok_or(UnknownRegion)
+    }
+
+    fn all() -> impl Iterator<Item = Self> {
+        REGIONS.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
+            let mut fields = line.split(' ');
+            Some(Self { name: fields.next()?, partition: fields.next()?, home: fields.next()? })
+        })
     }
 
     /// The Region's name.
     pub fn as_str(self) -> &'static str {
-        self.0
+        self.name
     }
 
     /// The partition, as in ARNs. A key works in its own partition only.
     pub fn partition(self) -> &'static str {
-        if self.0.starts_with("us-gov-") { "aws-us-gov" } else { "aws" }
+        self.partition
     }
 
     /// The Region of the partition that holds IAM's control plane. It cannot be disabled, so STS there knows every key
     /// of the partition; in a Region that an account has not enabled, a live key is refused as unknown.
-    pub(crate) fn home(self) -> Self {
-        if self.0.starts_with("us-gov-") { Self("us-gov-west-1") } else { Self("us-east-1") }
+    pub(crate) fn home(self) -> &'static str {
+        self.home
     }
 }
 
 impl fmt::Debug for Region {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.0)
+        formatter.write_str(self.name)
     }
 }
 
 impl fmt::Display for Region {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.0)
+        formatter.write_str(self.name)
     }
 }
 
 impl Serialize for Region {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.0)
+        serializer.serialize_str(self.name)
     }
 }
 
@@ -95,5 +76,28 @@ impl<'de> Deserialize<'de> for Region {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = String::deserialize(deserializer)?;
         Self::parse(&name).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_region_of_the_list_is_known_with_its_partition() {
+        let lines = REGIONS.lines().filter(|line| !line.starts_with('#')).count();
+        assert_eq!(Region::all().count(), lines);
+        for region in Region::all() {
+            assert_eq!(Region::parse(region.as_str()), Ok(region));
+            // The home Region is one of the list, too: a tenant's secret signs for it.
+            assert_eq!(Region::parse(region.home()).map(Region::partition), Ok(region.partition()));
+        }
+        // Listed by AWS and refused before the list was taken from its data.
+        for name in ["ap-east-2", "ap-southeast-4", "ap-southeast-6", "ap-southeast-7", "eu-south-2", "mx-central-1"] {
+            assert!(Region::parse(name).is_ok(), "{name}");
+        }
+        for name in ["", "#", "eu-central", "aws", "us-east-1 aws", "cn-north-1", "fips-us-east-1"] {
+            assert_eq!(Region::parse(name), Err(UnknownRegion), "{name}");
+        }
     }
 }
