@@ -149,6 +149,9 @@ impl Authority {
         context.aws_mfa_present = caller.token_issued_at.map(|_| false);
         context.service_keys.clone_from(&permission.condition_keys);
         context.service_keys.insert("aws:resourceaccount".to_owned(), vec![resource_account.to_owned()]);
+        if let Some(function) = &caller.source_function_arn {
+            context.service_keys.insert("lambda:SourceFunctionArn".to_owned(), vec![function.clone()]);
+        }
         context.service_keys.insert("aws:PrincipalIsAWSService".to_owned(), vec!["false".to_owned()]);
         context.resource_tags.clone_from(&permission.resource_tags);
         context.request_tags.clone_from(&permission.request_tags);

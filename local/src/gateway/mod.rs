@@ -9,6 +9,7 @@ mod response;
 mod route_table;
 #[cfg(test)]
 mod tests;
+mod throttle;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use tokio::net::TcpListener;
 use self::authorizer::{AuthorizedCaller, IamAuthorizer};
 use self::event::RoutedRequest;
 use self::route_table::RouteTable;
+use self::throttle::RouteThrottle;
 use crate::aws::StandIn;
 use crate::lambda::{self, Host, InvokeResult};
 use crate::serverless::{Authorizer, HttpApiResource};
@@ -59,6 +61,7 @@ struct Api {
     api_id: String,
     stage: String,
     routes: RouteTable,
+    throttle: RouteThrottle,
     authorizer: IamAuthorizer,
     host: Host,
 }
@@ -77,6 +80,7 @@ impl Gateway {
             api_id: http_api.id.clone(),
             stage: http_api.stage.clone(),
             routes: RouteTable::new(stack.all()).map_err(anyhow::Error::msg)?,
+            throttle: RouteThrottle::new(http_api.throttling),
             authorizer: IamAuthorizer::new(stand_in, arn_prefix),
             host,
         });
@@ -114,6 +118,10 @@ async fn invoke_route(api: &Api, peer: SocketAddr, request_id: &str, request: Re
     let Some(route_match) = api.routes.find(&parts.method, parts.uri.path()) else {
         return Err(message_response(StatusCode::NOT_FOUND, "Not Found"));
     };
+    // AWS does not say whether it throttles before it authorizes. Here a stranger's requests count, which is the worse case.
+    if !api.throttle.admit(&route_match.route.key, tokio::time::Instant::now()) {
+        return Err(message_response(StatusCode::TOO_MANY_REQUESTS, "Too Many Requests"));
+    }
     let body = read_body(body).await?;
     let mut caller: Option<AuthorizedCaller> = None;
     if route_match.route.authorizer == Authorizer::AwsIam {

@@ -55,6 +55,10 @@ const MAX_EVENT_AGE: Duration = Duration::from_secs(6 * 3600);
 /// The delay between two attempts of a throttled asynchronous invocation.
 const THROTTLE_RETRY_DELAY: Duration = Duration::from_secs(1);
 
+/// The name of the sessions in which Lambda itself polls queues: not the function's own, since only the function's code signs
+/// with those.
+const POLLER_SESSION: &str = "event-source-mapping";
+
 /// What a host needs to run.
 pub(crate) struct HostOptions {
     /// The stack whose functions the host runs.
@@ -163,7 +167,7 @@ impl Host {
                     &stack.region,
                     credentials,
                     &function.role_arn,
-                    &function.name,
+                    POLLER_SESSION,
                 );
                 let poller = QueuePoller {
                     mapping: mapping.clone(),

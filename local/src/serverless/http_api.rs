@@ -12,6 +12,7 @@ pub(super) const RESOURCE_TYPE: ResourceType = ResourceType {
         left_out("Name", "for people; the API's id is what ARNs hold"),
         left_out("Description", "for people"),
         left_out("Tags", "nothing reads them"),
+        left_out("AccessLogSettings", "`local` itself logs what the API answers; nothing here reads CloudWatch's logs"),
     ],
     ..ResourceType::new(
         "AWS::Serverless::HttpApi",
@@ -23,6 +24,16 @@ pub(super) const RESOURCE_TYPE: ResourceType = ResourceType {
     )
 };
 
+/// How many requests each route takes: a token bucket of `burst` that fills at `rate` a second
+/// (<https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-throttling.html>).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RouteThrottling {
+    /// Requests a second, on average.
+    pub(crate) rate: u32,
+    /// Requests at once.
+    pub(crate) burst: u32,
+}
+
 /// The HTTP API (API Gateway v2).
 #[derive(Clone, Debug)]
 pub(crate) struct HttpApiResource {
@@ -30,6 +41,8 @@ pub(crate) struct HttpApiResource {
     pub(crate) id: String,
     /// The stage, `$default`.
     pub(crate) stage: String,
+    /// What each route takes; without it nothing but the account's own limits, which are not enforced here.
+    pub(crate) throttling: Option<RouteThrottling>,
     /// Whether routes may ask for IAM signatures.
     pub(super) iam_enabled: bool,
     /// Who is let in to routes that say nothing themselves.
@@ -61,7 +74,16 @@ fn read(resource: &DeclaredResource<'_>, stack: &mut Stack) -> Result<(), Templa
     }
     let default_authorizer =
         authorizer(default_authorizer.as_deref(), iam_enabled).map_err(|reason| fields.error(reason))?;
+    let mut throttling = None;
+    if let Some(settings) = fields.map("DefaultRouteSettings")? {
+        throttling = match (settings.number("ThrottlingRateLimit")?, settings.number("ThrottlingBurstLimit")?) {
+            (Some(rate), Some(burst)) => Some(RouteThrottling { rate, burst }),
+            (None, None) => None,
+            _ => return Err(settings.error("ThrottlingRateLimit and ThrottlingBurstLimit go together")),
+        };
+        settings.finish()?;
+    }
     fields.finish()?;
-    stack.add(HttpApiResource { id: resource.reference()?, stage, iam_enabled, default_authorizer });
+    stack.add(HttpApiResource { id: resource.reference()?, stage, throttling, iam_enabled, default_authorizer });
     Ok(())
 }

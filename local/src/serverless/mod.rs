@@ -8,7 +8,7 @@ mod http_api;
 pub(crate) use self::event::RouteResource;
 pub(crate) use self::event::{Authorizer, MappingResource, ScheduleResource};
 pub(crate) use self::function::{FunctionResource, RecursiveLoop};
-pub(crate) use self::http_api::HttpApiResource;
+pub(crate) use self::http_api::{HttpApiResource, RouteThrottling};
 
 use crate::template::ResourceType;
 

@@ -14,6 +14,8 @@ pub(crate) struct Caller {
     pub(crate) role_arn: Option<String>,
     /// Policies given when the session was made.
     pub(crate) session_policies: Vec<String>,
+    /// `lambda:SourceFunctionArn`: the function whose execution environment the session was made for.
+    pub(crate) source_function_arn: Option<String>,
     /// When the session was made; absent for long-term keys, as `aws:TokenIssueTime` is.
     pub(crate) token_issued_at: Option<DateTime<Utc>>,
 }
@@ -33,6 +35,7 @@ impl Caller {
             },
             role_arn: None,
             session_policies: Vec::new(),
+            source_function_arn: None,
             token_issued_at: None,
         }
     }

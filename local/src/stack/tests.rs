@@ -180,9 +180,24 @@ fn a_rule_is_on_a_bus_and_for_queues_of_the_template() {
     let dead_letters = format!("Targets: [{{Id: q, Arn: !GetAtt Q.Arn, DeadLetterConfig: {{Arn: \"{elsewhere}\"}}}}]");
     assert!(reason(&rule(&dead_letters)).contains("the template has no queue"));
     assert!(reason(&rule("EventBusName: elsewhere")).contains("the template has no bus elsewhere"));
+    let topic = "Targets: [{Id: people, Arn: \"arn:aws:sns:us-east-1:123456789012:alarms\"}]";
+    assert!(read(&rule(topic)).unwrap().all::<RuleResource>().next().unwrap().targets.is_empty());
     assert!(
         reason(&rule("ScheduleExpression: rate(1 minute)")).contains("ScheduleExpression: this property is not known")
     );
+}
+
+#[test]
+fn a_statement_of_a_queue_s_policy_takes_one_resource() {
+    let policy = |resource: &str| {
+        format!(
+            "Resources:\n  Q: {{Type: AWS::SQS::Queue}}\n  P:\n    Type: AWS::SQS::QueuePolicy\n    Properties:\n      Queues: [!Ref \
+             Q]\n      PolicyDocument: {{Version: \"2012-10-17\", Statement: [{{Effect: Deny, Principal: \"*\", Action: \
+             \"sqs:*\", Resource: {resource}}}]}}\n"
+        )
+    };
+    read(&policy("!GetAtt Q.Arn")).unwrap();
+    assert!(reason(&policy("[!GetAtt Q.Arn, \"arn:aws:sqs:*:*:*\"]")).contains("takes one resource"));
 }
 
 #[test]

@@ -94,8 +94,13 @@ impl World {
     }
 
     pub(super) fn session(&self, role_arn: &str) -> Credentials {
+        self.named_session(role_arn, "test")
+    }
+
+    /// A session of a role; Lambda names those of a function's code after the function.
+    pub(super) fn named_session(&self, role_arn: &str, name: &str) -> Credentials {
         let issuer = self.stand_in.credential_issuer();
-        let made = issuer.issue(role_arn, "test", chrono::Duration::hours(1));
+        let made = issuer.issue(role_arn, name, chrono::Duration::hours(1));
         Credentials::new(made.access_key_id, made.secret_access_key, Some(made.session_token), None, "test")
     }
 

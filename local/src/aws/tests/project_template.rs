@@ -1,6 +1,7 @@
 //! The project's own template in the stand-in.
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use aws_smithy_types::Blob;
 
 use super::fixtures::*;
 use crate::stack;
@@ -47,4 +48,43 @@ async fn send_may_write_of_a_provider_no_more_than_a_suspension_does() {
     };
     put("event").await.unwrap();
     assert_eq!(code(put("access_key_id").await), "AccessDeniedException");
+}
+
+#[tokio::test]
+async fn a_lane_is_opened_only_from_within_its_function_and_by_no_way_around() {
+    let world = World::with(stack::EMBEDDED).await;
+    let kms = client!(aws_sdk_kms, world, operator());
+    let keys = kms.list_keys().send().await.unwrap();
+    let mut lane = String::new();
+    for key in keys.keys() {
+        let described = kms.describe_key().key_id(key.key_id().unwrap()).send().await.unwrap();
+        if described.key_metadata().unwrap().description().unwrap().contains("send lane") {
+            key.key_arn().unwrap().clone_into(&mut lane);
+        }
+    }
+    let role = |name: &str| format!("arn:aws:iam::{OPERATOR}:role/mail-us-east-1-{name}");
+    let client =
+        |role_name: &str, session: &str| client!(aws_sdk_kms, world, world.named_session(&role(role_name), session));
+    let verify = client("verify", "mail-verify");
+    let sealed = verify.encrypt().key_id(&lane).plaintext(Blob::new("secret")).encryption_context("lane", "send");
+    let sealed = sealed.send().await.unwrap().ciphertext_blob.unwrap();
+    let decrypt = |client: aws_sdk_kms::Client| {
+        client.decrypt().key_id(&lane).ciphertext_blob(sealed.clone()).encryption_context("lane", "send").send()
+    };
+    assert_eq!(decrypt(client("send", "mail-send")).await.unwrap().plaintext.unwrap().as_ref(), b"secret");
+    // The role's credentials without its function: as an operator would assume the role, or Lambda's own poller.
+    let (denial, message) = said(decrypt(client("send", "somebody")).await);
+    assert_eq!(denial, "AccessDeniedException");
+    assert!(message.ends_with("with an explicit deny in a resource-based policy"), "{message}");
+    assert_eq!(code(decrypt(client("revoke-worker", "mail-revoke-worker")).await), "AccessDeniedException");
+
+    let admin = world.tenant(json!({
+        "account_id": OPERATOR,
+        "policies": [{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}],
+    }));
+    let admin = client!(aws_sdk_kms, world, admin.credentials());
+    let grant = admin.create_grant().key_id(&lane).grantee_principal(role("revoke-worker"));
+    assert_eq!(code(grant.operations("Decrypt".into()).send().await), "AccessDeniedException");
+    let again = admin.re_encrypt().ciphertext_blob(sealed.clone()).source_key_id(&lane).destination_key_id(&lane);
+    assert_eq!(code(again.source_encryption_context("lane", "send").send().await), "AccessDeniedException");
 }

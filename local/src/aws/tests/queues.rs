@@ -185,3 +185,23 @@ async fn a_queue_has_the_url_and_attributes_of_the_template_and_opens_for_grants
     let refused = sqs.send_message().queue_url(&url).message_body("x").send().await;
     assert!(code(refused).contains("AccessDenied"));
 }
+
+#[tokio::test]
+async fn a_statement_of_a_queue_s_policy_takes_one_resource() {
+    let world = World::start().await;
+    let sqs = client!(aws_sdk_sqs, world, operator());
+    let set = |resource: Value| {
+        let policy = json!({"Version": "2012-10-17", "Statement": [
+            {"Effect": "Deny", "Principal": "*", "Action": "sqs:*", "Resource": resource},
+        ]});
+        let set = sqs.set_queue_attributes().queue_url(world.output("Work"));
+        set.attributes(QueueAttributeName::Policy, policy.to_string()).send()
+    };
+    let arn = |name: &str| format!("arn:aws:sqs:us-east-1:{OPERATOR}:{name}");
+    let (denial, message) = said(set(json!([arn("one"), arn("other")])).await);
+    assert_eq!(
+        (denial.as_str(), message.as_str()),
+        ("InvalidAttributeValue", "Invalid value for the parameter Policy.")
+    );
+    set(json!([arn("one")])).await.unwrap();
+}

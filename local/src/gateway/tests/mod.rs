@@ -258,3 +258,20 @@ async fn local_routes_serve_only_this_machine_and_need_no_signature() {
     assert_forbidden(&send(page).await);
     gateway.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_route_above_its_limit_answers_429_and_the_others_go_on() {
+    let gateway = TestGateway::start().await;
+    let mut throttled = None;
+    for _ in 0..100 {
+        let response = send(gateway.unsigned(Method::GET, "/echo/a")).await;
+        if response.status == 429 {
+            throttled = Some(response);
+            break;
+        }
+        assert_forbidden(&response);
+    }
+    assert_eq!(throttled.unwrap().body, json!({"message": "Too Many Requests"}));
+    assert_forbidden(&send(gateway.unsigned(Method::POST, "/echo/a")).await);
+    gateway.stop().await;
+}

@@ -158,7 +158,10 @@ fn read(resource: &DeclaredResource<'_>, stack: &mut Stack) -> Result<(), Templa
         Some(other) => return Err(fields.error(format!("there is no state {other}"))),
     };
     let pattern = fields.document("EventPattern")?.ok_or_else(|| fields.error("EventPattern is missing"))?;
-    let targets = fields.maps("Targets")?.into_iter().map(|fields| target(fields, stack)).collect::<Result<_, _>>()?;
+    let mut targets = Vec::new();
+    for fields in fields.maps("Targets")? {
+        targets.extend(target(fields, stack)?);
+    }
     fields.finish()?;
     let arn = resource.attribute("Arn")?;
     let name = arn.rsplit('/').next().unwrap_or_default().to_owned();
@@ -166,20 +169,26 @@ fn read(resource: &DeclaredResource<'_>, stack: &mut Stack) -> Result<(), Templa
     Ok(())
 }
 
-fn target(fields: Fields<'_>, stack: &Stack) -> Result<RuleTarget, TemplateError> {
+/// A queue of the template; `None` for an SNS topic, which is outside of the stack and tells people.
+fn target(fields: Fields<'_>, stack: &Stack) -> Result<Option<RuleTarget>, TemplateError> {
     let mut dead_letter_arn = None;
     if let Some(config) = fields.map("DeadLetterConfig")? {
         dead_letter_arn = config.string("Arn")?;
         config.finish()?;
     }
     let target = RuleTarget { id: fields.required("Id")?, arn: fields.required("Arn")?, dead_letter_arn };
+    if target.arn.starts_with("arn:aws:sns:") {
+        tracing::debug!(target = target.id, "a rule's target is left out: the stand-in has no SNS");
+        fields.finish()?;
+        return Ok(None);
+    }
     for arn in [&target.arn].into_iter().chain(&target.dead_letter_arn) {
         if QueueResource::find(stack, arn).is_none() {
             return Err(fields.error(format!("the template has no queue {arn}")));
         }
     }
     fields.finish()?;
-    Ok(target)
+    Ok(Some(target))
 }
 
 /// The name of the bus that a rule of the template is on; the property takes a name or an ARN.

@@ -149,7 +149,10 @@ impl Iam {
     /// The key is unknown, deleted, inactive or expired.
     pub(crate) fn signer(&self, access_key_id: &str) -> Result<Box<SignerCredential>, ServiceError> {
         match self.credentials.find(access_key_id) {
-            CredentialState::Live(credential) => Ok(credential),
+            CredentialState::Live(mut credential) => {
+                credential.caller.source_function_arn = self.function_of(&credential.caller);
+                Ok(credential)
+            }
             CredentialState::Expired => Err(ServiceError::ExpiredKey),
             CredentialState::Deleted(credential, at)
                 if at.elapsed() < self.setup.faults.of_account(credential.caller.account_id()).deleted_key_honoured =>
@@ -189,6 +192,7 @@ fn credential_in(state: &IamState, access_key_id: &str) -> Option<SignerCredenti
             },
             role_arn,
             session_policies: found.session_policies,
+            source_function_arn: None,
             token_issued_at: found.token_issued_at,
         },
     })

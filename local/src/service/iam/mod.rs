@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use fakecloud_iam::SharedIamState;
 use fakecloud_iam::iam_service::IamService;
 use fakecloud_iam::sts_service::StsService;
+use parking_lot::Mutex;
 
 pub(crate) use self::credentials::SignerCredential;
 pub(crate) use self::role::RoleResource;
@@ -23,6 +24,7 @@ pub(crate) use self::user::NewUser;
 pub(crate) use self::access_key::account as account_of_key;
 
 use self::credentials::Credentials;
+use self::session::FunctionIdentity;
 use super::call::Call;
 use super::caller::Caller;
 use super::embedded::Embedded;
@@ -32,6 +34,7 @@ use super::permission::RequiredPermission;
 use super::request::ServiceRequest;
 use super::response::ServiceResponse;
 use crate::faults::AccountFaults;
+use crate::serverless::FunctionResource;
 use crate::template::Stack;
 
 /// The key of the operator's root: who starts the stack owns it.
@@ -48,6 +51,8 @@ pub(crate) struct Iam {
     sts: Embedded,
     state: SharedIamState,
     credentials: Credentials,
+    /// The stack's functions, whose execution environments get sessions.
+    functions: Mutex<Vec<FunctionIdentity>>,
     setup: Setup,
 }
 
@@ -61,6 +66,7 @@ impl Iam {
             sts: Embedded::enforcing(StsService::new(state.clone()))?,
             state,
             credentials,
+            functions: Mutex::default(),
             setup: setup.clone(),
         }))
     }
@@ -81,6 +87,7 @@ impl StandInService for Iam {
         for role in stack.all::<RoleResource>() {
             self.create_role(role);
         }
+        *self.functions.lock() = stack.all::<FunctionResource>().map(FunctionIdentity::of).collect();
         Ok(())
     }
 

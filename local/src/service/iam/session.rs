@@ -6,9 +6,38 @@ use fakecloud_iam::StsTempCredential;
 
 use super::{Iam, access_key};
 use crate::random;
+use crate::serverless::FunctionResource;
+use crate::service::Caller;
 
 /// The characters of a secret and of a token.
 const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/// A function, by what its sessions show of it.
+pub(super) struct FunctionIdentity {
+    arn: String,
+    name: String,
+    role_arn: String,
+}
+
+impl FunctionIdentity {
+    /// The identity of one of the stack's functions.
+    pub(super) fn of(function: &FunctionResource) -> Self {
+        Self { arn: function.arn.clone(), name: function.name.clone(), role_arn: function.role_arn.clone() }
+    }
+}
+
+impl Iam {
+    /// The function whose code a session was issued to: Lambda names such a session after the function. Lambda's own calls,
+    /// as those of an event source mapping, do not carry `lambda:SourceFunctionArn`, and have another session name here
+    /// (<https://docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html>).
+    pub(super) fn function_of(&self, caller: &Caller) -> Option<String> {
+        let role_arn = caller.role_arn.as_ref()?;
+        let session_name = caller.arn().rsplit('/').next()?;
+        let functions = self.functions.lock();
+        let function = functions.iter().find(|one| one.role_arn == *role_arn && one.name == session_name)?;
+        Some(function.arn.clone())
+    }
+}
 
 /// A role that does not exist gets credentials too, which open nothing: it has no policies.
 impl SessionCredentialIssuer for Iam {

@@ -175,6 +175,7 @@ impl Iam {
             },
             role_arn: None,
             session_policies: Vec::new(),
+            source_function_arn: None,
             token_issued_at: None,
         })
     }

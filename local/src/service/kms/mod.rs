@@ -74,7 +74,10 @@ impl StandInService for Kms {
     }
 
     fn required_permissions(&self, request: &ServiceRequest<'_>) -> Vec<RequiredPermission> {
-        let mut permissions = self.embedded.required_permissions(request);
+        let mut permissions = match request.call.operation.as_str() {
+            "ReEncrypt" => re_encrypt(request),
+            _ => self.embedded.required_permissions(request),
+        };
         for permission in &mut permissions {
             add_encryption_context(&mut permission.condition_keys, request);
         }
@@ -88,6 +91,21 @@ impl StandInService for Kms {
     async fn handle(&self, request: &ServiceRequest<'_>) -> Result<ServiceResponse, ServiceError> {
         Ok(self.embedded.handle(request).await)
     }
+}
+
+/// ReEncrypt is two actions, each on its own key; the embedded service has one, on none:
+/// <https://docs.aws.amazon.com/kms/latest/APIReference/API_ReEncrypt.html>. A source key that the request does not name is in the
+/// ciphertext, which only the service can read: it is taken for the destination key.
+fn re_encrypt(request: &ServiceRequest<'_>) -> Vec<RequiredPermission> {
+    let json = &request.call.json;
+    let key = |field: &str| {
+        let id = json[field].as_str()?;
+        let arn = format!("arn:aws:kms:{}:{}:key/{id}", request.region, request.account_id);
+        Some(if id.starts_with("arn:") { id.to_owned() } else { arn })
+    };
+    let Some(destination) = key("DestinationKeyId") else { return Vec::new() };
+    let source = key("SourceKeyId").unwrap_or_else(|| destination.clone());
+    vec![RequiredPermission::new("kms:ReEncryptFrom", source), RequiredPermission::new("kms:ReEncryptTo", destination)]
 }
 
 /// KMS's condition keys, which the embedded service does not have:

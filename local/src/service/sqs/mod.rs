@@ -1,6 +1,7 @@
 //! SQS: queues and their messages.
 
 mod deliver;
+mod policy;
 mod queue;
 mod receive;
 mod trace;
@@ -127,6 +128,7 @@ impl StandInService for Sqs {
         if request.call.operation == "ReceiveMessage" {
             return Ok(self.receive(request, self.wait_time(request)).await);
         }
+        policy::check_call(request.call)?;
         let response = self.embedded.handle(request).await;
         self.arrivals.notify_waiters();
         Ok(response)

@@ -171,6 +171,7 @@ fn read_policy(resource: &DeclaredResource<'_>, stack: &mut Stack) -> Result<(),
     let fields = resource.fields()?;
     let document =
         fields.policy("PolicyDocument", check_resource)?.ok_or_else(|| fields.error("PolicyDocument is missing"))?;
+    super::policy::check(&document).map_err(|reason| fields.error(format!("PolicyDocument: {reason}")))?;
     for url in fields.strings("Queues")? {
         let Some(queue) = stack.all_mut::<QueueResource>().find(|queue| queue.url == url) else {
             return Err(fields.error(format!("there is no queue {url}")));

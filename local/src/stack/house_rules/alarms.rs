@@ -25,8 +25,11 @@ struct Metric {
 /// What is watched, and what makes the alarm fire.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Alarm {
-    metric: Metric,
-    statistic: String,
+    /// The metrics with their statistics: one, or those of the expression.
+    watched: Vec<(Metric, String)>,
+    /// The metric math; empty for an alarm on a metric itself.
+    expression: String,
+    periods: u32,
     comparison: String,
     threshold: u32,
 }
@@ -50,8 +53,13 @@ impl Metric {
     }
 
     fn at_least(self, statistic: &str, threshold: u32) -> Alarm {
-        let comparison = "GreaterThanOrEqualToThreshold".to_owned();
-        Alarm { metric: self, statistic: statistic.to_owned(), comparison, threshold }
+        Alarm {
+            watched: vec![(self, statistic.to_owned())],
+            expression: String::new(),
+            periods: 1,
+            comparison: "GreaterThanOrEqualToThreshold".to_owned(),
+            threshold,
+        }
     }
 
     fn above(self, statistic: &str, threshold: u32) -> Alarm {
@@ -83,11 +91,45 @@ fn a_revocation_that_is_stuck_is_told_within_minutes() {
     }
 }
 
+/// A build for the wrong architecture is an error of every invocation; a function that is throttled leaves its callers and its
+/// queue waiting.
+#[test]
+fn a_function_that_fails_or_is_throttled_is_told_within_minutes() {
+    let (stack, alarms) = (stack(), alarms());
+    for function in stack.all::<FunctionResource>() {
+        for name in ["Errors", "Throttles"] {
+            let metric = Metric::of("AWS/Lambda", name, "FunctionName", &function.name);
+            assert!(alarms.contains(&metric.at_least("Sum", 1)), "{name} of {}", function.logical_id);
+        }
+    }
+}
+
+/// Messages wait and none is taken off.
+#[test]
+fn a_queue_that_nobody_consumes_is_told_within_minutes() {
+    let (stack, alarms) = (stack(), alarms());
+    for mapping in stack.all::<FunctionResource>().flat_map(|function| &function.mappings) {
+        let queue = QueueResource::find(&stack, &mapping.queue_arn).unwrap();
+        let metric = |name: &str| Metric::of("AWS/SQS", name, "QueueName", &queue.name);
+        let stalled = Alarm {
+            watched: vec![
+                (metric("ApproximateNumberOfMessagesVisible"), "Maximum".to_owned()),
+                (metric("NumberOfMessagesDeleted"), "Sum".to_owned()),
+            ],
+            expression: "IF(waiting > 0 AND FILL(deleted, 0) < 1, 1, 0)".to_owned(),
+            periods: 5,
+            comparison: "GreaterThanOrEqualToThreshold".to_owned(),
+            threshold: 1,
+        };
+        assert!(alarms.contains(&stalled), "{}", queue.logical_id);
+    }
+}
+
 #[test]
 fn an_error_that_a_function_logs_is_told() {
     let (stack, alarms, filters) = (stack(), alarms(), filters());
-    for binary in ["send", "revoke", "revoke-worker"] {
-        let function = stack.all::<FunctionResource>().find(|function| function.binary == binary).unwrap();
+    for function in stack.all::<FunctionResource>() {
+        let binary = &function.binary;
         let counts = |filter: &&Filter| filter.counts_errors && filter.log_group == function.log_group;
         let errors = filters.iter().find(counts).unwrap_or_else(|| panic!("{binary}")).metric.clone();
         assert!(alarms.contains(&errors.at_least("Sum", 1)), "{binary}");
@@ -99,15 +141,17 @@ fn every_alarm_watches_a_metric_that_is_written() {
     let stack = stack();
     let mut written: BTreeSet<Metric> = filters().into_iter().map(|filter| filter.metric).collect();
     for queue in stack.all::<QueueResource>() {
-        for name in ["ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage"] {
+        for name in ["ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage", "NumberOfMessagesDeleted"] {
             written.insert(Metric::of("AWS/SQS", name, "QueueName", &queue.name));
         }
     }
     for function in stack.all::<FunctionResource>() {
-        written.insert(Metric::of("AWS/Lambda", "Errors", "FunctionName", &function.name));
+        for name in ["Errors", "Throttles"] {
+            written.insert(Metric::of("AWS/Lambda", name, "FunctionName", &function.name));
+        }
     }
     for alarm in alarms() {
-        assert!(written.contains(&alarm.metric), "{alarm:?}");
+        assert!(alarm.watched.iter().all(|(metric, _)| written.contains(metric)), "{alarm:?}");
     }
 }
 
@@ -118,21 +162,56 @@ fn alarms() -> BTreeSet<Alarm> {
         fields.required("AlarmDescription")?;
         assert_eq!(fields.strings("AlarmActions")?, [ALARM_TOPIC]);
         assert_eq!(fields.required("TreatMissingData")?, "notBreaching");
-        assert_eq!(fields.number("EvaluationPeriods")?, Some(1));
-        assert!(fields.number("Period")?.is_some_and(|seconds| [60, 300].contains(&seconds)));
-        let mut dimension = (String::new(), String::new());
-        for written in fields.maps("Dimensions")? {
-            dimension = (written.required("Name")?, written.required("Value")?);
-            written.finish()?;
-        }
-        let (namespace, name) = (fields.required("Namespace")?, fields.required("MetricName")?);
-        Ok(Alarm {
-            metric: Metric { namespace, name, dimension },
-            statistic: fields.required("Statistic")?,
+        let alarm = Alarm {
+            watched: Vec::new(),
+            expression: String::new(),
+            periods: fields.number("EvaluationPeriods")?.unwrap(),
             comparison: fields.required("ComparisonOperator")?,
             threshold: fields.number("Threshold")?.unwrap(),
-        })
+        };
+        let queries = fields.maps("Metrics")?;
+        if queries.is_empty() {
+            assert_eq!(alarm.periods, 1);
+            let (metric, statistic) = (metric(fields)?, fields.required("Statistic")?);
+            assert!([60, 300].contains(&fields.number("Period")?.unwrap()));
+            return Ok(Alarm { watched: vec![(metric, statistic)], ..alarm });
+        }
+        assert!(alarm.periods <= 5);
+        metric_math(queries, alarm)
     })
+}
+
+/// An alarm on an expression: its metrics are looked at every minute, and the expression alone is what is compared.
+fn metric_math(queries: Vec<Fields<'_>>, mut alarm: Alarm) -> Result<Alarm, TemplateError> {
+    for query in queries {
+        let id = query.required("Id")?;
+        let is_result = query.flag("ReturnData")?.unwrap();
+        if let Some(expression) = query.string("Expression")? {
+            query.required("Label")?;
+            assert!(is_result && alarm.expression.is_empty(), "{id}");
+            alarm.expression = expression;
+        } else {
+            let stat = query.map("MetricStat")?.unwrap();
+            let watched = stat.map("Metric")?.unwrap();
+            assert!(!is_result, "{id}");
+            assert_eq!(stat.number("Period")?, Some(60), "{id}");
+            alarm.watched.push((metric(&watched)?, stat.required("Stat")?));
+            watched.finish()?;
+            stat.finish()?;
+        }
+        query.finish()?;
+    }
+    assert!(!alarm.expression.is_empty());
+    Ok(alarm)
+}
+
+fn metric(fields: &Fields<'_>) -> Result<Metric, TemplateError> {
+    let mut dimension = (String::new(), String::new());
+    for written in fields.maps("Dimensions")? {
+        dimension = (written.required("Name")?, written.required("Value")?);
+        written.finish()?;
+    }
+    Ok(Metric { namespace: fields.required("Namespace")?, name: fields.required("MetricName")?, dimension })
 }
 
 /// The metrics that the template makes of the functions' log lines.

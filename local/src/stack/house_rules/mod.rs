@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::{EMBEDDED, load};
-use crate::serverless::FunctionResource;
+use crate::serverless::{FunctionResource, HttpApiResource};
 use crate::service::iam::RoleResource;
 use crate::service::kms::KmsKeyResource;
 use crate::service::sqs::QueueResource;
@@ -88,18 +88,29 @@ fn a_lane_is_opened_by_the_one_role_that_its_key_policy_names() {
             "Condition": {"ArnNotEquals": {"aws:PrincipalArn": role.arn}},
         });
         assert!(has(&key.policy, &denies), "{}", key.logical_id);
+        // The role's credentials do not open it outside of its function.
+        let function = stack.all::<FunctionResource>().find(|function| function.role_arn == role.arn).unwrap();
+        let elsewhere = json!({
+            "Effect": "Deny", "Principal": "*", "Action": "kms:Decrypt", "Resource": "*",
+            "Condition": {"ArnNotEquals": {"lambda:SourceFunctionArn": function.arn}},
+        });
+        assert!(has(&key.policy, &elsewhere), "{}", key.logical_id);
+        let around = json!({
+            "Effect": "Deny", "Principal": "*", "Action": ["kms:CreateGrant", "kms:ReEncrypt*"], "Resource": "*",
+        });
+        assert!(has(&key.policy, &around), "{}", key.logical_id);
     }
 }
 
 #[test]
 fn every_queue_has_a_policy_and_a_dead_letter_queue() {
     let stack = stack();
-    let without_tls = json!({
-        "Effect": "Deny", "Principal": "*", "Action": "sqs:*", "Resource": "*",
-        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-    });
     let dead_letters: BTreeSet<&str> = dead_letter_queues(&stack).map(|queue| queue.arn.as_str()).collect();
     for queue in stack.all::<QueueResource>() {
+        let without_tls = json!({
+            "Effect": "Deny", "Principal": "*", "Action": "sqs:*", "Resource": queue.arn,
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        });
         assert!(queue.policy.as_ref().is_some_and(|policy| has(policy, &without_tls)), "{}", queue.logical_id);
         if dead_letters.contains(queue.arn.as_str()) {
             assert_eq!(queue.retention.as_secs(), 14 * 24 * 3600, "{}", queue.logical_id);
@@ -139,6 +150,17 @@ fn every_function_has_a_role_and_a_log_group_of_its_own() {
         stack.all::<FunctionResource>().map(|function| function.log_group.as_str()).collect();
     let functions = stack.all::<FunctionResource>().count();
     assert_eq!((roles.len(), log_groups.len()), (functions, functions));
+}
+
+#[test]
+fn what_a_stranger_can_reach_is_throttled() {
+    let stack = stack();
+    let throttling = HttpApiResource::find(&stack).unwrap().throttling.unwrap();
+    assert!(throttling.rate > 0 && throttling.burst >= throttling.rate, "{throttling:?}");
+    // A flood of one route leaves the other functions their concurrency.
+    for function in stack.all::<FunctionResource>().filter(|function| !function.routes.is_empty()) {
+        assert!(function.reserved_concurrency.is_some(), "{}", function.logical_id);
+    }
 }
 
 /// An ARN or name with the generated part of its resource's name cut off, so that the list reads as the template does.
