@@ -72,31 +72,56 @@ pub(crate) fn decide_denial(
 #[derive(Debug)]
 pub(crate) struct DeniedResources {
     mails: Mails,
-    /// When this process may ask SES about a resource next.
-    next_try: Mutex<HashMap<(AccessKeyId, String), Timestamp>>,
+    /// The denials that this process has seen.
+    seen: Mutex<HashMap<(AccessKeyId, String), SeenDenial>>,
+}
+
+/// A denial that this process has seen.
+#[derive(Clone, Copy, Debug)]
+struct SeenDenial {
+    at: Timestamp,
+    /// When one mail may ask SES again.
+    next_try: Timestamp,
 }
 
 impl DeniedResources {
     /// The denied resources in this table.
     pub(crate) fn new(mails: Mails) -> Self {
-        Self { mails, next_try: Mutex::default() }
+        Self { mails, seen: Mutex::default() }
     }
 
     /// How long mail that uses these resources has to wait, because one of them was denied a moment ago. Once a minute one
     /// mail may try.
     pub(crate) fn hold(&self, access_key_id: &AccessKeyId, names: &[String], now: Timestamp) -> Option<SignedDuration> {
-        let mut next_try = self.next_try.lock().unwrap_or_else(PoisonError::into_inner);
-        if next_try.is_empty() {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.is_empty() {
             return None;
         }
-        let denied = names.iter().map(|name| (access_key_id.clone(), name.clone()));
-        let denied: Vec<_> = denied.filter(|resource| next_try.contains_key(resource)).collect();
-        let latest = denied.iter().filter_map(|resource| next_try.get(resource)).max().copied()?;
+        let resources: Vec<_> = names.iter().map(|name| (access_key_id.clone(), name.clone())).collect();
+        let latest = resources.iter().filter_map(|resource| seen.get(resource)).map(|denial| denial.next_try).max()?;
         if latest > now {
             return Some(latest.duration_since(now));
         }
-        next_try.extend(denied.into_iter().map(|resource| (resource, now + TRY_INTERVAL)));
+        for resource in &resources {
+            if let Some(denial) = seen.get_mut(resource) {
+                denial.next_try = now + TRY_INTERVAL;
+            }
+        }
         None
+    }
+
+    /// How long mail that was let through at `since` has to wait after all, because one of its resources was denied since.
+    pub(crate) fn denied_since(
+        &self,
+        access_key_id: &AccessKeyId,
+        names: &[String],
+        since: Timestamp,
+        now: Timestamp,
+    ) -> Option<SignedDuration> {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let denials = names.iter().filter_map(|name| seen.get(&(access_key_id.clone(), name.clone())));
+        let next_try = denials.filter(|denial| denial.at >= since).map(|denial| denial.next_try).max()?;
+        Some(next_try.duration_since(now))
     }
 
     /// Records a denial. Returns since when the resource has been denied.
@@ -107,11 +132,12 @@ impl DeniedResources {
         now: Timestamp,
     ) -> Result<Timestamp, RecordError> {
         {
-            let mut next_try = self.next_try.lock().unwrap_or_else(PoisonError::into_inner);
-            if next_try.len() >= MAX_REMEMBERED {
-                next_try.clear();
+            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            if seen.len() >= MAX_REMEMBERED {
+                seen.clear();
             }
-            next_try.insert((access_key_id.clone(), name.to_owned()), now + TRY_INTERVAL);
+            let denial = SeenDenial { at: now, next_try: now + TRY_INTERVAL };
+            seen.insert((access_key_id.clone(), name.to_owned()), denial);
         }
         let pk = pk(access_key_id, name);
         let update = |expression: &str| {
@@ -142,7 +168,7 @@ impl DeniedResources {
     /// Forgets the denials of these resources, because SES accepted a mail that uses them.
     pub(crate) async fn clear(&self, access_key_id: &AccessKeyId, names: &[String]) -> Result<(), RecordError> {
         for name in names {
-            self.next_try.lock().unwrap_or_else(PoisonError::into_inner).remove(&(access_key_id.clone(), name.clone()));
+            self.seen.lock().unwrap_or_else(PoisonError::into_inner).remove(&(access_key_id.clone(), name.clone()));
             let pk = pk(access_key_id, name);
             let forget = self
                 .mails

@@ -29,9 +29,6 @@ const LOOK_INTERVAL: SignedDuration = SignedDuration::from_mins(5);
 /// How long an item lives after its last write.
 const ITEM_LIFE: SignedDuration = SignedDuration::from_hours(24);
 
-/// There is something to forget.
-const IF_SUSPECTED: &str = "attribute_exists(pk)";
-
 /// Nobody else has looked lately.
 const IF_LOOK_DUE: &str = "(attribute_not_exists(looked_at) OR looked_at < :last)";
 
@@ -141,9 +138,9 @@ impl Suspicions {
             words.iter().flat_map(|word| [format!("first_{word}_at"), format!("last_{word}_at")]).collect();
         let forget = self
             .update(access_key_id)
-            .update_expression(format!("SET accepted_at = :now REMOVE {}", names.join(", ")))
+            .update_expression(format!("SET accepted_at = :now, expires_at = :expiry REMOVE {}", names.join(", ")))
             .expression_attribute_values(":now", number(now.as_millisecond()))
-            .condition_expression(IF_SUSPECTED);
+            .expression_attribute_values(":expiry", number((now + ITEM_LIFE).as_second()));
         update_if(forget, access_key_id).await.map(|_| true)
     }
 

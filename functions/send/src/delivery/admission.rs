@@ -63,10 +63,9 @@ impl Delivery {
         }
         match eligibility {
             Eligibility::Eligible(provider) => {
-                let names = self.mail.resource_names();
-                let now = self.services.ambient.now();
-                match self.services.denied_resources.hold(&provider.access_key_id, &names, now) {
-                    Some(wait) => self.requeue(Delay::from_seconds(seconds(wait))).await.map(Break),
+                let Services { ambient, denied_resources, .. } = self.services.as_ref();
+                match denied_resources.hold(&provider.access_key_id, &self.mail.resource_names(), ambient.now()) {
+                    Some(wait) => self.requeue(delay_of(wait)).await.map(Break),
                     None => Ok(Continue(provider)),
                 }
             }
@@ -75,6 +74,13 @@ impl Delivery {
             }
             eligibility => self.turn_away(eligibility).await.map(Break),
         }
+    }
+
+    /// The delay of a mail of which an identity or the configuration set was denied while it waited for its start.
+    pub(super) fn denied_since(&self, provider: &Provider, admitted_at: Timestamp) -> Option<Delay> {
+        let Services { ambient, denied_resources, .. } = self.services.as_ref();
+        let names = self.mail.resource_names();
+        denied_resources.denied_since(&provider.access_key_id, &names, admitted_at, ambient.now()).map(delay_of)
     }
 
     /// Ends the delivery of a mail that may not go out now.
@@ -246,7 +252,7 @@ impl Delivery {
     }
 }
 
-/// Whole seconds, rounded up.
-fn seconds(wait: SignedDuration) -> u16 {
-    u16::try_from(wait.as_secs() + 1).unwrap_or(u16::MAX)
+/// The delay in whole seconds, rounded up.
+fn delay_of(wait: SignedDuration) -> Delay {
+    Delay::from_seconds(u16::try_from(wait.as_secs() + 1).unwrap_or(u16::MAX))
 }

@@ -127,6 +127,7 @@ impl Delivery {
     }
 
     async fn deliver(&self, slot: Option<Slot>) -> Result<Disposition, DeliveryError> {
+        let admitted_at = self.services.ambient.now();
         let provider = match self.admit().await? {
             Continue(provider) => provider,
             Break(disposition) => return Ok(disposition),
@@ -140,6 +141,9 @@ impl Delivery {
             Continue(start) => start,
             Break(disposition) => return Ok(disposition),
         };
+        if let Some(wait) = self.denied_since(&provider, admitted_at).filter(|_| !start.is_probe) {
+            return self.requeue(wait).await;
+        }
         let prepared = self.prepare(start).await;
         let (row, checked) = match prepared {
             Ok(Continue(prepared)) => prepared,

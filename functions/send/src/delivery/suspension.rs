@@ -174,9 +174,14 @@ impl Delivery {
             // The probe is authorized as this mail is, and SES rejects it after that.
             SuspensionReason::PermissionMissing | SuspensionReason::Quarantined => {
                 match self.within(tenants.probe_send_email(credential, self.mail.from.address())).await {
-                    Err(Failure { kind: FailureKind::NotVerified(_) | FailureKind::MessageRejected, .. }) => {
-                        LookResult::Over
-                    }
+                    Err(Failure {
+                        kind:
+                            FailureKind::NotVerified(_)
+                            | FailureKind::MessageRejected
+                            | FailureKind::BadRequest
+                            | FailureKind::RejectedInput(_),
+                        ..
+                    }) => LookResult::Over,
                     Err(Failure { kind: FailureKind::Denied(_), .. }) => LookResult::Lasting,
                     _ => LookResult::Unknown,
                 }
