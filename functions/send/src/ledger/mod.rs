@@ -473,7 +473,7 @@ mod tests {
         let settlement = Settlement {
             provider_id: claimant(OnDoubt::Hold).provider_id,
             mail_id: claimant(OnDoubt::Hold).mail_id,
-            digest: "1:aa".to_owned(),
+            digest: "2:aa".to_owned(),
             first_seen: time(NOW),
             attempts: 3,
             takeovers: 0,
@@ -493,7 +493,7 @@ mod tests {
         }
         let SettleDecision::Write(sent) = decide_settle(None, &settlement, later()) else { panic!("not written") };
         assert_eq!(sent.ses_message_id.as_deref(), Some("id"));
-        let other = LedgerRow { digest: "1:bb".to_owned(), ..row(MailState::Claimed, 0) };
+        let other = LedgerRow { digest: "2:bb".to_owned(), ..row(MailState::Claimed, 0) };
         assert_eq!(decide_settle(Some(&other), &settlement, later()), SettleDecision::Conflict);
     }
 
