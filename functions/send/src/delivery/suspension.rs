@@ -171,10 +171,11 @@ impl Delivery {
                     _ => LookResult::Unknown,
                 }
             }
-            // The probe is authorized as this mail is, and SES rejects it after that.
+            // The probe is authorized as this mail is, and SES rejects it after that. Accepted, it went to SES's simulator.
             SuspensionReason::PermissionMissing | SuspensionReason::Quarantined => {
                 match self.within(tenants.probe_send_email(credential, self.mail.from.address())).await {
-                    Err(Failure {
+                    Ok(())
+                    | Err(Failure {
                         kind:
                             FailureKind::NotVerified(_)
                             | FailureKind::MessageRejected
