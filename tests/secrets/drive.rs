@@ -265,6 +265,10 @@ async fn fail_sending(
         stack.enqueue_mail(&mail_with(failing.1, &mail_id, &json!({ "on_doubt": "hold" }))).await.unwrap();
         stack.mail_in_state(failing.1, &mail_id, &["rejected", "in_doubt", "not_accepted"]).await;
         stack.set_faults(failing.0, &json!({})).await;
+        // An acceptance between the faults: after three requests without an answer the next mail would wait unclaimed.
+        let accepted = format!("accepted-{number}");
+        stack.enqueue_mail(&mail(failing.1, &accepted)).await.unwrap();
+        stack.mail_in_state(failing.1, &accepted, &["sent"]).await;
     }
     // Whichever mail SES refuses first suspends the provider.
     stack.set_faults(failing.0, &json!({ "paused": true })).await;
