@@ -47,7 +47,7 @@ async fn a_mail_to_an_unverified_recipient_in_the_sandbox_is_rejected() {
 #[tokio::test]
 async fn the_hardened_policy_allows_sending() {
     let stack = Stack::shared().await;
-    let tenant = stack.hardened_tenant("173205080756", &json!({})).await;
+    let tenant = stack.hardened_tenant("264575131106", &json!({})).await;
     let provider_id = stack.onboard_provider("acme", &tenant).await;
     stack.enqueue_mail(&mail(&provider_id, "hardened")).await.unwrap();
     stack.mail_in_state(&provider_id, "hardened", &["sent"]).await;
