@@ -205,12 +205,26 @@ impl Clients {
     /// # Errors
     /// AWS always refuses; the kind of the failure is the result. [`super::FailureKind::NotVerified`] = allowed.
     pub async fn probe_send_email(&self, credential: &Credential, from: &str) -> Result<(), Failure> {
+        self.probe_send_email_with(credential, from, None).await
+    }
+
+    /// [`Clients::probe_send_email`] with a configuration set, which is authorized too.
+    ///
+    /// # Errors
+    /// As there; a configuration set that does not exist is [`super::FailureKind::NotFound`].
+    pub async fn probe_send_email_with(
+        &self,
+        credential: &Credential,
+        from: &str,
+        configuration_set: Option<&str>,
+    ) -> Result<(), Failure> {
         let (retries, timeouts) = send_once();
         let body = Body::builder().text(utf8("probe")?).build();
         let call = self
             .ses
             .send_email()
             .from_email_address(from)
+            .set_configuration_set_name(configuration_set.map(str::to_owned))
             .feedback_forwarding_email_address("invalid@invalid")
             .destination(Destination::builder().to_addresses("success@simulator.amazonses.com").build())
             .content(

@@ -70,6 +70,9 @@ pub enum FailureKind {
     Unknown,
 }
 
+/// What SES says first about identities that it has not verified (SES developer guide, "Amazon SES email sending errors").
+const NOT_VERIFIED: &str = "Email address is not verified";
+
 /// The identities that SES names as not verified. They may be addresses, so `FailureKind`'s `Debug` does not show them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct UnverifiedIdentities(Vec<String>);
@@ -140,13 +143,20 @@ impl FailureKind {
         let code = code.split_once(':').map_or(code, |(code, _)| code);
         let says = |part: &str| text.contains(part);
         match code {
+            // SES repeats the names of senders there, which could read like any of the texts below.
+            _ if text.starts_with(NOT_VERIFIED) => Self::NotVerified(unverified_identities(text)),
+            "ConfigurationSetSendingPausedException" => Self::ConfigurationSetPaused,
+            "AccountSuspendedException" => Self::AccountSuspended,
             // One code stands for several of these, so their texts are checked first.
             _ if says("Daily message quota exceeded") => Self::DailyQuota,
             _ if says("Signature expired") || says("Signature not yet current") => Self::Clock,
             // A pause comes as MessageRejected too: the texts are those of public reports (AWS
             // re:Post, "Sending paused for this account"), because the code does not tell.
-            _ if says("Sending paused for this account") || says("Sending suspended") => Self::SendingPaused,
-            _ if says("Email address is not verified") => Self::NotVerified(unverified_identities(text)),
+            _ if says("Sending paused for") || says("Sending suspended") => match says("onfiguration set") {
+                true => Self::ConfigurationSetPaused,
+                false => Self::SendingPaused,
+            },
+            _ if says(NOT_VERIFIED) => Self::NotVerified(unverified_identities(text)),
             "InvalidClientTokenId" | "UnrecognizedClientException" => Self::KeyRefused,
             "RequestExpired" | "RequestTimeTooSkewed" => Self::Clock,
             "SignatureDoesNotMatch" | "InvalidSignatureException" => Self::SignatureRefused,
@@ -160,10 +170,8 @@ impl FailureKind {
             | "TooManyRequestsException"
             | "SlowDown" => Self::Throttled,
             "LimitExceededException" => Self::DailyQuota,
-            "ConfigurationSetSendingPausedException" => Self::ConfigurationSetPaused,
             "SendingPausedException" if says("onfiguration set") => Self::ConfigurationSetPaused,
             "SendingPausedException" | "AccountSendingPausedException" => Self::SendingPaused,
-            "AccountSuspendedException" => Self::AccountSuspended,
             "MailFromDomainNotVerifiedException" => Self::MailFromNotVerified,
             "MessageRejected" | "MessageRejectedException" if says("not verified") => {
                 Self::NotVerified(unverified_identities(text))
@@ -315,6 +323,28 @@ mod tests {
                 "configuration_set_paused",
             ),
             ("ConfigurationSetSendingPausedException", "", 400, "configuration_set_paused"),
+            (
+                "ConfigurationSetSendingPausedException",
+                "Sending suspended for this account.",
+                400,
+                "configuration_set_paused",
+            ),
+            ("MessageRejected", "Sending paused for configuration set mail-cs.", 400, "configuration_set_paused"),
+            ("MessageRejected", "Sending suspended for configuration set mail-cs.", 400, "configuration_set_paused"),
+            // The names of senders are theirs to choose.
+            (
+                "MessageRejected",
+                "Email address is not verified. The following identities failed the check in region EU-WEST-1: Sending suspended <a@b.c>",
+                400,
+                "not_verified",
+            ),
+            (
+                "MessageRejected",
+                "Email address is not verified. The following identities failed the check in region EU-WEST-1: \"Daily message quota exceeded\" <a@b.c>",
+                400,
+                "not_verified",
+            ),
+            ("AccountSuspendedException", "Sending suspended for this account.", 400, "account_suspended"),
             ("AccountSendingPausedException", "", 400, "sending_paused"),
             ("AccountSuspendedException", "", 400, "account_suspended"),
             (
