@@ -4,6 +4,9 @@
 //! this mail is at fault or the key. The mail waits. Only if the denial has lasted for [`DENIED_FOR`] and something else of
 //! the provider was accepted meanwhile is it the mail's own; if nothing was accepted, it is the key's.
 //!
+//! A denial is remembered by the mail's sender or configuration set and not by the identity that SES names, which may be the
+//! sender's domain: that mail of one address is accepted says nothing about another address of the domain.
+//!
 //! While a resource is denied, a process asks SES about it once a minute and requeues its other mail before the claim.
 
 use std::collections::HashMap;
@@ -16,11 +19,20 @@ use sha2::{Digest as _, Sha256};
 use shared::id::AccessKeyId;
 use shared::record::{Mails, RecordError};
 
-use crate::suspicion::MAX_GAP;
+use crate::suspicion::{KeyHistory, MAX_GAP};
+use crate::write_limiter::WriteLimiter;
 
 /// How long a denial has to last before it counts against the mail or the key. A policy that is being replaced is gone for
 /// seconds to minutes.
 const DENIED_FOR: SignedDuration = SignedDuration::from_mins(15);
+
+/// A change of a policy reaches some of AWS later than the rest (IAM user guide, "Changes that I make are not always
+/// immediately visible", which names no bound), so an acceptance so soon after the first denial may be of the old policy. It
+/// does not tell whether the denial is the mail's own.
+const SPREADS_FOR: SignedDuration = SignedDuration::from_mins(2);
+
+/// That a resource is not denied any more is written at most this often by a process.
+const CLEAR_INTERVAL: SignedDuration = SignedDuration::from_secs(60);
 
 /// How often a process asks SES about a denied resource.
 const TRY_INTERVAL: SignedDuration = SignedDuration::from_secs(60);
@@ -34,6 +46,9 @@ const MAX_REMEMBERED: usize = 1024;
 /// The last denial was within [`MAX_GAP`].
 const IF_RECENT: &str = "last_denied_at >= :gap_ago";
 
+/// There is something to forget.
+const IF_DENIED: &str = "attribute_exists(first_denied_at)";
+
 /// What follows from a denial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DenialDecision {
@@ -46,24 +61,27 @@ pub(crate) enum DenialDecision {
 }
 
 /// Decides about a mail whose resource has been denied since `first_denied_at`. A mail that was handed over later gets the
-/// same time: what it needs may be mended by then.
+/// same time: what it needs may be mended by then. So does a provider that was resumed later.
 pub(crate) fn decide_denial(
     first_denied_at: Timestamp,
-    accepted_at: Option<Timestamp>,
+    history: KeyHistory,
     first_seen: Timestamp,
     now: Timestamp,
 ) -> DenialDecision {
-    if now.duration_since(first_denied_at) < DENIED_FOR {
+    let lasts_for = |since: Timestamp| now.duration_since(since) >= DENIED_FOR;
+    let since = history.resumed_at.map_or(first_denied_at, |resumed_at| resumed_at.max(first_denied_at));
+    if !lasts_for(since) {
         return DenialDecision::Wait;
     }
-    match accepted_at {
-        Some(accepted_at) if accepted_at >= first_denied_at => {
-            if now.duration_since(first_seen) < DENIED_FOR {
-                DenialDecision::Wait
-            } else {
+    match history.accepted_at {
+        Some(accepted_at) if accepted_at >= since + SPREADS_FOR => {
+            if lasts_for(first_seen) {
                 DenialDecision::Reject
+            } else {
+                DenialDecision::Wait
             }
         }
+        Some(accepted_at) if !lasts_for(accepted_at) => DenialDecision::Wait,
         _ => DenialDecision::Suspend,
     }
 }
@@ -74,6 +92,7 @@ pub(crate) struct DeniedResources {
     mails: Mails,
     /// The denials that this process has seen.
     seen: Mutex<HashMap<(AccessKeyId, String), SeenDenial>>,
+    cleared: WriteLimiter<(AccessKeyId, String)>,
 }
 
 /// A denial that this process has seen.
@@ -87,7 +106,7 @@ struct SeenDenial {
 impl DeniedResources {
     /// The denied resources in this table.
     pub(crate) fn new(mails: Mails) -> Self {
-        Self { mails, seen: Mutex::default() }
+        Self { mails, seen: Mutex::default(), cleared: WriteLimiter::new(CLEAR_INTERVAL) }
     }
 
     /// How long mail that uses these resources has to wait, because one of them was denied a moment ago. Once a minute one
@@ -124,6 +143,15 @@ impl DeniedResources {
         Some(next_try.duration_since(now))
     }
 
+    /// Notes a denial in this process alone. Other mail that uses the resource waits so long.
+    pub(crate) fn note(&self, access_key_id: &AccessKeyId, name: &str, wait: SignedDuration, now: Timestamp) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.len() >= MAX_REMEMBERED {
+            seen.clear();
+        }
+        seen.insert((access_key_id.clone(), name.to_owned()), SeenDenial { at: now, next_try: now + wait });
+    }
+
     /// Records a denial. Returns since when the resource has been denied.
     pub(crate) async fn record(
         &self,
@@ -131,14 +159,8 @@ impl DeniedResources {
         name: &str,
         now: Timestamp,
     ) -> Result<Timestamp, RecordError> {
-        {
-            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-            if seen.len() >= MAX_REMEMBERED {
-                seen.clear();
-            }
-            let denial = SeenDenial { at: now, next_try: now + TRY_INTERVAL };
-            seen.insert((access_key_id.clone(), name.to_owned()), denial);
-        }
+        self.note(access_key_id, name, TRY_INTERVAL, now);
+        self.cleared.forget(&(access_key_id.clone(), name.to_owned()));
         let pk = pk(access_key_id, name);
         let update = |expression: &str| {
             self.mails
@@ -166,26 +188,40 @@ impl DeniedResources {
     }
 
     /// Forgets the denials of these resources, because SES accepted a mail that uses them.
-    pub(crate) async fn clear(&self, access_key_id: &AccessKeyId, names: &[String]) -> Result<(), RecordError> {
+    pub(crate) async fn clear(
+        &self,
+        access_key_id: &AccessKeyId,
+        names: &[String],
+        now: Timestamp,
+    ) -> Result<(), RecordError> {
         for name in names {
-            self.seen.lock().unwrap_or_else(PoisonError::into_inner).remove(&(access_key_id.clone(), name.clone()));
-            let pk = pk(access_key_id, name);
-            let forget = self
-                .mails
-                .update(&pk)
-                .update_expression("REMOVE first_denied_at, last_denied_at")
-                .condition_expression("attribute_exists(first_denied_at)");
-            match forget.send().await {
-                Ok(_) => {}
-                Err(error)
-                    if matches!(
-                        error.as_service_error(),
-                        Some(UpdateItemError::ConditionalCheckFailedException(_))
-                    ) => {}
-                Err(error) => return Err(RecordError::dynamodb("UpdateItem", &pk)(error)),
+            let resource = (access_key_id.clone(), name.clone());
+            self.seen.lock().unwrap_or_else(PoisonError::into_inner).remove(&resource);
+            if self.cleared.begin(resource.clone(), now)
+                && let Err(error) = self.forget(&pk(access_key_id, name)).await
+            {
+                self.cleared.forget(&resource);
+                return Err(error);
             }
         }
         Ok(())
+    }
+
+    async fn forget(&self, pk: &str) -> Result<(), RecordError> {
+        let forget = self
+            .mails
+            .update(pk)
+            .update_expression("REMOVE first_denied_at, last_denied_at")
+            .condition_expression(IF_DENIED);
+        match forget.send().await {
+            Ok(_) => Ok(()),
+            Err(error)
+                if matches!(error.as_service_error(), Some(UpdateItemError::ConditionalCheckFailedException(_))) =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(RecordError::dynamodb("UpdateItem", pk)(error)),
+        }
     }
 }
 
@@ -201,24 +237,142 @@ fn number(value: i64) -> AttributeValue {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
-    use crate::fixtures::time;
+    use crate::fixtures::{FakeMails, time};
+
+    const ADDRESS: &str = "identity/jane@example.com";
+
+    fn key() -> AccessKeyId {
+        AccessKeyId::from_pasted("AKIASP2TPHJSQH3FJRUX").unwrap()
+    }
+
+    fn after(seconds: i64) -> Timestamp {
+        time("2026-11-23T10:00:00Z") + SignedDuration::from_secs(seconds)
+    }
 
     #[test]
     fn a_denial_counts_after_a_quarter_of_an_hour_and_acceptances_say_against_whom() {
-        let first = time("2026-11-23T10:00:00Z");
+        use DenialDecision::{Reject, Suspend, Wait};
+        // In minutes after the first denial: now, the last acceptance, the resumption, and when the mail was handed over.
         let cases = [
-            ("2026-11-23T10:14:59Z", None, "2026-11-23T09:00:00Z", DenialDecision::Wait),
-            ("2026-11-23T10:14:59Z", Some("2026-11-23T10:05:00Z"), "2026-11-23T09:00:00Z", DenialDecision::Wait),
-            ("2026-11-23T10:15:00Z", None, "2026-11-23T09:00:00Z", DenialDecision::Suspend),
-            ("2026-11-23T10:15:00Z", Some("2026-11-23T09:59:59Z"), "2026-11-23T09:00:00Z", DenialDecision::Suspend),
-            ("2026-11-23T10:15:00Z", Some("2026-11-23T10:05:00Z"), "2026-11-23T09:00:00Z", DenialDecision::Reject),
-            ("2026-11-23T10:15:00Z", Some("2026-11-23T10:05:00Z"), "2026-11-23T10:10:00Z", DenialDecision::Wait),
-            ("2026-11-23T10:25:00Z", Some("2026-11-23T10:05:00Z"), "2026-11-23T10:10:00Z", DenialDecision::Reject),
+            (14.9, None, None, -60.0, Wait),
+            (14.9, Some(5.0), None, -60.0, Wait),
+            (15.0, None, None, -60.0, Suspend),
+            (15.0, Some(-0.1), None, -60.0, Suspend),
+            (15.0, Some(5.0), None, -60.0, Reject),
+            (15.0, Some(5.0), None, 10.0, Wait),
+            (25.0, Some(5.0), None, 10.0, Reject),
+            // Accepted while the policy that is gone still held in a part of AWS: not the mail's own fault, and no proof
+            // that nothing is accepted either.
+            (15.0, Some(0.01), None, -60.0, Wait),
+            (15.0, Some(1.99), None, -60.0, Wait),
+            (15.02, Some(0.01), None, -60.0, Suspend),
+            (16.9, Some(1.99), None, -60.0, Wait),
+            (17.0, Some(1.99), None, -60.0, Suspend),
+            (15.0, Some(2.0), None, -60.0, Reject),
+            // A denial that comes late after the suspension was lifted.
+            (20.1, None, Some(20.0), -60.0, Wait),
+            (20.1, Some(20.05), Some(20.0), -60.0, Wait),
+            (34.9, Some(30.0), Some(20.0), -60.0, Wait),
+            (35.0, Some(30.0), Some(20.0), -60.0, Reject),
+            (35.0, None, Some(20.0), -60.0, Suspend),
+            (35.0, Some(10.0), Some(20.0), -60.0, Suspend),
+            (15.0, None, Some(-60.0), -60.0, Suspend),
         ];
-        for (now, accepted_at, first_seen, expected) in cases {
-            let decision = decide_denial(first, accepted_at.map(time), time(first_seen), time(now));
-            assert_eq!(decision, expected, "{now} {accepted_at:?} {first_seen}");
+        let at = |minutes: f64| after(0) + SignedDuration::from_secs_f64(minutes * 60.0);
+        for (now, accepted, resumed, first_seen, expected) in cases {
+            let history = KeyHistory { accepted_at: accepted.map(at), resumed_at: resumed.map(at) };
+            let decision = decide_denial(at(0.0), history, at(first_seen), at(now));
+            assert_eq!(decision, expected, "{now} {accepted:?} {resumed:?} {first_seen}");
         }
+    }
+
+    proptest! {
+        #[test]
+        fn no_mail_is_rejected_and_no_provider_suspended_without_what_the_rule_asks_for(
+            accepted in prop::option::of(-4000_i64..4000),
+            resumed in prop::option::of(-4000_i64..4000),
+            first_seen in -4000_i64..4000,
+            now in 0_i64..4000,
+        ) {
+            let quarter = DENIED_FOR.as_secs();
+            let history = KeyHistory { accepted_at: accepted.map(after), resumed_at: resumed.map(after) };
+            let decide = |now| decide_denial(after(0), history, after(first_seen), after(now));
+            let since = resumed.unwrap_or(0).max(0);
+            match decide(now) {
+                DenialDecision::Reject => {
+                    prop_assert!(now - since >= quarter && now - first_seen >= quarter);
+                    prop_assert!(accepted.is_some_and(|accepted| accepted >= since + SPREADS_FOR.as_secs()));
+                }
+                DenialDecision::Suspend => {
+                    prop_assert!(now - since >= quarter);
+                    prop_assert!(accepted.is_none_or(|accepted| now - accepted >= quarter));
+                }
+                DenialDecision::Wait => {
+                    // It does not wait for ever: if nothing more happens, it ends.
+                    let latest = since.max(first_seen).max(accepted.unwrap_or(0)) + quarter;
+                    prop_assert!(decide(latest) != DenialDecision::Wait);
+                    prop_assert!(now < latest);
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn an_acceptance_clears_what_it_uses_and_nothing_else() {
+        let resources = DeniedResources::new(FakeMails::default().mails());
+        let other = "identity/ann@example.com";
+        for name in [ADDRESS, other] {
+            assert_eq!(resources.record(&key(), name, after(0)).await.unwrap(), after(0));
+        }
+        // Two acceptances at the same moment: the second one counts too.
+        resources.clear(&key(), &["identity/third@example.com".to_owned()], after(100)).await.unwrap();
+        resources.clear(&key(), &[ADDRESS.to_owned()], after(100)).await.unwrap();
+        assert_eq!(resources.record(&key(), ADDRESS, after(200)).await.unwrap(), after(200));
+        assert_eq!(resources.record(&key(), other, after(200)).await.unwrap(), after(0));
+    }
+
+    #[tokio::test]
+    async fn a_denial_after_an_acceptance_is_cleared_by_the_next_acceptance_at_once() {
+        let table = FakeMails::default();
+        let resources = DeniedResources::new(table.mails());
+        let names = [ADDRESS.to_owned()];
+        for second in 0..60 {
+            resources.clear(&key(), &names, after(second)).await.unwrap();
+        }
+        assert_eq!(table.updates(), 1, "not a write for every mail");
+        resources.record(&key(), ADDRESS, after(60)).await.unwrap();
+        resources.clear(&key(), &names, after(61)).await.unwrap();
+        assert_eq!(resources.record(&key(), ADDRESS, after(62)).await.unwrap(), after(62));
+    }
+
+    #[tokio::test]
+    async fn a_clearance_that_could_not_be_written_is_written_by_the_next_mail() {
+        let table = FakeMails::default();
+        let resources = DeniedResources::new(table.mails());
+        let names = [ADDRESS.to_owned()];
+        resources.record(&key(), ADDRESS, after(0)).await.unwrap();
+        table.set_failing(true);
+        assert!(resources.clear(&key(), &names, after(1)).await.is_err());
+        table.set_failing(false);
+        resources.clear(&key(), &names, after(2)).await.unwrap();
+        assert_eq!(resources.record(&key(), ADDRESS, after(3)).await.unwrap(), after(3));
+    }
+
+    #[test]
+    fn while_a_resource_is_denied_one_mail_tries_and_the_others_wait() {
+        let resources = DeniedResources::new(FakeMails::default().mails());
+        let names = [ADDRESS.to_owned(), "configuration-set/x".to_owned()];
+        let hold = |second| resources.hold(&key(), &names, after(second)).map(|wait| wait.as_secs());
+        assert_eq!(hold(0), None);
+        resources.note(&key(), ADDRESS, SignedDuration::from_secs(15), after(0));
+        assert_eq!(hold(1), Some(14));
+        assert_eq!(hold(15), None, "one mail tries");
+        assert_eq!(hold(15), Some(60), "and no other");
+        assert_eq!(resources.hold(&key(), &["identity/ann@example.com".to_owned()], after(15)), None);
+        let since = |second| resources.denied_since(&key(), &names, after(second), after(2)).is_some();
+        assert!(since(0) && !since(1), "mail that was let through before the denial waits");
     }
 }

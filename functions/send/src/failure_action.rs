@@ -26,7 +26,7 @@ pub(crate) enum FailureAction {
     LookAgain(Suspicion, SuspensionReason),
     /// The key may not use a resource.
     Denied {
-        /// The resource as it ends its ARN, such as `identity/jane@example.com`.
+        /// What the denial is remembered by, such as `identity/jane@example.com`.
         name: String,
         /// The reason, should the mail be rejected for it.
         code: RejectionCode,
@@ -79,7 +79,7 @@ pub(crate) fn action_for(kind: &FailureKind, mail: &Mail) -> FailureAction {
             FailureAction::LookAgain(Suspicion::DeniedExplicitly, reason)
         }
         FailureKind::Denied(denial) => FailureAction::Denied {
-            name: resource_name(denial),
+            name: resource_name(denial, mail),
             code: match resource_of_mail(denial) {
                 Some(arn) => RejectionCode::new(RejectionReason::PermissionMissing, &arn),
                 None => RejectionReason::PermissionMissing.into(),
@@ -99,10 +99,34 @@ fn reject(reason: RejectionReason) -> FailureAction {
     FailureAction::Reject(reason.into())
 }
 
-/// The denied resource as it ends its ARN, such as `identity/example.com`; `*` if AWS names none.
-fn resource_name(denial: &Denial) -> String {
-    let name = denial.resource.as_deref().and_then(|arn| arn.splitn(6, ':').nth(5));
-    name.map_or_else(|| "*".to_owned(), str::to_ascii_lowercase)
+/// What a denial is remembered by: the configuration set or the recipient that AWS names (in the sandbox, recipients are
+/// authorized too), and else the sender, of which AWS may name the address, the domain or a parent domain, or nothing.
+fn resource_name(denial: &Denial, mail: &Mail) -> String {
+    let named = denial.resource.as_deref().and_then(|arn| arn.splitn(6, ':').nth(5)).map(str::to_ascii_lowercase);
+    named.filter(|name| is_not_of_sender(name, mail)).unwrap_or_else(|| mail.sender_resource())
+}
+
+fn is_not_of_sender(name: &str, mail: &Mail) -> bool {
+    if let Some(set) = name.strip_prefix("configuration-set/") {
+        return set != "*";
+    }
+    let Some(identity) = name.strip_prefix("identity/") else { return false };
+    let mut recipients = mail.to.iter().chain(&mail.cc).chain(&mail.bcc);
+    !covers(identity, mail.from.address()) && recipients.any(|recipient| covers(identity, recipient.address()))
+}
+
+/// Whether a verified identity lets mail of this address pass: the address, with a tag or without, its domain, or a parent
+/// of that (SES developer guide, "Verified identities").
+fn covers(identity: &str, address: &str) -> bool {
+    let address = address.to_ascii_lowercase();
+    let Some((local, domain)) = address.rsplit_once('@') else { return false };
+    match identity.rsplit_once('@') {
+        Some((identity_local, identity_domain)) => {
+            let untagged = local.split_once('+').map_or(local, |(untagged, _)| untagged);
+            identity_domain == domain && (identity_local == local || identity_local == untagged)
+        }
+        None => domain.strip_suffix(identity).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')),
+    }
 }
 
 /// The ARN that was denied, if this mail chose the resource, so that another mail may pass. The local part of an address
@@ -214,7 +238,7 @@ mod tests {
                 "AccessDeniedException",
                 format!("User: arn:aws:iam::1:user/u is not authorized to perform: ses:SendEmail on resource: {ses}:identity/Example.com with an explicit deny in a resource-based policy"),
                 403,
-                denied_on("identity/example.com", &format!("permission_missing:{ses}:identity/Example.com")),
+                denied_on("identity/jane@example.com", &format!("permission_missing:{ses}:identity/Example.com")),
             ),
             ("AccountSuspendedException", String::new(), 400, Shown::LookedAtAgain(Suspicion::SendingPaused, "account_suspended")),
             ("MessageRejected", unverified("jane@example.com"), 400, reject("identity_not_verified")),
@@ -243,7 +267,20 @@ mod tests {
                 "AccessDeniedException",
                 denied(&format!("{ses}:identity/example.com")),
                 403,
-                denied_on("identity/example.com", &format!("permission_missing:{ses}:identity/example.com")),
+                denied_on("identity/jane@example.com", &format!("permission_missing:{ses}:identity/example.com")),
+            ),
+            // In the sandbox, the recipient's identity is authorized too.
+            (
+                "AccessDeniedException",
+                denied(&format!("{ses}:identity/example.org")),
+                403,
+                denied_on("identity/example.org", &format!("permission_missing:{ses}:identity/example.org")),
+            ),
+            (
+                "AccessDeniedException",
+                denied(&format!("{ses}:configuration-set/Mail-Set")),
+                403,
+                denied_on("configuration-set/mail-set", &format!("permission_missing:{ses}:configuration-set/Mail-Set")),
             ),
             (
                 "AccessDeniedException",
@@ -255,16 +292,16 @@ mod tests {
                 "AccessDeniedException",
                 denied(&format!("{ses}:template/x")),
                 403,
-                denied_on("template/x", &format!("permission_missing:{ses}:template/x")),
+                denied_on("identity/jane@example.com", &format!("permission_missing:{ses}:template/x")),
             ),
-            ("AccessDeniedException", denied("*"), 403, denied_on("*", "permission_missing")),
+            ("AccessDeniedException", denied("*"), 403, denied_on("identity/jane@example.com", "permission_missing")),
             (
                 "AccessDeniedException",
                 denied(&format!("{ses}:identity/*")),
                 403,
-                denied_on("identity/*", "permission_missing"),
+                denied_on("identity/jane@example.com", "permission_missing"),
             ),
-            ("AccessDeniedException", String::new(), 403, denied_on("*", "permission_missing")),
+            ("AccessDeniedException", String::new(), 403, denied_on("identity/jane@example.com", "permission_missing")),
             ("AccessDeniedException", denied_by("an identity-based policy"), 403, Shown::LookedAtAgain(Suspicion::DeniedExplicitly, "quarantined")),
             (
                 "AccessDeniedException",
@@ -295,5 +332,32 @@ mod tests {
         assert_eq!(shown(&FailureKind::NotWritten, &sample()), retry("not_written", Delay::NOT_WRITTEN));
         let with_set = sample_with(json!({"configuration_set": "x"}));
         assert_eq!(shown(&FailureKind::NotFound, &with_set), reject("not_found:configuration_set"));
+    }
+
+    #[test]
+    fn a_denial_is_remembered_by_what_the_next_mail_with_it_is_known_by() {
+        let mail = sample_with(json!({"from": "Jane+News@Mail.Example.com", "configuration_set": "Mail-Set"}));
+        let name = |resource: &str| {
+            let text = format!(
+                "User `arn:aws:iam::1:user/u' is not authorized to perform `ses:SendEmail' on resource `arn:aws:ses:eu-central-1:1:{resource}'"
+            );
+            resource_name(&Denial::parse(&text), &mail)
+        };
+        for resource in [
+            "identity/jane+news@mail.example.com",
+            "identity/jane@mail.example.com",
+            "identity/mail.example.com",
+            "identity/example.com",
+            "identity/EXAMPLE.com",
+            "identity/le.com",
+            "identity/*",
+            "*",
+        ] {
+            assert_eq!(name(resource), "identity/jane+news@mail.example.com", "{resource}");
+        }
+        assert_eq!(name("configuration-set/Mail-Set"), "configuration-set/mail-set");
+        for resource in ["identity/jane+news@mail.example.com", "configuration-set/Mail-Set", "*"] {
+            assert!(mail.resource_names().contains(&name(resource)), "mail with {resource} is not held");
+        }
     }
 }

@@ -46,6 +46,7 @@ mod ses_request;
 mod settle;
 mod snapshot;
 mod suspicion;
+mod write_limiter;
 
 use std::sync::Arc;
 

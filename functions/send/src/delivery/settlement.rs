@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use shared::queue::Interrupted;
 use shared::record::{LedgerRow, MailState, Provider, RecordError, SuspensionReason};
 use shared::telemetry::chain;
@@ -91,9 +92,9 @@ impl Delivery {
         }
         let Services { ambient, suspicions, denied_resources, .. } = self.services.as_ref();
         let clear = async {
-            if suspicions.clear(&provider.access_key_id, ambient.now()).await? {
-                denied_resources.clear(&provider.access_key_id, &self.mail.resource_names()).await?;
-            }
+            let now = ambient.now();
+            suspicions.clear(&provider.access_key_id, now).await?;
+            denied_resources.clear(&provider.access_key_id, &self.mail.resource_names(), now).await?;
             Ok::<_, RecordError>(())
         };
         if let Ok(Err(error)) = timeout(self.remaining_before_acknowledgement(), clear).await {
@@ -153,7 +154,10 @@ impl Delivery {
                         self.suspend(provider, reason).await?;
                         self.requeue(Delay::SUSPENDED).await
                     }
-                    None if suspicion == Suspicion::DeniedExplicitly => self.requeue(Delay::DENIED).await,
+                    None if suspicion == Suspicion::DeniedExplicitly => {
+                        self.hold_denied(provider);
+                        self.requeue(Delay::DENIED).await
+                    }
                     None => self.requeue(Delay::SUSPECTED).await,
                 }
             }
@@ -169,6 +173,13 @@ impl Delivery {
                 }
             }
         }
+    }
+
+    /// Holds other mail of this sender until the explicit denial can be confirmed: one mail is enough for that.
+    fn hold_denied(&self, provider: &Provider) {
+        let Services { ambient, denied_resources, .. } = self.services.as_ref();
+        let wait = SignedDuration::from_millis(Delay::DENIED.as_millis());
+        denied_resources.note(&provider.access_key_id, &self.mail.sender_resource(), wait, ambient.now());
     }
 
     /// If the worker is killed before the copy is in the queue, SQS delivers the message itself again, which finds a claim

@@ -12,7 +12,7 @@ use super::{Delivery, RECORD_TIMEOUT};
 use crate::delivery_error::DeliveryError;
 use crate::denied_resource::{DenialDecision, decide_denial};
 use crate::snapshot::{Eligibility, Snapshot};
-use crate::suspicion::{MAX_GAP, Suspicion, SuspicionLevel};
+use crate::suspicion::{KeyHistory, MAX_GAP, Suspicion, SuspicionLevel};
 
 /// The longest that a look may take.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(4);
@@ -69,11 +69,12 @@ impl Delivery {
         let now = self.services.ambient.now();
         self.services.rates.suspect(provider, now + MAX_GAP).await?;
         let first_denied_at = self.services.denied_resources.record(&provider.access_key_id, name, now).await?;
-        let decide = |accepted_at| decide_denial(first_denied_at, accepted_at, self.mail.first_seen, now);
-        if decide(None) == DenialDecision::Wait {
+        let decide = |history| decide_denial(first_denied_at, history, self.mail.first_seen, now);
+        // Whatever happened to the key, it can only make the mail wait for longer.
+        if decide(KeyHistory::default()) == DenialDecision::Wait {
             return Ok(DenialDecision::Wait);
         }
-        Ok(decide(self.services.suspicions.accepted_at(&provider.access_key_id).await?))
+        Ok(decide(self.services.suspicions.history(&provider.access_key_id).await?))
     }
 
     /// Suspends the provider, after its event. One mail of a batch does it for all, and none if it is suspended already.
@@ -121,8 +122,8 @@ impl Delivery {
             return Ok(false);
         }
         let Some(sealed) = snapshot.sealed(provider) else { return Ok(false) };
-        let mut looked_at = self.batch.looked_at.lock().await;
-        if !looked_at.insert(provider.provider_id.clone())
+        // Not held during the look: mail of other providers does not wait for it.
+        if !self.batch.looked_at.lock().await.insert(provider.provider_id.clone())
             || !self.services.suspicions.elect_look(&provider.access_key_id, now).await?
         {
             return Ok(false);
@@ -137,6 +138,14 @@ impl Delivery {
         );
         if result != LookResult::Over {
             return Ok(false);
+        }
+        self.services.suspicions.restart(&provider.access_key_id, self.services.ambient.now()).await?;
+        // The look took time. An order that came meanwhile must not be followed by an event that says otherwise.
+        let current = self.batch.snapshots.newer_than(snapshot).await?;
+        match current.eligibility(&self.mail) {
+            Eligibility::Suspended(current)
+                if current.status == provider.status && current.access_key_id == provider.access_key_id => {}
+            _ => return Ok(false),
         }
         let event = Event::ProviderResumed(provider_event(provider, reason));
         self.services.bus.put(&event, self.services.ambient.now()).await?;
@@ -155,39 +164,26 @@ impl Delivery {
         match reason {
             SuspensionReason::SendingPaused | SuspensionReason::AccountSuspended => {
                 match self.within(tenants.get_account(credential)).await {
-                    Ok(account) if may_send(&account) => LookResult::Over,
-                    Ok(_) => LookResult::Lasting,
-                    Err(_) => LookResult::Unknown,
+                    // A key that may send need not be allowed to read the account.
+                    Err(Failure { kind: FailureKind::Denied(_), .. }) => pause_by_probe(&self.probe(credential).await),
+                    account => pause_by_account(&account),
                 }
             }
             SuspensionReason::KeyRejected => {
                 let by_sts = self.within(tenants.get_caller_identity(credential)).await.map(drop);
                 let by_ses = self.within(tenants.get_account(credential)).await.map(drop);
-                match (by_sts, by_ses) {
-                    (Ok(()), Ok(())) => LookResult::Over,
-                    // The key is known, and may not read the account.
-                    (Ok(()), Err(Failure { kind: FailureKind::Denied(_), .. })) => LookResult::Over,
-                    (Err(failure), _) | (_, Err(failure)) if is_key_refused(&failure) => LookResult::Lasting,
-                    _ => LookResult::Unknown,
-                }
+                refusal_by_calls(&by_sts, &by_ses)
             }
-            // The probe is authorized as this mail is, and SES rejects it after that. Accepted, it went to SES's simulator.
             SuspensionReason::PermissionMissing | SuspensionReason::Quarantined => {
-                match self.within(tenants.probe_send_email(credential, self.mail.from.address())).await {
-                    Ok(())
-                    | Err(Failure {
-                        kind:
-                            FailureKind::NotVerified(_)
-                            | FailureKind::MessageRejected
-                            | FailureKind::BadRequest
-                            | FailureKind::RejectedInput(_),
-                        ..
-                    }) => LookResult::Over,
-                    Err(Failure { kind: FailureKind::Denied(_), .. }) => LookResult::Lasting,
-                    _ => LookResult::Unknown,
-                }
+                denial_by_probe(&self.probe(credential).await)
             }
         }
+    }
+
+    /// A request that is authorized as this mail is, and that SES rejects after that. Accepted, it went to SES's simulator.
+    async fn probe(&self, credential: &Credential) -> Result<(), Failure> {
+        let (from, set) = (self.mail.from.address(), self.mail.configuration_set.as_deref());
+        self.within(self.services.tenants.probe_send_email_with(credential, from, set)).await
     }
 
     /// A call into the tenant's account, or [`FailureKind::Unknown`] if it takes too long.
@@ -196,6 +192,65 @@ impl Delivery {
         timeout(time_limit, Box::pin(call))
             .await
             .unwrap_or_else(|_| Err(Failure { kind: FailureKind::Unknown, code: None, status: None, request_id: None }))
+    }
+}
+
+/// What GetAccount says about a pause.
+fn pause_by_account(account: &Result<AccountStatus, Failure>) -> LookResult {
+    match account {
+        Ok(account) if may_send(account) => LookResult::Over,
+        Ok(_) => LookResult::Lasting,
+        Err(_) => LookResult::Unknown,
+    }
+}
+
+/// What the probe says about a pause. That SES checks the pause before the sender is not documented; if it does not, mail
+/// is tried, and the pause is found again.
+fn pause_by_probe(probe: &Result<(), Failure>) -> LookResult {
+    match probe.as_ref().map_err(|failure| &failure.kind) {
+        Err(FailureKind::SendingPaused | FailureKind::AccountSuspended) => LookResult::Lasting,
+        probe if is_authorized(probe) => LookResult::Over,
+        _ => LookResult::Unknown,
+    }
+}
+
+/// What STS and SES say about a key.
+fn refusal_by_calls(by_sts: &Result<(), Failure>, by_ses: &Result<(), Failure>) -> LookResult {
+    match (by_sts, by_ses) {
+        (Ok(()), Ok(())) => LookResult::Over,
+        // The key is known, and may not read the account.
+        (Ok(()), Err(Failure { kind: FailureKind::Denied(_), .. })) => LookResult::Over,
+        (Err(failure), _) | (_, Err(failure)) if is_key_refused(failure) => LookResult::Lasting,
+        _ => LookResult::Unknown,
+    }
+}
+
+/// What the probe says about a denial.
+fn denial_by_probe(probe: &Result<(), Failure>) -> LookResult {
+    match probe.as_ref().map_err(|failure| &failure.kind) {
+        Err(FailureKind::Denied(_)) => LookResult::Lasting,
+        probe if is_authorized(probe) => LookResult::Over,
+        _ => LookResult::Unknown,
+    }
+}
+
+/// Whether the answer to the probe is one that only an authorized caller gets: SES accepts it, or finds fault with the
+/// mail, what it names or the account. If AWS looked at the mail first, mail would be tried, and denied again.
+fn is_authorized(probe: Result<&(), &FailureKind>) -> bool {
+    match probe {
+        Ok(()) => true,
+        Err(kind) => matches!(
+            kind,
+            FailureKind::NotVerified(_)
+                | FailureKind::MessageRejected
+                | FailureKind::MailFromNotVerified
+                | FailureKind::NotFound
+                | FailureKind::BadRequest
+                | FailureKind::RejectedInput(_)
+                | FailureKind::SendingPaused
+                | FailureKind::ConfigurationSetPaused
+                | FailureKind::AccountSuspended
+        ),
     }
 }
 
@@ -219,5 +274,85 @@ fn provider_event(provider: &Provider, reason: SuspensionReason) -> ProviderEven
         provider_id: provider.provider_id.clone(),
         account_id: provider.account_id.clone(),
         reason: Some(reason.as_str().to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(code: &str, text: &str, status: u16) -> Result<(), Failure> {
+        let kind = FailureKind::from_answer(code, text, status);
+        Err(Failure { kind, code: None, status: Some(status), request_id: None })
+    }
+
+    fn account(sending_enabled: bool, enforcement: &str) -> Result<AccountStatus, Failure> {
+        Ok(AccountStatus {
+            sending_enabled,
+            enforcement: enforcement.to_owned(),
+            production_access: true,
+            max_send_rate: 14.0,
+            max_24_hour_send: 50_000.0,
+        })
+    }
+
+    #[test]
+    fn a_denial_is_over_if_the_probe_is_answered_as_only_an_authorized_caller_is() {
+        let not_verified = "Email address is not verified. The following identities failed the check in region EU-CENTRAL-1: invalid@invalid";
+        let denied = "User: arn:aws:iam::1:user/u is not authorized to perform: ses:SendEmail on resource: arn:aws:ses:eu-central-1:1:identity/example.com";
+        for (probe, expected) in [
+            (Ok(()), LookResult::Over),
+            (refused("MessageRejected", not_verified, 400), LookResult::Over),
+            (refused("BadRequestException", "Missing final '@domain'", 400), LookResult::Over),
+            (refused("NotFoundException", "Configuration set <x> does not exist.", 404), LookResult::Over),
+            (refused("SendingPausedException", "", 400), LookResult::Over),
+            (refused("AccessDeniedException", denied, 403), LookResult::Lasting),
+            (refused("InvalidClientTokenId", "", 403), LookResult::Unknown),
+            (refused("TooManyRequestsException", "Maximum sending rate exceeded.", 429), LookResult::Unknown),
+            (refused("LimitExceededException", "Daily message quota exceeded.", 400), LookResult::Unknown),
+            (refused("", "", 503), LookResult::Unknown),
+        ] {
+            assert_eq!(denial_by_probe(&probe), expected, "{probe:?}");
+        }
+    }
+
+    #[test]
+    fn a_pause_is_over_if_the_account_says_so_or_the_probe_where_the_account_may_not_be_read() {
+        for (account, expected) in [
+            (account(true, "HEALTHY"), LookResult::Over),
+            (account(true, "PROBATION"), LookResult::Over),
+            (account(true, "SHUTDOWN"), LookResult::Lasting),
+            (account(false, "HEALTHY"), LookResult::Lasting),
+            (refused("", "", 503).map(|()| unreachable!()), LookResult::Unknown),
+        ] {
+            assert_eq!(pause_by_account(&account), expected);
+        }
+        let paused = "Sending paused for this account. For more information, please check the inbox of the email address associated with your AWS account.";
+        for (probe, expected) in [
+            (refused("MessageRejected", paused, 400), LookResult::Lasting),
+            (refused("AccountSuspendedException", "", 400), LookResult::Lasting),
+            (refused("MessageRejected", "Email address is not verified.", 400), LookResult::Over),
+            (refused("AccessDeniedException", "", 403), LookResult::Unknown),
+            (refused("", "", 503), LookResult::Unknown),
+        ] {
+            assert_eq!(pause_by_probe(&probe), expected, "{probe:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_good_again_if_both_sts_and_ses_know_it() {
+        let unknown = || refused("InvalidClientTokenId", "", 403);
+        for (by_sts, by_ses, expected) in [
+            (Ok(()), Ok(()), LookResult::Over),
+            (Ok(()), refused("AccessDeniedException", "", 403), LookResult::Over),
+            (Ok(()), unknown(), LookResult::Lasting),
+            (unknown(), unknown(), LookResult::Lasting),
+            (unknown(), Ok(()), LookResult::Lasting),
+            (refused("", "", 503), unknown(), LookResult::Lasting),
+            (refused("", "", 503), Ok(()), LookResult::Unknown),
+            (Ok(()), refused("", "", 503), LookResult::Unknown),
+        ] {
+            assert_eq!(refusal_by_calls(&by_sts, &by_ses), expected, "{by_sts:?} {by_ses:?}");
+        }
     }
 }

@@ -137,12 +137,15 @@ impl Mail {
         self.expires_at.map_or(latest, |expires_at| expires_at.min(latest))
     }
 
-    /// The resources of SES that sending it needs, as they end ARNs: SES may deny it on each.
+    /// What denials of it are remembered by, as it ends ARNs: its sender and its configuration set, in lower case.
     pub(crate) fn resource_names(&self) -> Vec<String> {
-        let address = self.from.address().to_ascii_lowercase();
-        let domain = address.rsplit_once('@').map(|(_, domain)| format!("identity/{domain}"));
-        let set = self.configuration_set.as_ref().map(|name| format!("configuration-set/{name}"));
-        [Some(format!("identity/{address}")), domain, set].into_iter().flatten().collect()
+        let set = self.configuration_set.as_ref().map(|name| format!("configuration-set/{name}").to_ascii_lowercase());
+        std::iter::once(self.sender_resource()).chain(set).collect()
+    }
+
+    /// The sender's address as an identity, as it ends ARNs, in lower case.
+    pub(crate) fn sender_resource(&self) -> String {
+        format!("identity/{}", self.from.address()).to_ascii_lowercase()
     }
 
     /// The number of recipients that SES counts.
