@@ -28,6 +28,18 @@ fn denying_policies() -> [Value; 2] {
     [classic_policy(), deny]
 }
 
+/// A policy that allows to send from `example.com` only.
+fn policy_with_one_identity(account_id: &str) -> Value {
+    json!({
+        "Version": "2012-10-17",
+        "Statement": [
+            { "Effect": "Allow", "Action": "ses:*", "Resource": format!("arn:aws:ses:*:{account_id}:identity/example.com") },
+            { "Effect": "Allow", "Action": "ses:GetAccount", "Resource": "*" },
+            { "Effect": "Allow", "Action": ["iam:GetUser", "iam:DeleteAccessKey"], "Resource": "arn:aws:iam::*:user/*" },
+        ],
+    })
+}
+
 #[tokio::test]
 async fn mail_waits_while_the_policy_is_gone_and_all_of_it_is_sent_afterwards() {
     let stack = Stack::with_arguments(&[]).await;
@@ -70,15 +82,7 @@ async fn a_mail_is_rejected_only_if_other_mail_of_its_provider_is_accepted_and_m
     let tenant = stack.tenant_with(&json!({ "identities": ["example.com", "other.example"] })).await;
     let provider_id = stack.onboard_provider("acme", &tenant).await;
     let account = &tenant.account_id;
-    let one_identity = json!({
-        "Version": "2012-10-17",
-        "Statement": [
-            { "Effect": "Allow", "Action": "ses:*", "Resource": format!("arn:aws:ses:*:{account}:identity/example.com") },
-            { "Effect": "Allow", "Action": "ses:GetAccount", "Resource": "*" },
-            { "Effect": "Allow", "Action": ["iam:GetUser", "iam:DeleteAccessKey"], "Resource": "arn:aws:iam::*:user/*" },
-        ],
-    });
-    stack.set_policies(&tenant, &[one_identity]).await;
+    stack.set_policies(&tenant, &[policy_with_one_identity(account)]).await;
     let mut denied = mail(&provider_id, "denied");
     denied["from"] = json!("jane@other.example");
     denied["first_seen"] = json!((now() - SignedDuration::from_mins(20)).to_string());
@@ -101,6 +105,44 @@ async fn a_mail_is_rejected_only_if_other_mail_of_its_provider_is_accepted_and_m
     stack.kill_processes("send").await;
     stack.enqueue_mail(&denied).await.unwrap();
     stack.mail_in_state(&provider_id, "denied", &["sent"]).await;
+}
+
+/// A policy reaches some of AWS later than the rest, so a denial may still come after the provider's mail flows again.
+#[tokio::test]
+async fn a_late_denial_after_a_suspension_was_lifted_ends_neither_a_mail_nor_the_provider() {
+    let stack = Stack::with_arguments(&[]).await;
+    let tenant = stack.tenant_with(&json!({ "identities": ["example.com", "other.example"] })).await;
+    let provider_id = stack.onboard_provider("acme", &tenant).await;
+    let of_other = |mail_id: &str| {
+        let mut mail = mail(&provider_id, mail_id);
+        mail["from"] = json!("jane@other.example");
+        mail["first_seen"] = json!((now() - SignedDuration::from_mins(20)).to_string());
+        mail
+    };
+    stack.set_policies(&tenant, &[policy_without_sending()]).await;
+    stack.enqueue_mail(&of_other("first")).await.unwrap();
+    stack.eventually_delayed(1).await;
+    age_denials(&stack, SignedDuration::from_mins(16)).await;
+    stack.kill_processes("send").await;
+    stack.enqueue_mail(&of_other("second")).await.unwrap();
+    stack.provider_event("Provider Suspended", &provider_id).await;
+
+    age_suspension(&stack, &provider_id).await;
+    stack.set_policies(&tenant, &[classic_policy()]).await;
+    stack.enqueue_mail(&mail(&provider_id, "next")).await.unwrap();
+    stack.mail_in_state(&provider_id, "next", &["sent"]).await;
+    stack.provider_event("Provider Resumed", &provider_id).await;
+
+    stack.set_policies(&tenant, &[policy_with_one_identity(&tenant.account_id)]).await;
+    stack.kill_processes("send").await;
+    stack.enqueue_mail(&of_other("late")).await.unwrap();
+    // All three of them wait.
+    stack.eventually_delayed(3).await;
+    let late = stack.mail_in_state(&provider_id, "late", &["not_accepted", "rejected"]).await;
+    assert_eq!((&late["state"], &late["reason"]), (&json!("not_accepted"), &json!("denied")), "{late}");
+    assert_eq!(stack.get_provider(&provider_id).await.body["status"], "active");
+    assert!(stack.events("Mail Rejected").await.unwrap().is_empty());
+    assert_eq!(stack.events("Provider Suspended").await.unwrap().len(), 1);
 }
 
 #[tokio::test]
