@@ -5,20 +5,20 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use fakecloud_core::auth::{ConditionContext, Principal, PrincipalType, ResourcePolicyProvider};
-use fakecloud_iam::SharedIamState;
 use fakecloud_iam::evaluator::{self, Decision, EvalRequest, PolicyDocument, evaluate_with_resource_policy_and_gates};
 
+use crate::service::iam::Iam;
 use crate::service::{AccessDenied, Caller, DenialReason, RequiredPermission, account_of, base_context};
 
 /// Evaluates identity policies, session policies and resource policies together.
 pub(super) struct Authority {
-    iam: SharedIamState,
+    iam: Arc<Iam>,
     resource_policies: Arc<dyn ResourcePolicyProvider>,
 }
 
 impl Authority {
     /// An authority over IAM's state and the policies of queues, keys, tables and buses.
-    pub(super) fn new(iam: SharedIamState, resource_policies: Arc<dyn ResourcePolicyProvider>) -> Self {
+    pub(super) fn new(iam: Arc<Iam>, resource_policies: Arc<dyn ResourcePolicyProvider>) -> Self {
         Self { iam, resource_policies }
     }
 
@@ -65,7 +65,7 @@ impl Authority {
         let session: Vec<_> = caller.session_policies.iter().map(|json| PolicyDocument::parse(json)).collect();
         let session = (!session.is_empty()).then_some(session.as_slice());
 
-        let accounts = self.iam.read();
+        let accounts = self.iam.state().read();
         let state = accounts.get(caller.account_id());
         let identity = state.map(|state| evaluator::collect_identity_policies(state, &caller.principal));
         let identity = identity.unwrap_or_default();
@@ -85,6 +85,14 @@ impl Authority {
         }
 
         let by_identity = evaluator::evaluate(&identity, &request);
+        let by_boundary = boundary.as_deref().map(|boundary| evaluator::evaluate(boundary, &request));
+        // Each service control policy has to allow, whatever the resource's policy says.
+        let control_policies = self.iam.control_policies(caller.account_id());
+        let mut by_control =
+            control_policies.iter().map(|json| evaluator::evaluate(&[PolicyDocument::parse(json)], &request));
+        if by_control.any(|decision| decision != Decision::Allow) {
+            return Err(DenialReason::ServiceControlPolicy);
+        }
         // A user needs no permission to take a session, but a Deny still counts:
         // https://docs.aws.amazon.com/STS/latest/APIReference/API_GetSessionToken.html
         if permission.action == "sts:GetSessionToken" && by_identity != Decision::ExplicitDeny {
@@ -110,7 +118,13 @@ impl Authority {
         match decision {
             Decision::Allow => Ok(()),
             Decision::ExplicitDeny if by_identity == Decision::ExplicitDeny => Err(DenialReason::ExplicitIdentity),
+            Decision::ExplicitDeny if by_boundary == Some(Decision::ExplicitDeny) => {
+                Err(DenialReason::ExplicitBoundary)
+            }
             Decision::ExplicitDeny => Err(DenialReason::ExplicitResource),
+            Decision::ImplicitDeny if by_boundary == Some(Decision::ImplicitDeny) && by_identity == Decision::Allow => {
+                Err(DenialReason::ImplicitBoundary)
+            }
             Decision::ImplicitDeny if by_identity != Decision::Allow => Err(DenialReason::Implicit),
             Decision::ImplicitDeny if session.is_some() => Err(DenialReason::Session),
             Decision::ImplicitDeny => Err(DenialReason::ImplicitResource),

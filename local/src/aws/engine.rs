@@ -24,6 +24,9 @@ use crate::service::{
 };
 use crate::template::Stack;
 
+/// Where IAM's control plane is.
+const IAM_REGION: &str = "us-east-1";
+
 /// The connection is to be closed in place of an answer.
 #[derive(Debug, thiserror::Error)]
 #[error("a fault resets the connection")]
@@ -55,7 +58,7 @@ impl Engine {
         let services = service::start(&setup)?;
         let iam: Arc<Iam> = services.get()?;
         let policies = services.iter().filter_map(|service| service.resource_policies()).collect();
-        let authority = Authority::new(iam.state().clone(), MultiResourcePolicyProvider::shared(policies));
+        let authority = Authority::new(iam.clone(), MultiResourcePolicyProvider::shared(policies));
         Ok(Self { services, iam, authority, faults, log: CallLog::default(), region: region.to_owned() })
     }
 
@@ -189,8 +192,13 @@ impl Engine {
         caller.account_id().clone_into(&mut logged.account_id);
         logged.principal = Some(caller.arn().to_owned());
         let service = self.services.named(&call.service)?;
+        if self.faults.of_account(caller.account_id()).not_subscribed.contains(&call.service) {
+            return Err(ServiceError::NotSubscribed);
+        }
         service.complete(call, &caller)?;
-        let region = call.region().unwrap_or(&self.region).to_owned();
+        // IAM is one for the partition, in us-east-1, and that is its `aws:RequestedRegion` (facts/aws-errors.md).
+        let signed_region = call.region().unwrap_or(&self.region);
+        let region = if call.service == "iam" { IAM_REGION } else { signed_region }.to_owned();
         let request = ServiceRequest {
             call,
             caller: &caller,

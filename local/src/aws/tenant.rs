@@ -48,6 +48,8 @@ pub(super) struct NewTenant {
     principal: Option<String>,
     key_account_id: Option<String>,
     policies: Option<Vec<Map<String, Value>>>,
+    boundary: Option<Map<String, Value>>,
+    scp: Option<Vec<Map<String, Value>>>,
     identities: Option<Vec<String>>,
     sandbox: Option<bool>,
     max_send_rate: Option<f64>,
@@ -128,11 +130,16 @@ impl Tenants {
             name: tenant.user_name(),
             path: tenant.user_path(),
             policies: tenant.policies.iter().flatten().map(|policy| json!(policy)).collect(),
+            boundary: tenant.boundary.as_ref().map(|policy| json!(policy)),
         };
         let user = (!tenant.is_root()).then_some(&user);
         let key = self.iam.create_key(&account_id, key_account, user).ok_or_else(|| {
             TenantError::Exists(format!("The account {account_id} has a user {} already.", tenant.user_name()))
         })?;
+        if let Some(policies) = &tenant.scp {
+            let policies: Vec<Value> = policies.iter().map(|policy| json!(policy)).collect();
+            self.iam.set_control_policies(&account_id, &policies);
+        }
         let identities = tenant.identities.iter().flatten();
         self.ses.set_up_account(&account_id, tenant.sandbox, tenant.max_send_rate, identities);
         Ok(json!({

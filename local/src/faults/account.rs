@@ -20,18 +20,72 @@ pub(crate) struct AccountFaults {
     pub(crate) refuse_connections: bool,
     /// SES's sending rate is enforced.
     pub(crate) enforce_max_send_rate: bool,
-    /// AWS has put the account's users into quarantine.
-    pub(crate) quarantine: bool,
+    /// AWS has put the account's users into quarantine, with this version of its policy.
+    pub(crate) quarantine: Option<Quarantine>,
     /// The users' keys are inactive.
     pub(crate) deactivate_key: bool,
-    /// The account's sending is paused.
-    pub(crate) paused: bool,
+    /// The account's sending is paused, and SendEmail says so in this way.
+    pub(crate) paused: Option<PauseWording>,
+    /// Services that the account has not subscribed to, by the names that requests are signed for.
+    pub(crate) not_subscribed: Vec<String>,
     /// What SES's review has come to.
     pub(crate) enforcement: Option<Enforcement>,
     /// GetUser answers a PasswordLastUsed.
     pub(crate) console_login: bool,
     /// For how long a deleted or deactivated key still opens everything.
     pub(crate) deleted_key_honoured: Duration,
+}
+
+/// A version of AWSCompromisedKeyQuarantine. Each denies more than the one before; V4's document is not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) enum Quarantine {
+    /// Of 2020: creating keys and attaching policies, among others, but not DeleteAccessKey.
+    V1,
+    /// Of 2021; since October 2024 it is as V3 in what matters here, and that is the version attached.
+    V2,
+    /// Of 2024: DeleteAccessKey too.
+    V3,
+}
+
+impl Quarantine {
+    /// All of them.
+    pub(crate) const ALL: [Self; 3] = [Self::V1, Self::V2, Self::V3];
+
+    /// The policy's ARN.
+    pub(crate) fn policy_arn(self) -> &'static str {
+        match self {
+            Self::V1 => "arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantine",
+            Self::V2 => "arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV2",
+            Self::V3 => "arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3",
+        }
+    }
+}
+
+/// How SES says that an account's sending is paused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) enum PauseWording {
+    /// As is seen (facts/aws-errors.md): the code is proven for v1, the text for v2.
+    MessageRejected,
+    /// As the model of SES v2 says.
+    SendingPausedException,
+}
+
+/// A switch that is `true`, or one of several values by its name.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum SwitchOr<T> {
+    Switch(bool),
+    Value(T),
+}
+
+impl<T> SwitchOr<T> {
+    /// The value; `default` for `true`.
+    fn or(self, default: T) -> Option<T> {
+        match self {
+            Self::Switch(is_on) => is_on.then_some(default),
+            Self::Value(value) => Some(value),
+        }
+    }
 }
 
 /// What SES's review of an account has come to:
@@ -81,15 +135,18 @@ struct TenantDocument {
     /// `enforce_max_send_rate`: 429 above the account's `max_send_rate`, in recipients a second.
     #[serde(deserialize_with = "or_default")]
     enforce_max_send_rate: bool,
-    /// `quarantine`: AWS's AWSCompromisedKeyQuarantineV3 is attached to the account's users.
-    #[serde(deserialize_with = "or_default")]
-    quarantine: bool,
+    /// `quarantine`: AWS's AWSCompromisedKeyQuarantine is attached to the account's users: `"V1"`, `"V2"` or `"V3"`; `true` is V3.
+    quarantine: Option<SwitchOr<Quarantine>>,
     /// `deactivate_key`: the users' keys are inactive.
     #[serde(deserialize_with = "or_default")]
     deactivate_key: bool,
-    /// `paused`: the account's sending is paused.
+    /// `paused`: the account's sending is paused. `true` is answered to SendEmail as `"MessageRejected"`, which is what is seen;
+    /// `"SendingPausedException"` is what the model has.
+    #[serde(alias = "sending_paused")]
+    paused: Option<SwitchOr<PauseWording>>,
+    /// `not_subscribed`: services (`"s3"`, `"ec2"`, …) that the account has not subscribed to. Each says so in its own words.
     #[serde(deserialize_with = "or_default")]
-    paused: bool,
+    not_subscribed: Vec<String>,
     /// `enforcement`: SES's review has come to `PROBATION` or `SHUTDOWN`. Sending from an account that is shut down
     /// is refused with AccountSuspendedException.
     enforcement: Option<Enforcement>,
@@ -139,9 +196,10 @@ impl AccountFaults {
             rules: vec![rule],
             refuse_connections: document.refuse_connections,
             enforce_max_send_rate: document.enforce_max_send_rate,
-            quarantine: document.quarantine,
+            quarantine: document.quarantine.and_then(|value| value.or(Quarantine::V3)),
             deactivate_key: document.deactivate_key,
-            paused: document.paused,
+            paused: document.paused.and_then(|value| value.or(PauseWording::MessageRejected)),
+            not_subscribed: document.not_subscribed,
             enforcement: document.enforcement,
             console_login: document.console_login,
             deleted_key_honoured: document.deleted_key_honoured,

@@ -10,6 +10,6 @@ mod book;
 mod rule;
 mod trigger;
 
-pub(crate) use self::account::{AccountFaults, Enforcement};
+pub(crate) use self::account::{AccountFaults, Enforcement, PauseWording, Quarantine};
 pub(crate) use self::book::FaultBook;
 pub(crate) use self::rule::{FaultEffect, FaultPlan};

@@ -16,7 +16,7 @@ use crate::random;
 pub(crate) struct Call {
     /// AWS's request id.
     pub(crate) request_id: String,
-    /// The service, by the name that SigV4 signs: `iam`, `sts`, `ses`, `sqs`, `kms`, `dynamodb`, `events`.
+    /// The service, by the name that SigV4 signs: `iam`, `sts`, `ses`, `sqs`, …
     pub(crate) service: String,
     /// The operation.
     pub(crate) operation: String,
@@ -54,7 +54,7 @@ impl Call {
     ) -> Option<Self> {
         let mut parameters = protocol::parse_query_body(&Bytes::copy_from_slice(query.as_bytes()));
         let detected = protocol::detect_service(&headers, &parameters, &body)?;
-        if detected.protocol == AwsProtocol::Query {
+        if matches!(detected.protocol, AwsProtocol::Query | AwsProtocol::Ec2Query) {
             parameters.extend(protocol::parse_query_body(&body));
         }
         let json = match detected.protocol {

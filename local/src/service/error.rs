@@ -25,6 +25,8 @@ pub(crate) enum ServiceError {
     },
     /// Policies do not let the caller do it.
     Denied(AccessDenied),
+    /// The account has not subscribed to the service.
+    NotSubscribed,
     /// Too many requests.
     Throttled,
     /// The service failed.
@@ -62,6 +64,12 @@ pub(crate) enum DenialReason {
     ImplicitResource,
     /// A Deny in the identity's policies.
     ExplicitIdentity,
+    /// A Deny in a service control policy, or its silence, which reads alike (facts/aws-errors.md).
+    ServiceControlPolicy,
+    /// A Deny in the permissions boundary.
+    ExplicitBoundary,
+    /// The permissions boundary does not allow it.
+    ImplicitBoundary,
     /// A Deny in the resource's policy.
     ExplicitResource,
     /// A Deny in the session's policy, or its silence.
@@ -77,7 +85,8 @@ impl ServiceError {
     /// <https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html>,
     /// <https://docs.aws.amazon.com/ses/latest/APIReference-V2/CommonErrors.html>.
     pub(super) fn describe(&self, wording: &ErrorWording, protocol: AwsProtocol) -> (StatusCode, &'static str, String) {
-        let query = protocol == AwsProtocol::Query;
+        // S3 and EC2 speak as the query services do, with some words of their own.
+        let query = matches!(protocol, AwsProtocol::Query | AwsProtocol::Ec2Query | AwsProtocol::Rest);
         // The awsJson services answer authentication and authorization errors with 400, the others with 403.
         let status = if protocol == AwsProtocol::Json { StatusCode::BAD_REQUEST } else { StatusCode::FORBIDDEN };
         match self {
@@ -95,10 +104,13 @@ impl ServiceError {
                 "IncompleteSignatureException",
                 "The request signature does not conform to AWS standards.".to_owned(),
             ),
-            Self::UnknownKey => {
-                let code = if query { "InvalidClientTokenId" } else { wording.unknown_key };
-                (status, code, "The security token included in the request is invalid.".to_owned())
-            }
+            Self::UnknownKey => match wording.unknown_key {
+                UnknownKeyWording::Code(code) => {
+                    let code = if query { "InvalidClientTokenId" } else { code };
+                    (status, code, "The security token included in the request is invalid.".to_owned())
+                }
+                UnknownKeyWording::Whole(error) => error.describe(),
+            },
             Self::ExpiredKey => {
                 let code = if query { "ExpiredToken" } else { "ExpiredTokenException" };
                 (status, code, "The security token included in the request is expired".to_owned())
@@ -117,9 +129,14 @@ impl ServiceError {
                 (status, signature_code(query), message)
             }
             Self::Denied(denial) => {
-                let code = if query { "AccessDenied" } else { "AccessDeniedException" };
+                let code = match protocol {
+                    AwsProtocol::Ec2Query => "UnauthorizedOperation",
+                    _ if query => "AccessDenied",
+                    _ => "AccessDeniedException",
+                };
                 (status, code, (wording.denial)(denial))
             }
+            Self::NotSubscribed => wording.not_subscribed.describe(),
             Self::Throttled => wording.throttled.describe(),
             Self::Internal => wording.internal.describe(),
             Self::Other { status, code, message } => (*status, code, message.clone()),
@@ -142,11 +159,20 @@ impl AccessDenied {
             DenialReason::Implicit => format!("because no identity-based policy allows the {action} action"),
             DenialReason::ImplicitResource => format!("because no resource-based policy allows the {action} action"),
             DenialReason::ExplicitIdentity => "with an explicit deny in an identity-based policy".to_owned(),
+            DenialReason::ServiceControlPolicy => "with an explicit deny in a service control policy".to_owned(),
+            DenialReason::ExplicitBoundary => "with an explicit deny in a permissions boundary".to_owned(),
+            DenialReason::ImplicitBoundary => format!("because no permissions boundary allows the {action} action"),
             DenialReason::ExplicitResource => "with an explicit deny in a resource-based policy".to_owned(),
             DenialReason::Session => format!("because no session policy allows the {action} action"),
             DenialReason::Unmapped => format!("because `local` does not know how AWS authorizes the {action} action"),
         };
-        format!("User: {principal} is not authorized to perform: {action} on resource: {resource} {reason}")
+        let resource = if resource.is_empty() { String::new() } else { format!(" on resource: {resource}") };
+        format!("User: {principal} is not authorized to perform: {action}{resource} {reason}")
+    }
+
+    /// The sentence of a service that names no resource where the action has none.
+    pub(crate) fn sentence_without_resource(&self) -> String {
+        Self { resource: String::new(), ..self.clone() }.sentence()
     }
 }
 
@@ -157,10 +183,21 @@ pub(crate) struct ErrorWording {
     pub(crate) throttled: FixedError,
     /// The service failed.
     pub(crate) internal: FixedError,
-    /// The code for a key that is unknown, deleted or inactive. The query services all have the same one.
-    pub(crate) unknown_key: &'static str,
+    /// A key that is unknown, deleted or inactive.
+    pub(crate) unknown_key: UnknownKeyWording,
+    /// The account has not subscribed to the service.
+    pub(crate) not_subscribed: FixedError,
     /// The sentence for a request that policies refuse.
     pub(crate) denial: fn(&AccessDenied) -> String,
+}
+
+/// How a service says that it does not know a key.
+#[derive(Clone, Copy)]
+pub(crate) enum UnknownKeyWording {
+    /// With this code and the usual text; the query services all have a code of their own.
+    Code(&'static str),
+    /// With words of its own.
+    Whole(FixedError),
 }
 
 /// An error that a service always words alike.
@@ -191,7 +228,12 @@ impl ErrorWording {
             "InternalFailure",
             "The request processing has failed because of an unknown error.",
         ),
-        unknown_key: "UnrecognizedClientException",
+        unknown_key: UnknownKeyWording::Code("UnrecognizedClientException"),
+        not_subscribed: FixedError::new(
+            StatusCode::FORBIDDEN,
+            "SubscriptionRequiredException",
+            "The AWS Access Key Id needs a subscription for the service",
+        ),
         denial: AccessDenied::sentence,
     };
 }

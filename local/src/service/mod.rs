@@ -9,14 +9,19 @@ mod caller;
 mod embedded;
 mod error;
 mod interface;
+mod listing;
 mod permission;
 mod request;
 mod response;
 
 pub(crate) mod dynamodb;
+mod ec2;
 pub(crate) mod events;
 pub(crate) mod iam;
 pub(crate) mod kms;
+mod lambda;
+mod s3;
+mod secretsmanager;
 pub(crate) mod ses;
 pub(crate) mod sqs;
 
@@ -32,8 +37,18 @@ use self::interface::ServiceDefinition;
 use crate::template::ResourceType;
 
 /// Every service, in the order in which they are started and provisioned.
-const SERVICES: &[ServiceDefinition] =
-    &[iam::SERVICE, ses::SERVICE, sqs::SERVICE, kms::SERVICE, dynamodb::SERVICE, events::SERVICE];
+const SERVICES: &[ServiceDefinition] = &[
+    iam::SERVICE,
+    ses::SERVICE,
+    sqs::SERVICE,
+    kms::SERVICE,
+    dynamodb::SERVICE,
+    events::SERVICE,
+    s3::SERVICE,
+    ec2::SERVICE,
+    secretsmanager::SERVICE,
+    lambda::SERVICE,
+];
 
 /// Starts all services, empty.
 ///

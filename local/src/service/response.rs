@@ -2,7 +2,7 @@
 
 use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
-use fakecloud_aws::error::{json_error_response_with_fields, xml_error_response};
+use fakecloud_aws::error::{json_error_response_with_fields, s3_xml_error_response, xml_error_response};
 use fakecloud_core::protocol::AwsProtocol;
 use fakecloud_core::service::{AwsResponse, AwsServiceError, ResponseBody};
 use http_body_util::Full;
@@ -72,10 +72,11 @@ impl ServiceResponse {
 
     /// An error in the form of the call's protocol.
     fn error(call: &Call, status: StatusCode, code: &str, message: &str, fields: &[(String, String)]) -> Self {
-        let (status, kind, body) = if call.protocol == AwsProtocol::Query {
-            xml_error_response(status, code, message, &call.request_id)
-        } else {
-            json_error_response_with_fields(status, code, message, fields)
+        let (status, kind, body) = match call.protocol {
+            AwsProtocol::Query => xml_error_response(status, code, message, &call.request_id),
+            AwsProtocol::Rest => s3_xml_error_response(status, code, message, &call.request_id),
+            AwsProtocol::Ec2Query => ec2_error_response(status, code, message, &call.request_id),
+            _ => json_error_response_with_fields(status, code, message, fields),
         };
         let mut response = Self { status, headers: HeaderMap::new(), body, error: Some(code.to_owned()) };
         response.set(header::CONTENT_TYPE, &content_type(call, &kind));
@@ -118,6 +119,18 @@ impl ServiceResponse {
         }
         self.error = Some(code);
     }
+}
+
+/// EC2's own envelope of errors: EC2 API reference, "Error codes for the Amazon EC2 API".
+fn ec2_error_response(status: StatusCode, code: &str, message: &str, request_id: &str) -> (StatusCode, String, Bytes) {
+    let escape = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let body = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Response><Errors><Error><Code>{}</Code><Message>{}</Message></Error></Errors>\
+         <RequestID>{request_id}</RequestID></Response>",
+        escape(code),
+        escape(message)
+    );
+    (status, "text/xml;charset=UTF-8".to_owned(), Bytes::from(body))
 }
 
 /// The services write awsJson 1.1; a client of 1.0 gets what it sent, a client of REST plain JSON.

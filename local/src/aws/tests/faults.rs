@@ -97,6 +97,13 @@ async fn a_paused_and_a_suspended_account_refuse_mail() {
     let tenant = world.classic();
     let ses = client!(aws_sdk_sesv2, world, tenant.credentials());
     world.faults(&tenant, json!({"paused": true})).await;
+    let (refusal, text) = said(send(&ses, "a@example.com", &["x@example.org"]).await);
+    assert_eq!(refusal, "MessageRejected");
+    assert!(
+        text.starts_with("Sending paused for this account. For more information, please check the inbox"),
+        "{text}"
+    );
+    world.faults(&tenant, json!({"sending_paused": "SendingPausedException"})).await;
     assert_eq!(code(send(&ses, "a@example.com", &["x@example.org"]).await), "SendingPausedException");
     assert!(!ses.get_account().send().await.unwrap().sending_enabled());
     world.faults(&tenant, json!({"enforcement": "SHUTDOWN"})).await;

@@ -205,3 +205,25 @@ async fn a_statement_of_a_queue_s_policy_takes_one_resource() {
     );
     set(json!([arn("one")])).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_message_that_was_sent_to_a_dead_letter_queue_has_no_source_to_move_to() {
+    let world = World::start().await;
+    let sqs = client!(aws_sdk_sqs, world, operator());
+    let url = world.output("DeadLetters");
+    let attributes = sqs.get_queue_attributes().queue_url(&url).attribute_names(QueueAttributeName::QueueArn);
+    let arn = attributes.send().await.unwrap().attributes.unwrap()[&QueueAttributeName::QueueArn].clone();
+    sqs.send_message().queue_url(&url).message_body("hello").send().await.unwrap();
+    sqs.start_message_move_task().source_arn(&arn).send().await.unwrap();
+    let tasks = sqs.list_message_move_tasks().source_arn(&arn).send().await.unwrap();
+    let task = &tasks.results()[0];
+    assert_eq!((task.status(), task.failure_reason()), (Some("FAILED"), Some("CouldNotDetermineMessageSource")));
+
+    let queues = sqs.list_queues().send().await.unwrap();
+    let work_url = queues.queue_urls().iter().find(|url| url.contains("-Work-")).unwrap().clone();
+    let attributes = sqs.get_queue_attributes().queue_url(&work_url).attribute_names(QueueAttributeName::QueueArn);
+    let work_arn = attributes.send().await.unwrap().attributes.unwrap()[&QueueAttributeName::QueueArn].clone();
+    sqs.start_message_move_task().source_arn(&arn).destination_arn(work_arn).send().await.unwrap();
+    let received = sqs.receive_message().queue_url(&work_url).send().await.unwrap();
+    assert_eq!(received.messages()[0].body(), Some("hello"));
+}

@@ -165,3 +165,77 @@ async fn account_operations_have_no_resource_and_what_is_not_granted_is_denied()
     let ses = client!(aws_sdk_sesv2, world, world.classic().credentials());
     assert_eq!(super::fixtures::code(ses.list_contact_lists().send().await), "AccessDeniedException");
 }
+
+#[tokio::test]
+async fn a_verified_identity_covers_subdomains_plus_addresses_and_any_case_of_its_domain() {
+    let world = World::start().await;
+    let policy: Value = serde_json::from_str(CLASSIC).unwrap();
+    let tenant = world.tenant(json!({"policies": [policy], "identities": ["Example.com", "jane@example.org"]}));
+    let ses = client!(aws_sdk_sesv2, world, tenant.credentials());
+    for from in ["a@news.example.com", "a@EXAMPLE.com", "jane+shop@example.org", "Jane <jane@EXAMPLE.ORG>"] {
+        send(&ses, from, &["x@example.net"]).await.unwrap();
+    }
+    for from in ["a@example.org", "Jane@example.org", "a@notexample.com"] {
+        assert_eq!(code(send(&ses, from, &["x@example.net"]).await), "MessageRejected", "{from}");
+    }
+    let (_, text) = said(send(&ses, "Joe Doe <joe@example.org>", &["x@example.net"]).await);
+    assert!(text.ends_with("in region US-EAST-1: Joe Doe <joe@example.org>"), "{text}");
+}
+
+#[tokio::test]
+async fn the_sandbox_takes_the_simulator_and_asks_for_the_recipient_s_identity_too() {
+    let world = World::start().await;
+    let identity = |name: &str| format!("arn:aws:ses:us-east-1:{OPERATOR}:identity/{name}").replace(OPERATOR, "*");
+    let policy = json!({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": "ses:SendEmail", "Resource": identity("example.com")},
+    ]});
+    let tenant =
+        world.tenant(json!({"policies": [policy], "identities": ["example.com", "example.org"], "sandbox": true}));
+    let ses = client!(aws_sdk_sesv2, world, tenant.credentials());
+    send(&ses, "a@example.com", &["bounce+label@simulator.amazonses.com"]).await.unwrap();
+    send(&ses, "a@example.com", &["b@example.com"]).await.unwrap();
+    let (refusal, text) = said(send(&ses, "a@example.com", &["x@example.org"]).await);
+    assert_eq!(refusal, "AccessDeniedException");
+    assert!(text.ends_with(":identity/example.org'"), "{text}");
+}
+
+#[tokio::test]
+async fn what_a_mail_is_made_of_is_checked_first() {
+    let world = World::start().await;
+    let tenant = world.classic();
+    let ses = client!(aws_sdk_sesv2, world, tenant.credentials());
+    let (refusal, text) = said(send(&ses, "nobody", &["x@example.org"]).await);
+    assert_eq!((refusal.as_str(), text.as_str()), ("BadRequestException", "Missing final '@domain'"));
+    ses.create_configuration_set().configuration_set_name("set").send().await.unwrap();
+    ses.put_configuration_set_sending_options()
+        .configuration_set_name("set")
+        .sending_enabled(false)
+        .send()
+        .await
+        .unwrap();
+    let to = aws_sdk_sesv2::types::Destination::builder().to_addresses("x@example.org").build();
+    let mail = ses.send_email().from_email_address("a@example.com").destination(to).content(simple());
+    let (refusal, text) = said(mail.configuration_set_name("set").send().await);
+    assert_eq!(refusal, "SendingPausedException");
+    assert!(text.contains("configuration set set"), "{text}");
+    send(&ses, "a@example.com", &["x@example.org"]).await.unwrap();
+}
+
+#[tokio::test]
+async fn policies_of_an_identity_are_made_read_and_removed() {
+    let world = World::start().await;
+    let tenant = world.classic();
+    let ses = client!(aws_sdk_sesv2, world, tenant.credentials());
+    let document = json!({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::999999999999:root"}, "Action": "ses:SendEmail",
+         "Resource": format!("arn:aws:ses:us-east-1:{}:identity/example.com", tenant.account_id)},
+    ]});
+    let make = ses.create_email_identity_policy().email_identity("example.com").policy_name("foreign");
+    make.policy(document.to_string()).send().await.unwrap();
+    let read = || ses.get_email_identity_policies().email_identity("example.com").send();
+    assert_eq!(read().await.unwrap().policies().unwrap().len(), 1);
+    ses.delete_email_identity_policy().email_identity("example.com").policy_name("foreign").send().await.unwrap();
+    assert_eq!(read().await.unwrap().policies().map_or(0, |policies| policies.len()), 0);
+    let listed = ses.list_email_identities().send().await.unwrap();
+    assert_eq!(listed.email_identities()[0].identity_name(), Some("example.com"));
+}

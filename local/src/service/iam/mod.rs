@@ -8,9 +8,11 @@ mod self_service;
 mod session;
 mod user;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use axum::http::StatusCode;
 use fakecloud_iam::SharedIamState;
 use fakecloud_iam::iam_service::IamService;
 use fakecloud_iam::sts_service::StsService;
@@ -28,7 +30,7 @@ use self::session::FunctionIdentity;
 use super::call::Call;
 use super::caller::Caller;
 use super::embedded::Embedded;
-use super::error::{AccessDenied, ErrorWording, ServiceError};
+use super::error::{AccessDenied, ErrorWording, FixedError, ServiceError};
 use super::interface::{ServiceDefinition, ServiceList, Setup, StandInService};
 use super::permission::RequiredPermission;
 use super::request::ServiceRequest;
@@ -43,7 +45,16 @@ pub(crate) const OPERATOR_KEY: &str = "test";
 pub(super) const SERVICE: ServiceDefinition =
     ServiceDefinition { resource_types: &[role::RESOURCE_TYPE], start: Iam::start };
 
-pub(super) const WORDING: ErrorWording = ErrorWording { denial, ..ErrorWording::DEFAULT };
+pub(super) const WORDING: ErrorWording = ErrorWording {
+    denial,
+    // IAM and STS reference, "Common errors".
+    not_subscribed: FixedError::new(
+        StatusCode::FORBIDDEN,
+        "OptInRequired",
+        "The AWS Access Key Id needs a subscription for the service",
+    ),
+    ..ErrorWording::DEFAULT
+};
 
 /// IAM and STS of all accounts.
 pub(crate) struct Iam {
@@ -53,6 +64,8 @@ pub(crate) struct Iam {
     credentials: Credentials,
     /// The stack's functions, whose execution environments get sessions.
     functions: Mutex<Vec<FunctionIdentity>>,
+    /// The service control policies that an account's organization has put over it.
+    control_policies: Mutex<HashMap<String, Vec<String>>>,
     setup: Setup,
 }
 
@@ -67,8 +80,14 @@ impl Iam {
             state,
             credentials,
             functions: Mutex::default(),
+            control_policies: Mutex::default(),
             setup: setup.clone(),
         }))
+    }
+
+    /// The service control policies over an account; none where no organization has put any.
+    pub(crate) fn control_policies(&self, account_id: &str) -> Vec<String> {
+        self.control_policies.lock().get(account_id).cloned().unwrap_or_default()
     }
 
     /// IAM's state, for identities' policies.
@@ -108,6 +127,12 @@ impl StandInService for Iam {
         }
         let mut permissions = self.iam.required_permissions(request);
         for permission in &mut permissions {
+            // The service authorization reference has the group as its resource; the embedded service has the user.
+            if permission.action == "iam:AddUserToGroup"
+                && let Some(group) = request.call.parameters.get("GroupName")
+            {
+                permission.resource = format!("arn:aws:iam::{}:group/{group}", request.account_id);
+            }
             self.add_user_path(&mut permission.resource);
         }
         permissions
@@ -116,12 +141,17 @@ impl StandInService for Iam {
     async fn handle(&self, request: &ServiceRequest<'_>) -> Result<ServiceResponse, ServiceError> {
         let ServiceRequest { call, caller, account_id, .. } = *request;
         if call.service == "sts" {
-            return Ok(self.sts.handle(request).await);
+            return match call.operation.as_str() {
+                "GetSessionToken" => self.get_session_token(request),
+                _ => Ok(self.sts.handle(request).await),
+            };
         }
+        session::refuse_user_session(caller)?;
         if let Some(response) = self_service::answer_root(call, caller, &self.credentials)? {
             return Ok(response);
         }
         let mut response = self.iam.handle(request).await;
+        self_service::word_as_aws(call, &mut response);
         if call.operation == "GetUser" && self.setup.faults.of_account(account_id).console_login {
             self_service::add_console_login(&mut response);
         }
@@ -134,13 +164,14 @@ impl StandInService for Iam {
     }
 }
 
-/// IAM names a user as `user NAME` where the other services name an ARN.
+/// IAM names a user as `user NAME`, a group as `group NAME`, where the other services name an ARN.
 fn denial(denied: &AccessDenied) -> String {
-    match denied.resource.split_once(":user/") {
-        Some((_, name)) => {
-            let resource = format!("user {}", name.rsplit('/').next().unwrap_or(name));
-            AccessDenied { resource, ..denied.clone() }.sentence()
-        }
+    let named = |kind: &str| {
+        let (_, name) = denied.resource.split_once(&format!(":{kind}/"))?;
+        Some(format!("{kind} {}", name.rsplit('/').next().unwrap_or(name)))
+    };
+    match named("user").or_else(|| named("group")) {
+        Some(resource) => AccessDenied { resource, ..denied.clone() }.sentence(),
         None => denied.sentence(),
     }
 }

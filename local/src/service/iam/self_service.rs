@@ -74,6 +74,25 @@ pub(super) fn answer_root(
     Ok(Some(ServiceResponse::xml(call, xml)))
 }
 
+/// Puts errors of the embedded service into AWS's words.
+pub(super) fn word_as_aws(call: &Call, response: &mut ServiceResponse) {
+    let name = |parameter: &str| call.parameters.get(parameter).map(String::as_str).unwrap_or_default();
+    let (user, group) = (name("UserName"), name("GroupName"));
+    let (from, to) = match call.operation.as_str() {
+        "AddUserToGroup" => {
+            (format!("Group {group} not found"), format!("The group with name {group} cannot be found."))
+        }
+        "UpdateLoginProfile" => (
+            format!("Login Profile for user {user} cannot be found."),
+            format!("Login Profile for User {user} cannot be found."),
+        ),
+        _ => return,
+    };
+    if response.error.is_some() {
+        response.body = String::from_utf8_lossy(&response.body).replace(&from, &to).into();
+    }
+}
+
 /// Notes what a successful operation did to a key.
 pub(super) fn note_key(call: &Call, response: &ServiceResponse, credentials: &Credentials) {
     let Some(id) = call.parameters.get("AccessKeyId") else { return };

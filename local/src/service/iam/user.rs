@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::Utc;
 use fakecloud_core::auth::{Principal, PrincipalType};
-use fakecloud_iam::{IamAccessKey, IamUser};
+use fakecloud_iam::{IamAccessKey, IamPolicy, IamUser, PolicyVersion};
 use serde_json::{Value, json};
 
 use super::{Iam, access_key};
@@ -22,6 +22,8 @@ pub(crate) struct NewUser<'a> {
     pub(crate) path: &'a str,
     /// Inline policies.
     pub(crate) policies: Vec<Value>,
+    /// The user's permissions boundary.
+    pub(crate) boundary: Option<Value>,
 }
 
 /// A key that was made.
@@ -54,6 +56,12 @@ impl Iam {
         let user_arn = caller.arn().to_owned();
         self.credentials.remember(secret_access_key.clone(), caller);
         Some(NewKey { user_arn, access_key_id, secret_access_key })
+    }
+
+    /// Puts an account under an organization's service control policies.
+    pub(crate) fn set_control_policies(&self, account_id: &str, policies: &[Value]) {
+        let documents = policies.iter().map(Value::to_string).collect();
+        self.control_policies.lock().insert(account_id.to_owned(), documents);
     }
 
     /// Replaces the inline policies of all users of an account. False where there is no such account.
@@ -142,6 +150,12 @@ impl Iam {
         if state.users.contains_key(&name) {
             return None;
         }
+        let boundary = user.boundary.as_ref().map(|document| {
+            let boundary = boundary_policy(account_id, &name, document);
+            let arn = boundary.arn.clone();
+            state.policies.insert(arn.clone(), boundary);
+            arn
+        });
         state.users.insert(
             name.clone(),
             IamUser {
@@ -151,7 +165,7 @@ impl Iam {
                 path,
                 created_at: Utc::now(),
                 tags: Vec::new(),
-                permissions_boundary: None,
+                permissions_boundary: boundary,
             },
         );
         state.user_inline_policies.insert(name.clone(), named(&user.policies));
@@ -178,6 +192,29 @@ impl Iam {
             source_function_arn: None,
             token_issued_at: None,
         })
+    }
+}
+
+/// A managed policy that is a user's permissions boundary.
+fn boundary_policy(account_id: &str, user_name: &str, document: &Value) -> IamPolicy {
+    let (policy_name, created_at) = (format!("{user_name}-boundary"), Utc::now());
+    IamPolicy {
+        arn: format!("arn:aws:iam::{account_id}:policy/{policy_name}"),
+        policy_id: format!("ANPA{}", random::text::<17>(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567")),
+        policy_name,
+        path: "/".to_owned(),
+        description: String::new(),
+        created_at,
+        tags: Vec::new(),
+        default_version_id: "v1".to_owned(),
+        versions: vec![PolicyVersion {
+            version_id: "v1".to_owned(),
+            document: document.to_string(),
+            is_default: true,
+            created_at,
+        }],
+        next_version_num: 2,
+        attachment_count: 0,
     }
 }
 

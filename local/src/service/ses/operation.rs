@@ -100,11 +100,27 @@ pub(super) fn name(call: &Call) -> Option<String> {
 }
 
 /// The permissions that a request needs. Empty for an unknown operation.
-pub(super) fn required_permissions(request: &ServiceRequest<'_>, ses: &SharedSesState) -> Vec<RequiredPermission> {
-    let ServiceRequest { call, account_id, region, .. } = *request;
-    if call.protocol == AwsProtocol::Query {
-        return vec![RequiredPermission::new(format!("ses:{}", call.operation), "*")];
+pub(super) fn required_permissions(
+    request: &ServiceRequest<'_>,
+    ses: &SharedSesState,
+    is_sandbox: bool,
+) -> Vec<RequiredPermission> {
+    let is_v1 = request.call.protocol == AwsProtocol::Query;
+    let mut permissions = if is_v1 {
+        vec![RequiredPermission::new(format!("ses:{}", request.call.operation), "*")]
+    } else {
+        v2_permissions(request, ses, is_sandbox)
+    };
+    // Each call says which API it is of: facts/aws-errors.md, and the service authorization reference.
+    for permission in &mut permissions {
+        let version = if is_v1 { "1" } else { "2" };
+        permission.condition_keys.insert("ses:apiversion".to_owned(), vec![version.to_owned()]);
     }
+    permissions
+}
+
+fn v2_permissions(request: &ServiceRequest<'_>, ses: &SharedSesState, is_sandbox: bool) -> Vec<RequiredPermission> {
+    let ServiceRequest { call, account_id, region, .. } = *request;
     let Some((_, _, operation, resource)) = find(call) else { return Vec::new() };
     let arn = |kind: &str, name: &str| format!("arn:aws:ses:{region}:{account_id}:{kind}/{name}");
     let action = format!("ses:{operation}");
@@ -120,16 +136,17 @@ pub(super) fn required_permissions(request: &ServiceRequest<'_>, ses: &SharedSes
         }
         SesResource::Mail => {
             let accounts = ses.read();
-            mail_permissions(&call.json, accounts.get(account_id), arn)
+            mail_permissions(&call.json, accounts.get(account_id), is_sandbox, arn)
         }
     }
 }
 
 /// A mail needs its content's action on the sender's identity and, if one is used, on the configuration set: the one it
-/// names or the identity's default.
+/// names or the identity's default; in the sandbox also on each recipient's identity (cloudposse/terraform-aws-ses#40).
 fn mail_permissions(
     mail: &Value,
     ses: Option<&SesState>,
+    is_sandbox: bool,
     arn: impl Fn(&str, &str) -> String,
 ) -> Vec<RequiredPermission> {
     let content = &mail["Content"];
@@ -147,6 +164,12 @@ fn mail_permissions(
     permission.condition_keys.insert("ses:fromaddress".to_owned(), vec![sender.to_owned()]);
     let recipients = mailbox::recipients(mail).filter_map(mailbox::address).map(str::to_owned).collect();
     permission.condition_keys.insert("ses:recipients".to_owned(), recipients);
+    if let Some(name) = mailbox::display_name(from) {
+        permission.condition_keys.insert("ses:fromdisplayname".to_owned(), vec![name.to_owned()]);
+    }
+    if let Some(address) = mail["FeedbackForwardingEmailAddress"].as_str() {
+        permission.condition_keys.insert("ses:feedbackaddress".to_owned(), vec![address.to_owned()]);
+    }
     let mut permissions = vec![permission];
     let default_set = identity
         .and_then(|identity| ses?.identities.get(identity))
@@ -154,16 +177,40 @@ fn mail_permissions(
     if let Some(set) = mail["ConfigurationSetName"].as_str().or(default_set) {
         permissions.push(RequiredPermission { resource: arn("configuration-set", set), ..permissions[0].clone() });
     }
+    if is_sandbox {
+        let recipients = mailbox::recipients(mail).filter_map(mailbox::address);
+        for recipient in recipients.filter(|recipient| !mailbox::is_simulator(recipient)) {
+            let identity = ses.and_then(|ses| sender_identity(ses, recipient)).unwrap_or(recipient);
+            let resource = arn("identity", identity);
+            if permissions.iter().all(|permission| permission.resource != resource) {
+                permissions.push(RequiredPermission { resource, ..permissions[0].clone() });
+            }
+        }
+    }
     if let Some(template) = content["Template"]["TemplateName"].as_str() {
         permissions.push(RequiredPermission { resource: arn("template", template), ..permissions[0].clone() });
     }
     permissions
 }
 
-/// The identity a mail from `sender` is sent with: the address if it is one, else its domain.
+/// The identity a mail from `sender` is sent with: the address if it is one, else its domain or the nearest domain above it.
+///
+/// A label after a plus belongs to the address, and a verified domain covers its subdomains; local parts are compared as they are
+/// written, domains in any case: <https://docs.aws.amazon.com/ses/latest/dg/verify-addresses-and-domains.html>.
 pub(super) fn sender_identity<'a>(ses: &'a SesState, sender: &str) -> Option<&'a str> {
-    let domain = sender.rsplit_once('@').map_or("", |(_, domain)| domain);
-    [sender, domain].iter().find_map(|name| ses.identities.get(*name)).map(|identity| identity.identity_name.as_str())
+    let (local, domain) = sender.rsplit_once('@').unwrap_or((sender, ""));
+    let domain = domain.to_ascii_lowercase();
+    let plain = local.split_once('+').map_or(local, |(plain, _)| plain);
+    let of_name = |name: &str| {
+        let is_named = |identity: &str| match identity.rsplit_once('@') {
+            Some((local, domain)) => format!("{local}@{}", domain.to_ascii_lowercase()) == name,
+            None => identity.eq_ignore_ascii_case(name),
+        };
+        ses.identities.values().map(|identity| identity.identity_name.as_str()).find(|identity| is_named(identity))
+    };
+    let domains = std::iter::successors(Some(domain.as_str()), |domain| Some(domain.split_once('.')?.1));
+    let names = [format!("{local}@{domain}"), format!("{plain}@{domain}")].into_iter();
+    names.chain(domains.map(str::to_owned)).filter(|name| !name.is_empty()).find_map(|name| of_name(&name))
 }
 
 fn find(call: &Call) -> Option<&'static (Method, &'static str, &'static str, SesResource)> {

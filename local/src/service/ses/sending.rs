@@ -6,8 +6,8 @@ use fakecloud_ses::SesState;
 use serde_json::{Value, json};
 
 use super::operation::sender_identity;
-use super::{Ses, mailbox};
-use crate::faults::Enforcement;
+use super::{Ses, input, mailbox};
+use crate::faults::{Enforcement, PauseWording};
 use crate::service::{ServiceError, ServiceRequest, ServiceResponse};
 
 /// "You can send each message to up to 50 recipients":
@@ -26,9 +26,29 @@ impl Ses {
         let recipients: Vec<&str> = mailbox::recipients(&call.json).collect();
         let refuse = |status, code, message: String| Err(ServiceError::Other { status, code, message });
 
+        if let Err(message) = input::check(&call.json) {
+            return refuse(StatusCode::BAD_REQUEST, "BadRequestException", message);
+        }
+        if recipients.len() > MAX_RECIPIENTS {
+            let message = "Recipient count exceeds 50.".to_owned();
+            return refuse(StatusCode::BAD_REQUEST, "BadRequestException", message);
+        }
         if faults.enforcement == Some(Enforcement::Shutdown) {
             let message = "Your account's ability to send email has been permanently restricted.".to_owned();
             return refuse(StatusCode::BAD_REQUEST, "AccountSuspendedException", message);
+        }
+        // facts/aws-errors.md, "paused by AWS".
+        match faults.paused.or_else(|| self.is_paused(account_id).then_some(PauseWording::MessageRejected)) {
+            Some(PauseWording::MessageRejected) => {
+                let message = "Sending paused for this account. For more information, please check the inbox of the email \
+                               address associated with your AWS account.";
+                return refuse(StatusCode::BAD_REQUEST, "MessageRejected", message.to_owned());
+            }
+            Some(PauseWording::SendingPausedException) => {
+                let message = "Email sending for the account is paused.".to_owned();
+                return refuse(StatusCode::BAD_REQUEST, "SendingPausedException", message);
+            }
+            None => {}
         }
         if faults.enforce_max_send_rate && !self.accounts.admit(account_id, recipients.len()) {
             return Err(ServiceError::Throttled);
@@ -37,11 +57,6 @@ impl Ses {
             let message = "Daily message quota exceeded.".to_owned();
             return refuse(StatusCode::BAD_REQUEST, "LimitExceededException", message);
         }
-        if recipients.len() > MAX_RECIPIENTS {
-            let message = "Recipient count exceeds 50.".to_owned();
-            return refuse(StatusCode::BAD_REQUEST, "BadRequestException", message);
-        }
-
         let states = self.state.read();
         let state = states.get(account_id);
         if let Some(set) = call.json["ConfigurationSetName"].as_str()
@@ -50,11 +65,19 @@ impl Ses {
             let message = format!("Configuration set <{set}> does not exist.");
             return refuse(StatusCode::NOT_FOUND, "NotFoundException", message);
         }
+        let set = call.json["ConfigurationSetName"].as_str();
+        if let Some(set) = state.and_then(|state| state.configuration_sets.get(set?)).filter(|set| !set.sending_enabled)
+        {
+            let message = format!("Sending is paused for the configuration set {}", set.name);
+            return refuse(StatusCode::BAD_REQUEST, "SendingPausedException", message);
+        }
         let from = call.json["FromEmailAddress"].as_str().unwrap_or_default();
-        let to_be_verified = std::iter::once(from).chain(recipients.into_iter().filter(|_| limits.sandbox));
-        let failed: Vec<&str> = to_be_verified
-            .map(|mailbox| mailbox::address(mailbox).unwrap_or(mailbox))
-            .filter(|address| !is_verified(state, address))
+        let to_simulator = |mailbox: &&str| mailbox::address(mailbox).is_some_and(mailbox::is_simulator);
+        let recipients = recipients.into_iter().filter(|mailbox| limits.sandbox && !to_simulator(mailbox));
+        // SES prints them as they were written, with their names.
+        let failed: Vec<&str> = std::iter::once(from)
+            .chain(recipients)
+            .filter(|mailbox| !is_verified(state, mailbox::address(mailbox).unwrap_or(mailbox)))
             .collect();
         if !failed.is_empty() && !from.is_empty() {
             let message = format!(
@@ -65,6 +88,11 @@ impl Ses {
             return refuse(StatusCode::BAD_REQUEST, "MessageRejected", message);
         }
         Ok(())
+    }
+
+    /// Whether the account's owner has paused its sending.
+    fn is_paused(&self, account_id: &str) -> bool {
+        self.state.read().get(account_id).is_some_and(|state| !state.account_settings.sending_enabled)
     }
 
     /// Adds a mail that SES accepted to the inbox.

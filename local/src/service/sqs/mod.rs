@@ -1,11 +1,13 @@
 //! SQS: queues and their messages.
 
 mod deliver;
+mod move_task;
 mod policy;
 mod queue;
 mod receive;
 mod trace;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +17,7 @@ use fakecloud_core::auth::ResourcePolicyProvider;
 use fakecloud_sqs::delivery::SqsDeliveryImpl;
 use fakecloud_sqs::resource_policy::SqsResourcePolicyProvider;
 use fakecloud_sqs::{SharedSqsState, SqsService};
+use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::sync::Notify;
 
@@ -26,7 +29,7 @@ pub(crate) use self::queue::RedrivePolicy;
 use super::call::Call;
 use super::caller::Caller;
 use super::embedded::Embedded;
-use super::error::{ErrorWording, FixedError, ServiceError};
+use super::error::{ErrorWording, FixedError, ServiceError, UnknownKeyWording};
 use super::interface::{ServiceDefinition, ServiceList, Setup, StandInService};
 use super::permission::RequiredPermission;
 use super::request::ServiceRequest;
@@ -44,6 +47,10 @@ pub(crate) struct Sqs {
     deliveries: SqsDeliveryImpl,
     /// Wakes the polls that wait for a message.
     arrivals: Notify,
+    /// The messages that were sent to a dead-letter queue, and did not come there from another queue.
+    sent_to_dead_letters: Mutex<HashSet<String>>,
+    /// Move tasks that failed, as ListMessageMoveTasks tells of them.
+    failed_move_tasks: Mutex<Vec<Value>>,
     setup: Setup,
 }
 
@@ -56,6 +63,8 @@ impl Sqs {
             deliveries: SqsDeliveryImpl::new(state.clone()),
             state,
             arrivals: Notify::new(),
+            sent_to_dead_letters: Mutex::default(),
+            failed_move_tasks: Mutex::default(),
             setup: setup.clone(),
         }))
     }
@@ -90,7 +99,7 @@ impl StandInService for Sqs {
     fn error_wording(&self) -> ErrorWording {
         ErrorWording {
             throttled: FixedError::new(StatusCode::BAD_REQUEST, "RequestThrottled", "Request is throttled."),
-            unknown_key: "InvalidClientTokenId",
+            unknown_key: UnknownKeyWording::Code("InvalidClientTokenId"),
             ..ErrorWording::DEFAULT
         }
     }
@@ -129,7 +138,12 @@ impl StandInService for Sqs {
             return Ok(self.receive(request, self.wait_time(request)).await);
         }
         policy::check_call(request.call)?;
+        if let Some(response) = self.fail_move_task(request) {
+            return Ok(response);
+        }
         let response = self.embedded.handle(request).await;
+        self.note_sent(request, &response);
+        let response = self.list_failed_move_tasks(request, response);
         self.arrivals.notify_waiters();
         Ok(response)
     }
