@@ -102,6 +102,12 @@ fn start(arguments: &[&str], stderr: Stdio) -> (Child, String) {
     if let Some(functions) = std::env::var_os("FUNCTIONS") {
         command.arg("--functions").arg(functions);
     }
+    // Many tests share a stack, which is asked for more at once than the template's limits let through.
+    for limit in
+        ["VerifyReservedConcurrency=500", "RevokeReservedConcurrency=500", "ApiRateLimit=5000", "ApiBurstLimit=5000"]
+    {
+        command.args(["--parameter", limit]);
+    }
     let mut process = command
         .args(arguments)
         .stdin(Stdio::piped())
