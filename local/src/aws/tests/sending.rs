@@ -200,6 +200,18 @@ async fn the_sandbox_takes_the_simulator_and_asks_for_the_recipient_s_identity_t
 }
 
 #[tokio::test]
+async fn the_return_path_has_to_be_verified_too() {
+    let world = World::start().await;
+    let tenant = world.classic();
+    let ses = client!(aws_sdk_sesv2, world, tenant.credentials());
+    let to = aws_sdk_sesv2::types::Destination::builder().to_addresses("x@example.org").build();
+    let mail = ses.send_email().from_email_address("a@example.com").destination(to).content(simple());
+    let (refusal, text) = said(mail.feedback_forwarding_email_address("invalid@invalid").send().await);
+    assert_eq!(refusal, "MessageRejected");
+    assert!(text.ends_with("in region US-EAST-1: invalid@invalid"), "{text}");
+}
+
+#[tokio::test]
 async fn what_a_mail_is_made_of_is_checked_first() {
     let world = World::start().await;
     let tenant = world.classic();

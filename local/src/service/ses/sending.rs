@@ -74,8 +74,11 @@ impl Ses {
         let from = call.json["FromEmailAddress"].as_str().unwrap_or_default();
         let to_simulator = |mailbox: &&str| mailbox::address(mailbox).is_some_and(mailbox::is_simulator);
         let recipients = recipients.into_iter().filter(|mailbox| limits.sandbox && !to_simulator(mailbox));
+        // "Any addresses that you use as From, Source, Sender or Return-Path" (SES developer guide, "Verified identities").
+        let return_path = call.json["FeedbackForwardingEmailAddress"].as_str();
         // SES prints them as they were written, with their names.
         let failed: Vec<&str> = std::iter::once(from)
+            .chain(return_path)
             .chain(recipients)
             .filter(|mailbox| !is_verified(state, mailbox::address(mailbox).unwrap_or(mailbox)))
             .collect();
