@@ -57,7 +57,10 @@ impl Denial {
         let implicit = !explicit && text.contains("because no ");
         let not_allowed_by = implicit.then(|| kind().unwrap_or(DeniedBy::OtherPolicy));
         Self {
-            action: after(text, "to perform").filter(|word| is_action(word)),
+            // EC2 says "to perform this operation" before it names the action, where it names it.
+            action: text
+                .match_indices("to perform")
+                .find_map(|(at, _)| after(&text[at..], "to perform").filter(|word| is_action(word))),
             resource: after(text, "on resource").filter(|word| word.starts_with("arn:")),
             by,
             not_allowed_by,
@@ -168,6 +171,13 @@ mod tests {
                 format!("User `{user}' is not authorized to perform `ses:SendRawEmail' on resource `{identity}'"),
                 (Some("ses:SendRawEmail"), Some(identity), DeniedBy::NoAllow),
             ),
+            (
+                format!(
+                    "You are not authorized to perform this operation. User: {user} is not authorized to perform: ec2:DescribeRegions because no identity-based policy allows the ec2:DescribeRegions action"
+                ),
+                (Some("ec2:DescribeRegions"), None, DeniedBy::NoAllow),
+            ),
+            ("You are not authorized to perform this operation.".to_owned(), (None, None, DeniedBy::NoAllow)),
             ("Access Denied".to_owned(), (None, None, DeniedBy::NoAllow)),
         ];
         for (text, (action, resource, by)) in cases {
