@@ -36,8 +36,8 @@ pub enum AttestationOutcome {
 const MAX_ATTEMPTS: u32 = 4;
 
 impl Providers {
-    /// Makes a key `revoked` on somebody's word, in one transaction: key item and provider become `revoked`, the revoke lane
-    /// is shredded, an audit event is written. Only a key that is `refused_unproven` can be attested. It can be repeated.
+    /// Makes a key `revoked` on somebody's word, in one transaction: key item and provider become `revoked`, an audit event
+    /// is written. `revoke-worker` shreds the revoke lane before it notifies operators. Only a key that is `refused_unproven` can be attested. It can be repeated.
     ///
     /// # Errors
     /// DynamoDB did not answer: it may or may not have been written.
@@ -77,7 +77,7 @@ impl Attestation {
     }
 }
 
-/// The key after its attestation. The worker notifies operators.
+/// The key after its attestation. The worker shreds its lane and notifies operators.
 fn attested(key: &KeyItem, attestation: &Attestation) -> KeyItem {
     let mut after = key.clone();
     after.state = KeyState::Revoked;

@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use super::item::string;
 use super::item_update::ItemUpdate;
 use super::transaction::{KEY_ITEM, Transaction, back_off, contended};
-use super::{AuditEvent, KeyItem, KeyState, Providers, RecordError, Secrets, Status};
+use super::{AuditEvent, KeyItem, KeyState, Proof, Providers, RecordError, Secrets, Status};
 use crate::custody::Lane;
 use crate::runtime::Ambient;
 
@@ -51,7 +51,7 @@ const MAX_ATTEMPTS: u32 = 4;
 impl Providers {
     /// Writes a key's progress from `before`, as it was read, to `after`, if nobody wrote progress in between. A change
     /// of state is one transaction with the provider's status and an audit event; a change to `revoked` also shreds the
-    /// revoke lane.
+    /// revoke lane, unless it was attested.
     ///
     /// # Errors
     /// DynamoDB did not answer: the progress may or may not have been written.
@@ -104,7 +104,8 @@ impl Providers {
         change: &StateChange<'_>,
     ) -> Result<Vec<TransactWriteItem>, RecordError> {
         let mut writes = vec![self.update_in_transaction(progress_update(before, after)?)?];
-        if after.state == KeyState::Revoked {
+        // What a person attests, the worker shreds: nobody who answers requests can delete a revoke lane.
+        if after.state == KeyState::Revoked && after.receipt.deleted_by != Some(Proof::Attested) {
             writes.push(change.secrets.shred(&after.access_key_id, Lane::Revoke)?);
         }
         let Some(owner) = &after.owner else { return Ok(writes) };

@@ -64,6 +64,21 @@ impl Secrets {
         Ok(TransactWriteItem::builder().delete(delete).build())
     }
 
+    /// Deletes a sealed secret, whether it exists or not.
+    ///
+    /// # Errors
+    /// DynamoDB did not answer: it may or may not have been deleted.
+    pub async fn delete(&self, access_key_id: &AccessKeyId, lane: Lane) -> Result<(), RecordError> {
+        self.client
+            .delete_item()
+            .table_name(&self.table)
+            .set_key(Some(Self::key(access_key_id, lane)))
+            .send()
+            .await
+            .map(drop)
+            .map_err(RecordError::dynamodb("DeleteItem", format!("{lane}#{access_key_id}")))
+    }
+
     /// Reads a sealed secret, consistently.
     ///
     /// # Errors

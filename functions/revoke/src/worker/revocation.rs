@@ -167,6 +167,9 @@ impl Worker {
     /// Notifies operators of the key's state, at least once: an event that was put but not recorded is put again. `None` if
     /// the event could not be put.
     async fn notify(&self, key: &KeyItem, owner: &Owner) -> Result<Option<FollowUp>, RecordError> {
+        if key.receipt.deleted_by == Some(Proof::Attested) {
+            self.secrets.delete(&key.access_key_id, Lane::Revoke).await?;
+        }
         if let Some(event) = key_event(key, owner)
             && let Err(error) = self.bus.put(&event, self.ambient.now()).await
         {
