@@ -19,13 +19,26 @@ pub(crate) struct Stack {
     process: Option<Child>,
 }
 
+/// What the shared stack is started with: its tests ask for more at once than the template's limits let through. A stack of
+/// one test has the template's.
+const RAISED_LIMITS: [&str; 8] = [
+    "--parameter",
+    "VerifyReservedConcurrency=500",
+    "--parameter",
+    "RevokeReservedConcurrency=500",
+    "--parameter",
+    "ApiRateLimit=5000",
+    "--parameter",
+    "ApiBurstLimit=5000",
+];
+
 impl Stack {
     /// The stack that is shared by all tests that need no special one. Each test creates tenants of its own.
     pub(crate) async fn shared() -> Self {
         static URL: OnceLock<String> = OnceLock::new();
         static PROCESS: Mutex<Option<Child>> = Mutex::new(None);
         let url = URL.get_or_init(|| {
-            let (process, url) = start(&[], Stdio::inherit());
+            let (process, url) = start(&RAISED_LIMITS, Stdio::inherit());
             *PROCESS.lock().unwrap() = Some(process);
             url
         });
@@ -101,12 +114,6 @@ fn start(arguments: &[&str], stderr: Stdio) -> (Child, String) {
     command.args(["serve", "--aws-port", "0", "--api-port", "0", "--until-stdin-closes"]);
     if let Some(functions) = std::env::var_os("FUNCTIONS") {
         command.arg("--functions").arg(functions);
-    }
-    // Many tests share a stack, which is asked for more at once than the template's limits let through.
-    for limit in
-        ["VerifyReservedConcurrency=500", "RevokeReservedConcurrency=500", "ApiRateLimit=5000", "ApiBurstLimit=5000"]
-    {
-        command.args(["--parameter", limit]);
     }
     let mut process = command
         .args(arguments)

@@ -196,7 +196,8 @@ impl Engine {
             return Err(ServiceError::NotSubscribed);
         }
         service.complete(call, &caller)?;
-        // IAM is one for the partition, in us-east-1, and that is its `aws:RequestedRegion` (facts/aws-errors.md).
+        // IAM is one for the partition, in us-east-1, and that is its `aws:RequestedRegion` (IAM user guide, "AWS global condition
+        // context keys").
         let signed_region = call.region().unwrap_or(&self.region);
         let region = if call.service == "iam" { IAM_REGION } else { signed_region }.to_owned();
         let request = ServiceRequest {

@@ -64,7 +64,7 @@ impl Quarantine {
 /// How SES says that an account's sending is paused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub(crate) enum PauseWording {
-    /// As is seen (facts/aws-errors.md): the code is proven for v1, the text for v2.
+    /// As is seen (AWS re:Post, "Sending paused for this account"): the code is proven for v1, the text for v2.
     MessageRejected,
     /// As the model of SES v2 says.
     SendingPausedException,

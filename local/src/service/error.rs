@@ -64,7 +64,8 @@ pub(crate) enum DenialReason {
     ImplicitResource,
     /// A Deny in the identity's policies.
     ExplicitIdentity,
-    /// A Deny in a service control policy, or its silence, which reads alike (facts/aws-errors.md).
+    /// A Deny in a service control policy, or its silence, which reads alike (IAM user guide, "Troubleshoot access denied
+    /// error messages").
     ServiceControlPolicy,
     /// A Deny in the permissions boundary.
     ExplicitBoundary,

@@ -13,7 +13,7 @@ const MAX_ADDRESS_BYTES: usize = 320;
 /// The longest name or value of a tag (SES API v2, MessageTag).
 const MAX_TAG_CHARACTERS: usize = 255;
 
-/// Tags that SES takes although their names have a colon: facts/aws-errors.md.
+/// Tags that SES takes although their names have a colon (AWS What's New, June 11, 2024).
 const FEEDBACK_TAGS: [&str; 2] = ["ses:feedback-id-a", "ses:feedback-id-b"];
 
 /// Checks the mail that a SendEmail hands over.

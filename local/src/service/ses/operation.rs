@@ -111,7 +111,7 @@ pub(super) fn required_permissions(
     } else {
         v2_permissions(request, ses, is_sandbox)
     };
-    // Each call says which API it is of: facts/aws-errors.md, and the service authorization reference.
+    // Each call says which API it is of (service authorization reference, "Condition keys for Amazon SES v2").
     for permission in &mut permissions {
         let version = if is_v1 { "1" } else { "2" };
         permission.condition_keys.insert("ses:apiversion".to_owned(), vec![version.to_owned()]);

@@ -37,7 +37,6 @@ impl Ses {
             let message = "Your account's ability to send email has been permanently restricted.".to_owned();
             return refuse(StatusCode::BAD_REQUEST, "AccountSuspendedException", message);
         }
-        // facts/aws-errors.md, "paused by AWS".
         match faults.paused.or_else(|| self.is_paused(account_id).then_some(PauseWording::MessageRejected)) {
             Some(PauseWording::MessageRejected) => {
                 let message = "Sending paused for this account. For more information, please check the inbox of the email \

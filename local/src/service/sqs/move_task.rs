@@ -1,7 +1,7 @@
 //! StartMessageMoveTask of messages that no queue's redrive policy put where they are.
 //!
-//! A message that was sent to a dead-letter queue has no source. Without a DestinationArn its task fails with
-//! CouldNotDetermineMessageSource (facts/aws-errors.md), which ListMessageMoveTasks tells. The embedded service sends it to the
+//! Without a DestinationArn messages go back to the queues that they came from (SQS API reference, StartMessageMoveTask). One that
+//! was sent to a dead-letter queue came from none: the task fails, and ListMessageMoveTasks has CouldNotDetermineMessageSource. The embedded service sends it to the
 //! queue that has the redrive policy.
 
 use chrono::Utc;
