@@ -11,4 +11,5 @@ mod outsider;
 mod proof;
 mod race;
 mod residual_access;
+mod scopes;
 mod sweep;

@@ -45,6 +45,11 @@ impl Stack {
         Self { operator: Operator::connect(url).await.unwrap(), process: None }
     }
 
+    /// A stack that somebody else holds.
+    pub(crate) fn of(operator: Operator) -> Self {
+        Self { operator, process: None }
+    }
+
     /// A stack for one test, with further arguments of `serve`.
     pub(crate) async fn with_arguments(arguments: &[&str]) -> Self {
         Self::with_stderr(arguments, Stdio::inherit()).await

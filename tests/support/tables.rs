@@ -88,7 +88,7 @@ impl Tables {
     /// Whether the sweep would execute an order again.
     pub(crate) async fn is_order_due(&self, order_id: &str) -> bool {
         let items = self.query(&self.providers, "pk", string(&format!("order#{order_id}"))).await;
-        items[0].contains_key("sweep")
+        items[0].contains_key("sweep") && string_of(&items[0], "told") == "nothing"
     }
 
     /// Makes an order concern a tenant's key instead of its own, and makes it due. That is the state in which a worker leaves
@@ -100,10 +100,11 @@ impl Tables {
             .table_name(&self.providers)
             .key("pk", string(&format!("order#{order_id}")))
             .key("sk", string("order"))
-            .update_expression("SET access_key_ids = :keys, sweep = :sweep, next_attempt_at = :past")
+            .update_expression("SET access_key_ids = :keys, sweep = :sweep, next_attempt_at = :past, told = :nothing")
             .condition_expression("attribute_exists(access_key_ids)")
             .expression_attribute_values(":keys", keys)
             .expression_attribute_values(":sweep", string("due"))
+            .expression_attribute_values(":nothing", string("nothing"))
             .expression_attribute_values(":past", string("2020-01-01T00:00:00Z"))
             .send()
             .await

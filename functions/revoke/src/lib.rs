@@ -8,13 +8,17 @@
 //! |---|---|
 //! | `intake` | `revoke`: routes, breach events, the execution of orders, the sweep |
 //! | `worker` | `revoke-worker`: what to do next about a key, and the calls into the tenant's AWS |
+//! | `fan_out` | the pages of an order for more than one provider |
+//! | `order_counts` | how far an order has come, from its keys |
 //! | `work_item` | the messages between them |
 //! | `batch` | SQS batches, for both |
 
 mod batch;
+mod fan_out;
 #[cfg(test)]
 mod fixtures;
 mod intake;
+mod order_counts;
 mod work_item;
 mod worker;
 

@@ -6,16 +6,27 @@ use serde::{Deserialize, Serialize};
 use shared::http::{FieldError, decode};
 use shared::id::{AccessKeyId, OrderId};
 use shared::queue::{Outgoing, Queue, QueueError};
-use shared::record::Order;
+use shared::record::{Order, OrderPage};
 
 /// What `revoke-worker` has to do. Messages hold ids and no state; the state is in the records.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum WorkItem {
-    /// Revoke an order's keys. It carries the whole order, so that the worker need not read it first.
+    /// Revoke an order's keys. It carries the whole order, so that the worker need not read it first. If the order is for more
+    /// than one provider: list them on.
     Order(Order),
+    /// Revoke the keys on a page of an order. It carries both.
+    Page(PageOfOrder),
     /// Take the next steps of one key.
     Key(AccessKeyId),
+}
+
+/// A page and its order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PageOfOrder {
+    pub(crate) order: Order,
+    pub(crate) page: OrderPage,
 }
 
 /// A [`WorkItem`] with the version of its format.
@@ -52,6 +63,7 @@ impl WorkItem {
     async fn send(self, queue: &Queue, group: &str, delay: Duration) -> Result<(), QueueError> {
         let subject = match &self {
             Self::Order(order) => order.order_id.to_string(),
+            Self::Page(PageOfOrder { order, page }) => format!("page {} of {}", page.page, order.order_id),
             Self::Key(access_key_id) => access_key_id.masked(),
         };
         let body = self.into_body().map_err(|_| QueueError {
@@ -66,6 +78,12 @@ impl WorkItem {
 /// Enqueues an order. Each order is a group of the fair queue, so a large one does not delay the next.
 pub(crate) async fn enqueue_order(queue: &Queue, order: &Order) -> Result<(), QueueError> {
     WorkItem::Order(order.clone()).send(queue, order.order_id.as_str(), Duration::ZERO).await
+}
+
+/// Enqueues a page of an order.
+pub(crate) async fn enqueue_page(queue: &Queue, order: &Order, page: &OrderPage) -> Result<(), QueueError> {
+    let item = WorkItem::Page(PageOfOrder { order: order.clone(), page: page.clone() });
+    item.send(queue, order.order_id.as_str(), Duration::ZERO).await
 }
 
 /// Enqueues a key's next step. `order_id` names the order that it belongs to, if it is one of the moment's; `delay` is at

@@ -8,6 +8,9 @@ use super::{Item, Provider, RecordError};
 use crate::id::ProviderId;
 use crate::runtime::Ambient;
 
+/// What the sort key of an audit event begins with.
+pub(super) const AUDIT: &str = "audit#";
+
 /// Something that happened to a provider. It holds ids, states and codes only.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AuditEvent {
@@ -28,6 +31,6 @@ impl AuditEvent {
     /// # Errors
     /// [`RecordError::Shape`], if it cannot be written as an item.
     pub fn to_item(&self, provider_id: &ProviderId, ambient: &Ambient) -> Result<Item, RecordError> {
-        to_item(&Provider::pk(provider_id), &format!("audit#{}", ambient.ulid()), self)
+        to_item(&Provider::pk(provider_id), &format!("{AUDIT}{}", ambient.ulid()), self)
     }
 }

@@ -1,6 +1,12 @@
 //! The fleet-wide stop.
 
-use super::Item;
+use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
+
+use super::item::{string, timestamp};
+use super::item_update::ItemUpdate;
+use super::{Item, Providers, RecordError};
+use crate::id::OrderId;
 
 /// Partition key of the halt item.
 pub const HALT_PK: &str = "halt";
@@ -27,10 +33,27 @@ impl Halt {
     }
 }
 
+impl Providers {
+    /// Stops all sending for an order of scope `all`. It can be repeated.
+    ///
+    /// # Errors
+    /// DynamoDB did not answer: sending may or may not be stopped.
+    pub async fn halt(&self, order_id: &OrderId, reason: &str, by: &str, now: Timestamp) -> Result<(), RecordError> {
+        let expression =
+            "SET halted = :halted, reason = :reason, changed_by = :by, changed_at = :now, order_id = :order_id";
+        let update =
+            ItemUpdate::new(HALT_PK, HALT_SK, expression, "attribute_not_exists(order_id) OR order_id <> :order_id")
+                .value(":halted", AttributeValue::Bool(true))
+                .value(":reason", string(reason))
+                .value(":by", string(by))
+                .value(":now", timestamp(now))
+                .value(":order_id", string(order_id.as_str()));
+        self.update(update).await.map(drop)
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use aws_sdk_dynamodb::types::AttributeValue;
-
     use super::*;
 
     #[test]

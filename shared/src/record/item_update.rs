@@ -69,6 +69,11 @@ impl ItemUpdate {
     fn take_names(&mut self) -> Option<HashMap<String, String>> {
         Some(std::mem::take(&mut self.names)).filter(|names| !names.is_empty())
     }
+
+    /// Nor of values.
+    fn take_values(&mut self) -> Option<Item> {
+        Some(std::mem::take(&mut self.values)).filter(|values| !values.is_empty())
+    }
 }
 
 impl Providers {
@@ -83,7 +88,7 @@ impl Providers {
             .table_name(&self.table)
             .set_key(Some(update.key()))
             .set_expression_attribute_names(update.take_names())
-            .set_expression_attribute_values(Some(update.values))
+            .set_expression_attribute_values(update.take_values())
             .update_expression(update.expression)
             .condition_expression(update.condition)
             .send()
@@ -97,7 +102,7 @@ impl Providers {
             .table_name(&self.table)
             .set_key(Some(update.key()))
             .set_expression_attribute_names(update.take_names())
-            .set_expression_attribute_values(Some(update.values))
+            .set_expression_attribute_values(update.take_values())
             .update_expression(update.expression)
             .condition_expression(update.condition)
             .build()

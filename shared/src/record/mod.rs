@@ -16,6 +16,8 @@ mod attempts;
 mod attestation;
 mod audit;
 mod batch_get;
+mod fan_out;
+mod fence;
 mod halt;
 mod item;
 mod item_update;
@@ -39,13 +41,18 @@ mod verification;
 
 pub use attestation::{Attestation, AttestationOutcome};
 pub use audit::AuditEvent;
+pub use fan_out::{
+    FanOut, KEYS_ON_A_PAGE, ListPosition, ListedProvider, OrderFilter, OrderPage, OrderPosition, Pass, REPEAT_AFTER,
+    ScopePage,
+};
+pub use fence::Fences;
 pub use halt::{HALT_PK, HALT_SK, Halt};
 pub use item::{Item, RecordError};
 pub use key::{KeyItem, MAX_ORDERS, Owner, Plane, Proof, Receipt, RefusedCall};
 pub use key_state::{BlockReason, KeyState};
 pub use mail::{LedgerRow, MailState, Mails, mail_pk, rate_pk};
 pub use onboarding::{Idempotency, Onboarded, Onboarding};
-pub use order::{BreachScope, Order};
+pub use order::{AllProviders, BreachScope, Order, OrderMilestone};
 pub use progress::ProgressOutcome;
 use progress::StateChange;
 pub use provider::{Provider, ProviderPage, VerifiedProvider};

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::item::to_item;
 use super::transaction::{KEY_ITEM, Transaction, contended};
-use super::{AuditEvent, KeyItem, Providers, RecordError, Secrets, VerifiedProvider};
+use super::{AuditEvent, Fences, KeyItem, Providers, RecordError, Secrets, VerifiedProvider};
 use crate::custody::{Lane, Sealed};
 use crate::id::{ProviderId, TenantId};
 use crate::runtime::Ambient;
@@ -24,6 +24,8 @@ pub struct Onboarding {
     pub audit: AuditEvent,
     /// The caller's `Idempotency-Key`, if one was sent, and what is stored for it.
     pub idempotency: Option<(String, Idempotency)>,
+    /// The fences, as they were read before the key was verified.
+    pub fences: Fences,
 }
 
 /// What a request with an `Idempotency-Key` created.
@@ -44,6 +46,8 @@ pub enum Onboarded {
     KeyExists(Box<KeyItem>),
     /// Another request used the `Idempotency-Key` in between.
     IdempotencyKeyExists,
+    /// An order that covers the key was placed while it was verified.
+    FenceMoved,
 }
 
 impl Providers {
@@ -56,7 +60,8 @@ impl Providers {
     }
 
     /// Stores a new provider in one transaction: the key item and the `Idempotency-Key` if they are absent, the
-    /// provider, both sealed secrets and the first audit event. Two concurrent onboardings of one key: one wins.
+    /// provider, both sealed secrets and the first audit event, and no fence may have moved. Two concurrent onboardings of one
+    /// key: one wins.
     ///
     /// # Errors
     /// DynamoDB did not answer, or another transaction came first: nothing is stored, try again.
@@ -88,6 +93,8 @@ impl Providers {
             let pk = idempotency_pk(&provider.tenant_id, key);
             writes.push(self.put_if_absent(to_item(&pk, IDEMPOTENCY_SK, idempotency)?)?);
         }
+        let first_fence = writes.len();
+        writes.extend(self.fences_unmoved(&onboarding.fences)?);
         let failed = match self.transact(&pk, writes).await? {
             Transaction::Committed => return Ok(Onboarded::Stored),
             Transaction::ConditionFailed(failed) => failed,
@@ -95,6 +102,7 @@ impl Providers {
         };
         match failed.into_iter().next() {
             Some((KEY_ITEM, Some(item))) => Ok(Onboarded::KeyExists(Box::new(KeyItem::from_item(item)?))),
+            Some((place, _)) if place >= first_fence => Ok(Onboarded::FenceMoved),
             Some((IDEMPOTENCY_ITEM, _)) => Ok(Onboarded::IdempotencyKeyExists),
             _ => Err(contended(pk)),
         }

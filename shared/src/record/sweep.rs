@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::item::{string, timestamp};
 use super::item_update::ItemUpdate;
-use super::{Item, KeyItem, Order, Providers, RecordError, sweep_index};
+use super::{Item, KeyItem, Order, OrderPage, Providers, RecordError, sweep_index};
 use crate::id::{AccessKeyId, OrderId};
 
 /// An item that is due, as the index has it.
@@ -24,8 +24,10 @@ pub struct Due {
 pub enum DueSubject {
     /// A key's next step.
     Key(AccessKeyId),
-    /// Another execution of an order.
+    /// Another execution of an order, or a look at it.
     Order(OrderId),
+    /// A page of an order that may not be enqueued.
+    Page(OrderId, u32),
 }
 
 /// One page of what is due.
@@ -102,7 +104,13 @@ impl Due {
         let text = |name: &str| item.get(name).and_then(|value: &AttributeValue| value.as_s().ok());
         let subject = match text("pk")?.split_once('#')? {
             ("key", id) => DueSubject::Key(AccessKeyId::from_pasted(id).ok()?),
-            ("order", id) => DueSubject::Order(OrderId::parse(id).ok()?),
+            ("order", id) => {
+                let order_id = OrderId::parse(id).ok()?;
+                match OrderPage::number(text("sk")?) {
+                    Some(page) => DueSubject::Page(order_id, page),
+                    None => DueSubject::Order(order_id),
+                }
+            }
             _ => return None,
         };
         Some(Self { subject, next_attempt_at: text("next_attempt_at")?.clone() })
@@ -115,15 +123,17 @@ impl fmt::Display for DueSubject {
         match self {
             Self::Key(access_key_id) => formatter.write_str(&access_key_id.masked()),
             Self::Order(order_id) => order_id.fmt(formatter),
+            Self::Page(order_id, page) => write!(formatter, "page {page} of {order_id}"),
         }
     }
 }
 
 impl DueSubject {
-    fn key(&self) -> (String, &'static str) {
+    fn key(&self) -> (String, String) {
         match self {
-            Self::Key(access_key_id) => (KeyItem::pk(access_key_id), KeyItem::SK),
-            Self::Order(order_id) => (Order::pk(order_id), Order::SK),
+            Self::Key(access_key_id) => (KeyItem::pk(access_key_id), KeyItem::SK.to_owned()),
+            Self::Order(order_id) => (Order::pk(order_id), Order::SK.to_owned()),
+            Self::Page(order_id, page) => (Order::pk(order_id), OrderPage::sk(*page)),
         }
     }
 }
@@ -137,6 +147,7 @@ mod tests {
         let subjects = [
             DueSubject::Key(AccessKeyId::from_pasted("AKIASP2TPHJSQH3FJRUX").unwrap()),
             DueSubject::Order(OrderId::parse("rvk_01ARZ3NDEKTSV4RRFFQ69G5FAV").unwrap()),
+            DueSubject::Page(OrderId::parse("rvk_01ARZ3NDEKTSV4RRFFQ69G5FAV").unwrap(), 3),
         ];
         for subject in subjects {
             let (pk, sk) = subject.key();

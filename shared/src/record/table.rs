@@ -3,6 +3,7 @@
 use aws_sdk_dynamodb::Client;
 use serde::de::DeserializeOwned;
 
+use super::audit::AUDIT;
 use super::item::{from_item, string};
 use super::{Item, KeyItem, Order, Provider, ProviderPage, RecordError, VerifiedProvider};
 use crate::id::{AccessKeyId, OrderId, ProviderId, TenantId};
@@ -96,6 +97,36 @@ impl Providers {
             .collect::<Result<Vec<_>, _>>()?;
         let next = providers.last().filter(|_| more).map(|last| last.provider.provider_id.clone());
         Ok(ProviderPage { providers, next })
+    }
+
+    /// A provider's audit trail, oldest event first, as it is stored.
+    ///
+    /// # Errors
+    /// DynamoDB did not answer, or an event cannot be read.
+    pub async fn audit_trail(&self, provider_id: &ProviderId) -> Result<Vec<serde_json::Value>, RecordError> {
+        let pk = Provider::pk(provider_id);
+        let (mut events, mut start) = (Vec::new(), None);
+        loop {
+            let answer = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .consistent_read(true)
+                .key_condition_expression("pk = :pk AND begins_with(sk, :audit)")
+                .expression_attribute_values(":pk", string(&pk))
+                .expression_attribute_values(":audit", string(AUDIT))
+                .set_exclusive_start_key(start.take())
+                .send()
+                .await
+                .map_err(RecordError::dynamodb("Query", &pk))?;
+            for item in answer.items.unwrap_or_default() {
+                events.push(from_item(&pk, item)?);
+            }
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                return Ok(events);
+            }
+        }
     }
 
     pub(super) async fn get<T: DeserializeOwned>(&self, pk: &str, sk: &str) -> Result<Option<T>, RecordError> {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use crate::id::{AccessKeyId, OrderId, ProviderId, TenantId};
-use crate::record::Assurance;
+use crate::record::{Assurance, BreachScope, Order};
 
 /// An event could not be sent to the bus.
 #[derive(Debug, Error)]
@@ -46,6 +46,12 @@ pub enum Event {
     RevokedKeyAlive(KeyEvent),
     /// `Breach Report Unmatched`: a report names a key or provider that nobody has handed over, so nothing was revoked.
     BreachReportUnmatched(UnmatchedReportEvent),
+    /// `Revocation Ordered`: an order was placed.
+    RevocationOrdered(OrderEvent),
+    /// `Revocation Stopped`: none of its keys sends any more.
+    RevocationStopped(OrderEvent),
+    /// `Revocation Complete`: each of its keys is dead, or nobody handed it over.
+    RevocationComplete(OrderEvent),
 }
 
 /// A provider whose credential was accepted.
@@ -133,6 +139,34 @@ pub struct ResidualAccessSummary {
     pub identity_policies_complete: bool,
 }
 
+/// How far an order has come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OrderEvent {
+    /// The order.
+    pub order_id: OrderId,
+    /// What it covers.
+    pub scope: BreachScope,
+    /// Who reported it, as the report says.
+    pub reported_by: String,
+    /// When it was written.
+    pub created_at: Timestamp,
+    /// The counts of its keys, as `GET /revocations/{order_id}` shows them.
+    pub counts: serde_json::Value,
+}
+
+impl OrderEvent {
+    /// An order with the counts of its keys.
+    pub fn new(order: &Order, counts: serde_json::Value) -> Self {
+        Self {
+            order_id: order.order_id.clone(),
+            scope: order.scope.clone(),
+            reported_by: order.reported_by.clone(),
+            created_at: order.created_at,
+            counts,
+        }
+    }
+}
+
 /// A breach report that reached nobody.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct UnmatchedReportEvent {
@@ -164,6 +198,9 @@ impl Event {
             Self::RevocationUnproven(_) => "Revocation Unproven",
             Self::RevokedKeyAlive(_) => "Revoked Key Alive",
             Self::BreachReportUnmatched(_) => "Breach Report Unmatched",
+            Self::RevocationOrdered(_) => "Revocation Ordered",
+            Self::RevocationStopped(_) => "Revocation Stopped",
+            Self::RevocationComplete(_) => "Revocation Complete",
         }
     }
 
@@ -184,6 +221,9 @@ impl Event {
                 (None, Some(provider_id)) => provider_id.to_string(),
                 (None, None) => String::new(),
             },
+            Self::RevocationOrdered(event) | Self::RevocationStopped(event) | Self::RevocationComplete(event) => {
+                event.order_id.to_string()
+            }
         }
     }
 }

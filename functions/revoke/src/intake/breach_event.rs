@@ -48,6 +48,7 @@ impl BreachEvent {
             report.oddities.push("id: is missing or not a text; the order's id is made from the message".to_owned());
             &message.body
         });
+        report.event_id = Some(text("id")).filter(|id| !id.is_empty()).map(str::to_owned);
         let time = text("time").parse::<Timestamp>().unwrap_or_else(|_| {
             report.oddities.push("time: is missing or not a time; taken as now".to_owned());
             message.sent_at
@@ -123,8 +124,8 @@ mod tests {
             ("/account", json!("171436882533"), "account"),
             ("/detail", json!({}), "detail.scope"),
             ("/detail", json!("text"), "detail"),
-            ("/detail/scope", json!({"all": true}), "detail.scope"),
-            ("/detail/scope", json!({"tenant_id": "acme"}), "detail.scope"),
+            ("/detail/scope", json!({"all": "yes"}), "detail.scope.all"),
+            ("/detail/scope", json!({"tenant_id": "a b"}), "detail.scope.tenant_id"),
             ("/detail/scope/access_key_id", json!("nonsense"), "detail.scope.access_key_id"),
         ];
         for (path, value, field) in cases {

@@ -7,8 +7,8 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use shared::http::FieldError;
-use shared::id::{AccessKeyId, ProviderId};
-use shared::record::BreachScope;
+use shared::id::{AccessKeyId, ProviderId, TenantId};
+use shared::record::{AllProviders, BreachScope};
 
 /// A report that can be acted on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,16 +22,20 @@ pub(super) struct BreachReport {
     pub(super) remove_identity_policies: bool,
     /// What was odd beside the scope, without values.
     pub(super) oddities: Vec<String>,
+    /// The id of the event; absent for requests.
+    pub(super) event_id: Option<String>,
 }
 
 /// The body of `POST /revocations`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RevocationRequest {
-    scope: Value,
-    reason: String,
-    reported_by: Option<String>,
-    remove_identity_policies: Option<bool>,
+    pub(super) scope: Value,
+    pub(super) reason: String,
+    pub(super) reported_by: Option<String>,
+    pub(super) remove_identity_policies: Option<bool>,
+    /// The scope's value once more, if it is of more than one provider.
+    pub(super) confirm: Option<String>,
 }
 
 /// The report in the `detail` of a `Credential Breach` event.
@@ -42,10 +46,10 @@ pub(super) struct BreachDetail {
 }
 
 /// What an error says about the scopes that are supported.
-const SUPPORTED_SCOPES: &str = "`access_key_id` and `provider_id` are supported";
+const SCOPES: &str = "one of `access_key_id`, `provider_id`, `tenant_id`, `account_id`, and `all` as true";
 
-/// Scopes that will be supported.
-const PLANNED_SCOPES: [&str; 3] = ["tenant_id", "account_id", "all"];
+/// The words of the scopes.
+pub(super) const SCOPE_WORDS: [&str; 5] = ["access_key_id", "provider_id", "tenant_id", "account_id", "all"];
 
 /// A sentence or two.
 const MAX_REASON_CHARS: usize = 1_000;
@@ -65,8 +69,15 @@ impl RevocationRequest {
     /// # Errors
     /// The field that is wrong.
     pub(super) fn into_report(self, signer: &str) -> Result<BreachReport, FieldError> {
+        let scope = parse_scope("scope", &self.scope)?;
+        // A slip must not cost a tenant all its keys.
+        if let Some(confirmation) = scope.confirmation()
+            && self.confirm.as_deref() != Some(confirmation)
+        {
+            return Err(FieldError::new("confirm", format!("must repeat the scope `{}`", scope.word())));
+        }
         Ok(BreachReport {
-            scope: parse_scope("scope", &self.scope)?,
+            scope,
             reason: checked_reason("reason", &self.reason)?,
             // A breach report without a name is not refused: whoever signed it reports it.
             reported_by: match self.reported_by {
@@ -76,6 +87,7 @@ impl RevocationRequest {
             signed_by: Some(signer.to_owned()),
             remove_identity_policies: self.remove_identity_policies.unwrap_or_default(),
             oddities: Vec::new(),
+            event_id: None,
         })
     }
 }
@@ -113,6 +125,7 @@ impl BreachDetail {
                 }
             },
             oddities,
+            event_id: None,
         };
         let other_scope = if matches!(rest, RestOfScope::Scope(_)) { rest.error() } else { None };
         Ok(Self { report, other_scope })
@@ -148,14 +161,13 @@ fn find_scope(value: &Value) -> Result<(BreachScope, RestOfScope), FieldError> {
     let (Some(members), Err(error)) = (value.as_object(), &strict) else {
         return strict.map(|scope| (scope, RestOfScope::Nothing));
     };
+    // Nothing wider than that is read out of a scope that is wrong.
     let found = ["access_key_id", "provider_id"].into_iter().find_map(|word| {
         let only = Map::from_iter([(word.to_owned(), members.get(word)?.clone())]);
         Some((word, parse_scope("detail.scope", &Value::Object(only)).ok()?))
     });
     let Some((acted_on, scope)) = found else { return Err(error.clone()) };
-    let names_more = members.keys().any(|name| {
-        name != acted_on && (["access_key_id", "provider_id"].contains(&name.as_str()) || is_planned(name))
-    });
+    let names_more = members.keys().any(|name| name != acted_on && SCOPE_WORDS.contains(&name.as_str()));
     Ok((scope, if names_more { RestOfScope::Scope(acted_on) } else { RestOfScope::UnknownMember }))
 }
 
@@ -179,14 +191,10 @@ impl RestOfScope {
     }
 }
 
-fn is_planned(word: &str) -> bool {
-    PLANNED_SCOPES.contains(&word)
-}
-
 fn parse_scope(field: &str, value: &Value) -> Result<BreachScope, FieldError> {
     let members = value.as_object().into_iter().flatten().collect::<Vec<_>>();
     let [(word, value)] = members.as_slice() else {
-        return Err(FieldError::new(field, format!("must be an object with exactly one member; {SUPPORTED_SCOPES}")));
+        return Err(FieldError::new(field, format!("must be an object with exactly one member, {SCOPES}")));
     };
     let field_of = |word: &str| format!("{field}.{word}");
     let id = value.as_str().unwrap_or_default();
@@ -197,12 +205,23 @@ fn parse_scope(field: &str, value: &Value) -> Result<BreachScope, FieldError> {
         "provider_id" => ProviderId::parse(id.trim())
             .map(BreachScope::ProviderId)
             .map_err(FieldError::from_display(field_of("provider_id"))),
-        word if is_planned(word) => {
-            Err(FieldError::new(field, format!("`{word}` is not supported yet; {SUPPORTED_SCOPES}")))
-        }
+        "tenant_id" => TenantId::parse(id.trim())
+            .map(BreachScope::TenantId)
+            .map_err(FieldError::from_display(field_of("tenant_id"))),
+        "account_id" => parse_account_id(id.trim())
+            .map(BreachScope::AccountId)
+            .ok_or_else(|| FieldError::new(field_of("account_id"), "must be an AWS account id, 12 digits")),
+        "all" => match value {
+            Value::Bool(true) => Ok(BreachScope::All(AllProviders)),
+            _ => Err(FieldError::new(field_of("all"), "must be true")),
+        },
         // The member's name is not repeated: people paste secrets into the wrong place.
-        _ => Err(FieldError::new(field, format!("has an unknown member; {SUPPORTED_SCOPES}"))),
+        _ => Err(FieldError::new(field, format!("must have one member, {SCOPES}"))),
     }
+}
+
+fn parse_account_id(text: &str) -> Option<String> {
+    (text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.to_owned())
 }
 
 /// A reason, as requests must give it.
@@ -244,9 +263,18 @@ mod tests {
             (json!({"reason": "leaked"}), "scope"),
             (json!({"scope": {}, "reason": "leaked"}), "scope"),
             (json!({"scope": "all", "reason": "leaked"}), "scope"),
-            (json!({"scope": {"all": true}, "reason": "leaked"}), "scope"),
-            (json!({"scope": {"tenant_id": "acme"}, "reason": "leaked"}), "scope"),
-            (json!({"scope": {"account_id": "171436882533"}, "reason": "leaked"}), "scope"),
+            (json!({"scope": {"all": true}, "reason": "leaked"}), "confirm"),
+            (json!({"scope": {"all": true}, "reason": "leaked", "confirm": "all"}), "accepted"),
+            (json!({"scope": {"all": false}, "reason": "leaked", "confirm": "all"}), "scope.all"),
+            (json!({"scope": {"tenant_id": "acme"}, "reason": "leaked"}), "confirm"),
+            (json!({"scope": {"tenant_id": "acme"}, "reason": "leaked", "confirm": "acme2"}), "confirm"),
+            (json!({"scope": {"tenant_id": "acme"}, "reason": "leaked", "confirm": "acme"}), "accepted"),
+            (json!({"scope": {"tenant_id": "a b"}, "reason": "leaked", "confirm": "a b"}), "scope.tenant_id"),
+            (
+                json!({"scope": {"account_id": "171436882533"}, "reason": "leaked", "confirm": "171436882533"}),
+                "accepted",
+            ),
+            (json!({"scope": {"account_id": "17143688253"}, "reason": "leaked"}), "scope.account_id"),
             (json!({"scope": {"region": "eu-central-1"}, "reason": "leaked"}), "scope"),
             (json!({"scope": {"access_key_id": "AKIASP2TPHJSQH3FJRUX", "all": true}, "reason": "leaked"}), "scope"),
             (json!({"scope": {"access_key_id": "ASIASP2TPHJSQH3FJRUX"}, "reason": "leaked"}), "scope.access_key_id"),
@@ -276,15 +304,6 @@ mod tests {
         }
         body["remove_identity_policies"] = json!(true);
         assert!(parse(&body).unwrap().remove_identity_policies);
-    }
-
-    #[test]
-    fn an_error_names_a_scope_that_is_not_supported_yet() {
-        let error = parse(&json!({"scope": {"all": true}, "reason": "leaked"})).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "scope: `all` is not supported yet; `access_key_id` and `provider_id` are supported"
-        );
     }
 
     #[test]
@@ -341,8 +360,12 @@ mod tests {
             assert!(detail.report.oddities[0].contains(says), "{scope}");
             assert_eq!(detail.other_scope.is_some(), says == "names more", "{scope}");
         }
-        for scope in [json!({"all": true}), json!({"access_key_id": "nonsense", "all": true}), json!({}), json!("x")] {
+        for scope in [json!({"access_key_id": "nonsense", "all": true}), json!({"all": 1}), json!({}), json!("x")] {
             assert!(BreachDetail::parse(&json!({"scope": scope, "reason": "x"}), "s").is_err(), "{scope}");
+        }
+        for scope in [json!({"all": true}), json!({"tenant_id": "acme"}), json!({"account_id": "171436882533"})] {
+            let detail = BreachDetail::parse(&json!({"scope": scope, "reason": "x"}), "s").unwrap();
+            assert_eq!(serde_json::to_value(&detail.report.scope).unwrap(), scope);
         }
     }
 }

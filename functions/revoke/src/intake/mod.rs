@@ -151,7 +151,9 @@ impl Intake {
 fn unknown_provider(scope: BreachScope) -> UnmatchedReportEvent {
     let provider_id = match scope {
         BreachScope::ProviderId(provider_id) => Some(provider_id),
-        BreachScope::AccessKeyId(_) => None,
+        BreachScope::AccessKeyId(_) | BreachScope::TenantId(_) | BreachScope::AccountId(_) | BreachScope::All(_) => {
+            None
+        }
     };
     UnmatchedReportEvent { order_id: None, access_key_id: None, provider_id, reason: "unknown_provider" }
 }
@@ -166,7 +168,11 @@ mod tests {
     fn each_sample_event_is_recognised_by_its_source() {
         let cases = [
             (include_str!("../../../../events/revoke-create-revocation.json"), EventSource::Http),
+            (include_str!("../../../../events/revoke-create-revocation-of-all.json"), EventSource::Http),
+            (include_str!("../../../../events/revoke-list-revocations.json"), EventSource::Http),
             (include_str!("../../../../events/revoke-get-revocation.json"), EventSource::Http),
+            (include_str!("../../../../events/revoke-get-evidence.json"), EventSource::Http),
+            (include_str!("../../../../events/revoke-list-keys.json"), EventSource::Http),
             (include_str!("../../../../events/revoke-delete-provider.json"), EventSource::Http),
             (include_str!("../../../../events/revoke-attest-key.json"), EventSource::Http),
             (include_str!("../../../../events/revoke-breach.json"), EventSource::Queue),

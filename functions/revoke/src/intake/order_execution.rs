@@ -1,15 +1,26 @@
-//! The execution of an order: its keys are stopped, the order is enqueued for `revoke-worker`, and if it names a key that
-//! nobody handed over, operators are notified.
+//! The execution of an order: its keys are stopped, the order is enqueued for `revoke-worker`, and operators are told.
 
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
 use shared::id::{AccessKeyId, OrderId};
 use shared::queue::QueueError;
-use shared::record::{BreachScope, KeyItem, KeyState, Order, RecordError, StopOutcome};
-use shared::telemetry::{Event, UnmatchedReportEvent, chain};
+use shared::record::{BreachScope, FanOut, KeyItem, KeyState, Order, OrderMilestone, RecordError, StopOutcome};
+use shared::telemetry::{Event, OrderEvent, UnmatchedReportEvent, chain};
 use thiserror::Error;
 
 use super::Intake;
 use super::breach_report::BreachReport;
+use crate::fan_out::{FanOutRun, ListOutcome};
+use crate::order_counts::{OrderCounts, is_listed, order_counts};
 use crate::work_item::enqueue_order;
+
+/// How long `revoke` lists the providers of an order before it answers. The worker lists on.
+const LISTING_TIME: SignedDuration = SignedDuration::from_secs(4);
+
+/// When an order is looked at again that is not complete: after a quarter of its age, within these bounds.
+const FIRST_LOOK: SignedDuration = SignedDuration::from_secs(60);
+const LATEST_LOOK: SignedDuration = SignedDuration::from_hours(1);
 
 /// No order was written, and nothing was stopped.
 #[derive(Debug, Error)]
@@ -25,7 +36,7 @@ pub(super) enum OrderError {
 /// An order, and how far it was executed.
 pub(super) struct OrderExecution {
     pub(super) order: Order,
-    /// Each of its keys; `None` if the stop failed, so that the key may still be in use.
+    /// Each of its keys, if it is for one; `None` if the stop failed, so that the key may still be in use.
     pub(super) keys: Vec<(AccessKeyId, Option<KeyItem>)>,
     /// Whether the order is enqueued, or need not be because the worker has nothing to do for its keys.
     pub(super) is_enqueued: bool,
@@ -44,7 +55,7 @@ impl OrderExecution {
         self.is_enqueued && self.not_stopped().is_empty()
     }
 
-    /// Whether `revoke` has nothing left to do for it.
+    /// Whether nothing is left to execute.
     pub(super) fn is_complete(&self) -> bool {
         self.is_accepted() && self.is_notified
     }
@@ -65,54 +76,71 @@ impl Intake {
     ) -> Result<OrderExecution, OrderError> {
         let order = match self.providers.order(&order_id).await? {
             Some(earlier) => earlier,
-            None => {
-                let order = Order {
-                    order_id,
-                    access_key_ids: self.affected_keys(&report.scope).await?,
-                    scope: report.scope,
-                    reason: report.reason,
-                    reported_by: report.reported_by,
-                    signed_by: report.signed_by,
-                    created_at: self.ambient.now(),
-                    remove_identity_policies: report.remove_identity_policies,
-                    oddities: report.oddities,
-                };
-                if !order.oddities.is_empty() {
-                    tracing::warn!(
-                        order_id = %order.order_id,
-                        oddities = order.oddities.join("; "),
-                        "odd breach report acted on: only its scope was needed"
-                    );
-                }
-                self.providers.create_order(order).await?
-            }
+            None => self.write_order(order_id, report).await?,
         };
-        let execution = self.execute(order).await;
-        if execution.is_complete()
-            && let Err(error) = self.providers.mark_executed(&execution.order).await
-        {
-            tracing::warn!(
-                order_id = %execution.order.order_id,
-                error = chain(&error),
-                "order executed, but not taken off the sweep: the sweep executes it again"
-            );
+        let mut execution = self.execute(order).await;
+        if execution.is_complete() {
+            // What fails here is left to the sweep, which looks at the order a minute after it was written.
+            let counts = execution.order.fan_out.is_none().then(|| OrderCounts::of(&execution.keys));
+            let _ = self.tell_progress(&mut execution.order, counts).await;
         }
         Ok(execution)
     }
 
-    async fn affected_keys(&self, scope: &BreachScope) -> Result<Vec<AccessKeyId>, OrderError> {
+    /// Moves the fence, halts if the scope is `all`, and writes the order, in this order: whatever is onboarded from now on is
+    /// kept out or found by the second pass.
+    async fn write_order(&self, order_id: OrderId, report: BreachReport) -> Result<Order, OrderError> {
+        let access_key_ids = self.pinned_keys(&report.scope).await?;
+        let now = self.ambient.now();
+        let fan_out = report.scope.confirmation().map(|_| FanOut::default());
+        self.providers.move_fence(&report.scope, &order_id, now).await?;
+        if let BreachScope::All(_) = report.scope {
+            self.providers.halt(&order_id, &report.reason, &report.reported_by, now).await?;
+        }
+        let order = Order {
+            order_id,
+            access_key_ids,
+            scope: report.scope,
+            reason: report.reason,
+            reported_by: report.reported_by,
+            signed_by: report.signed_by,
+            created_at: now,
+            remove_identity_policies: report.remove_identity_policies,
+            oddities: report.oddities,
+            fan_out,
+            event_id: report.event_id,
+            told: OrderMilestone::Nothing,
+            stopped_at: None,
+            completed_at: None,
+        };
+        if !order.oddities.is_empty() {
+            tracing::warn!(
+                order_id = %order.order_id,
+                oddities = order.oddities.join("; "),
+                "odd breach report acted on: only its scope was needed"
+            );
+        }
+        Ok(self.providers.create_order(order).await?)
+    }
+
+    /// The keys that are written with the order. Those of a scope of more than one provider are listed later.
+    async fn pinned_keys(&self, scope: &BreachScope) -> Result<Vec<AccessKeyId>, OrderError> {
         match scope {
             BreachScope::AccessKeyId(access_key_id) => Ok(vec![access_key_id.clone()]),
             BreachScope::ProviderId(provider_id) => {
                 let provider = self.providers.provider(provider_id).await?.ok_or(OrderError::UnknownProvider)?;
                 Ok(vec![provider.access_key_id])
             }
+            BreachScope::TenantId(_) | BreachScope::AccountId(_) | BreachScope::All(_) => Ok(Vec::new()),
         }
     }
 
     /// Stops an order's keys and enqueues it. It can be repeated, which completes what failed before. A key's error does
     /// not stop the others.
     pub(super) async fn execute(&self, order: Order) -> OrderExecution {
+        if order.fan_out.is_some() {
+            return self.execute_listing(order).await;
+        }
         let mut keys = Vec::with_capacity(order.access_key_ids.len());
         let mut is_notified = true;
         for access_key_id in &order.access_key_ids {
@@ -143,6 +171,88 @@ impl Intake {
         OrderExecution { order, keys, is_enqueued, is_notified }
     }
 
+    /// Lists the providers of an order for more than one, as far as there is time; the worker lists on.
+    async fn execute_listing(&self, order: Order) -> OrderExecution {
+        let until = self.ambient.now().saturating_add(LISTING_TIME).unwrap_or(Timestamp::MAX);
+        let listed = self.fan_out_run().list_on(&order.order_id, until).await;
+        let (order, is_enqueued) = match listed {
+            Ok((current, ListOutcome::Over | ListOutcome::Waits(_))) => (current.unwrap_or(order), true),
+            Ok((current, ListOutcome::OutOfTime)) => {
+                let order = current.unwrap_or(order);
+                let is_enqueued = self.enqueue(&order).await.is_ok();
+                (order, is_enqueued)
+            }
+            Err(error) => {
+                tracing::error!(
+                    order_id = %order.order_id,
+                    error = chain(&error),
+                    "providers of an order not listed: the worker lists on"
+                );
+                let is_enqueued = self.enqueue(&order).await.is_ok();
+                (order, is_enqueued)
+            }
+        };
+        OrderExecution { order, keys: Vec::new(), is_enqueued, is_notified: true }
+    }
+
+    /// The fan-out as `revoke` runs it.
+    pub(super) fn fan_out_run(&self) -> FanOutRun {
+        FanOutRun {
+            providers: self.providers.clone(),
+            secrets: self.secrets.clone(),
+            queue: self.queue.clone(),
+            ambient: self.ambient,
+            by: "revoke",
+        }
+    }
+
+    /// Tells operators how far an order has come since they were told last, at least once, and says when to look again; `None`
+    /// if it is complete. `counts` are made if they are not given.
+    ///
+    /// # Errors
+    /// The records could not be read or written.
+    pub(super) async fn tell_progress(
+        &self,
+        order: &mut Order,
+        counts: Option<OrderCounts>,
+    ) -> Result<Option<Timestamp>, RecordError> {
+        let counts = match counts {
+            Some(counts) => counts,
+            None => order_counts(&self.providers, order).await?,
+        };
+        let now = self.ambient.now();
+        let reached = counts.milestone(is_listed(order));
+        for milestone in [OrderMilestone::Placed, OrderMilestone::Stopped, OrderMilestone::Complete] {
+            if milestone <= order.told || milestone > reached {
+                continue;
+            }
+            let event = OrderEvent::new(order, serde_json::to_value(&counts).unwrap_or_default());
+            let event = match milestone {
+                OrderMilestone::Nothing | OrderMilestone::Placed => Event::RevocationOrdered(event),
+                OrderMilestone::Stopped => Event::RevocationStopped(event),
+                OrderMilestone::Complete => Event::RevocationComplete(event),
+            };
+            if let Err(error) = self.bus.put(&event, now).await {
+                tracing::error!(
+                    order_id = %order.order_id,
+                    error = chain(&error),
+                    "operators not told how far an order has come: the sweep retries"
+                );
+                break;
+            }
+            order.told = milestone;
+            if milestone >= OrderMilestone::Stopped {
+                order.stopped_at.get_or_insert(now);
+            }
+            if milestone == OrderMilestone::Complete {
+                order.completed_at.get_or_insert(now);
+            }
+        }
+        let next = (order.told != OrderMilestone::Complete).then(|| next_look(order, now));
+        self.providers.note_order(order, next).await?;
+        Ok(next)
+    }
+
     /// Notifies operators of a report that reached nobody, at least once: an order is executed again until this has worked.
     /// Returns whether it has.
     pub(super) async fn notify_unmatched(&self, event: UnmatchedReportEvent) -> bool {
@@ -163,6 +273,16 @@ impl Intake {
             tracing::error!(order_id = %order.order_id, error = chain(error), "order not enqueued: the sweep retries");
         })
     }
+}
+
+/// When an order is looked at again.
+fn next_look(order: &Order, now: Timestamp) -> Timestamp {
+    if let Some(second_pass) = order.fan_out.as_ref().and_then(|fan_out| fan_out.waits_until(now)) {
+        return second_pass;
+    }
+    let age = Duration::try_from(now.duration_since(order.created_at)).unwrap_or_default();
+    let quarter = SignedDuration::try_from(age / 4).unwrap_or(FIRST_LOOK);
+    now.saturating_add(quarter.clamp(FIRST_LOOK, LATEST_LOOK)).unwrap_or(now)
 }
 
 fn unknown_key(order: &Order, access_key_id: &AccessKeyId) -> UnmatchedReportEvent {
@@ -200,6 +320,7 @@ mod tests {
             signed_by: None,
             remove_identity_policies: false,
             oddities: Vec::new(),
+            event_id: None,
         }
     }
 

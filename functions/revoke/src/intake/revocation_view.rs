@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Serialize;
 use shared::id::{AccessKeyId, OrderId, ProviderId, TenantId};
-use shared::record::{BreachScope, KeyItem, Order, Plane, Receipt};
+use shared::record::{BreachScope, KeyItem, Order, Pass, Plane, Receipt};
+
+use crate::order_counts::{OrderCounts, is_listed, shown_status};
 
 /// An order as it is shown.
 ///
@@ -27,14 +29,31 @@ pub(super) struct RevocationView<'a> {
     oddities: &'a [String],
     /// Whether every key is proved dead.
     pub(super) done: bool,
-    /// How many keys have which status.
-    counts: BTreeMap<&'static str, usize>,
+    /// How far the providers of a scope of more than one were listed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    listing: Option<ListingView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stopped_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    completed_at: Option<Timestamp>,
+    /// Of all its keys, not only of those shown.
+    counts: OrderCounts,
     keys: Vec<KeyView<'a>>,
+    /// The `page` that has the next keys.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) next_page: Option<u32>,
+}
+
+/// How far the providers of an order were listed.
+#[derive(Debug, Serialize)]
+struct ListingView {
+    pass: Pass,
+    pages: u32,
 }
 
 /// One of its keys.
 #[derive(Debug, Serialize)]
-struct KeyView<'a> {
+pub(super) struct KeyView<'a> {
     access_key_id: &'a AccessKeyId,
     status: &'static str,
     #[serde(flatten)]
@@ -66,17 +85,18 @@ struct ProofView<'a> {
     last_seen_alive: &'a BTreeMap<Plane, Timestamp>,
 }
 
-/// The status of a key that is not stopped, whatever its item says.
-const NOT_STOPPED: &str = "not_stopped";
-
 impl<'a> RevocationView<'a> {
-    /// An order with its keys as they are now; `None` if a key item is missing. All counts are computed from them.
+    /// An order for one key or provider, with its keys as they are now; `None` if a key item is missing.
     pub(super) fn from_order(order: &'a Order, keys: &'a [(AccessKeyId, Option<KeyItem>)]) -> Self {
-        let mut counts = BTreeMap::new();
-        let views: Vec<_> = keys.iter().map(|(id, key)| KeyView::from_key(id, key.as_ref())).collect();
-        for view in &views {
-            *counts.entry(view.status).or_default() += 1;
-        }
+        Self::with_counts(order, OrderCounts::of(keys), keys)
+    }
+
+    /// An order with the counts of all its keys, and some of them.
+    pub(super) fn with_counts(
+        order: &'a Order,
+        counts: OrderCounts,
+        keys: &'a [(AccessKeyId, Option<KeyItem>)],
+    ) -> Self {
         Self {
             order_id: &order.order_id,
             scope: &order.scope,
@@ -86,20 +106,20 @@ impl<'a> RevocationView<'a> {
             created_at: order.created_at,
             remove_identity_policies: order.remove_identity_policies,
             oddities: &order.oddities,
-            done: keys.iter().all(|(_, key)| key.as_ref().is_some_and(|key| key.state.is_dead())),
+            done: counts.is_done() && is_listed(order),
+            listing: order.fan_out.as_ref().map(|fan_out| ListingView { pass: fan_out.pass, pages: fan_out.pages }),
+            stopped_at: order.stopped_at,
+            completed_at: order.completed_at,
             counts,
-            keys: views,
+            keys: keys.iter().map(|(id, key)| KeyView::from_key(id, key.as_ref())).collect(),
+            next_page: None,
         }
     }
 }
 
 impl<'a> KeyView<'a> {
-    fn from_key(access_key_id: &'a AccessKeyId, key: Option<&'a KeyItem>) -> Self {
-        let status = match key {
-            Some(key) if key.state.is_stopped() => key.state.name().as_str(),
-            _ => NOT_STOPPED,
-        };
-        Self { access_key_id, status, progress: key.map(ProgressView::from_key) }
+    pub(super) fn from_key(access_key_id: &'a AccessKeyId, key: Option<&'a KeyItem>) -> Self {
+        Self { access_key_id, status: shown_status(key), progress: key.map(ProgressView::from_key) }
     }
 }
 
@@ -168,7 +188,7 @@ mod tests {
         ];
         for (key, status, done) in cases {
             let shown = shown(&order, &[(id.clone(), key)]);
-            assert_eq!(shown["counts"], json!({ status: 1 }));
+            assert_eq!(shown["counts"]["by_status"], json!({ status: 1 }));
             assert_eq!(shown["keys"][0]["status"], status);
             assert_eq!(shown["done"], done, "{status}");
         }

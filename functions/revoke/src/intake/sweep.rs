@@ -8,13 +8,14 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use shared::id::OrderId;
 use shared::queue::{Deadline, QueueError};
-use shared::record::{Due, DueSubject, RecordError};
+use shared::record::{Due, DueSubject, OrderMilestone, RecordError};
 use shared::telemetry::chain;
 use thiserror::Error;
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 use super::Intake;
+use crate::order_counts::is_listed;
 use crate::work_item::enqueue_key;
 
 /// When a key that was enqueued is due again. The worker replaces this time with its first write; it only keeps a queue
@@ -90,19 +91,36 @@ impl Intake {
                 enqueue_key(&self.queue, access_key_id, None, Duration::ZERO).await?;
                 Some(self.ambient.now() + KEY_DUE_AGAIN_AFTER)
             }
-            DueSubject::Order(order_id) => {
-                self.execute_again(order_id).await?;
-                None
-            }
+            // What is left to do for these says itself when it is due again.
+            DueSubject::Order(order_id) => return self.look_at_order(order_id).await,
+            DueSubject::Page(order_id, page) => return self.execute_page_again(order_id, *page).await,
         };
         Ok(self.providers.reschedule(due, again_at).await?)
     }
 
-    /// Executes an order again, with the keys that were written with it.
-    async fn execute_again(&self, order_id: &OrderId) -> Result<(), SweepError> {
-        let Some(order) = self.providers.order(order_id).await? else { return Ok(()) };
-        let execution = Box::pin(self.execute(order)).await;
-        if execution.is_complete() { Ok(()) } else { Err(SweepError::Incomplete) }
+    /// Executes an order again if that was not finished, with the keys that were written with it, lists its providers on, and
+    /// tells operators how far it has come.
+    async fn look_at_order(&self, order_id: &OrderId) -> Result<(), SweepError> {
+        let Some(mut order) = self.providers.order(order_id).await? else { return Ok(()) };
+        if order.told == OrderMilestone::Nothing || !is_listed(&order) {
+            let execution = Box::pin(self.execute(order)).await;
+            if !execution.is_complete() {
+                return Err(SweepError::Incomplete);
+            }
+            order = execution.order;
+        }
+        self.tell_progress(&mut order, None).await?;
+        Ok(())
+    }
+
+    async fn execute_page_again(&self, order_id: &OrderId, page: u32) -> Result<(), SweepError> {
+        let (Some(order), Some(page)) =
+            (self.providers.order(order_id).await?, self.providers.page(order_id, page).await?)
+        else {
+            return Ok(());
+        };
+        let is_finished = self.fan_out_run().execute_page(&order, &page).await;
+        if is_finished { Ok(()) } else { Err(SweepError::Incomplete) }
     }
 
     async fn reschedule_failed(&self, due: &Due) {

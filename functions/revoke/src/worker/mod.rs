@@ -14,6 +14,7 @@ mod survey;
 use std::sync::Arc;
 
 use aws_lambda_events::sqs::SqsBatchResponse;
+use jiff::{SignedDuration, Timestamp};
 use lambda_runtime::LambdaEvent;
 use serde_json::Value;
 use shared::custody::{Custody, Lane};
@@ -23,9 +24,14 @@ use shared::record::{Order, Providers, RecordError, Secrets, StopOutcome};
 use shared::runtime::{Ambient, ColdStart, MissingVariable};
 use shared::telemetry::{Bus, chain};
 use shared::tenant::Clients;
+use tokio::task::JoinSet;
 
 use crate::batch::{MessageOutcome, dead_letter, handle_batch};
-use crate::work_item::WorkItem;
+use crate::fan_out::{FanOutRun, ListOutcome};
+use crate::work_item::{PageOfOrder, WorkItem, enqueue_order};
+
+/// The time that a worker keeps for the last page that it lists, and for the message that has the rest listed.
+const LISTING_RESERVE: SignedDuration = SignedDuration::from_secs(10);
 
 /// What a cold start builds once.
 pub(crate) struct Worker {
@@ -75,22 +81,81 @@ impl Worker {
         handle_batch(event.payload, deadline, self.ambient, handle).await
     }
 
-    async fn handle_message(&self, message: &Message, deadline: Deadline) -> MessageOutcome {
+    async fn handle_message(self: Arc<Self>, message: &Message, deadline: Deadline) -> MessageOutcome {
         let message_id = message.message_id.as_str();
         match WorkItem::parse(&message.body) {
             Ok(WorkItem::Key(access_key_id)) => self.handle_key(&access_key_id, None, message_id, deadline).await,
+            Ok(WorkItem::Order(order)) if order.fan_out.is_some() => self.list_on(&order, message_id, deadline).await,
             Ok(WorkItem::Order(order)) => {
-                let mut outcome = MessageOutcome::Done;
-                for access_key_id in &order.access_key_ids {
-                    match self.handle_key(access_key_id, Some(&order), message_id, deadline).await {
-                        MessageOutcome::Done => {}
-                        MessageOutcome::Retry => outcome = MessageOutcome::Retry,
-                    }
-                }
-                outcome
+                let ids = order.access_key_ids.clone();
+                self.handle_keys(&ids, &order, message_id, deadline).await
+            }
+            Ok(WorkItem::Page(PageOfOrder { order, page })) => {
+                self.handle_keys(&page.access_key_ids, &order, message_id, deadline).await
             }
             Err(invalid) => dead_letter(&self.dead_letters, message, "invalid_message", &invalid).await,
         }
+    }
+
+    /// Lists on the providers of an order whose listing `revoke` had no time to finish.
+    async fn list_on(&self, order: &Order, message_id: &str, deadline: Deadline) -> MessageOutcome {
+        let run = FanOutRun {
+            providers: self.providers.clone(),
+            secrets: self.secrets.clone(),
+            queue: self.queue.clone(),
+            ambient: self.ambient,
+            by: "revoke-worker",
+        };
+        let until = deadline.time().saturating_sub(LISTING_RESERVE).unwrap_or(Timestamp::UNIX_EPOCH);
+        match run.list_on(&order.order_id, until).await {
+            Ok((_, ListOutcome::Over | ListOutcome::Waits(_))) => MessageOutcome::Done,
+            Ok((_, ListOutcome::OutOfTime)) => match enqueue_order(&self.queue, order).await {
+                Ok(()) => MessageOutcome::Done,
+                Err(_) => MessageOutcome::Retry,
+            },
+            Err(error) => {
+                tracing::warn!(
+                    message_id,
+                    order_id = %order.order_id,
+                    error = chain(&error),
+                    "providers of an order not listed: the message is retried"
+                );
+                MessageOutcome::Retry
+            }
+        }
+    }
+
+    /// Takes the steps of an order's keys, all at the same time. One key's error or panic does not stop the others.
+    async fn handle_keys(
+        self: Arc<Self>,
+        access_key_ids: &[AccessKeyId],
+        order: &Order,
+        message_id: &str,
+        deadline: Deadline,
+    ) -> MessageOutcome {
+        let mut steps = JoinSet::new();
+        for access_key_id in access_key_ids {
+            let (worker, order, access_key_id) = (Arc::clone(&self), order.clone(), access_key_id.clone());
+            let message_id = message_id.to_owned();
+            steps.spawn(async move { worker.handle_key(&access_key_id, Some(&order), &message_id, deadline).await });
+        }
+        let mut outcome = MessageOutcome::Done;
+        while let Some(step) = steps.join_next().await {
+            match step {
+                Ok(MessageOutcome::Done) => {}
+                Ok(MessageOutcome::Retry) => outcome = MessageOutcome::Retry,
+                Err(error) => {
+                    tracing::error!(
+                        message_id,
+                        order_id = %order.order_id,
+                        error = chain(&error),
+                        "steps of a key ended without a result: the message is retried"
+                    );
+                    outcome = MessageOutcome::Retry;
+                }
+            }
+        }
+        outcome
     }
 
     /// Takes the steps of one key. Its error does not stop the order's other keys.

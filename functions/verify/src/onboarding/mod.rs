@@ -41,6 +41,11 @@ pub(crate) enum OnboardingOutcome {
         /// The seconds until the next attempt is allowed.
         retry_after_s: u64,
     },
+    /// An order is being executed that covers the key's tenant or account, or all: nothing is taken meanwhile.
+    OrderInProgress {
+        /// The seconds until it has listed all keys.
+        retry_after_s: u64,
+    },
     /// The key was onboarded before.
     AlreadyOnboarded(KeyHolder),
     /// A concurrent request with the same `Idempotency-Key` was faster.
@@ -67,6 +72,13 @@ impl OnboardingAttempt<'_> {
             return Ok(OnboardingOutcome::TooManyAttempts { retry_after_s });
         }
         let Verify { tenants, providers, ambient, required_assurance, .. } = self.verify;
+        let account_id = self.credential.access_key_id.account_id();
+        let fences = providers.fences(&self.submission.tenant_id, account_id.as_deref());
+        let fences = self.budget.call_own("read the fences", fences).await?;
+        if let Some(until) = fences.closed_until(ambient.now()) {
+            let seconds = until.duration_since(ambient.now()).as_secs();
+            return Ok(OnboardingOutcome::OrderInProgress { retry_after_s: seconds.unsigned_abs().max(1) });
+        }
         let verification = Verification {
             clients: tenants,
             credential: &self.credential,
@@ -97,7 +109,7 @@ impl OnboardingAttempt<'_> {
         let report = report.finish(ambient.now());
         match account {
             Some(account) if report.outcome == VerificationOutcome::Accepted => {
-                self.store(user, &account, report).await
+                self.store(user, &account, report, fences).await
             }
             _ => Ok(OnboardingOutcome::Refused(Box::new(report))),
         }

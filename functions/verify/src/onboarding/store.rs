@@ -7,8 +7,8 @@ use shared::custody::Holder;
 use shared::http::Problem;
 use shared::id::ProviderId;
 use shared::record::{
-    Assurance, AuditEvent, Idempotency, KeyItem, KeyState, Onboarded, Onboarding, Owner, Plane, Provider, RecordError,
-    Status, StatusName, VerificationReport, VerifiedProvider,
+    Assurance, AuditEvent, Fences, Idempotency, KeyItem, KeyState, Onboarded, Onboarding, Owner, Plane, Provider,
+    RecordError, Status, StatusName, VerificationReport, VerifiedProvider,
 };
 use shared::telemetry::{Event, ProviderVerifiedEvent, chain};
 use shared::tenant::AccountStatus;
@@ -21,6 +21,9 @@ use crate::check::identity::IamUser;
 /// How long sending the event may take: the key is stored, and the caller must get a response.
 const EVENT_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// `Retry-After` if an order came during the verification: until its second pass is over, in seconds.
+const FENCE_RETRY_AFTER_S: u64 = 90;
+
 impl OnboardingAttempt<'_> {
     /// Stores everything, or nothing. A concurrent attempt or a report of the key may have been faster.
     pub(super) async fn store(
@@ -28,8 +31,9 @@ impl OnboardingAttempt<'_> {
         user: IamUser,
         account: &AccountStatus,
         report: VerificationReport,
+        fences: Fences,
     ) -> Result<OnboardingOutcome, Problem> {
-        let sealed = self.seal(VerifiedProvider { provider: self.new_provider(user, account), report });
+        let sealed = self.seal(VerifiedProvider { provider: self.new_provider(user, account), report }, fences);
         let onboarding = self.budget.call_own("seal the secret", sealed).await?;
         let committed = self.budget.call_own("store the provider", self.commit(&onboarding)).await?;
         let VerifiedProvider { provider, mut report } = onboarding.provider;
@@ -41,6 +45,7 @@ impl OnboardingAttempt<'_> {
                     OnboardingOutcome::Refused(Box::new(report))
                 }
             },
+            Onboarded::FenceMoved => OnboardingOutcome::OrderInProgress { retry_after_s: FENCE_RETRY_AFTER_S },
             Onboarded::IdempotencyKeyExists => OnboardingOutcome::IdempotencyKeyUsed,
             // A key item with our own provider id was written by our own commit, whose answer was lost.
             Onboarded::Stored | Onboarded::KeyExists(_) => {
@@ -72,7 +77,7 @@ impl OnboardingAttempt<'_> {
     }
 
     /// All that is stored, with the secret sealed for both lanes.
-    async fn seal(&self, verified: VerifiedProvider) -> Result<Onboarding, Problem> {
+    async fn seal(&self, verified: VerifiedProvider, fences: Fences) -> Result<Onboarding, Problem> {
         let provider = &verified.provider;
         let holder = Holder {
             tenant_id: &provider.tenant_id,
@@ -93,6 +98,7 @@ impl OnboardingAttempt<'_> {
                 (request.key.as_str().to_owned(), Idempotency { provider_id, fingerprint })
             }),
             provider: verified,
+            fences,
         })
     }
 

@@ -55,6 +55,15 @@ impl Verify {
                 log.outcome("too_many_attempts");
                 Err(too_many_attempts(retry_after_s))
             }
+            OnboardingOutcome::OrderInProgress { retry_after_s } => {
+                log.outcome("order_in_progress");
+                Err(Problem::new(
+                    503,
+                    "A breach order is being executed that covers this tenant, this AWS account or all. Nothing was stored; hand the key over again after the time in Retry-After.",
+                )
+                .kind("order-in-progress")
+                .retry_after(retry_after_s))
+            }
             // A concurrent request with the same `Idempotency-Key` may have onboarded it: then its answer is ours too.
             OnboardingOutcome::AlreadyOnboarded(KeyHolder::SameTenant(provider_id)) => {
                 match attempt.replay(log).await? {

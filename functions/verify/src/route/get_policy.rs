@@ -3,10 +3,8 @@
 use aws_lambda_events::encodings::Body;
 use http::header::{CONTENT_TYPE, ETAG};
 use http::{HeaderName, HeaderValue};
-use shared::http::{Problem, Request, Response};
+use shared::http::{Problem, QueryParameters, Request, Response, invalid};
 use shared::policy::{self, AttachAs, PolicyStyle};
-
-use super::query_parameters::{QueryParameters, invalid};
 
 /// The version of the document in the body. A provider's report names the version that was current at the time.
 const POLICY_VERSION: HeaderName = HeaderName::from_static("policy-version");

@@ -1,10 +1,9 @@
 //! `GET /providers?cursor=&limit=&tenant_id=`: a tenant's providers, in pages.
 
 use serde::Serialize;
-use shared::http::{Problem, Request, RequestLog, Response, respond};
+use shared::http::{Problem, QueryParameters, Request, RequestLog, Response, invalid, respond};
 use shared::id::{ProviderId, TenantId};
 
-use super::query_parameters::{QueryParameters, invalid};
 use crate::Verify;
 use crate::provider_view::ProviderView;
 

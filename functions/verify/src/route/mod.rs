@@ -6,7 +6,6 @@ mod get_mail;
 pub(crate) mod get_policy;
 mod get_provider;
 mod list_providers;
-mod query_parameters;
 
 use shared::http::{Problem, Request};
 use shared::id::ProviderId;

@@ -221,6 +221,37 @@ async fn a_reported_key_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nothing_is_taken_while_an_order_covers_the_tenant_the_account_or_all() {
+    for pk in ["fence#all".to_owned(), "fence#tenant#acme".to_owned(), format!("fence#account#{ACCOUNT}")] {
+        let aws = FakeAws::new();
+        // The clock of these tests stands at ten.
+        let fence = json!({"pk": {"S": pk}, "sk": {"S": "fence"}, "moves": {"N": "1"}, "moved_at": {"S": "2026-11-23T09:59:30Z"}});
+        aws.put_item("providers", fence);
+        let (status, problem, response) = post(&aws, &submission(), None).await;
+        assert_eq!((status, &problem["type"]), (503, &json!("urn:sendingbee:problem:order-in-progress")), "{pk}");
+        assert!(response.headers.contains_key("retry-after"));
+        assert_eq!((aws.count("tenant:"), aws.count("own:TransactWriteItems")), (0, 0), "{pk}");
+
+        let aws = FakeAws::new();
+        let fence = json!({"pk": {"S": pk}, "sk": {"S": "fence"}, "moves": {"N": "1"}, "moved_at": {"S": "2026-01-01T00:00:00Z"}});
+        aws.put_item("providers", fence);
+        let (status, problem, _) = post(&aws, &submission(), None).await;
+        assert_eq!(status, 201, "{pk}: {problem}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_is_not_taken_if_an_order_is_placed_while_it_is_verified() {
+    let aws = FakeAws::new();
+    // The five writes of an onboarding come before its fences.
+    let kept = std::iter::repeat_n(json!({"Code": "None"}), 5);
+    let moved: Vec<_> = kept.chain([json!({"Code": "ConditionalCheckFailed"})]).collect();
+    aws.answer("own:TransactWriteItems", cancelled(&moved));
+    let (status, problem, _) = post(&aws, &submission(), None).await;
+    assert_eq!((status, &problem["type"]), (503, &json!("urn:sendingbee:problem:order-in-progress")), "{problem}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_same_request_again_has_the_same_answer() {
     let aws = FakeAws::new();
     let (status, first, response) = post(&aws, &submission(), Some("once")).await;

@@ -56,7 +56,9 @@ impl Intake {
             .into_attestation(signer, self.ambient.now())
             .map_err(|invalid| Problem::bad_request(&invalid))?;
         let order = self.providers.order(&order_id).await?.ok_or_else(|| Problem::not_found("revocation"))?;
-        if !order.access_key_ids.contains(&access_key_id) {
+        let is_listed = order.fan_out.is_some()
+            && self.providers.key(&access_key_id).await?.is_some_and(|key| key.orders.contains(&order_id));
+        if !is_listed && !order.access_key_ids.contains(&access_key_id) {
             return Err(Problem::bad_request(&FieldError::new("access_key_id", "names no key of this revocation")));
         }
         let attest = self.providers.attest(&access_key_id, &attestation, &self.secrets, &self.ambient);

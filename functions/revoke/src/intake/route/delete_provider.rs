@@ -23,6 +23,7 @@ impl Intake {
             signed_by: Some(signer.to_owned()),
             remove_identity_policies: false,
             oddities: Vec::new(),
+            event_id: None,
         };
         let execution =
             self.order_revocation(OrderId::new(&self.ambient), report).await.map_err(|error| match error {

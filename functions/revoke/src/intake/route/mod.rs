@@ -2,8 +2,12 @@
 
 mod attest_key;
 mod create_revocation;
+mod create_revocation_of_all;
 mod delete_provider;
+mod get_evidence;
 mod get_revocation;
+mod list_keys;
+mod list_revocations;
 mod order_response;
 
 use shared::http::{Problem, Request, RequestLog, Response};
@@ -13,10 +17,24 @@ use shared::record::KeyItem;
 use super::Intake;
 
 /// The route keys of API Gateway that `revoke` serves.
-pub const ROUTES: &[&str] = &[CREATE_REVOCATION, GET_REVOCATION, ATTEST_KEY, DELETE_PROVIDER];
+pub const ROUTES: &[&str] = &[
+    CREATE_REVOCATION,
+    CREATE_REVOCATION_OF_ALL,
+    LIST_REVOCATIONS,
+    GET_REVOCATION,
+    GET_EVIDENCE,
+    LIST_KEYS,
+    ATTEST_KEY,
+    DELETE_PROVIDER,
+];
 
 const CREATE_REVOCATION: &str = "POST /revocations";
+/// A route of its own, so that an IAM policy can allow it to fewer people than the others.
+const CREATE_REVOCATION_OF_ALL: &str = "POST /revocations/all";
+const LIST_REVOCATIONS: &str = "GET /revocations";
 const GET_REVOCATION: &str = "GET /revocations/{order_id}";
+const GET_EVIDENCE: &str = "GET /revocations/{order_id}/evidence";
+const LIST_KEYS: &str = "GET /keys";
 const ATTEST_KEY: &str = "POST /revocations/{order_id}/attestation";
 const DELETE_PROVIDER: &str = "DELETE /providers/{provider_id}";
 
@@ -34,6 +52,22 @@ impl Intake {
             Some(CREATE_REVOCATION) => {
                 log.route("create_revocation");
                 self.create_revocation(request, log).await
+            }
+            Some(CREATE_REVOCATION_OF_ALL) => {
+                log.route("create_revocation_of_all");
+                self.create_revocation_of_all(request, log).await
+            }
+            Some(LIST_REVOCATIONS) => {
+                log.route("list_revocations");
+                self.list_revocations(request, log).await
+            }
+            Some(GET_EVIDENCE) => {
+                log.route("get_evidence");
+                self.get_evidence(request, log).await
+            }
+            Some(LIST_KEYS) => {
+                log.route("list_keys");
+                self.list_keys(request, log).await
             }
             Some(GET_REVOCATION) => {
                 log.route("get_revocation");
@@ -65,9 +99,9 @@ fn signer(request: &Request) -> Result<&str, Problem> {
         })
 }
 
-/// Records the key of an order, and whose it is. An order has one key.
+/// Records the key of an order, and whose it is, if it has one.
 fn log_keys(keys: &[(AccessKeyId, Option<KeyItem>)], log: &mut RequestLog) {
-    for (access_key_id, key) in keys {
+    if let [(access_key_id, key)] = keys {
         log.access_key(access_key_id);
         if let Some(owner) = key.as_ref().and_then(|key| key.owner.as_ref()) {
             log.provider(&owner.provider_id);

@@ -1,16 +1,17 @@
 //! Query parameters, read as strictly as bodies.
 
-use shared::http::{FieldError, Problem, Request, is_identifier};
+use super::{FieldError, Problem, Request, is_identifier};
 
 /// A request's query parameters, all of them known.
-pub(super) struct QueryParameters<'a>(&'a Request);
+#[derive(Clone, Copy, Debug)]
+pub struct QueryParameters<'a>(&'a Request);
 
 impl<'a> QueryParameters<'a> {
     /// The query parameters of a request that takes the `known` ones.
     ///
     /// # Errors
     /// A 400 problem if there is an unknown parameter. It repeats the parameter's name only if it looks like a name.
-    pub(super) fn from_request(request: &'a Request, known: &[&str]) -> Result<Self, Problem> {
+    pub fn from_request(request: &'a Request, known: &[&str]) -> Result<Self, Problem> {
         let unknown = request.query_string_parameters.iter().map(|(name, _)| name).find(|name| !known.contains(name));
         match unknown {
             None => Ok(Self(request)),
@@ -21,7 +22,7 @@ impl<'a> QueryParameters<'a> {
 
     /// The parameter's value. Repeated parameters are joined with a comma, as API Gateway does, so that no parser accepts
     /// them.
-    pub(super) fn get(&self, name: &str) -> Option<String> {
+    pub fn get(&self, name: &str) -> Option<String> {
         self.0.query_string_parameters.all(name).map(|values| values.join(","))
     }
 
@@ -29,12 +30,12 @@ impl<'a> QueryParameters<'a> {
     ///
     /// # Errors
     /// A 400 problem that names the parameter if it is missing.
-    pub(super) fn required(&self, name: &str) -> Result<String, Problem> {
+    pub fn required(&self, name: &str) -> Result<String, Problem> {
         self.get(name).ok_or_else(|| invalid(name, "is missing"))
     }
 }
 
 /// The 400 problem of an invalid parameter.
-pub(super) fn invalid(name: &str, problem: impl Into<String>) -> Problem {
+pub fn invalid(name: &str, problem: impl Into<String>) -> Problem {
     Problem::bad_request(&FieldError::new(name, problem))
 }
