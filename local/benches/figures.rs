@@ -1,5 +1,8 @@
 //! Prints the figures that the project has targets for: `cargo lambda build --release …`, then `cargo bench -p local`.
 //!
+//! With `BREACH_KEYS=1000` it measures instead how so many keys are revoked by one order for all, with 200 ms for each call into a
+//! tenant's account.
+//!
 //! `FUNCTIONS` names the folder with the functions' binaries; without it, that is `target/lambda`. Machines are noisy: compare
 //! figures of one run with each other, not with those of another day.
 
@@ -9,14 +12,19 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use operator::Operator;
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 /// How often each function is started.
 const STARTS: usize = 21;
+/// Keys that are onboarded at the same time, below the concurrency of `verify`.
+const ONBOARDINGS: usize = 12;
 /// How many mails are sent.
 const MAILS: usize = 1000;
 
@@ -27,6 +35,10 @@ fn main() {
     }
     let functions = std::env::var_os("FUNCTIONS")
         .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/lambda")), PathBuf::from);
+    if let Ok(keys) = std::env::var("BREACH_KEYS") {
+        let keys = keys.parse().unwrap();
+        return tokio::runtime::Runtime::new().unwrap().block_on(measure_breach(&functions, keys));
+    }
     for name in ["verify", "send", "revoke", "revoke-worker"] {
         let bootstrap = functions.join(name).join("bootstrap");
         let size = std::fs::metadata(&bootstrap).unwrap().len();
@@ -159,10 +171,58 @@ async fn measure_stack(functions: &Path) {
     process.wait().unwrap();
 }
 
+/// Onboards keys, and measures how an order for all of them goes.
+async fn measure_breach(functions: &Path, keys: u64) {
+    let (mut process, url) = start_stack(functions);
+    let operator = Operator::connect(&url).await.unwrap();
+    let policy = operator.api(Method::GET, "/policy?style=classic", None).await.unwrap().body;
+    let started = Instant::now();
+    let next = Arc::new(AtomicU64::new(0));
+    let mut onboarding = JoinSet::new();
+    for _ in 0..ONBOARDINGS {
+        let (operator, policy, next) = (operator.clone(), policy.clone(), Arc::clone(&next));
+        onboarding.spawn(async move {
+            while next.fetch_add(1, Ordering::Relaxed) < keys {
+                let tenant = json!({ "policies": [policy], "identities": ["example.com"] });
+                let tenant = operator.create_tenant(&tenant).await.unwrap();
+                let onboarded = operator.onboard(&format!("t-{}", tenant.account_id), &tenant).await.unwrap();
+                assert_eq!(onboarded.status, 201, "{}", onboarded.text);
+                let faults = format!("/tenants/{}/faults", tenant.account_id);
+                operator.local_api(Method::PUT, &faults, Some(&json!({ "latency_ms": 200 }))).await.unwrap();
+            }
+        });
+    }
+    onboarding.join_all().await;
+    println!("onboarding     {keys} keys in {:.0} s", started.elapsed().as_secs_f64());
+
+    let started = Instant::now();
+    let body = json!({ "reason": "figures", "confirm": "all" });
+    let order = operator.api(Method::POST, "/revocations/all", Some(&body)).await.unwrap();
+    assert_eq!(order.status, 202, "{}", order.text);
+    println!("halted         {:.2} s until the response to the order", started.elapsed().as_secs_f64());
+    let path = format!("/revocations/{}", order.body["order_id"].as_str().unwrap());
+    let mut reached = [("stopped", None), ("deleted", None), ("dead", None)];
+    while reached.iter().any(|(_, at)| at.is_none()) {
+        let shown = operator.api(Method::GET, &path, None).await.unwrap();
+        let seconds = started.elapsed().as_secs_f64();
+        for (count, at) in &mut reached {
+            if at.is_none() && shown.body["counts"][*count].as_u64() == Some(keys) {
+                *at = Some(seconds);
+                println!("{count:<14} {seconds:.1} s: {}", shown.body["counts"]);
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    drop(process.stdin.take());
+    process.wait().unwrap();
+}
+
 /// Starts a stack. Returns its process and the URL of its API.
 fn start_stack(functions: &Path) -> (Child, String) {
     let mut process = Command::new(env!("CARGO_BIN_EXE_local"))
-        .args(["serve", "--aws-port", "0", "--api-port", "0", "--until-stdin-closes", "--functions"])
+        .args(["serve", "--aws-port", "0", "--api-port", "0", "--until-stdin-closes"])
+        .args(["--parameter", "ApiRateLimit=5000", "--parameter", "ApiBurstLimit=5000"])
+        .arg("--functions")
         .arg(functions)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -216,7 +216,7 @@ fn parse_scope(field: &str, value: &Value) -> Result<BreachScope, FieldError> {
             _ => Err(FieldError::new(field_of("all"), "must be true")),
         },
         // The member's name is not repeated: people paste secrets into the wrong place.
-        _ => Err(FieldError::new(field, format!("must have one member, {SCOPES}"))),
+        _ => Err(FieldError::new(field, format!("has an unknown member; it must be {SCOPES}"))),
     }
 }
 
