@@ -1,12 +1,14 @@
 //! The fleet-wide stop.
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
-use super::item::{string, timestamp};
-use super::item_update::ItemUpdate;
-use super::{Item, Providers, RecordError};
+use super::audit::AUDIT;
+use super::item::to_item;
+use super::transaction::{Transaction, contended};
+use super::{AuditEvent, Item, Providers, RecordError};
 use crate::id::OrderId;
+use crate::runtime::Ambient;
 
 /// Partition key of the halt item.
 pub const HALT_PK: &str = "halt";
@@ -33,27 +35,69 @@ impl Halt {
     }
 }
 
+/// The halt item: whether all sending is stopped, and who said so.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HaltItem {
+    /// Whether nothing may be sent.
+    pub halted: bool,
+    /// Why, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Who changed it last: the ARN that signed the request, or who reported the breach.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed_by: Option<String>,
+    /// When.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed_at: Option<Timestamp>,
+    /// The order of scope `all` that halted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order_id: Option<OrderId>,
+}
+
+impl HaltItem {
+    /// What a missing item says: everything is halted until somebody lifts it for the first time.
+    pub fn missing() -> Self {
+        Self { halted: true, reason: None, changed_by: None, changed_at: None, order_id: None }
+    }
+
+    /// The event of its audit trail.
+    fn audit(&self, ambient: &Ambient) -> Result<Item, RecordError> {
+        let event = AuditEvent {
+            event: if self.halted { "halted" } else { "lifted" },
+            at: self.changed_at.unwrap_or_else(|| ambient.now()),
+            by: self.changed_by.clone().unwrap_or_default(),
+            reason: self.reason.clone(),
+        };
+        to_item(HALT_PK, &format!("{AUDIT}{}", ambient.ulid()), &event)
+    }
+}
+
 impl Providers {
-    /// Stops all sending for an order of scope `all`. It can be repeated.
+    /// Reads the halt item, consistently; [`HaltItem::missing`] if there is none.
     ///
     /// # Errors
-    /// DynamoDB did not answer: sending may or may not be stopped.
-    pub async fn halt(&self, order_id: &OrderId, reason: &str, by: &str, now: Timestamp) -> Result<(), RecordError> {
-        let expression =
-            "SET halted = :halted, reason = :reason, changed_by = :by, changed_at = :now, order_id = :order_id";
-        let update =
-            ItemUpdate::new(HALT_PK, HALT_SK, expression, "attribute_not_exists(order_id) OR order_id <> :order_id")
-                .value(":halted", AttributeValue::Bool(true))
-                .value(":reason", string(reason))
-                .value(":by", string(by))
-                .value(":now", timestamp(now))
-                .value(":order_id", string(order_id.as_str()));
-        self.update(update).await.map(drop)
+    /// DynamoDB did not answer, or the item cannot be read, which halts all sending too.
+    pub async fn halt_item(&self) -> Result<HaltItem, RecordError> {
+        Ok(self.get(HALT_PK, HALT_SK).await?.unwrap_or_else(HaltItem::missing))
+    }
+
+    /// Writes the halt item and an event of its audit trail, in one transaction. It can be repeated.
+    ///
+    /// # Errors
+    /// DynamoDB did not answer: it may or may not have been written.
+    pub async fn set_halt(&self, halt: &HaltItem, ambient: &Ambient) -> Result<(), RecordError> {
+        let writes = vec![self.put(to_item(HALT_PK, HALT_SK, halt)?)?, self.put(halt.audit(ambient)?)?];
+        match self.transact(HALT_PK, writes).await? {
+            Transaction::Committed => Ok(()),
+            Transaction::ConditionFailed(_) | Transaction::Contended => Err(contended(HALT_PK)),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_dynamodb::types::AttributeValue;
+
     use super::*;
 
     #[test]

@@ -46,7 +46,7 @@ pub use fan_out::{
     ScopePage,
 };
 pub use fence::Fences;
-pub use halt::{HALT_PK, HALT_SK, Halt};
+pub use halt::{HALT_PK, HALT_SK, Halt, HaltItem};
 pub use item::{Item, RecordError};
 pub use key::{KeyItem, MAX_ORDERS, Owner, Plane, Proof, Receipt, RefusedCall};
 pub use key_state::{BlockReason, KeyState};

@@ -52,6 +52,10 @@ pub enum Event {
     RevocationStopped(OrderEvent),
     /// `Revocation Complete`: each of its keys is dead, or nobody handed it over.
     RevocationComplete(OrderEvent),
+    /// `Sending Halted`: nothing is sent any more.
+    SendingHalted(HaltEvent),
+    /// `Sending Resumed`: the halt was lifted.
+    SendingResumed(HaltEvent),
 }
 
 /// A provider whose credential was accepted.
@@ -139,6 +143,20 @@ pub struct ResidualAccessSummary {
     pub identity_policies_complete: bool,
 }
 
+/// A change of the halt item.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HaltEvent {
+    /// Why, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Who changed it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub changed_by: Option<String>,
+    /// The order that halted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order_id: Option<OrderId>,
+}
+
 /// How far an order has come.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct OrderEvent {
@@ -201,6 +219,8 @@ impl Event {
             Self::RevocationOrdered(_) => "Revocation Ordered",
             Self::RevocationStopped(_) => "Revocation Stopped",
             Self::RevocationComplete(_) => "Revocation Complete",
+            Self::SendingHalted(_) => "Sending Halted",
+            Self::SendingResumed(_) => "Sending Resumed",
         }
     }
 
@@ -224,6 +244,7 @@ impl Event {
             Self::RevocationOrdered(event) | Self::RevocationStopped(event) | Self::RevocationComplete(event) => {
                 event.order_id.to_string()
             }
+            Self::SendingHalted(_) | Self::SendingResumed(_) => "all sending".to_owned(),
         }
     }
 }

@@ -4,7 +4,7 @@ mod event;
 mod log;
 
 pub use event::{
-    Bus, Event, KeyEvent, MailEvent, OrderEvent, ProviderEvent, ProviderVerifiedEvent, PutEventFailed,
+    Bus, Event, HaltEvent, KeyEvent, MailEvent, OrderEvent, ProviderEvent, ProviderVerifiedEvent, PutEventFailed,
     ResidualAccessSummary, UnmatchedReportEvent,
 };
 pub use log::{chain, init, subscriber};

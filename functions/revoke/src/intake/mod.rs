@@ -5,6 +5,7 @@
 
 mod breach_event;
 mod breach_report;
+mod halt;
 mod order_execution;
 mod revocation_view;
 mod route;
@@ -175,6 +176,9 @@ mod tests {
             (include_str!("../../../../events/revoke-list-keys.json"), EventSource::Http),
             (include_str!("../../../../events/revoke-delete-provider.json"), EventSource::Http),
             (include_str!("../../../../events/revoke-attest-key.json"), EventSource::Http),
+            (include_str!("../../../../events/revoke-get-halt.json"), EventSource::Http),
+            (include_str!("../../../../events/revoke-put-halt.json"), EventSource::Http),
+            (include_str!("../../../../events/revoke-delete-halt.json"), EventSource::Http),
             (include_str!("../../../../events/revoke-breach.json"), EventSource::Queue),
             (include_str!("../../../../events/revoke-sweep.json"), EventSource::Schedule),
             (r#"{"source": "aws.events", "detail-type": "Something Else"}"#, EventSource::Unknown),

@@ -5,7 +5,9 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use shared::id::{AccessKeyId, OrderId};
 use shared::queue::QueueError;
-use shared::record::{BreachScope, FanOut, KeyItem, KeyState, Order, OrderMilestone, RecordError, StopOutcome};
+use shared::record::{
+    BreachScope, FanOut, HaltItem, KeyItem, KeyState, Order, OrderMilestone, RecordError, StopOutcome,
+};
 use shared::telemetry::{Event, OrderEvent, UnmatchedReportEvent, chain};
 use thiserror::Error;
 
@@ -95,7 +97,14 @@ impl Intake {
         let fan_out = report.scope.confirmation().map(|_| FanOut::default());
         self.providers.move_fence(&report.scope, &order_id, now).await?;
         if let BreachScope::All(_) = report.scope {
-            self.providers.halt(&order_id, &report.reason, &report.reported_by, now).await?;
+            let halt = HaltItem {
+                halted: true,
+                reason: Some(report.reason.clone()),
+                changed_by: Some(report.reported_by.clone()),
+                changed_at: Some(now),
+                order_id: Some(order_id.clone()),
+            };
+            self.change_halt(&halt).await?;
         }
         let order = Order {
             order_id,

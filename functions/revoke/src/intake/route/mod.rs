@@ -3,12 +3,15 @@
 mod attest_key;
 mod create_revocation;
 mod create_revocation_of_all;
+mod delete_halt;
 mod delete_provider;
 mod get_evidence;
+mod get_halt;
 mod get_revocation;
 mod list_keys;
 mod list_revocations;
 mod order_response;
+mod put_halt;
 
 use shared::http::{Problem, Request, RequestLog, Response};
 use shared::id::AccessKeyId;
@@ -26,6 +29,9 @@ pub const ROUTES: &[&str] = &[
     LIST_KEYS,
     ATTEST_KEY,
     DELETE_PROVIDER,
+    GET_HALT,
+    PUT_HALT,
+    DELETE_HALT,
 ];
 
 const CREATE_REVOCATION: &str = "POST /revocations";
@@ -36,6 +42,9 @@ const GET_REVOCATION: &str = "GET /revocations/{order_id}";
 const GET_EVIDENCE: &str = "GET /revocations/{order_id}/evidence";
 const LIST_KEYS: &str = "GET /keys";
 const ATTEST_KEY: &str = "POST /revocations/{order_id}/attestation";
+const GET_HALT: &str = "GET /halt";
+const PUT_HALT: &str = "PUT /halt";
+const DELETE_HALT: &str = "DELETE /halt";
 const DELETE_PROVIDER: &str = "DELETE /providers/{provider_id}";
 
 impl Intake {
@@ -76,6 +85,18 @@ impl Intake {
             Some(ATTEST_KEY) => {
                 log.route("attest_key");
                 self.attest_key(request, log).await
+            }
+            Some(GET_HALT) => {
+                log.route("get_halt");
+                self.get_halt(request, log).await
+            }
+            Some(PUT_HALT) => {
+                log.route("put_halt");
+                self.put_halt(request, log).await
+            }
+            Some(DELETE_HALT) => {
+                log.route("delete_halt");
+                self.delete_halt(request, log).await
             }
             Some(DELETE_PROVIDER) => {
                 log.route("delete_provider");
