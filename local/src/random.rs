@@ -4,6 +4,10 @@
 ///
 /// Where the operating system has no randomness to give, which happens on none that `local` runs on, the array
 /// stays zero: ids then collide and the start fails on the first duplicate.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the stand-in's one source of randomness, whose secrets open nothing else"
+)]
 pub(crate) fn bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     if getrandom::fill(&mut bytes).is_err() {

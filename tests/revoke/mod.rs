@@ -13,3 +13,4 @@ mod race;
 mod residual_access;
 mod scopes;
 mod sweep;
+mod webhook;

@@ -7,12 +7,14 @@ use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use super::search::Marker;
-use crate::support::{Stack, eventually, key_scope, mail, mail_with, sealed_secret_pk};
+use crate::support::{Stack, Tables, Webhook, eventually, key_scope, mail, mail_with, sealed_secret_pk};
 
 /// The secrets that were used, and the API's requests and responses.
 pub(super) struct Driven {
     /// Secrets that were only sent where they belong.
     pub(super) stored: Vec<Marker>,
+    /// Secrets that the API made, and showed once in a response that is not among these.
+    pub(super) shown: Vec<Marker>,
     /// Secrets that were pasted where they do not belong.
     pub(super) pasted: Vec<Marker>,
     /// Every response of the API, with its headers.
@@ -129,9 +131,47 @@ pub(super) async fn run(stack: &Stack) -> Driven {
     }
     caller.get("/providers?tenant_id=acme").await;
 
+    let shown = fail_webhooks(&caller, good).await;
+
     let (responses, request_bodies) = caller.recorded.into_inner();
     let pasted = vec![Marker::new("careless", &careless.secret_access_key), Marker::new("careless, plain", &plain)];
-    Driven { stored, pasted, responses, request_bodies }
+    Driven { stored, shown, pasted, responses, request_bodies }
+}
+
+/// Registers a sender of webhooks, whose reports are taken, refused, and not checked because KMS refuses its secret. Returns
+/// its secrets.
+async fn fail_webhooks(caller: &RecordingCaller<'_>, tenant: &Tenant) -> Vec<Marker> {
+    let stack = caller.stack;
+    let tables = Tables::new(stack).await;
+    let rotate = json!({ "allowed_scopes": ["access_key_id"], "rotate": true });
+    let mut secrets = Vec::new();
+    for name in ["scanner", "scanner", "swapped"] {
+        let response = stack.put_webhook(name, &rotate).await;
+        secrets.push(response.body["secret"].as_str().unwrap().to_owned());
+    }
+    caller.call(Method::PUT, "/webhooks/scanner", Some(&json!({ "allowed_scopes": ["tenant_id"] })), &[]).await;
+    let allowed = json!({ "allowed_scopes": ["access_key_id"] });
+    caller.call(Method::PUT, "/webhooks/scanner", Some(&allowed), &[]).await;
+    caller.get("/webhooks/scanner").await;
+    let report = json!({ "scope": key_scope(tenant), "reason": "found" });
+    let both = [secrets[0].as_str(), secrets[1].as_str()];
+    let forged = Webhook::signed("scanner", "msg_2", &[&secrets[2]], &report);
+    let not_allowed = json!({ "scope": { "all": true }, "reason": "found" });
+    tables.copy_webhook_secrets("scanner", "swapped").await;
+    for (webhook, status) in [
+        (Webhook::signed("scanner", "msg_1", &both, &report), 202),
+        (Webhook::signed("scanner", "msg_3", &both, &not_allowed), 403),
+        (forged, 401),
+        (Webhook::signed("swapped", "msg_4", &both, &report), 503),
+    ] {
+        let response = stack.send_webhook(&webhook).await;
+        assert_eq!(response.status, status);
+        let mut recorded = caller.recorded.lock().await;
+        recorded.0.push(format!("{} {:?} {}", response.status, response.headers, response.text));
+    }
+    caller.call(Method::DELETE, "/webhooks/scanner", None, &[]).await;
+    // Without the prefix, which no encoding of the bytes has.
+    secrets.iter().map(|secret| Marker::new("webhook", secret.strip_prefix("whsec_").unwrap())).collect()
 }
 
 /// Sends requests that `verify` refuses, and makes every check fail.

@@ -10,6 +10,7 @@ mod stack;
 mod tables;
 mod tenants;
 mod wait;
+mod webhooks;
 
 pub(crate) use policies::*;
 pub(crate) use queues::attribute;
@@ -18,3 +19,4 @@ pub(crate) use send::*;
 pub(crate) use stack::Stack;
 pub(crate) use tables::{Tables, sealed_secret_pk, string, string_of};
 pub(crate) use wait::*;
+pub(crate) use webhooks::Webhook;

@@ -21,7 +21,7 @@ pub(crate) struct Stack {
 
 /// What the shared stack is started with: its tests ask for more at once than the template's limits let through. A stack of
 /// one test has the template's.
-const RAISED_LIMITS: [&str; 8] = [
+const RAISED_LIMITS: [&str; 12] = [
     "--parameter",
     "VerifyReservedConcurrency=500",
     "--parameter",
@@ -30,6 +30,10 @@ const RAISED_LIMITS: [&str; 8] = [
     "ApiRateLimit=5000",
     "--parameter",
     "ApiBurstLimit=5000",
+    "--parameter",
+    "WebhookRateLimit=1000",
+    "--parameter",
+    "WebhookBurstLimit=1000",
 ];
 
 impl Stack {

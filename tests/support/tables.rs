@@ -60,6 +60,30 @@ impl Tables {
         items.into_iter().filter(|item| string_of(item, "sk").starts_with("audit#")).collect()
     }
 
+    /// The events in the audit trail of a sender of webhooks, oldest first, each with who did it.
+    pub(crate) async fn webhook_trail(&self, name: &str) -> Vec<(String, String)> {
+        let items = self.query(&self.providers, "pk", string(&format!("webhook#{name}"))).await;
+        let events = items.iter().filter(|item| string_of(item, "sk").starts_with("audit#"));
+        events.map(|item| (string_of(item, "event"), string_of(item, "by"))).collect()
+    }
+
+    /// Stores the sealed secrets of one sender of webhooks as those of another.
+    pub(crate) async fn copy_webhook_secrets(&self, from: &str, to: &str) {
+        let items = self.query(&self.providers, "pk", string(&format!("webhook#{from}"))).await;
+        let sender = items.into_iter().find(|item| string_of(item, "sk") == "webhook").unwrap();
+        self.client
+            .update_item()
+            .table_name(&self.providers)
+            .key("pk", string(&format!("webhook#{to}")))
+            .key("sk", string("webhook"))
+            .update_expression("SET secrets = :secrets")
+            .condition_expression("attribute_exists(secrets)")
+            .expression_attribute_values(":secrets", sender["secrets"].clone())
+            .send()
+            .await
+            .unwrap();
+    }
+
     /// The key item of a tenant's key.
     pub(crate) async fn key_item(&self, tenant: &Tenant) -> Item {
         self.query(&self.providers, "pk", string(&format!("key#{}", tenant.access_key_id))).await.remove(0)

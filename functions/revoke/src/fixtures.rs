@@ -31,6 +31,7 @@ pub(crate) fn cold_start(serve: impl Fn(&str) -> Option<FakeResponse> + Send + S
         ("PROVIDERS_TABLE", "providers"),
         ("SECRETS_TABLE", "secrets"),
         ("REVOKE_LANE_KEY", "arn:aws:kms:eu-central-1:111122223333:key/revoke"),
+        ("WEBHOOK_KEY", "arn:aws:kms:eu-central-1:111122223333:key/webhook"),
         ("REVOCATION_QUEUE_URL", "https://sqs.test/revocation"),
         ("REVOCATION_DEAD_LETTER_QUEUE_URL", "https://sqs.test/revocation-dead-letter"),
         ("BREACH_DEAD_LETTER_QUEUE_URL", "https://sqs.test/breach-dead-letter"),

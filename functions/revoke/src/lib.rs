@@ -1,7 +1,7 @@
 //! Revocation: on a breach every key deletes itself.
 //!
 //! One crate, two functions, two roles. `revoke` accepts breach reports from HTTP and from the bus, writes orders and stops
-//! sending; it opens no secret. `revoke-worker` opens the revoke lane, makes keys delete themselves and proves them dead; no
+//! sending; it opens no tenant's secret. `revoke-worker` opens the revoke lane, makes keys delete themselves and proves them dead; no
 //! HTTP route reaches it. The key item in the Providers table holds all state between the two.
 //!
 //! | module | what it holds |

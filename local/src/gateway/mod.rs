@@ -70,17 +70,23 @@ impl Gateway {
     /// The API of `stack`. The routes of `local` are served under `/_local`, without signatures, to clients on this machine.
     ///
     /// # Errors
-    /// The template has no HTTP API, or two of its routes are the same to API Gateway.
+    /// The template has no HTTP API, two of its routes are the same to API Gateway, or it has settings of a route that is not
+    /// there.
     pub(crate) fn new(stack: &Stack, host: Host, stand_in: Arc<StandIn>, local: Router) -> anyhow::Result<Self> {
         let http_api = HttpApiResource::find(stack).context("the template has no HTTP API")?;
+        let routes = RouteTable::new(stack.all()).map_err(anyhow::Error::msg)?;
+        // In API Gateway's words: <https://github.com/terraform-aws-modules/terraform-aws-apigateway-v2/pull/80>.
+        if let Some(unknown) = http_api.route_throttling.keys().find(|key| !routes.has(key)) {
+            anyhow::bail!("Unable to find Route by key {unknown} within the provided RouteSettings");
+        }
         let arn_prefix =
             format!("arn:aws:execute-api:{}:{}:{}/{}", stack.region, stack.account_id, http_api.id, http_api.stage);
         let api = Arc::new(Api {
             account_id: stack.account_id.clone(),
             api_id: http_api.id.clone(),
             stage: http_api.stage.clone(),
-            routes: RouteTable::new(stack.all()).map_err(anyhow::Error::msg)?,
-            throttle: RouteThrottle::new(http_api.throttling),
+            routes,
+            throttle: RouteThrottle::new(http_api.throttling, http_api.route_throttling.clone()),
             authorizer: IamAuthorizer::new(stand_in, arn_prefix),
             host,
         });

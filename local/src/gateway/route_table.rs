@@ -81,6 +81,11 @@ impl RouteTable {
         Ok(Self { routes })
     }
 
+    /// Whether there is a route with this key.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.routes.iter().any(|route| route.key == key)
+    }
+
     /// The route for a request, if there is one.
     pub(super) fn find(&self, method: &Method, path: &str) -> Option<RouteMatch<'_>> {
         let segments: Vec<&str> = segments(path).collect();

@@ -1,7 +1,9 @@
 //! AWS::Serverless::HttpApi.
 
+use std::collections::BTreeMap;
+
 use super::event::{Authorizer, authorizer};
-use crate::template::{DeclaredResource, PhysicalName, ResourceType, Stack, TemplateError, left_out};
+use crate::template::{DeclaredResource, Fields, PhysicalName, ResourceType, Stack, TemplateError, left_out};
 
 pub(super) const RESOURCE_TYPE: ResourceType = ResourceType {
     attributes: &[
@@ -43,6 +45,9 @@ pub(crate) struct HttpApiResource {
     pub(crate) stage: String,
     /// What each route takes; without it nothing but the account's own limits, which are not enforced here.
     pub(crate) throttling: Option<RouteThrottling>,
+    /// What single routes take instead, by route key (same page: "Route-level throttling"). The gateway refuses a key that no
+    /// route has.
+    pub(crate) route_throttling: BTreeMap<String, RouteThrottling>,
     /// Whether routes may ask for IAM signatures.
     pub(super) iam_enabled: bool,
     /// Who is let in to routes that say nothing themselves.
@@ -74,16 +79,35 @@ fn read(resource: &DeclaredResource<'_>, stack: &mut Stack) -> Result<(), Templa
     }
     let default_authorizer =
         authorizer(default_authorizer.as_deref(), iam_enabled).map_err(|reason| fields.error(reason))?;
-    let mut throttling = None;
-    if let Some(settings) = fields.map("DefaultRouteSettings")? {
-        throttling = match (settings.number("ThrottlingRateLimit")?, settings.number("ThrottlingBurstLimit")?) {
-            (Some(rate), Some(burst)) => Some(RouteThrottling { rate, burst }),
-            (None, None) => None,
-            _ => return Err(settings.error("ThrottlingRateLimit and ThrottlingBurstLimit go together")),
-        };
-        settings.finish()?;
+    let throttling = match fields.map("DefaultRouteSettings")? {
+        Some(settings) => route_throttling(settings)?,
+        None => None,
+    };
+    let mut by_route = BTreeMap::new();
+    for (route_key, settings) in fields.named("RouteSettings")? {
+        if let Some(throttling) = route_throttling(settings)? {
+            by_route.insert(route_key.to_owned(), throttling);
+        }
     }
     fields.finish()?;
-    stack.add(HttpApiResource { id: resource.reference()?, stage, throttling, iam_enabled, default_authorizer });
+    stack.add(HttpApiResource {
+        id: resource.reference()?,
+        stage,
+        throttling,
+        route_throttling: by_route,
+        iam_enabled,
+        default_authorizer,
+    });
     Ok(())
+}
+
+/// The throttling in settings of routes, which have nothing else that is known here.
+fn route_throttling(settings: Fields<'_>) -> Result<Option<RouteThrottling>, TemplateError> {
+    let throttling = match (settings.number("ThrottlingRateLimit")?, settings.number("ThrottlingBurstLimit")?) {
+        (Some(rate), Some(burst)) => Some(RouteThrottling { rate, burst }),
+        (None, None) => None,
+        _ => return Err(settings.error("ThrottlingRateLimit and ThrottlingBurstLimit go together")),
+    };
+    settings.finish()?;
+    Ok(throttling)
 }

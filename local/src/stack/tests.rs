@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{EMBEDDED, load, resource_types};
-use crate::serverless::{Authorizer, FunctionResource, RecursiveLoop};
+use crate::serverless::{Authorizer, FunctionResource, HttpApiResource, RecursiveLoop};
 use crate::service::dynamodb::{Projection, TableResource};
 use crate::service::events::RuleResource;
 use crate::service::iam::RoleResource;
@@ -334,6 +334,20 @@ fn a_policy_that_aws_would_not_take_fails_the_start() {
         let reason = reason(&role.replace(written, instead));
         assert!(reason.contains("Resources.R.Properties"), "{reason}");
     }
+}
+
+#[test]
+fn the_settings_of_a_route_are_whole_and_known() {
+    let api = |settings: &str| {
+        format!(
+            "Resources:\n  A:\n    Type: AWS::Serverless::HttpApi\n    Properties: {{RouteSettings: {{\"GET /a\": {{{settings}}}}}}}\n"
+        )
+    };
+    let stack = read(&api("ThrottlingRateLimit: 2, ThrottlingBurstLimit: 3")).unwrap();
+    let throttling = HttpApiResource::find(&stack).unwrap().route_throttling["GET /a"];
+    assert_eq!((throttling.rate, throttling.burst), (2, 3));
+    assert!(reason(&api("ThrottlingRateLimit: 2")).contains("go together"));
+    assert!(reason(&api("DetailedMetricsEnabled: true")).contains("this property is not known"));
 }
 
 #[test]

@@ -4,6 +4,7 @@ use jiff::SignedDuration;
 
 use super::{Problem, Response};
 use crate::id::{AccessKeyId, OrderId, ProviderId, TenantId};
+use crate::record::SenderName;
 
 /// The fields of a request's log line: ids and words of ours, nothing that a caller typed.
 #[derive(Default)]
@@ -13,6 +14,7 @@ pub struct RequestLog {
     provider_id: Option<ProviderId>,
     order_id: Option<OrderId>,
     access_key_id: Option<String>,
+    webhook: Option<SenderName>,
     outcome: Option<&'static str>,
     failed_checks: String,
     unknown_checks: String,
@@ -44,6 +46,11 @@ impl RequestLog {
         self.access_key_id = Some(access_key_id.masked());
     }
 
+    /// Records the sender of webhooks that the request is about or of.
+    pub fn webhook(&mut self, name: &SenderName) {
+        self.webhook = Some(name.clone());
+    }
+
     /// Records how the request ended, in a word of ours.
     pub fn outcome(&mut self, outcome: &'static str) {
         self.outcome = Some(outcome);
@@ -72,6 +79,7 @@ impl RequestLog {
                     provider_id = self.provider_id.as_ref().map(ProviderId::as_str),
                     order_id = self.order_id.as_ref().map(OrderId::as_str),
                     access_key_id = self.access_key_id.as_deref(),
+                    webhook = self.webhook.as_ref().map(SenderName::as_str),
                     failed_checks = Some(self.failed_checks.as_str()).filter(|names| !names.is_empty()),
                     unknown_checks = Some(self.unknown_checks.as_str()).filter(|names| !names.is_empty()),
                     error = cause.as_deref(),

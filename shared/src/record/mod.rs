@@ -2,7 +2,7 @@
 //!
 //! | table | handle | items |
 //! |---|---|---|
-//! | Providers | [`Providers`] | [`Provider`], [`KeyItem`], [`Order`], the halt item, audit trail, idempotency, attempts |
+//! | Providers | [`Providers`] | [`Provider`], [`KeyItem`], [`Order`], the halt item, audit trail, idempotency, attempts, senders of webhooks |
 //! | Secrets | [`Secrets`] | sealed secrets, one item a lane |
 //! | Mails | [`Mails`] | the ledger's rows ([`LedgerRow`]), and the rate items and refused keys of `send` |
 //!
@@ -38,6 +38,7 @@ mod sweep_index;
 mod table;
 mod transaction;
 mod verification;
+mod webhook;
 
 pub use attestation::{Attestation, AttestationOutcome};
 pub use audit::AuditEvent;
@@ -67,4 +68,7 @@ pub use sweep::{Due, DuePage, DueSubject};
 pub use table::Providers;
 pub use verification::{
     Assurance, Check, CheckName, CheckOutcome, OwnPolicies, PolicyBreadth, VerificationOutcome, VerificationReport,
+};
+pub use webhook::{
+    InvalidSenderName, LiveSecret, MAX_LIVE_SECRETS, SenderName, WebhookChange, WebhookScope, WebhookSender,
 };

@@ -61,3 +61,16 @@ fn system_now() -> Timestamp {
 fn system_random() -> u64 {
     getrandom::u64().unwrap_or_default()
 }
+
+/// Fills a new secret with random bytes. It is no part of [`Ambient`], whose source goes on with zeros where it fails: a
+/// secret that is known in advance is none.
+///
+/// # Errors
+/// The source failed, and the bytes are no secret.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one source of randomness; secrets alone take it without an `Ambient`"
+)]
+pub(crate) fn fill_secret(bytes: &mut [u8]) -> Result<(), getrandom::Error> {
+    getrandom::fill(bytes)
+}

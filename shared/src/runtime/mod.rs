@@ -11,7 +11,7 @@ mod environment;
 mod serve;
 
 pub use ambient::Ambient;
-pub(crate) use ambient::ulid_at;
+pub(crate) use ambient::{fill_secret, ulid_at};
 pub use cold_start::ColdStart;
 pub use config::own_config;
 pub use connector::Connector;

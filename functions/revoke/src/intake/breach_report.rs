@@ -191,7 +191,8 @@ impl RestOfScope {
     }
 }
 
-fn parse_scope(field: &str, value: &Value) -> Result<BreachScope, FieldError> {
+/// The one scope of a report, as requests must give it.
+pub(super) fn parse_scope(field: &str, value: &Value) -> Result<BreachScope, FieldError> {
     let members = value.as_object().into_iter().flatten().collect::<Vec<_>>();
     let [(word, value)] = members.as_slice() else {
         return Err(FieldError::new(field, format!("must be an object with exactly one member, {SCOPES}")));

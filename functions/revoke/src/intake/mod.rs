@@ -1,4 +1,4 @@
-//! `revoke`: accepts breach reports and stops keys. It opens no secret and calls no tenant's AWS.
+//! `revoke`: accepts breach reports and stops keys. It opens no tenant's secret and calls no tenant's AWS.
 //!
 //! Three sources invoke one function, so that stopping a key is implemented once: HTTP requests ([`route`]), breach
 //! events from the bus through a queue ([`breach_event`]), and the clock ([`sweep`]).
@@ -10,6 +10,7 @@ mod order_execution;
 mod revocation_view;
 mod route;
 mod sweep;
+mod webhook;
 
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use aws_lambda_events::sqs::SqsBatchResponse;
 use lambda_runtime::LambdaEvent;
 use serde::Serialize;
 use serde_json::Value;
+use shared::custody::WebhookCustody;
 use shared::http::{FieldError, Problem, Response};
 use shared::queue::{Deadline, Message, Queue};
 use shared::record::{BreachScope, Providers, Secrets};
@@ -26,12 +28,15 @@ use shared::telemetry::{Bus, UnmatchedReportEvent, chain};
 use self::breach_event::BreachEvent;
 use self::order_execution::OrderError;
 pub use self::route::ROUTES;
+use self::webhook::OpenedSecrets;
 use crate::batch::{MessageOutcome, dead_letter, handle_batch};
 
 /// What a cold start builds once.
 pub(crate) struct Intake {
     providers: Providers,
     secrets: Secrets,
+    /// What senders of webhooks sign with.
+    webhook_secrets: OpenedSecrets,
     /// The queue of `revoke-worker`.
     queue: Queue,
     /// For breach reports that can never be accepted.
@@ -85,6 +90,7 @@ impl Intake {
         Ok(Self {
             providers: Providers::new(dynamodb.clone(), &start.environment)?,
             secrets: Secrets::new(dynamodb, &start.environment)?,
+            webhook_secrets: OpenedSecrets::new(WebhookCustody::new(start.kms()?, &start.environment)?),
             queue: Queue::new(sqs.clone(), start.required("REVOCATION_QUEUE_URL")?, "revocation"),
             dead_letters: Queue::new(sqs, start.required("BREACH_DEAD_LETTER_QUEUE_URL")?, "breach dead-letter"),
             bus: start.bus("sendingbee.revoke")?,
@@ -179,6 +185,10 @@ mod tests {
             (include_str!("../../../../events/revoke-get-halt.json"), EventSource::Http),
             (include_str!("../../../../events/revoke-put-halt.json"), EventSource::Http),
             (include_str!("../../../../events/revoke-delete-halt.json"), EventSource::Http),
+            (include_str!("../../../../events/revoke-register-webhook.json"), EventSource::Http),
+            (include_str!("../../../../events/revoke-get-webhook.json"), EventSource::Http),
+            (include_str!("../../../../events/revoke-delete-webhook.json"), EventSource::Http),
+            (include_str!("../../../../events/revoke-receive-webhook.json"), EventSource::Http),
             (include_str!("../../../../events/revoke-breach.json"), EventSource::Queue),
             (include_str!("../../../../events/revoke-sweep.json"), EventSource::Schedule),
             (r#"{"source": "aws.events", "detail-type": "Something Else"}"#, EventSource::Unknown),

@@ -275,3 +275,15 @@ async fn a_route_above_its_limit_answers_429_and_the_others_go_on() {
     assert_forbidden(&send(gateway.unsigned(Method::POST, "/echo/a")).await);
     gateway.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_route_with_settings_of_its_own_is_throttled_by_them_whoever_asks() {
+    let gateway = TestGateway::start().await;
+    let mut statuses = Vec::new();
+    for _ in 0..6 {
+        statuses.push(send(gateway.unsigned(Method::GET, "/crash")).await.status);
+    }
+    assert!(statuses[..2] == [500, 500] && statuses.contains(&429), "{statuses:?}");
+    assert_eq!(send(gateway.unsigned(Method::POST, "/open").body("{}")).await.status, 200);
+    gateway.stop().await;
+}

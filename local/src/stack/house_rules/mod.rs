@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::{EMBEDDED, load};
-use crate::serverless::{FunctionResource, HttpApiResource};
+use crate::serverless::{Authorizer, FunctionResource, HttpApiResource};
 use crate::service::iam::RoleResource;
 use crate::service::kms::KmsKeyResource;
 use crate::service::sqs::QueueResource;
@@ -103,6 +103,26 @@ fn a_lane_is_opened_by_the_one_role_that_its_key_policy_names() {
 }
 
 #[test]
+fn no_function_with_an_http_route_opens_a_secret_of_a_tenant() {
+    let stack = stack();
+    let mut opened = BTreeSet::new();
+    for function in stack.all::<FunctionResource>().filter(|function| !function.routes.is_empty()) {
+        let role = RoleResource::find(&stack, &function.role_arn).unwrap();
+        for statement in
+            statements(role).filter(|statement| list(&statement["Action"]).contains(&&json!("kms:Decrypt")))
+        {
+            for resource in list(&statement["Resource"]) {
+                let key = stack.all::<KmsKeyResource>().find(|key| key.arn == *resource).unwrap();
+                opened.insert((function.binary.as_str(), key.logical_id.as_str()));
+                let lane = json!({"StringEquals": {"kms:EncryptionContext:lane": "webhook"}});
+                assert_eq!(statement["Condition"], lane, "{statement}");
+            }
+        }
+    }
+    assert_eq!(opened, BTreeSet::from([("revoke", "WebhookKey")]));
+}
+
+#[test]
 fn every_queue_has_a_policy_and_a_dead_letter_queue() {
     let stack = stack();
     let dead_letters: BTreeSet<&str> = dead_letter_queues(&stack).map(|queue| queue.arn.as_str()).collect();
@@ -157,6 +177,17 @@ fn what_a_stranger_can_reach_is_throttled() {
     let stack = stack();
     let throttling = HttpApiResource::find(&stack).unwrap().throttling.unwrap();
     assert!(throttling.rate > 0 && throttling.burst >= throttling.rate, "{throttling:?}");
+    // What needs no IAM signature takes less than the reservation has left beside the mapping, so that no stranger's burst
+    // keeps the operator's own reports waiting.
+    for function in stack.all::<FunctionResource>() {
+        for route in function.routes.iter().filter(|route| route.authorizer == Authorizer::None) {
+            let key = format!("{} {}", route.method, route.path);
+            let own = HttpApiResource::find(&stack).unwrap().route_throttling[&key];
+            let mapped: u32 = function.mappings.iter().filter_map(|mapping| mapping.maximum_concurrency).sum();
+            assert!(own.burst + mapped < function.reserved_concurrency.unwrap(), "{key}");
+            assert!(own.rate <= own.burst, "{key}");
+        }
+    }
     // A flood of one route leaves the other functions their concurrency.
     for function in stack.all::<FunctionResource>().filter(|function| !function.routes.is_empty()) {
         assert!(function.reserved_concurrency.is_some(), "{}", function.logical_id);

@@ -1,9 +1,9 @@
-//! Every function answers exactly the routes that the template gives it.
+//! Every function answers exactly the routes that the template gives it, and one of them is open to everybody.
 
 use std::collections::BTreeSet;
 
 use super::stack;
-use crate::serverless::FunctionResource;
+use crate::serverless::{Authorizer, FunctionResource};
 
 #[test]
 fn every_function_answers_exactly_its_routes_of_the_template() {
@@ -12,7 +12,7 @@ fn every_function_answers_exactly_its_routes_of_the_template() {
         let answered: BTreeSet<String> = match function.binary.as_str() {
             "verify" => verify::ROUTES,
             "revoke" => revoke::ROUTES,
-            // No HTTP route reaches a function that can open a secret.
+            // No HTTP route reaches a function that can open a tenant's secret.
             "send" | "revoke-worker" => &[],
             binary => panic!("{binary} is a new function: say here which routes it answers"),
         }
@@ -23,4 +23,15 @@ fn every_function_answers_exactly_its_routes_of_the_template() {
             function.routes.iter().map(|route| format!("{} {}", route.method, route.path)).collect();
         assert_eq!(routed, answered, "{}", function.logical_id);
     }
+}
+
+#[test]
+fn webhooks_alone_are_taken_without_an_iam_signature() {
+    let stack = stack();
+    let routes = stack.all::<FunctionResource>().flat_map(|function| &function.routes);
+    let open: Vec<String> = routes
+        .filter(|route| route.authorizer != Authorizer::AwsIam)
+        .map(|route| format!("{} {}", route.method, route.path))
+        .collect();
+    assert_eq!(open, ["POST /webhooks/{name}"]);
 }

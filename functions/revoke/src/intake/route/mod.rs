@@ -1,17 +1,23 @@
-//! The HTTP routes, one file each. API Gateway has verified the signature of each request; whoever signed it reports.
+//! The HTTP routes, one file each. API Gateway has verified the signature of each request; whoever signed it reports. The
+//! one route that it lets everybody in to is [`receive_webhook`], which verifies a signature itself.
 
 mod attest_key;
 mod create_revocation;
 mod create_revocation_of_all;
 mod delete_halt;
 mod delete_provider;
+mod delete_webhook;
 mod get_evidence;
 mod get_halt;
 mod get_revocation;
+mod get_webhook;
 mod list_keys;
 mod list_revocations;
 mod order_response;
 mod put_halt;
+mod receive_webhook;
+mod register_webhook;
+mod webhook_view;
 
 use shared::http::{Problem, Request, RequestLog, Response};
 use shared::id::AccessKeyId;
@@ -32,6 +38,10 @@ pub const ROUTES: &[&str] = &[
     GET_HALT,
     PUT_HALT,
     DELETE_HALT,
+    REGISTER_WEBHOOK,
+    GET_WEBHOOK,
+    DELETE_WEBHOOK,
+    RECEIVE_WEBHOOK,
 ];
 
 const CREATE_REVOCATION: &str = "POST /revocations";
@@ -46,6 +56,10 @@ const GET_HALT: &str = "GET /halt";
 const PUT_HALT: &str = "PUT /halt";
 const DELETE_HALT: &str = "DELETE /halt";
 const DELETE_PROVIDER: &str = "DELETE /providers/{provider_id}";
+const REGISTER_WEBHOOK: &str = "PUT /webhooks/{name}";
+const GET_WEBHOOK: &str = "GET /webhooks/{name}";
+const DELETE_WEBHOOK: &str = "DELETE /webhooks/{name}";
+const RECEIVE_WEBHOOK: &str = "POST /webhooks/{name}";
 
 impl Intake {
     /// Answers a request and writes one log line about it.
@@ -102,6 +116,23 @@ impl Intake {
                 log.route("delete_provider");
                 self.delete_provider(request, log).await
             }
+            Some(REGISTER_WEBHOOK) => {
+                log.route("register_webhook");
+                self.register_webhook(request, log).await
+            }
+            Some(GET_WEBHOOK) => {
+                log.route("get_webhook");
+                self.get_webhook(request, log).await
+            }
+            Some(DELETE_WEBHOOK) => {
+                log.route("delete_webhook");
+                self.delete_webhook(request, log).await
+            }
+            Some(RECEIVE_WEBHOOK) => {
+                log.route("receive_webhook");
+                // Boxed, because the compiler lays the whole of a future out within the one that awaits it.
+                Box::pin(self.receive_webhook(request, log)).await
+            }
             _ => Err(Problem::not_found("route")),
         }
     }
@@ -139,15 +170,20 @@ fn parameter<T, E>(request: &Request, name: &str, parse: impl Fn(&str) -> Result
 #[cfg(test)]
 mod tests {
     use aws_lambda_events::encodings::Body;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
     use jiff::Timestamp;
-    use shared::http::body;
+    use shared::http::{body, decode};
     use shared::id::{OrderId, ProviderId};
+    use shared::record::SenderName;
     use shared::runtime::{Ambient, ColdStart, Environment};
     use shared::testing::fake_aws;
 
     use super::attest_key::AttestationRequest;
+    use super::register_webhook::RegistrationRequest;
     use super::*;
     use crate::intake::breach_report::RevocationRequest;
+    use crate::intake::webhook::{Delivery, WebhookReport};
 
     fn sample(json: &str) -> Request {
         serde_json::from_str(json).unwrap()
@@ -175,6 +211,53 @@ mod tests {
     }
 
     #[test]
+    fn the_sample_webhooks_are_registered_and_signed_as_the_routes_want_it() {
+        for (json, route_key) in [
+            (include_str!("../../../../../events/revoke-register-webhook.json"), REGISTER_WEBHOOK),
+            (include_str!("../../../../../events/revoke-get-webhook.json"), GET_WEBHOOK),
+            (include_str!("../../../../../events/revoke-delete-webhook.json"), DELETE_WEBHOOK),
+        ] {
+            let request = sample(json);
+            assert_eq!(request.route_key.as_deref(), Some(route_key));
+            assert!(signer(&request).is_ok() && parameter(&request, "name", SenderName::parse).is_some());
+        }
+        let register = sample(include_str!("../../../../../events/revoke-register-webhook.json"));
+        let scopes = body::<RegistrationRequest>(&register).unwrap().scopes().unwrap();
+        assert_eq!(scopes.len(), 2);
+
+        let receive = sample(include_str!("../../../../../events/revoke-receive-webhook.json"));
+        assert_eq!(receive.route_key.as_deref(), Some(RECEIVE_WEBHOOK));
+        assert!(receive.request_context.authorizer.is_none());
+        let now = Timestamp::from_millisecond(receive.request_context.time_epoch).unwrap();
+        let delivery = Delivery::from_request(&receive, now).unwrap();
+        // The secret of the specification's own tests.
+        let secret = STANDARD.decode("C2FVsBQIhrscChlQIMV+b5sSYspob7oD").unwrap();
+        assert!(delivery.is_signed_by([secret.as_slice()]));
+        let name = parameter(&receive, "name", SenderName::parse).unwrap();
+        assert!(WebhookReport::parse(&delivery.body, &name, &scopes).is_ok());
+    }
+
+    #[test]
+    fn a_registration_names_scopes_that_a_webhook_may_report() {
+        let scopes = |body: &str| {
+            let asked = decode::<RegistrationRequest>(body.as_bytes()).map_err(|error| error.field)?;
+            asked.scopes().map(|scopes| scopes.len().to_string()).map_err(|error| error.field)
+        };
+        for (body, expected) in [
+            (r#"{"allowed_scopes": ["access_key_id", "provider_id", "tenant_id"]}"#, Ok("3")),
+            (r#"{"allowed_scopes": ["access_key_id", "access_key_id"], "rotate": true}"#, Ok("1")),
+            (r#"{"allowed_scopes": []}"#, Err("allowed_scopes")),
+            (r#"{"allowed_scopes": ["access_key_id", "all"]}"#, Err("allowed_scopes[1]")),
+            (r#"{"allowed_scopes": ["account_id"]}"#, Err("allowed_scopes[0]")),
+            (r#"{"allowed_scopes": "all"}"#, Err("allowed_scopes")),
+            (r#"{"rotate": true}"#, Err("allowed_scopes")),
+            (r#"{"allowed_scopes": ["access_key_id"], "secret": "x"}"#, Err("secret")),
+        ] {
+            assert_eq!(scopes(body).as_ref().map(String::as_str).map_err(String::as_str), expected, "{body}");
+        }
+    }
+
+    #[test]
     fn a_request_without_a_signer_is_refused() {
         let mut create = sample(include_str!("../../../../../events/revoke-create-revocation.json"));
         create.request_context.authorizer = None;
@@ -190,6 +273,7 @@ mod tests {
                 ("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
                 ("PROVIDERS_TABLE", "providers"),
                 ("SECRETS_TABLE", "secrets"),
+                ("WEBHOOK_KEY", "arn:aws:kms:eu-central-1:111122223333:key/webhook"),
                 ("REVOCATION_QUEUE_URL", "https://sqs.test/revocation"),
                 ("BREACH_DEAD_LETTER_QUEUE_URL", "https://sqs.test/breach-dead-letter"),
                 ("BUS_NAME", "bus"),

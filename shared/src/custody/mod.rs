@@ -3,6 +3,10 @@
 //! KMS encrypts up to 4,096 bytes and a secret has 40, so KMS itself encrypts it: no data keys, no cryptography of our own.
 //! The encryption context makes a ciphertext useless on any other record, and each function's role may use one operation
 //! on one lane.
+//!
+//! The secrets of webhooks are no tenant's. They have a KMS key of their own ([`WebhookCustody`]), which opens no lane.
+
+mod webhook;
 
 use std::fmt;
 
@@ -11,6 +15,8 @@ use aws_sdk_kms::primitives::Blob;
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use zeroize::Zeroizing;
+
+pub use self::webhook::{WebhookCustody, WebhookCustodyError, WebhookSecret};
 
 use crate::id::{AccessKeyId, ProviderId, TenantId};
 use crate::runtime::{Environment, MissingVariable};
@@ -189,19 +195,29 @@ impl Custody {
     {
         let lane = self.lane;
         let access_key_id = holder.access_key_id.masked();
-        let code = error.as_service_error().and_then(|error| error.code());
-        match code {
-            Some(
-                code @ ("InvalidCiphertextException"
+        match refusal_code(error) {
+            Some(code) => CustodyError::Refused { lane, access_key_id, code: code.to_owned() },
+            None => CustodyError::Unavailable { lane, access_key_id },
+        }
+    }
+}
+
+/// KMS's error code if it refused: another attempt would be refused too. `None` if it did not answer or throttled us.
+fn refusal_code<E, R>(error: &aws_smithy_runtime_api::client::result::SdkError<E, R>) -> Option<&str>
+where
+    E: aws_smithy_types::error::metadata::ProvideErrorMetadata,
+{
+    error.as_service_error().and_then(|error| error.code()).filter(|code| {
+        matches!(
+            *code,
+            "InvalidCiphertextException"
                 | "IncorrectKeyException"
                 | "AccessDeniedException"
                 | "AccessDenied"
                 | "DisabledException"
                 | "NotFoundException"
                 | "KMSInvalidStateException"
-                | "InvalidKeyUsageException"),
-            ) => CustodyError::Refused { lane, access_key_id, code: code.to_owned() },
-            _ => CustodyError::Unavailable { lane, access_key_id },
-        }
-    }
+                | "InvalidKeyUsageException"
+        )
+    })
 }
