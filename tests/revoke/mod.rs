@@ -7,6 +7,7 @@ mod crash;
 mod custody;
 mod intake;
 mod many_keys;
+mod notices;
 mod outsider;
 mod proof;
 mod race;

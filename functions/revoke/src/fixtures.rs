@@ -16,11 +16,18 @@ pub(crate) const NOW_MS: i64 = 1_795_428_000_000;
 /// A cold start whose AWS answers an operation with `serve`, and our own account's services with success where that is
 /// `None`. The `GetItem` of a table is answered by `serve` for the operation `GetItem <table>`.
 pub(crate) fn cold_start(serve: impl Fn(&str) -> Option<FakeResponse> + Send + Sync + 'static) -> (ColdStart, Calls) {
+    cold_start_by_body(move |operation, _| serve(operation))
+}
+
+/// A cold start as [`cold_start`] makes it, whose AWS also reads the request's body.
+pub(crate) fn cold_start_by_body(
+    serve: impl Fn(&str, &str) -> Option<FakeResponse> + Send + Sync + 'static,
+) -> (ColdStart, Calls) {
     let calls = Calls::default();
     let seen = Arc::clone(&calls);
     let http = fake_aws(move |request| {
         let operation = operation(&request);
-        let response = serve(&operation).unwrap_or_else(|| own_account(&operation));
+        let response = serve(&operation, &request.body).unwrap_or_else(|| own_account(&operation));
         seen.lock().unwrap().push((operation, request.body));
         async move { response }
     });

@@ -40,6 +40,7 @@ use thiserror::Error;
 
 pub use route::ROUTES;
 use route::Route;
+use route::get_forwarding::NoticeBus;
 
 /// What a cold start builds once.
 pub struct Verify {
@@ -52,6 +53,7 @@ pub struct Verify {
     bus: Bus,
     tenants: Clients,
     required_assurance: Assurance,
+    notice_bus: NoticeBus,
 }
 
 /// A variable of the environment that `verify` cannot do without.
@@ -96,6 +98,7 @@ impl Verify {
             tenants: Clients::new(environment, &start.http),
             required_assurance: Assurance::parse(&start.required(REQUIRED_ASSURANCE)?)
                 .ok_or(ColdStartError::UnknownAssurance)?,
+            notice_bus: NoticeBus::from_variable(start.required("NOTICE_BUS_ARN")?),
         })
     }
 
@@ -119,6 +122,7 @@ impl Verify {
             Route::GetProvider => Box::pin(self.get_provider(request, log)).await,
             Route::GetMail => Box::pin(self.get_mail(request, log)).await,
             Route::GetPolicy => route::get_policy::get_policy(request),
+            Route::GetForwarding => route::get_forwarding::get_forwarding(request, &self.notice_bus),
             Route::CheckPolicy => self.check_policy(request, log),
         }
     }

@@ -10,6 +10,7 @@
 //! | `PUT /faults` | replaces the faults of our own account: `{"rules": [{"on": ["dynamodb:PutItem"], "server_error": 1}]}` |
 //! | `PUT /tenants/{account_id}/access-keys/{id}` | `{"status": "Active"}` or `Inactive` |
 //! | `DELETE /tenants/{account_id}/access-keys/{id}` | deletes a key as the account's administrator would |
+//! | `POST /tenants/{account_id}/forwarded-events` | puts an event on one of the operator's buses, as a rule of the account does: `{bus, source, detail-type, detail, …}` |
 //! | `GET /inbox?account_id=` | mail that SES accepted |
 //! | `GET /events` | events that passed one of the operator's buses |
 //! | `GET /requests?account_id=` | the last requests and how they were answered |
@@ -29,6 +30,7 @@ use shared::http::{FieldError, decode};
 use super::stand_in::StandIn;
 use super::tenant::{NewTenant, TenantError};
 use crate::faults::AccountFaults;
+use crate::service::events::ForwardedEvent;
 
 /// The routes, relative to where they are mounted.
 pub(crate) fn local_routes(stand_in: Arc<StandIn>) -> Router {
@@ -40,6 +42,7 @@ pub(crate) fn local_routes(stand_in: Arc<StandIn>) -> Router {
         .route("/tenants/{account_id}/faults", put(set_tenant_faults))
         .route("/faults", put(set_own_faults))
         .route("/tenants/{account_id}/access-keys/{id}", put(set_key).delete(delete_key))
+        .route("/tenants/{account_id}/forwarded-events", post(forward_event))
         .route("/inbox", get(inbox))
         .route("/events", get(events))
         .route("/requests", get(requests))
@@ -128,6 +131,16 @@ async fn delete_key(
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
+async fn forward_event(
+    State(stand_in): State<Arc<StandIn>>,
+    Path(account_id): Path<String>,
+    body: Bytes,
+) -> Result<Response, TenantError> {
+    let event: ForwardedEvent = decode(&body)?;
+    let forwarded = stand_in.forward_event(&account_id, &event)?;
+    Ok((StatusCode::ACCEPTED, Json(forwarded)).into_response())
+}
+
 async fn inbox(State(stand_in): State<Arc<StandIn>>, Query(filter): Query<AccountFilter>) -> Response {
     let mails = stand_in.inbox(filter.account_id.as_deref());
     let mails: Vec<&Value> = mails.iter().map(AsRef::as_ref).collect();
@@ -157,7 +170,7 @@ impl IntoResponse for TenantError {
                 problem["detail"] = json!(format!("{} {}", error.field, error.problem));
                 problem["field"] = json!(error.field);
             }
-            Self::Exists(detail) | Self::Missing(detail) => problem["detail"] = json!(detail),
+            Self::Exists(detail) | Self::Missing(detail) | Self::Refused(detail) => problem["detail"] = json!(detail),
         }
         (status, [(header::CONTENT_TYPE, "application/problem+json")], problem.to_string()).into_response()
     }

@@ -19,7 +19,7 @@ use super::server;
 use super::signature::SignedRequest;
 use super::tenant::{NewTenant, TenantError, Tenants};
 use crate::faults::AccountFaults;
-use crate::service::events::Events;
+use crate::service::events::{Events, ForwardedEvent};
 use crate::service::iam::Iam;
 use crate::service::ses::Ses;
 use crate::service::{AccessDenied, Caller, RequiredPermission, ServiceError};
@@ -188,6 +188,15 @@ impl StandIn {
     /// Replaces the faults of our own account.
     pub(super) async fn set_own_faults(&self, faults: AccountFaults) {
         self.set_faults(&self.account_id, faults).await;
+    }
+
+    /// Puts an event on one of the operator's buses, as a rule of a tenant's account does.
+    ///
+    /// # Errors
+    /// There is no such account or bus, or the bus's policy does not let the account.
+    pub(super) fn forward_event(&self, account_id: &str, event: &ForwardedEvent) -> Result<Value, TenantError> {
+        self.describe_tenant(account_id)?;
+        self.events.forward(account_id, event).map_err(|error| TenantError::Refused(error.to_string()))
     }
 
     /// The mail that SES accepted, of one account or of all.

@@ -19,6 +19,8 @@ pub(super) enum TenantError {
     Exists(String),
     /// It is not there.
     Missing(String),
+    /// AWS would not do it.
+    Refused(String),
 }
 
 impl From<FieldError> for TenantError {
@@ -34,6 +36,7 @@ impl TenantError {
             Self::Field(_) => StatusCode::BAD_REQUEST,
             Self::Exists(_) => StatusCode::CONFLICT,
             Self::Missing(_) => StatusCode::NOT_FOUND,
+            Self::Refused(_) => StatusCode::FORBIDDEN,
         }
     }
 }

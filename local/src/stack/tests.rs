@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{EMBEDDED, load, resource_types};
 use crate::serverless::{Authorizer, FunctionResource, HttpApiResource, RecursiveLoop};
 use crate::service::dynamodb::{Projection, TableResource};
-use crate::service::events::RuleResource;
+use crate::service::events::{BusStatementResource, RuleResource};
 use crate::service::iam::RoleResource;
 use crate::service::kms::KmsKeyResource;
 use crate::service::sqs::QueueResource;
@@ -185,6 +185,26 @@ fn a_rule_is_on_a_bus_and_for_queues_of_the_template() {
     assert!(
         reason(&rule("ScheduleExpression: rate(1 minute)")).contains("ScheduleExpression: this property is not known")
     );
+}
+
+#[test]
+fn a_statement_of_a_bus_s_policy_is_for_that_bus_and_written_out() {
+    let policy = |bus: &str, more: &str, resource: &str| {
+        format!(
+            "Resources:\n  B: {{Type: AWS::Events::EventBus, Properties: {{Name: b}}}}\n  P:\n    Type: AWS::Events::EventBusPolicy\n    \
+             Properties:\n      EventBusName: {bus}\n      StatementId: One\n      {more}\n      Statement: {{Effect: Allow, \
+             Principal: \"*\", Action: events:PutEvents, Resource: {resource}}}\n"
+        )
+    };
+    let stack = read(&policy("!Ref B", "", "!GetAtt B.Arn")).unwrap();
+    let statement = &stack.all::<BusStatementResource>().next().unwrap().statement;
+    assert_eq!((&statement["Sid"], &statement["Effect"]), (&"One".into(), &"Allow".into()));
+    assert!(reason(&policy("default", "", "!GetAtt B.Arn")).contains("the template has no bus default"));
+    assert!(reason(&policy("!Ref B", "", "\"*\"")).contains("Resource is not the bus itself"));
+    assert!(reason(&policy("!Ref B", "Principal: \"123456789012\"", "!GetAtt B.Arn")).contains("Principal"));
+    let twice = policy("!Ref B", "", "!GetAtt B.Arn");
+    let (head, statement) = twice.split_once("  P:\n").unwrap();
+    assert!(reason(&format!("{head}  P:\n{statement}  Q:\n{statement}")).contains("a statement One already"));
 }
 
 #[test]

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::item::{from_item, string, timestamp, to_item};
 use super::item_update::ItemUpdate;
 use super::order::{LISTED_ORDER, LISTING};
+use super::table::start_after;
 use super::transaction::{Transaction, contended};
 use super::{BreachScope, Item, KeyItem, Order, Provider, Providers, RecordError, StatusName, sweep_index};
 use crate::id::{AccessKeyId, OrderId, ProviderId, TenantId};
@@ -185,17 +186,9 @@ impl Providers {
             BreachScope::AccountId(account_id) => Some(("account", account_id.as_str())),
             BreachScope::All(_) => None,
         };
-        let start = after.map(|position| {
-            let (name, value) = match scope {
-                BreachScope::TenantId(_) => ("tenant_id", position.tenant_id.as_str()),
-                _ => ("account_id", position.account_id.as_str()),
-            };
-            Item::from([
-                ("pk".to_owned(), string(Provider::pk(&position.provider_id))),
-                ("sk".to_owned(), string(Provider::SK)),
-                ("provider_id".to_owned(), string(position.provider_id.as_str())),
-                (name.to_owned(), string(value)),
-            ])
+        let start = after.map(|position| match scope {
+            BreachScope::TenantId(_) => start_after(&position.provider_id, "tenant_id", position.tenant_id.as_str()),
+            _ => start_after(&position.provider_id, "account_id", &position.account_id),
         });
         let (items, has_more) = match indexed {
             Some((index, value)) => {
@@ -504,7 +497,13 @@ impl OrderPosition {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use serde_json::{Value, json};
+
     use super::*;
+    use crate::runtime::{Ambient, ColdStart, Environment};
+    use crate::testing::fake_aws;
 
     fn time(text: &str) -> Timestamp {
         text.parse().unwrap()
@@ -536,5 +535,50 @@ mod tests {
         assert_eq!(OrderPage::number(&OrderPage::sk(7)), Some(7));
         assert_eq!(OrderPage::number(Order::SK), None);
         assert!(OrderPage::sk(9) < OrderPage::sk(10));
+    }
+
+    #[tokio::test]
+    async fn an_account_s_providers_are_listed_page_by_page() {
+        let ids = ["prv_01ARZ3NDEKTSV4RRFFQ69G5FAV", "prv_01ARZ3NDEKTSV4RRFFQ69G5FAW"];
+        let asked: Arc<Mutex<Vec<Value>>> = Arc::default();
+        let seen = Arc::clone(&asked);
+        let http = fake_aws(move |request| {
+            let body: Value = serde_json::from_str(&request.body).unwrap();
+            let page = usize::from(body["ExclusiveStartKey"].is_object());
+            let item = json!({
+                "provider_id": {"S": ids[page]}, "tenant_id": {"S": "acme"}, "account_id": {"S": "171436882533"},
+                "access_key_id": {"S": "AKIASP2TPHJSQH3FJRUX"}, "status": {"S": "active"},
+            });
+            let mut answer = json!({"Items": [item]});
+            if page == 0 {
+                answer["LastEvaluatedKey"] = item;
+            }
+            seen.lock().unwrap().push(body);
+            async move { (200, answer.to_string()) }
+        });
+        let environment = Environment::from_variables(&[
+            ("AWS_REGION", "eu-central-1"),
+            ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"),
+            ("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
+            ("PROVIDERS_TABLE", "providers"),
+        ]);
+        let start = ColdStart { environment, ambient: Ambient::new(|| jiff::Timestamp::UNIX_EPOCH, || 0), http };
+        let providers = Providers::new(start.dynamodb().unwrap(), &start.environment).unwrap();
+
+        let scope = BreachScope::AccountId("171436882533".to_owned());
+        let [first_id, second_id] = ids.map(|id| ProviderId::parse(id).unwrap());
+        let first = providers.list_scope(&scope, None, 1).await.unwrap();
+        let position = &first.providers[0].position;
+        assert_eq!((&position.provider_id, first.next.as_ref()), (&first_id, Some(position)));
+        let second = providers.list_scope(&scope, first.next.as_ref(), 1).await.unwrap();
+        assert_eq!((&second.providers[0].position.provider_id, &second.next), (&second_id, &None));
+
+        let asked = asked.lock().unwrap();
+        assert!(asked.iter().all(|body| body["IndexName"] == "account" && body["Limit"] == 1), "{asked:?}");
+        let start = json!({
+            "pk": {"S": format!("provider#{first_id}")}, "sk": {"S": "provider"},
+            "account_id": {"S": "171436882533"}, "provider_id": {"S": first_id.as_str()},
+        });
+        assert_eq!(asked[1]["ExclusiveStartKey"], start);
     }
 }

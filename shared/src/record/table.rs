@@ -67,14 +67,7 @@ impl Providers {
         after: Option<&ProviderId>,
         limit: i32,
     ) -> Result<ProviderPage, RecordError> {
-        let start = after.map(|provider_id| {
-            Item::from([
-                ("pk".to_owned(), string(Provider::pk(provider_id))),
-                ("sk".to_owned(), string(Provider::SK)),
-                ("tenant_id".to_owned(), string(tenant_id.as_str())),
-                ("provider_id".to_owned(), string(provider_id.as_str())),
-            ])
-        });
+        let start = after.map(|provider_id| start_after(provider_id, "tenant_id", tenant_id.as_str()));
         let pk = format!("tenant {tenant_id}");
         let answer = self
             .client
@@ -143,4 +136,14 @@ impl Providers {
             .map(|item| from_item(pk, item))
             .transpose()
     }
+}
+
+/// Where the page of an index with this partition key starts that comes after a provider.
+pub(super) fn start_after(provider_id: &ProviderId, partition_key: &str, value: &str) -> Item {
+    Item::from([
+        ("pk".to_owned(), string(Provider::pk(provider_id))),
+        ("sk".to_owned(), string(Provider::SK)),
+        (partition_key.to_owned(), string(value)),
+        ("provider_id".to_owned(), string(provider_id.as_str())),
+    ])
 }

@@ -56,6 +56,8 @@ pub enum Event {
     SendingHalted(HaltEvent),
     /// `Sending Resumed`: the halt was lifted.
     SendingResumed(HaltEvent),
+    /// `Breach Notice`: AWS itself said something about the keys of a tenant's account, and this was done about it.
+    BreachNotice(NoticeEvent),
 }
 
 /// A provider whose credential was accepted.
@@ -197,8 +199,41 @@ pub struct UnmatchedReportEvent {
     /// The provider that it names.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provider_id: Option<ProviderId>,
-    /// `unknown_key` or `unknown_provider`.
+    /// The service of AWS that it is a notice of, such as `aws.health`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<&'static str>,
+    /// The account that a notice came from. Nobody but AWS writes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account_id: Option<String>,
+    /// `unknown_key`, `unknown_provider`; of a notice also `foreign_account`: the key is of another account than the notice,
+    /// `unknown_user`: no provider sends with a key of the user, and `no_key`: what it names is no key and no user.
     pub reason: &'static str,
+}
+
+/// A notice of AWS from a tenant's account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NoticeEvent {
+    /// The service that made it: `aws.health`, `aws.guardduty` or `aws.iam`.
+    pub source: &'static str,
+    /// The account that it came from.
+    pub account_id: String,
+    /// What it says: AWS Health's event type code, GuardDuty's finding type, the name of the quarantine policy.
+    pub finding: String,
+    /// EventBridge's id of the event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event_id: Option<String>,
+    /// What was done: `revoked` (there are orders), `alerted` (a person has to judge) or `unmatched` (it reaches no provider;
+    /// `Breach Report Unmatched` says why).
+    pub action: &'static str,
+    /// Why a notice that names keys was not acted on: `finding_type`, `own_probes_possible`, `other_account` or `call_failed`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<&'static str>,
+    /// The providers that it reaches.
+    pub provider_ids: Vec<ProviderId>,
+    /// The orders that it led to.
+    pub orders: Vec<OrderId>,
+    /// How many of the things that it names reach no provider.
+    pub unmatched: usize,
 }
 
 impl Event {
@@ -221,6 +256,7 @@ impl Event {
             Self::RevocationComplete(_) => "Revocation Complete",
             Self::SendingHalted(_) => "Sending Halted",
             Self::SendingResumed(_) => "Sending Resumed",
+            Self::BreachNotice(_) => "Breach Notice",
         }
     }
 
@@ -239,12 +275,13 @@ impl Event {
             Self::BreachReportUnmatched(event) => match (&event.access_key_id, &event.provider_id) {
                 (Some(access_key_id), _) => access_key_id.masked(),
                 (None, Some(provider_id)) => provider_id.to_string(),
-                (None, None) => String::new(),
+                (None, None) => event.account_id.clone().unwrap_or_default(),
             },
             Self::RevocationOrdered(event) | Self::RevocationStopped(event) | Self::RevocationComplete(event) => {
                 event.order_id.to_string()
             }
             Self::SendingHalted(_) | Self::SendingResumed(_) => "all sending".to_owned(),
+            Self::BreachNotice(event) => event.account_id.clone(),
         }
     }
 }

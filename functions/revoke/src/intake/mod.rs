@@ -1,8 +1,9 @@
 //! `revoke`: accepts breach reports and stops keys. It opens no tenant's secret and calls no tenant's AWS.
 //!
 //! Three sources invoke one function, so that stopping a key is implemented once: HTTP requests ([`route`]), breach
-//! events from the bus through a queue ([`breach_event`]), and the clock ([`sweep`]).
+//! events ([`breach_event`]) and AWS's notices ([`aws_notice`]) from buses through a queue, and the clock ([`sweep`]).
 
+mod aws_notice;
 mod breach_event;
 mod breach_report;
 mod halt;
@@ -25,6 +26,7 @@ use shared::record::{BreachScope, Providers, Secrets};
 use shared::runtime::{Ambient, ColdStart, MissingVariable};
 use shared::telemetry::{Bus, UnmatchedReportEvent, chain};
 
+use self::aws_notice::AwsNotice;
 use self::breach_event::BreachEvent;
 use self::order_execution::OrderError;
 pub use self::route::ROUTES;
@@ -129,6 +131,9 @@ impl Intake {
 
     /// Handles a breach event. A repeated event finds its order and completes what is left of it to do.
     async fn handle_breach_event(&self, message: &Message) -> MessageOutcome {
+        if AwsNotice::is_in(message) {
+            return Box::pin(self.handle_notice(message)).await;
+        }
         let breach = match BreachEvent::parse(message) {
             Ok(breach) => breach,
             Err(invalid) => return dead_letter(&self.dead_letters, message, "invalid_report", &invalid).await,
@@ -162,7 +167,14 @@ fn unknown_provider(scope: BreachScope) -> UnmatchedReportEvent {
             None
         }
     };
-    UnmatchedReportEvent { order_id: None, access_key_id: None, provider_id, reason: "unknown_provider" }
+    UnmatchedReportEvent {
+        order_id: None,
+        access_key_id: None,
+        provider_id,
+        source: None,
+        account_id: None,
+        reason: "unknown_provider",
+    }
 }
 
 #[cfg(test)]
@@ -190,6 +202,9 @@ mod tests {
             (include_str!("../../../../events/revoke-delete-webhook.json"), EventSource::Http),
             (include_str!("../../../../events/revoke-receive-webhook.json"), EventSource::Http),
             (include_str!("../../../../events/revoke-breach.json"), EventSource::Queue),
+            (include_str!("../../../../events/revoke-aws-health.json"), EventSource::Queue),
+            (include_str!("../../../../events/revoke-guard-duty.json"), EventSource::Queue),
+            (include_str!("../../../../events/revoke-quarantine-attached.json"), EventSource::Queue),
             (include_str!("../../../../events/revoke-sweep.json"), EventSource::Schedule),
             (r#"{"source": "aws.events", "detail-type": "Something Else"}"#, EventSource::Unknown),
             ("{}", EventSource::Unknown),

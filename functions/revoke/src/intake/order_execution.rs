@@ -299,6 +299,8 @@ fn unknown_key(order: &Order, access_key_id: &AccessKeyId) -> UnmatchedReportEve
         order_id: Some(order.order_id.clone()),
         access_key_id: Some(access_key_id.clone()),
         provider_id: None,
+        source: None,
+        account_id: None,
         reason: KeyState::UnknownKey.name().as_str(),
     }
 }

@@ -2,6 +2,7 @@
 
 mod check_policy;
 mod create_provider;
+pub(crate) mod get_forwarding;
 mod get_mail;
 pub(crate) mod get_policy;
 mod get_provider;
@@ -18,6 +19,7 @@ pub(crate) enum Route {
     GetProvider,
     GetMail,
     GetPolicy,
+    GetForwarding,
     CheckPolicy,
 }
 
@@ -33,12 +35,13 @@ pub const ROUTES: &[&str] = &{
 };
 
 impl Route {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::CreateProvider,
         Self::ListProviders,
         Self::GetProvider,
         Self::GetMail,
         Self::GetPolicy,
+        Self::GetForwarding,
         Self::CheckPolicy,
     ];
 
@@ -49,6 +52,7 @@ impl Route {
             Self::GetProvider => "GET /providers/{provider_id}",
             Self::GetMail => "GET /providers/{provider_id}/mails/{mail_id}",
             Self::GetPolicy => "GET /policy",
+            Self::GetForwarding => "GET /policy/forwarding",
             Self::CheckPolicy => "POST /policy/check",
         }
     }
@@ -66,6 +70,7 @@ impl Route {
             Self::GetProvider => "get_provider",
             Self::GetMail => "get_mail",
             Self::GetPolicy => "get_policy",
+            Self::GetForwarding => "get_forwarding",
             Self::CheckPolicy => "check_policy",
         }
     }
@@ -96,6 +101,7 @@ mod tests {
             (include_str!("../../../../events/verify-get-provider.json"), "get_provider"),
             (include_str!("../../../../events/verify-get-mail.json"), "get_mail"),
             (include_str!("../../../../events/verify-get-policy.json"), "get_policy"),
+            (include_str!("../../../../events/verify-get-forwarding.json"), "get_forwarding"),
             (include_str!("../../../../events/verify-check-policy.json"), "check_policy"),
         ];
         assert_eq!(samples.len(), ROUTES.len());

@@ -130,6 +130,26 @@ async fn our_own_faults_are_set_and_a_bad_rule_names_its_field() {
 }
 
 #[tokio::test]
+async fn a_bus_takes_no_event_of_another_account_that_its_policy_does_not_let_in() {
+    let world = World::start().await;
+    let address = serve(&world).await;
+    let arn = |bus: &str| format!("arn:aws:events:us-east-1:123456789012:event-bus/{bus}");
+    let event =
+        |bus: &str| json!({"bus": arn(bus), "source": "aws.health", "detail-type": "AWS Health Event", "detail": {}});
+    let path = "/tenants/111122223333/forwarded-events";
+    let own = event(&world.output("Bus"));
+    assert_eq!(ask(address, "POST", path, own.clone()).await.0, StatusCode::NOT_FOUND, "there is no such account");
+    ask(address, "POST", "/tenants", json!({"account_id": "111122223333"})).await;
+    for (event, says) in [(own, "does not let a rule of 111122223333"), (event("nowhere"), "nowhere does not exist")] {
+        let (status, problem) = ask(address, "POST", path, event).await;
+        assert_eq!(status, StatusCode::FORBIDDEN);
+        assert!(problem["detail"].as_str().unwrap().contains(says), "{problem}");
+    }
+    let (status, problem) = ask(address, "POST", path, json!({"bus": "b", "account": "222233334444"})).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST, "the account is the one that forwards: {problem}");
+}
+
+#[tokio::test]
 async fn a_taken_port_names_the_flag_that_moves_it() {
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let error = bind(taken.local_addr().unwrap()).await.unwrap_err();

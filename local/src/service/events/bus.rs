@@ -1,16 +1,13 @@
 //! AWS::Events::EventBus.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 use axum::http::StatusCode;
-use fakecloud_core::auth::ResourcePolicyProvider;
-use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use super::rule::EventRule;
-use super::{AccountBuses, Events, invalid, required};
-use crate::service::{ServiceError, account_of};
+use super::{Events, required};
+use crate::service::ServiceError;
 use crate::template::{DeclaredResource, PhysicalName, ResourceType, Stack, TemplateError, left_out};
 
 /// The bus that every account has.
@@ -32,6 +29,8 @@ pub(crate) struct BusResource {
     pub(crate) logical_id: String,
     /// The bus's name.
     pub(crate) name: String,
+    /// The bus's ARN.
+    pub(crate) arn: String,
 }
 
 /// A bus as it is.
@@ -39,14 +38,15 @@ pub(crate) struct BusResource {
 pub(super) struct EventBus {
     /// Its rules, by name.
     pub(super) rules: BTreeMap<String, EventRule>,
-    policy: Option<Value>,
+    /// Its resource policy.
+    pub(super) policy: Option<Value>,
 }
 
 fn read(resource: &DeclaredResource<'_>, stack: &mut Stack) -> Result<(), TemplateError> {
     let fields = resource.fields()?;
     let name = fields.required("Name")?;
     fields.finish()?;
-    stack.add(BusResource { logical_id: resource.logical_id.to_owned(), name });
+    stack.add(BusResource { logical_id: resource.logical_id.to_owned(), name, arn: resource.attribute("Arn")? });
     Ok(())
 }
 
@@ -72,15 +72,6 @@ impl Events {
         Ok(json!({"EventBusArn": format!("arn:aws:events:{}:{account_id}:event-bus/{name}", self.setup.region)}))
     }
 
-    /// Answers PutPermission with a whole policy.
-    pub(super) fn put_permission(&self, json: &Value, account_id: &str) -> Result<Value, ServiceError> {
-        let policy = serde_json::from_str(required(json, "Policy")?);
-        let policy = policy.map_err(|_| invalid("Policy is not valid JSON.".to_owned()))?;
-        let name = json["EventBusName"].as_str().unwrap_or(DEFAULT);
-        self.with_bus(account_id, name, |bus| bus.policy = Some(policy))?;
-        Ok(json!({}))
-    }
-
     /// Does something with a bus.
     ///
     /// # Errors
@@ -103,17 +94,5 @@ impl Events {
             code: "ResourceNotFoundException",
             message: format!("Event bus {name} does not exist."),
         })
-    }
-}
-
-/// The policies of the buses.
-pub(super) struct BusPolicies(pub(super) Arc<Mutex<HashMap<String, AccountBuses>>>);
-
-impl ResourcePolicyProvider for BusPolicies {
-    fn resource_policy(&self, service: &str, resource_arn: &str) -> Option<String> {
-        let name = resource_arn.rsplit_once(":event-bus/").filter(|_| service == "events")?.1;
-        let accounts = self.0.lock();
-        let bus = accounts.get(account_of(resource_arn)?)?.get(name)?;
-        bus.policy.as_ref().map(Value::to_string)
     }
 }

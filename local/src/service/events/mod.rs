@@ -4,6 +4,8 @@
 //! of all that there is to compile. It knows the operations of [`Events::answer`] and queues as targets.
 
 mod bus;
+mod bus_policy;
+mod forward;
 mod permissions;
 mod put_events;
 mod rule;
@@ -19,9 +21,13 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 pub(crate) use self::bus::BusResource;
+#[cfg(test)]
+pub(crate) use self::bus_policy::BusStatementResource;
+pub(crate) use self::forward::ForwardedEvent;
 pub(crate) use self::rule::RuleResource;
 
-use self::bus::{BusPolicies, EventBus};
+use self::bus::EventBus;
+use self::bus_policy::BusPolicies;
 use super::call::Call;
 use super::error::{ErrorWording, FixedError, ServiceError};
 use super::interface::{ServiceDefinition, ServiceList, Setup, StandInService};
@@ -31,8 +37,10 @@ use super::response::ServiceResponse;
 use super::sqs::Sqs;
 use crate::template::Stack;
 
-pub(super) const SERVICE: ServiceDefinition =
-    ServiceDefinition { resource_types: &[bus::RESOURCE_TYPE, rule::RESOURCE_TYPE], start: Events::start };
+pub(super) const SERVICE: ServiceDefinition = ServiceDefinition {
+    resource_types: &[bus::RESOURCE_TYPE, bus_policy::RESOURCE_TYPE, rule::RESOURCE_TYPE],
+    start: Events::start,
+};
 
 /// The buses of an account, by name.
 type AccountBuses = BTreeMap<String, EventBus>;
@@ -85,6 +93,8 @@ impl StandInService for Events {
             let created = self.create_bus(&json!({"Name": bus.name}), account_id);
             created.map_err(anyhow::Error::msg).with_context(|| format!("bus {}", bus.logical_id))?;
         }
+        self.put_policies(stack)
+            .map_err(|(policy, error)| anyhow::Error::msg(error).context(format!("bus policy {policy}")))?;
         for rule in stack.all::<RuleResource>() {
             let put = self.put_rule(&rule.as_json(), account_id);
             let put = put.and_then(|_| self.put_targets(&rule.targets_as_json(), account_id));

@@ -69,7 +69,7 @@ impl Events {
 
     /// Puts an event on an account's bus and delivers it by the bus's rules. An event for a bus that is not there is lost, and
     /// AWS does not say so: <https://github.com/aws/aws-sdk/issues/186>.
-    fn publish(&self, account_id: &str, bus: &str, event: Value) {
+    pub(super) fn publish(&self, account_id: &str, bus: &str, event: Value) {
         let targets = self.with_bus(account_id, bus, |bus| {
             let rules = bus.rules.values().filter(|rule| rule.matches(&event));
             rules.flat_map(|rule| rule.targets.iter().map(|target| (rule.arn.clone(), target.clone()))).collect()

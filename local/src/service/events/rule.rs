@@ -51,6 +51,14 @@ pub(crate) struct RuleTarget {
     pub(super) dead_letter_arn: Option<String>,
 }
 
+#[cfg(test)]
+impl RuleTarget {
+    /// The queue's ARN.
+    pub(crate) fn arn(&self) -> &str {
+        &self.arn
+    }
+}
+
 impl RuleResource {
     /// The rule as PutRule takes it.
     pub(super) fn as_json(&self) -> Value {

@@ -1,6 +1,7 @@
 //! Rules of this project that its own template keeps, and the reviewed list of what each role may do.
 
 mod alarms;
+mod notices;
 mod routes;
 
 use std::collections::{BTreeMap, BTreeSet};
