@@ -169,7 +169,7 @@ async fn blocked_provider(stack: &Stack, fault: &Value, reason: &str) -> (Tenant
 }
 
 /// The root user of a tenant's account, which may do everything that its administrator may.
-async fn root_of(stack: &Stack, tenant: &Tenant) -> Tenant {
+pub(super) async fn root_of(stack: &Stack, tenant: &Tenant) -> Tenant {
     let request = json!({ "account_id": tenant.account_id, "principal": "root", "policies": [], "identities": [] });
     stack.create_tenant(&request).await.unwrap()
 }

@@ -3,6 +3,7 @@
 mod attestation;
 mod blocked;
 mod breach;
+mod containment;
 mod crash;
 mod custody;
 mod intake;

@@ -9,10 +9,10 @@ use tokio::time::sleep;
 use crate::support::{Stack, Tables, assert_receipt, classic_policy, eventually, key_scope, seconds_between};
 use operator::Tenant;
 
-const THIEF: &str = "987654321098";
+pub(super) const THIEF: &str = "987654321098";
 
 /// Lets the thief's account send from the tenant's domain, as whoever has a key with the classic policy can.
-async fn let_thief_in(stack: &Stack, tenant: &Tenant, policy_name: &str) {
+pub(super) async fn let_thief_in(stack: &Stack, tenant: &Tenant, policy_name: &str) {
     let policy = json!({"Version": "2012-10-17", "Statement": [{
         "Effect": "Allow", "Principal": {"AWS": THIEF}, "Action": "ses:SendEmail",
         "Resource": format!("arn:aws:ses:{}:{}:identity/example.com", tenant.region, tenant.account_id),
@@ -31,7 +31,7 @@ async fn order_with_removal(stack: &Stack, tenant: &Tenant) -> String {
 }
 
 /// The policies of `example.com` that are left, as root sees them.
-async fn policies_left(stack: &Stack, tenant: &Tenant) -> Vec<String> {
+pub(super) async fn policies_left(stack: &Stack, tenant: &Tenant) -> Vec<String> {
     let request = json!({ "account_id": tenant.account_id, "principal": "root", "policies": [], "identities": [] });
     let root = stack.create_tenant(&request).await.unwrap();
     let ses = aws_sdk_sesv2::Client::new(&stack.sdk_config(&root));
@@ -148,7 +148,7 @@ async fn a_worker_killed_after_it_removed_policies_and_before_the_deletion_forge
     assert!(tables.sealed_lanes(&tenant).await.is_empty());
 }
 
-fn removals(key: &Value) -> Vec<(String, String)> {
+pub(super) fn removals(key: &Value) -> Vec<(String, String)> {
     let policies = key["receipt"]["residual_access"]["identity_policies"]["foreign"].as_array();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     policies.into_iter().flatten().map(|policy| (text(&policy["policy_name"]), text(&policy["removal"]))).collect()

@@ -75,6 +75,7 @@ fn operation(request: &FakeRequest) -> String {
     let form = request.body.split('&').find_map(|pair| pair.strip_prefix("Action="));
     match (form, request.uri.as_str()) {
         (Some(action), _) => action.to_owned(),
+        (None, uri) if uri.contains("account/sending") => "PutAccountSendingAttributes".to_owned(),
         (None, uri) if uri.contains("identities") => "ListEmailIdentities".to_owned(),
         (None, uri) if uri.contains("/v2/email/account") => "GetAccount".to_owned(),
         (None, uri) => panic!("unexpected {uri}"),

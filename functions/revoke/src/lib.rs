@@ -10,6 +10,7 @@
 //! | `worker` | `revoke-worker`: what to do next about a key, and the calls into the tenant's AWS |
 //! | `fan_out` | the pages of an order for more than one provider |
 //! | `order_counts` | how far an order has come, from its keys |
+//! | `tenant_notice` | what a tenant is told about a key that could not be deleted, for both |
 //! | `work_item` | the messages between them |
 //! | `batch` | SQS batches, for both |
 
@@ -19,6 +20,7 @@ mod fan_out;
 mod fixtures;
 mod intake;
 mod order_counts;
+mod tenant_notice;
 mod work_item;
 mod worker;
 

@@ -55,8 +55,12 @@ impl IdempotentRequest {
 fn fingerprint(submission: &Submission, access_key_id: &AccessKeyId) -> String {
     let fields =
         [submission.tenant_id.as_str(), submission.name.as_str(), submission.region.as_str(), access_key_id.as_str()];
+    // Absent without one, so that a request has the digest that it had before there were consents. Who signed is no part of
+    // the request.
+    let consent = submission.consent_signed_by.as_ref().map(|_| "consent:pause_sending");
     let digest = fields
         .into_iter()
+        .chain(consent)
         .fold(Sha256::new(), |digest, field| {
             digest.chain_update((field.len() as u64).to_be_bytes()).chain_update(field)
         })
@@ -98,5 +102,14 @@ mod tests {
         };
         assert_eq!(fingerprint_of("a", "bc", "x"), fingerprint_of("a", "bc", "y"));
         assert_ne!(fingerprint_of("a", "bc", "x"), fingerprint_of("ab", "c", "x"));
+        let with_consent = |signed_by: Option<&str>| {
+            let mut submission = submission_from(&serde_json::json!({"tenant_id": "a", "name": "bc",
+                "region": "us-east-1", "access_key_id": id, "secret_access_key": "x"}));
+            submission.consent_signed_by = signed_by.map(str::to_owned);
+            fingerprint(&submission, &id)
+        };
+        assert_eq!(with_consent(None), fingerprint_of("a", "bc", "x"));
+        assert_ne!(with_consent(Some("arn")), with_consent(None));
+        assert_eq!(with_consent(Some("arn")), with_consent(Some("another")));
     }
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 use shared::id::{ProviderId, TenantId};
-use shared::record::{Assurance, PolicyBreadth, StatusName, VerificationReport, VerifiedProvider};
+use shared::record::{Assurance, Consent, PolicyBreadth, StatusName, VerificationReport, VerifiedProvider};
 use shared::tenant::Region;
 
 /// The public form of a provider.
@@ -21,6 +21,8 @@ pub(crate) struct ProviderView<'a> {
     reason: Option<&'a str>,
     quota: Quota,
     sandbox: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    consent: Option<&'a Consent>,
     #[serde(skip_serializing_if = "Option::is_none")]
     assurance: Option<Assurance>,
     policy_breadth: PolicyBreadth,
@@ -53,6 +55,7 @@ impl<'a> ProviderView<'a> {
             reason: provider.status.reason.as_deref(),
             quota: Quota { max_send_rate: provider.max_send_rate, max_24_hour_send: provider.max_24_hour_send },
             sandbox: provider.sandbox,
+            consent: provider.consent.as_ref(),
             assurance: report.assurance,
             policy_breadth: report.policy_breadth,
             created_at: provider.created_at,
@@ -90,6 +93,11 @@ mod tests {
             max_send_rate: 14.0,
             max_24_hour_send: -1.0,
             sandbox: false,
+            consent: Some(Consent {
+                pause_sending: true,
+                given_at: Timestamp::UNIX_EPOCH,
+                signed_by: "arn:aws:iam::111122223333:user/ops".to_owned(),
+            }),
             created_at: Timestamp::UNIX_EPOCH,
             updated_at: Timestamp::UNIX_EPOCH,
         };
@@ -114,6 +122,8 @@ mod tests {
                 "user_arn": "arn:aws:iam::171436882533:user/mailer", "access_key_id": "AKIA…JRUX",
                 "status": "suspended", "reason": "sending_paused",
                 "quota": {"max_send_rate": 14.0, "max_24_hour_send": -1.0}, "sandbox": false,
+                "consent": {"pause_sending": true, "given_at": "1970-01-01T00:00:00Z",
+                    "signed_by": "arn:aws:iam::111122223333:user/ops"},
                 "assurance": "proven", "policy_breadth": "all_users", "created_at": "1970-01-01T00:00:00Z",
                 "updated_at": "1970-01-01T00:00:00Z",
                 "report": {"checked_at": "1970-01-01T00:00:00Z", "verdict": "accepted", "assurance": "proven",
@@ -122,6 +132,6 @@ mod tests {
             })
         );
         let listed = serde_json::to_value(ProviderView::without_report(&verified)).unwrap();
-        assert!(listed.get("report").is_none());
+        assert!(listed.get("report").is_none() && listed["consent"] == whole["consent"]);
     }
 }

@@ -1,7 +1,7 @@
 //! What a caller submits: a key, and whose it is.
 
 use serde::{Deserialize, Deserializer};
-use shared::http::{FieldError, Problem, Request, body};
+use shared::http::{FieldError, Problem, Request, body, signer};
 use shared::id::{AccessKeyId, InvalidAccessKeyId, TenantId};
 use shared::tenant::{InvalidSecret, Region, SecretAccessKey};
 use zeroize::{Zeroize as _, Zeroizing};
@@ -19,6 +19,8 @@ pub(crate) struct Submission {
     pub(crate) name: String,
     /// SES's Region.
     pub(crate) region: Region,
+    /// Who says that the tenant agrees to containment, if anybody does.
+    pub(crate) consent_signed_by: Option<String>,
     /// As pasted. Its shape is a check of the report, not a bad request.
     pub(crate) access_key_id: PastedText,
     /// As pasted. Its shape is a check of the report, not a bad request.
@@ -33,6 +35,15 @@ struct SubmissionBody {
     region: String,
     access_key_id: PastedText,
     secret_access_key: PastedText,
+    #[serde(default)]
+    consent: ConsentBody,
+}
+
+/// What a tenant agrees to. Nothing is agreed to unless it says so.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConsentBody {
+    pause_sending: bool,
 }
 
 /// A text as a person pasted it. It is wiped when dropped, and it has neither `Debug` nor `Display`.
@@ -46,10 +57,21 @@ impl Submission {
     pub(crate) fn from_request(request: &mut Request) -> Result<Self, Problem> {
         let body = body::<SubmissionBody>(request);
         request.body.zeroize();
-        Self::from_body(body?).map_err(|error| Problem::bad_request(&error))
+        let body = body?;
+        let consent_signed_by = match (body.consent.pause_sending, signer(request)) {
+            (false, _) => None,
+            (true, Some(signer)) => Some(signer.to_owned()),
+            (true, None) => {
+                return Err(Problem::new(
+                    403,
+                    "A consent is accepted only from requests that are signed with IAM credentials.",
+                ));
+            }
+        };
+        Self::from_body(body, consent_signed_by).map_err(|error| Problem::bad_request(&error))
     }
 
-    fn from_body(body: SubmissionBody) -> Result<Self, FieldError> {
+    fn from_body(body: SubmissionBody, consent_signed_by: Option<String>) -> Result<Self, FieldError> {
         let good_name = (1..=MAX_NAME_CHARS).contains(&body.name.chars().count())
             && !body.name.chars().any(char::is_control)
             && body.name.trim() == body.name;
@@ -62,6 +84,7 @@ impl Submission {
             tenant_id: TenantId::parse(&body.tenant_id).map_err(FieldError::from_display("tenant_id"))?,
             name: body.name,
             region: Region::parse(&body.region).map_err(FieldError::from_display("region"))?,
+            consent_signed_by,
             access_key_id: body.access_key_id,
             secret_access_key: body.secret_access_key,
         })
@@ -133,6 +156,11 @@ mod tests {
             (with("access_key_id", json!(null)), "access_key_id"),
             (with("secret_access_key", json!({"MARKER": 1})), "secret_access_key"),
             (with("session_token", json!("MARKER")), "session_token"),
+            (with("consent", json!(true)), "consent"),
+            (with("consent", json!(null)), "consent"),
+            (with("consent", json!({})), "consent.pause_sending"),
+            (with("consent", json!({"pause_sending": "MARKER"})), "consent.pause_sending"),
+            (with("consent", json!({"pause_sending": true, "MARKER": 1})), "consent"),
             (json!({"tenant_id": "acme"}).to_string(), "name"),
             (with("name", json!("x")) + "MARKER", "body"),
             ("MARKER".to_owned(), "body"),
@@ -142,6 +170,24 @@ mod tests {
             let problem = parse(&body).map(drop).unwrap_err();
             assert_eq!(problem["field"], field, "{body}");
         }
+    }
+
+    #[test]
+    fn a_consent_counts_only_with_its_signer() {
+        let signed = |consent: Value| {
+            let sample = include_str!("../../../events/verify-create-provider.json");
+            let mut request: Request = serde_json::from_str(sample).unwrap();
+            request.body = Some(with("consent", consent));
+            Submission::from_request(&mut request).map_err(|problem| problem.status())
+        };
+        let signer = "arn:aws:sts::111122223333:assumed-role/operator-backend/backend";
+        let Ok(agreed) = signed(json!({"pause_sending": true})) else { panic!("refused") };
+        assert_eq!(agreed.consent_signed_by.as_deref(), Some(signer));
+        let Ok(refused) = signed(json!({"pause_sending": false})) else { panic!("refused") };
+        assert_eq!(refused.consent_signed_by, None);
+        let mut unsigned = Request::default();
+        unsigned.body = Some(with("consent", json!({"pause_sending": true})));
+        assert_eq!(Submission::from_request(&mut unsigned).map(drop).map_err(|problem| problem.status()), Err(403));
     }
 
     #[test]

@@ -18,6 +18,10 @@ pub(crate) const SES_ACTIONS: [&str; 6] = [
 /// What the product calls on the key's own user.
 pub(crate) const IAM_ACTIONS: [&str; 2] = ["iam:GetUser", "iam:DeleteAccessKey"];
 
+/// What the product calls only if it cannot delete the key and the tenant has agreed to it: it pauses the account's sending.
+/// Optional.
+pub(crate) const CONTAINMENT_ACTIONS: [&str; 1] = ["ses:PutAccountSendingAttributes"];
+
 /// What reads the policies of the key's own user, inline and attached, and its groups. Optional: with them an onboarding
 /// proves what the key may do, without them it only observes.
 pub(crate) const OWN_USER_READS: [&str; 4] =
@@ -35,9 +39,9 @@ pub fn required_actions() -> impl Iterator<Item = &'static str> {
     SES_ACTIONS.into_iter().chain(IAM_ACTIONS)
 }
 
-/// The actions that a key may have and need not: they read the policies that apply to it.
+/// The actions that a key may have and need not: they read the policies that apply to it, or pause the account's sending.
 pub fn optional_actions() -> impl Iterator<Item = &'static str> {
-    OWN_USER_READS.into_iter().chain(GROUP_READS).chain(POLICY_READS)
+    OWN_USER_READS.into_iter().chain(GROUP_READS).chain(POLICY_READS).chain(CONTAINMENT_ACTIONS)
 }
 
 /// `sts:GetCallerIdentity` needs no permission and cannot be denied (AWS: STS API reference), so a policy that grants
@@ -73,6 +77,7 @@ pub(crate) fn floor(own_reads: OwnPolicyReads, partition: &str, user_name: &str)
     let user = user_name.replace('$', "${$}").replace('*', "${*}").replace('?', "${?}");
     let mut statements = vec![
         serde_json::json!({"Effect": "Allow", "Action": SES_ACTIONS, "Resource": "*"}),
+        serde_json::json!({"Effect": "Allow", "Action": CONTAINMENT_ACTIONS, "Resource": "*"}),
         serde_json::json!({"Effect": "Allow", "Action": IAM_ACTIONS, "Resource": own_user(partition, &user)}),
     ];
     if own_reads == OwnPolicyReads::Whole {

@@ -10,13 +10,17 @@ pub const CLASSIC_VERSION: &str = "classic-1";
 /// The version of [`hardened`]. It changes with every change of the document.
 pub const HARDENED_VERSION: &str = "hardened-2";
 
+/// The version of the hardened policy that also lets the key pause the account's sending, for tenants who agree to that: what
+/// it allows beyond [`HARDENED_VERSION`] serves only if the key cannot be deleted.
+pub const HARDENED_PAUSE_VERSION: &str = "hardened-2-pause";
+
 /// The most characters of all inline policies of a user together, white space not counted (AWS: "IAM and AWS STS
 /// quotas").
 pub const MAX_INLINE_CHARACTERS: usize = 2_048;
 
 /// Every version that was ever published, the current ones included: providers' records name the version that was
 /// current when their key was checked.
-pub const PUBLISHED: [PublishedPolicy; 3] = [
+pub const PUBLISHED: [PublishedPolicy; 4] = [
     PublishedPolicy {
         style: PolicyStyle::Classic,
         version: CLASSIC_VERSION,
@@ -28,6 +32,11 @@ pub const PUBLISHED: [PublishedPolicy; 3] = [
         text: include_str!("../data/hardened-1.json"),
     },
     PublishedPolicy { style: PolicyStyle::Hardened, version: HARDENED_VERSION, text: HARDENED },
+    PublishedPolicy {
+        style: PolicyStyle::Hardened,
+        version: HARDENED_PAUSE_VERSION,
+        text: include_str!("../data/hardened-2-pause.json"),
+    },
 ];
 
 const CLASSIC: &str = PUBLISHED[0].text;
@@ -92,6 +101,15 @@ impl PolicyStyle {
         }
     }
 
+    /// The current version of the document for tenants who agree to the pause of their account's sending. The classic policy
+    /// allows it as it is.
+    pub const fn version_with_pause(self) -> &'static str {
+        match self {
+            Self::Classic => CLASSIC_VERSION,
+            Self::Hardened => HARDENED_PAUSE_VERSION,
+        }
+    }
+
     /// The current version of the document.
     pub const fn version(self) -> &'static str {
         match self {
@@ -151,9 +169,14 @@ mod tests {
     fn the_versions_follow_the_documents() {
         // Whoever changes a document changes its version, and then these lengths. What was published once stays.
         let lengths = PUBLISHED.map(|policy| (policy.version, policy.text.len()));
-        assert_eq!(lengths, [("classic-1", 407), ("hardened-1", 1_253), ("hardened-2", 1_897)]);
+        assert_eq!(
+            lengths,
+            [("classic-1", 407), ("hardened-1", 1_253), ("hardened-2", 1_897), ("hardened-2-pause", 1_965)]
+        );
         for style in [PolicyStyle::Classic, PolicyStyle::Hardened] {
-            assert_eq!(published(style.version()).unwrap().style, style);
+            for version in [style.version(), style.version_with_pause()] {
+                assert_eq!(published(version).unwrap().style, style);
+            }
         }
         assert_eq!(published("hardened-2").unwrap().document("123456789012"), hardened("123456789012"));
         assert_eq!(published("classic-1").unwrap().document(""), Some(classic().to_owned()));

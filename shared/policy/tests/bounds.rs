@@ -173,7 +173,8 @@ fn a_character_is_told_with_its_place() {
 
 #[test]
 fn the_lists_of_actions_are_those_of_the_published_policies() {
-    let hardened = [PolicyDocument::parse(policy::hardened("123456789012").unwrap()).unwrap()];
+    let widest = policy::published(policy::HARDENED_PAUSE_VERSION).unwrap().document("123456789012").unwrap();
+    let hardened = [PolicyDocument::parse(widest).unwrap()];
     let allowed: Vec<&str> = hardened[0]
         .statements()
         .iter()

@@ -88,6 +88,16 @@ fn the_classic_policy_is_accepted_with_notices_and_the_hardened_one_without() {
 }
 
 #[test]
+fn the_permission_to_pause_sending_is_within_bounds_and_said_to_be_there() {
+    let principal = Principal { configuration_set: Some("sendingbee-events".to_owned()), ..case_principal() };
+    let text = published(policy::HARDENED_PAUSE_VERSION).unwrap().document("123456789012").unwrap();
+    let report = check(&[PolicyDocument::parse(text).unwrap()], &principal);
+    assert_eq!((report.verdict, report.findings), (Verdict::Minimal, vec![]));
+    let notices: Vec<&str> = report.notices.iter().map(|notice| notice.action.as_str()).collect();
+    assert_eq!(notices, ["ses:PutAccountSendingAttributes"]);
+}
+
+#[test]
 fn a_user_with_a_path_is_served_by_the_pair_of_resources() {
     let principal =
         Principal { user_path: Some("/service/mail/".to_owned()), configuration_set: None, ..case_principal() };

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::item::{from_item, to_item};
-use super::{Attestation, Item, KeyState, RecordError, ResidualAccess, sweep_index};
+use super::{Attestation, BreachContainment, Consent, Item, KeyState, RecordError, ResidualAccess, sweep_index};
 use crate::id::{AccessKeyId, OrderId, ProviderId, TenantId};
 use crate::tenant::Region;
 
@@ -70,8 +70,14 @@ pub struct Owner {
     pub tenant_id: TenantId,
     /// The tenant's AWS account.
     pub account_id: String,
+    /// The IAM user of the key. `None`: it was onboarded by a version that did not keep it here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_name: Option<String>,
     /// SES's Region.
     pub region: Region,
+    /// What the tenant agreed to, if to anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consent: Option<Consent>,
     /// Whether sessions minted with the key were seen to be worthless when it was onboarded. `None`: nobody looked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sessions_denied: Option<bool>,
@@ -97,6 +103,12 @@ pub struct Receipt {
     /// AWS's request id of that answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delete_request_id: Option<String>,
+    /// When AWS last denied the deletion: not a failure of any kind, but its answer that the key may not do it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion_denied_at: Option<Timestamp>,
+    /// What was done in the tenant's account because of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub containment: Option<BreachContainment>,
     /// The last refusal on each plane.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub refused: BTreeMap<Plane, RefusedCall>,
@@ -139,6 +151,13 @@ pub struct RefusedCall {
     /// AWS's request id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
+}
+
+impl Owner {
+    /// Whether the tenant agreed to containment.
+    pub fn agrees_to_containment(&self) -> bool {
+        self.consent.as_ref().is_some_and(|consent| consent.pause_sending)
+    }
 }
 
 impl Proof {

@@ -16,6 +16,8 @@ mod attempts;
 mod attestation;
 mod audit;
 mod batch_get;
+mod consent;
+mod containment;
 mod fan_out;
 mod fence;
 mod halt;
@@ -42,6 +44,8 @@ mod webhook;
 
 pub use attestation::{Attestation, AttestationOutcome};
 pub use audit::AuditEvent;
+pub use consent::Consent;
+pub use containment::{BreachContainment, PauseOutcome};
 pub use fan_out::{
     FanOut, KEYS_ON_A_PAGE, ListPosition, ListedProvider, OrderFilter, OrderPage, OrderPosition, Pass, REPEAT_AFTER,
     ScopePage,
@@ -53,7 +57,7 @@ pub use key::{KeyItem, MAX_ORDERS, Owner, Plane, Proof, Receipt, RefusedCall};
 pub use key_state::{BlockReason, KeyState};
 pub use mail::{LedgerRow, MailState, Mails, mail_pk, rate_pk};
 pub use onboarding::{Idempotency, Onboarded, Onboarding};
-pub use order::{AllProviders, BreachScope, Order, OrderMilestone};
+pub use order::{AllProviders, BreachScope, OFF_BOARDING, Order, OrderMilestone};
 pub use progress::ProgressOutcome;
 use progress::StateChange;
 pub use provider::{Provider, ProviderPage, VerifiedProvider};

@@ -127,7 +127,15 @@ pub enum OrderMilestone {
     Complete,
 }
 
+/// The reason of an order that off-boards a provider: nobody says that others know its key.
+pub const OFF_BOARDING: &str = "off-boarding";
+
 impl Order {
+    /// Whether it only off-boards a provider.
+    pub fn is_off_boarding(&self) -> bool {
+        self.reason == OFF_BOARDING
+    }
+
     /// Partition key of an order.
     pub fn pk(order_id: &OrderId) -> String {
         format!("order#{order_id}")

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::item::{from_item, to_item};
-use super::{Item, RecordError, Status, VerificationReport};
+use super::{Consent, Item, RecordError, Status, VerificationReport};
 use crate::id::{AccessKeyId, ProviderId, TenantId};
 use crate::tenant::Region;
 
@@ -36,6 +36,9 @@ pub struct Provider {
     pub max_24_hour_send: f64,
     /// Verified recipients only.
     pub sandbox: bool,
+    /// What the tenant agreed to, if to anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consent: Option<Consent>,
     /// When it was taken.
     pub created_at: Timestamp,
     /// When its status last changed.
@@ -104,7 +107,11 @@ mod tests {
             "region": "eu-central-1", "account_id": "171436882533", "user_name": "mailer",
             "user_arn": "arn:aws:iam::171436882533:user/mailer", "access_key_id": "AKIASP2TPHJSQH3FJRUX",
             "status": "suspended", "reason": "sending_paused", "max_send_rate": 14.0, "max_24_hour_send": -1.0,
-            "sandbox": false, "created_at": "2026-11-23T09:00:00Z", "updated_at": "2026-11-23T09:00:00Z",
+            "sandbox": false, "consent": {
+                "pause_sending": true, "given_at": "2026-11-23T09:00:00Z",
+                "signed_by": "arn:aws:sts::111122223333:assumed-role/operator-backend/backend",
+            },
+            "created_at": "2026-11-23T09:00:00Z", "updated_at": "2026-11-23T09:00:00Z",
             "report": {
                 "checked_at": "2026-11-23T09:00:00Z", "verdict": "accepted", "policy_breadth": "all_users",
                 "recommended_policy": "hardened-1",

@@ -92,9 +92,9 @@ pub struct ForeignPolicy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Removal {
-    /// No order asked for it.
+    /// No order asked for it, and the tenant has not agreed to it or the key is not known to be undeletable.
     NotOrdered,
-    /// An order asked for it, and it was not tried, or the answer was lost.
+    /// It is to be removed, and it was not tried, or the answer was lost.
     NotDone,
     /// The key removed it, or it was gone.
     Removed,

@@ -20,7 +20,7 @@ pub struct PutEventFailed {
     code: String,
 }
 
-/// An event, serialized as its `detail`. It contains ids and reasons only: every field is public.
+/// An event, serialized as its `detail`. It contains ids, names that the API shows too, and reasons: every field is public.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Event {
@@ -126,6 +126,12 @@ pub struct KeyEvent {
     pub proof: Option<&'static str>,
     /// What may outlive the key.
     pub residual_access: ResidualAccessSummary,
+    /// What was done in the tenant's account because the key could not be deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub containment: Option<ContainmentSummary>,
+    /// What the tenant has to be told, to be passed on. It names the IAM user.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tenant_notice: Option<String>,
     /// The latest orders that revoke it.
     pub orders: Vec<OrderId>,
 }
@@ -185,6 +191,21 @@ impl OrderEvent {
             counts,
         }
     }
+}
+
+/// What was done in a tenant's account with its consent. Nothing of it is undone by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ContainmentSummary {
+    /// The pause of the account's sending in the provider's Region: `paused`, `denied`, `failed` or `withheld`.
+    pub sending: &'static str,
+    /// When SES last confirmed it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sending_paused_at: Option<Timestamp>,
+    /// AWS's error code, if the last try had one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// How many SES identity policies that name another account were removed.
+    pub identity_policies_removed: usize,
 }
 
 /// A breach report that reached nobody.

@@ -47,6 +47,17 @@ impl Region {
         self.partition
     }
 
+    /// The host of the partition's console; `None` where it is not known. AWS's own guides link to them: for GovCloud the ECS
+    /// developer guide, "Amazon ECS-optimized Linux AMIs", for China the IAM user guide at docs.amazonaws.cn.
+    pub fn console_host(self) -> Option<&'static str> {
+        match self.partition {
+            "aws" => Some("console.aws.amazon.com"),
+            "aws-cn" => Some("console.amazonaws.cn"),
+            "aws-us-gov" => Some("console.amazonaws-us-gov.com"),
+            _ => None,
+        }
+    }
+
     /// The Region of the partition that holds IAM's control plane. It cannot be disabled, so STS there knows every key
     /// of the partition; in a Region that an account has not enabled, a live key is refused as unknown.
     pub(crate) fn home(self) -> &'static str {
@@ -89,6 +100,7 @@ mod tests {
         assert_eq!(Region::all().count(), lines);
         for region in Region::all() {
             assert_eq!(Region::parse(region.as_str()), Ok(region));
+            assert!(region.console_host().is_some(), "{region}");
             // The home Region is one of the list, too: a tenant's secret signs for it.
             assert_eq!(Region::parse(region.home()).map(Region::partition), Ok(region.partition()));
         }

@@ -1,9 +1,11 @@
-//! Calls that show what may outlive a key, and the one that removes some of it. They are made with the key itself, right
-//! before it deletes itself, so each is tried once: whoever calls has seconds.
+//! Calls that show what may outlive a key, the one that removes some of it, and the one that stops its sending if it cannot
+//! be deleted. They are made with the key itself, right before or after it is to delete itself, so each is tried once:
+//! whoever calls has seconds.
 
 use std::collections::BTreeMap;
 
 use aws_smithy_types::retry::RetryConfig;
+use aws_types::request_id::RequestId;
 
 use super::calls::{for_tenant, send};
 use super::write_tracker::WriteTracker;
@@ -88,5 +90,16 @@ impl Clients {
     ) -> Result<(), Failure> {
         let call = self.ses.delete_email_identity_policy().email_identity(identity).policy_name(policy_name);
         send!(call, for_tenant!(aws_sdk_sesv2, credential).retry_config(RetryConfig::disabled())).map(drop)
+    }
+
+    /// `ses:PutAccountSendingAttributes`: pauses the account's sending in the credential's Region (SES API v2 reference).
+    /// Pausing what is paused succeeds. Returns AWS's request id.
+    ///
+    /// # Errors
+    /// The refusal, classified.
+    pub async fn pause_sending(&self, credential: &Credential) -> Result<Option<String>, Failure> {
+        let call = self.ses.put_account_sending_attributes().sending_enabled(false);
+        let answer = send!(call, for_tenant!(aws_sdk_sesv2, credential).retry_config(RetryConfig::disabled()))?;
+        Ok(answer.request_id().map(str::to_owned))
     }
 }

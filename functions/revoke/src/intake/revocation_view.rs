@@ -9,6 +9,8 @@ use shared::record::{BreachScope, KeyItem, Order, Pass, Plane, Receipt};
 
 use crate::order_counts::{OrderCounts, is_listed, shown_status};
 
+use crate::tenant_notice::tenant_notice;
+
 /// An order as it is shown.
 ///
 /// Access key ids are shown whole, because people compare them with the tenant's IAM console and CloudTrail, and an id is
@@ -82,6 +84,9 @@ struct ProofView<'a> {
     tenant_id: &'a TenantId,
     account_id: &'a str,
     receipt: &'a Receipt,
+    /// What the tenant has to be told, if anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tenant_notice: Option<String>,
     last_seen_alive: &'a BTreeMap<Plane, Timestamp>,
 }
 
@@ -130,6 +135,7 @@ impl<'a> ProgressView<'a> {
             tenant_id: &owner.tenant_id,
             account_id: &owner.account_id,
             receipt: &key.receipt,
+            tenant_notice: tenant_notice(key),
             last_seen_alive: &key.seen_alive,
         });
         Self {
@@ -191,6 +197,7 @@ mod tests {
             assert_eq!(shown["counts"]["by_status"], json!({ status: 1 }));
             assert_eq!(shown["keys"][0]["status"], status);
             assert_eq!(shown["done"], done, "{status}");
+            assert_eq!(shown["keys"][0]["tenant_notice"].is_string(), status == "revocation_blocked", "{status}");
         }
         let shown = shown(&order, &[(id.clone(), Some(key("revoked", None)))]);
         assert_eq!(shown["keys"][0]["receipt"]["delete_request_id"], "request-1");

@@ -34,6 +34,19 @@ pub(super) enum DeletionResult {
     Unanswered,
 }
 
+/// How SES answered the pause of the account's sending.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum PauseResult {
+    /// 200.
+    Paused { request_id: Option<String> },
+    /// Not authorized.
+    Denied { code: Option<String>, request_id: Option<String> },
+    /// Not asked, not answered, or refused for another reason: a later try may succeed.
+    NotPaused { code: Option<String>, request_id: Option<String> },
+    /// Not asked, because no breach was reported.
+    Withheld,
+}
+
 impl ProbeResult {
     /// Reads the answer to a probe. Only a key that was accepted gets a denial, so a denied key is alive.
     pub(super) fn from_answer<T>(answer: &Result<T, Failure>) -> Self {
@@ -66,6 +79,22 @@ impl DeletionResult {
             Kind::SignatureRefused => Self::WrongSecret,
             Kind::Unknown => Self::Unanswered,
             _ => Self::NotActed,
+        }
+    }
+}
+
+impl PauseResult {
+    /// Reads the answer to PutAccountSendingAttributes.
+    pub(super) fn from_answer(answer: &Result<Option<String>, Failure>) -> Self {
+        match answer {
+            Ok(request_id) => Self::Paused { request_id: request_id.clone() },
+            Err(Failure { kind, code, request_id, .. }) => {
+                let (code, request_id) = (code.clone(), request_id.clone());
+                match kind {
+                    Kind::Denied(_) => Self::Denied { code, request_id },
+                    _ => Self::NotPaused { code, request_id },
+                }
+            }
         }
     }
 }
@@ -123,5 +152,24 @@ mod tests {
             assert_eq!(DeletionResult::from_answer(&failed(code, text, status)), expected, "{code}");
         }
         assert_eq!(DeletionResult::from_answer(&Ok(request_id.clone())), DeletionResult::Deleted { request_id });
+    }
+
+    #[test]
+    fn only_a_denial_says_that_sending_cannot_be_paused() {
+        let said = |code: &str| (Some(code.to_owned()), Some("request-1".to_owned()));
+        for (code, status) in
+            [("TooManyRequestsException", 429), ("InternalFailure", 500), ("BadRequestException", 400)]
+        {
+            let (code, request_id) = said(code);
+            let answer = failed(code.as_deref().unwrap(), "", status);
+            assert_eq!(PauseResult::from_answer(&answer), PauseResult::NotPaused { code, request_id });
+        }
+        let (code, request_id) = said("AccessDeniedException");
+        let answer = failed("AccessDeniedException", "", 403);
+        assert_eq!(PauseResult::from_answer(&answer), PauseResult::Denied { code, request_id });
+        let unanswered = Failure { kind: Kind::Unknown, code: None, status: None, request_id: None };
+        let not_paused = PauseResult::NotPaused { code: None, request_id: None };
+        assert_eq!(PauseResult::from_answer(&Err(unanswered)), not_paused);
+        assert_eq!(PauseResult::from_answer(&Ok(None)), PauseResult::Paused { request_id: None });
     }
 }

@@ -6,6 +6,7 @@
 //! delay before the deletion was sent, and the sweep picks up every key whose `next_attempt_at` has passed.
 
 mod call_result;
+mod containment;
 mod foreign_principals;
 mod key_step;
 mod revocation;

@@ -9,21 +9,23 @@ use jiff::{SignedDuration, Timestamp};
 use shared::custody::{CustodyError, Holder, Lane};
 use shared::id::AccessKeyId;
 use shared::queue::{Deadline, QueueError};
-use shared::record::{KeyItem, KeyState, Owner, Plane, ProgressOutcome, Proof, ReadOutcome, RecordError};
-use shared::telemetry::{Event, KeyEvent, ResidualAccessSummary, chain};
+use shared::record::{KeyItem, KeyState, Owner, Plane, ProgressOutcome, Proof, ReadOutcome, RecordError, Removal};
+use shared::telemetry::{ContainmentSummary, Event, KeyEvent, ResidualAccessSummary, chain};
 use shared::tenant::{Credential, Failure, FailureKind as Kind};
 
 use super::Worker;
 use super::call_result::{DeletionResult, ProbeResult};
+use super::containment::MAX_CONTAINMENT_DURATION;
 use super::key_step::{
     FollowUp, KeyStep, PROBE_DELAY, SecretError, after_deletion, after_notification, after_probe, after_secret_error,
-    alarm, is_alive_again, is_retried_by_message, next_step, planes_to_probe, write_ahead,
+    alarm, is_alive_again, is_retried_by_message, may_remove_policies, next_step, planes_to_probe, write_ahead,
 };
 use super::survey::{REMOVAL_TIMEOUT, SURVEY_TIMEOUT};
+use crate::tenant_notice::tenant_notice;
 use crate::work_item::enqueue_key;
 
 /// The time for a call into a tenant's AWS. A longer one counts as not answered.
-const CALL_TIMEOUT: Duration = Duration::from_secs(4);
+pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// The longest that a step takes: three calls, and the reads and writes around them.
 const MAX_STEP_DURATION: SignedDuration = SignedDuration::from_secs(20);
@@ -56,14 +58,14 @@ impl Worker {
             let wait = match step {
                 KeyStep::Nothing => return Ok(()),
                 KeyStep::Wait(until) => until.duration_since(now),
-                KeyStep::Notify | KeyStep::Delete | KeyStep::Probe => SignedDuration::ZERO,
+                KeyStep::Notify | KeyStep::Delete | KeyStep::Probe | KeyStep::Contain => SignedDuration::ZERO,
             };
-            let survey = if step == KeyStep::Delete && key.remove_identity_policies {
-                MAX_SURVEY_DURATION
-            } else {
-                SignedDuration::ZERO
+            let longest = match step {
+                KeyStep::Delete if may_remove_policies(&key) => MAX_STEP_DURATION + MAX_SURVEY_DURATION,
+                KeyStep::Contain => MAX_CONTAINMENT_DURATION,
+                _ => MAX_STEP_DURATION,
             };
-            let follow_up = if deadline.allows(wait + MAX_STEP_DURATION + survey, now) {
+            let follow_up = if deadline.allows(wait + longest, now) {
                 match step {
                     KeyStep::Nothing => return Ok(()),
                     KeyStep::Wait(_) => {
@@ -81,6 +83,7 @@ impl Worker {
                     },
                     KeyStep::Delete => self.delete(&key, owner).await?,
                     KeyStep::Probe => self.probe(&key, owner).await?,
+                    KeyStep::Contain => self.contain(&key, owner).await?,
                 }
             } else {
                 FollowUp::Delayed
@@ -186,7 +189,11 @@ impl Worker {
     }
 
     /// Opens the revoke lane.
-    async fn open_secret(&self, key: &KeyItem, owner: &Owner) -> Result<Result<Credential, SecretError>, RecordError> {
+    pub(super) async fn open_secret(
+        &self,
+        key: &KeyItem,
+        owner: &Owner,
+    ) -> Result<Result<Credential, SecretError>, RecordError> {
         let Some(sealed) = self.secrets.get(&key.access_key_id, Lane::Revoke).await? else {
             return Ok(Err(SecretError::Missing));
         };
@@ -213,7 +220,7 @@ impl Worker {
 
     /// Records the result of a step that is about the key as it was read. If somebody else has written progress, the
     /// result is dropped.
-    async fn record_if_unchanged<Outcome: Debug>(
+    pub(super) async fn record_if_unchanged<Outcome: Debug>(
         &self,
         key: &KeyItem,
         after: impl Fn(&KeyItem) -> (KeyItem, FollowUp),
@@ -286,7 +293,7 @@ impl Worker {
 }
 
 /// Makes a call that counts as not answered after [`CALL_TIMEOUT`].
-async fn within_timeout<T>(call: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+pub(super) async fn within_timeout<T>(call: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     tokio::time::timeout(CALL_TIMEOUT, call).await.unwrap_or(Err(Failure {
         kind: Kind::Unknown,
         code: None,
@@ -306,6 +313,8 @@ fn key_event(key: &KeyItem, owner: &Owner) -> Option<Event> {
         reason: key.state.reason().map(str::to_owned),
         proof: key.receipt.deleted_by.filter(|_| key.state.is_dead()).map(Proof::as_str),
         residual_access: residual_access(key),
+        containment: containment(key),
+        tenant_notice: tenant_notice(key),
         orders: key.orders.clone(),
     };
     match key.state {
@@ -330,6 +339,18 @@ fn residual_access(key: &KeyItem) -> ResidualAccessSummary {
         identity_policies_complete: policies
             .is_some_and(|seen| seen.identity_policies.outcome == ReadOutcome::Complete),
     }
+}
+
+/// What was done in the tenant's account because the key could not be deleted.
+fn containment(key: &KeyItem) -> Option<ContainmentSummary> {
+    let done = key.receipt.containment.as_ref()?;
+    let policies = key.receipt.residual_access.iter().flat_map(|seen| &seen.identity_policies.foreign);
+    Some(ContainmentSummary {
+        sending: done.sending.as_str(),
+        sending_paused_at: done.sending_paused_at,
+        error: done.error.clone(),
+        identity_policies_removed: policies.filter(|policy| policy.removal == Removal::Removed).count(),
+    })
 }
 
 /// Logs what an operator must be alarmed about, at each step of a key that is in such a state: an alarm that rings once is
@@ -461,7 +482,7 @@ mod tests {
             "access_key_id": "AKIASP2TPHJSQH3FJRUX",
             "owner": {
                 "provider_id": "prv_01KAQX5D8E3C9V7N2M4R6T8W0Y", "tenant_id": "acme", "account_id": "171436882533",
-                "region": "eu-central-1"
+                "region": "eu-central-1", "user_name": "mailer"
             },
             "updated_at": "2026-11-23T10:00:07Z",
             "orders": ["rvk_01KAQX7Q5RD0B6S4M3Z1Y9T8WC"],
@@ -499,7 +520,13 @@ mod tests {
             (
                 include_str!("../../../../events/revoke-revocation-blocked.json"),
                 json!({"status": "revocation_blocked", "reason": "quarantined", "receipt": {
-                    "residual_access": seen(json!([])),
+                    "residual_access": seen(json!([
+                        {"identity": "example.com", "policy_name": "a", "account_ids": ["*"], "removal": "removed"},
+                    ])),
+                    "containment": {
+                        "sending": "paused", "sending_paused_at": "2026-11-23T10:00:07Z", "request_id": "request-1",
+                        "tried_at": "2026-11-23T10:00:06Z", "order_count": 1,
+                    },
                 }}),
             ),
             (

@@ -15,12 +15,12 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::Worker;
 use super::foreign_principals::{UNREADABLE, foreign_principals};
-use super::key_step::{is_survey_due, with_survey};
+use super::key_step::{is_survey_due, may_remove_policies, with_survey};
 
 /// The time for reading. It usually takes 0.2 s; SES lets the policies of one identity be read in a second.
 pub(super) const SURVEY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The time for removing policies, which an order has to ask for. SES lets one be removed in a second.
+/// The time for removing policies, which an order or the tenant's consent has to ask for. SES lets one be removed in a second.
 pub(super) const REMOVAL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// SES takes these calls once a second.
@@ -41,20 +41,32 @@ struct Survey {
 }
 
 impl Worker {
-    /// Surveys what may outlive the key, if it is time, and removes foreign identity policies if an order asks for it. Returns
-    /// the key with what was found; `None` if another worker wrote progress in between.
+    /// Surveys what may outlive the key, if it is time. Returns the key with what was found; `None` if another worker wrote
+    /// progress in between.
     pub(super) async fn survey(
         &self,
         key: &KeyItem,
         owner: &Owner,
         credential: &Credential,
     ) -> Result<Option<KeyItem>, RecordError> {
-        let now = self.ambient.now();
-        if !is_survey_due(key, now) {
+        if !is_survey_due(key, self.ambient.now()) {
             return Ok(Some(key.clone()));
         }
-        let mut survey = Survey::read(&self.tenants, credential, &owner.account_id).await;
-        if !key.remove_identity_policies {
+        self.take_survey(key, owner, credential, may_remove_policies(key), SURVEY_TIMEOUT).await
+    }
+
+    /// Surveys what may outlive the key within `time`, and removes foreign identity policies if they are to be `removed`.
+    pub(super) async fn take_survey(
+        &self,
+        key: &KeyItem,
+        owner: &Owner,
+        credential: &Credential,
+        removed: bool,
+        time: Duration,
+    ) -> Result<Option<KeyItem>, RecordError> {
+        let now = self.ambient.now();
+        let mut survey = Survey::read(&self.tenants, credential, &owner.account_id, time).await;
+        if !removed {
             return Ok(Some(with_survey(key, survey.residual_access(now))));
         }
         for policy in survey.policies.iter_mut() {
@@ -75,14 +87,14 @@ impl Worker {
 }
 
 impl Survey {
-    async fn read(tenants: &Clients, credential: &Credential, own_account: &str) -> Self {
+    async fn read(tenants: &Clients, credential: &Credential, own_account: &str, time: Duration) -> Self {
         let mut survey = Self {
             other_keys: OtherKeys { outcome: ReadOutcome::Unknown, keys: Vec::new() },
             policies_outcome: ReadOutcome::Unknown,
             identities_read: 0,
             policies: Vec::new(),
         };
-        let deadline = Instant::now() + SURVEY_TIMEOUT;
+        let deadline = Instant::now() + time;
         let other_keys = timeout_at(deadline, read_other_keys(tenants, credential));
         // What was read before the time is over stays.
         let policies = timeout_at(deadline, read_policies(tenants, credential, own_account, &mut survey));
@@ -314,7 +326,7 @@ mod tests {
                 _ => (200, json!({"Policies": {"theirs": policy_of("123456789012")}}).to_string()),
             }
         });
-        let survey = Survey::read(&tenants, &credential(), OWN_ACCOUNT).await;
+        let survey = Survey::read(&tenants, &credential(), OWN_ACCOUNT, SURVEY_TIMEOUT).await;
         let found = survey.residual_access(Timestamp::UNIX_EPOCH);
         assert_eq!(
             serde_json::to_value(&found).unwrap(),
@@ -348,7 +360,7 @@ mod tests {
                 }
             }
         });
-        let survey = Survey::read(&tenants, &credential(), OWN_ACCOUNT).await;
+        let survey = Survey::read(&tenants, &credential(), OWN_ACCOUNT, SURVEY_TIMEOUT).await;
         assert_eq!((survey.other_keys.outcome, survey.policies_outcome), (ReadOutcome::Denied, ReadOutcome::Denied));
         assert_eq!(calls.load(Ordering::SeqCst), 3);
     }
@@ -375,7 +387,7 @@ mod tests {
             }
         });
         let started = Instant::now();
-        let survey = Survey::read(&tenants, &credential(), OWN_ACCOUNT).await;
+        let survey = Survey::read(&tenants, &credential(), OWN_ACCOUNT, SURVEY_TIMEOUT).await;
         assert!(started.elapsed() <= SURVEY_TIMEOUT + Duration::from_millis(10), "{:?}", started.elapsed());
         assert_eq!((survey.other_keys.outcome, survey.policies_outcome), (ReadOutcome::Unknown, ReadOutcome::Partial));
         assert!(survey.identities_read >= 2 && survey.policies.len() == survey.identities_read);
@@ -410,7 +422,7 @@ mod tests {
             }
         });
         let started = Instant::now();
-        let mut survey = Survey::read(&tenants, &credential(), OWN_ACCOUNT).await;
+        let mut survey = Survey::read(&tenants, &credential(), OWN_ACCOUNT, SURVEY_TIMEOUT).await;
         for policy in &mut survey.policies {
             policy.record.removal = Removal::NotDone;
         }

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicUsize;
 
 use shared::http::Problem;
 use shared::id::ProviderId;
+use shared::policy::PolicyStyle;
 use shared::record::{Check, CheckName, KeyItem, VerificationOutcome, VerificationReport, VerifiedProvider};
 use shared::tenant::Credential;
 
@@ -106,7 +107,7 @@ impl OnboardingAttempt<'_> {
             return Ok(self.refuse(report));
         };
         let account = verification.verify_permissions(&user, &mut report).await;
-        let report = report.finish(ambient.now());
+        let report = self.finish(report);
         match account {
             Some(account) if report.outcome == VerificationOutcome::Accepted => {
                 self.store(user, &account, report, fences).await
@@ -124,7 +125,16 @@ impl OnboardingAttempt<'_> {
     }
 
     fn refuse(&self, report: ReportBuilder) -> OnboardingOutcome {
-        OnboardingOutcome::Refused(Box::new(report.finish(self.verify.ambient.now())))
+        OnboardingOutcome::Refused(Box::new(self.finish(report)))
+    }
+
+    /// The report, which recommends the policy that lets the key do what the tenant agrees to.
+    fn finish(&self, report: ReportBuilder) -> VerificationReport {
+        let mut report = report.finish(self.verify.ambient.now());
+        if self.submission.consent_signed_by.is_some() {
+            PolicyStyle::Hardened.version_with_pause().clone_into(&mut report.recommended_policy);
+        }
+        report
     }
 
     /// Which tenant onboarded the key of this item. `None` for a tombstone: the key was reported, nobody onboarded it.

@@ -7,8 +7,8 @@ use shared::custody::Holder;
 use shared::http::Problem;
 use shared::id::ProviderId;
 use shared::record::{
-    Assurance, AuditEvent, Fences, Idempotency, KeyItem, KeyState, Onboarded, Onboarding, Owner, Plane, Provider,
-    RecordError, Status, StatusName, VerificationReport, VerifiedProvider,
+    Assurance, AuditEvent, Consent, Fences, Idempotency, KeyItem, KeyState, Onboarded, Onboarding, Owner, Plane,
+    Provider, RecordError, Status, StatusName, VerificationReport, VerifiedProvider,
 };
 use shared::telemetry::{Event, ProviderVerifiedEvent, chain};
 use shared::tenant::AccountStatus;
@@ -71,6 +71,11 @@ impl OnboardingAttempt<'_> {
             max_send_rate: account.max_send_rate,
             max_24_hour_send: account.max_24_hour_send,
             sandbox: !account.production_access,
+            consent: self.submission.consent_signed_by.as_ref().map(|signer| Consent {
+                pause_sending: true,
+                given_at: now,
+                signed_by: signer.clone(),
+            }),
             created_at: now,
             updated_at: now,
         }
@@ -153,7 +158,9 @@ fn new_key_item(provider: &Provider, report: &VerificationReport) -> KeyItem {
         provider_id: provider.provider_id.clone(),
         tenant_id: provider.tenant_id.clone(),
         account_id: provider.account_id.clone(),
+        user_name: Some(provider.user_name.clone()),
         region: provider.region,
+        consent: provider.consent.clone(),
         sessions_denied: report.sessions_denied,
     };
     let mut key = KeyItem::new(provider.access_key_id.clone(), Some(owner), KeyState::Active, provider.created_at);

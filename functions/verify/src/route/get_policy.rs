@@ -1,4 +1,4 @@
-//! `GET /policy?account_id=&style=&version=`: the policies that tenants attach to their users, ready to paste into IAM.
+//! `GET /policy?account_id=&consent=&style=&version=`: the policies that tenants attach to their users, ready to paste into IAM.
 
 use aws_lambda_events::encodings::Body;
 use http::header::{CONTENT_TYPE, ETAG};
@@ -14,14 +14,21 @@ const POLICY_ATTACH_AS: HeaderName = HeaderName::from_static("policy-attach-as")
 
 /// Answers with the document itself as the body, byte for byte, so that it can be piped into
 /// `aws iam put-user-policy`. Its version is in `Policy-Version` and `ETag`, and whether it fits a user's inline quota in
-/// `Policy-Attach-As`. `version` asks for an earlier document, which a provider's report may name.
+/// `Policy-Attach-As`. `consent=pause_sending` asks for the document of tenants who agree to that, and `version` for an
+/// earlier document, which a provider's report may name.
 pub(crate) fn get_policy(request: &Request) -> Result<Response, Problem> {
-    let query = QueryParameters::from_request(request, &["style", "account_id", "version"])?;
+    let query = QueryParameters::from_request(request, &["style", "account_id", "consent", "version"])?;
     let style = query.required("style")?;
     let style = PolicyStyle::parse(&style).ok_or_else(|| invalid("style", "must be `classic` or `hardened`"))?;
     let account_id = query.get("account_id");
     let version = query.get("version");
-    let policy = policy::published(version.as_deref().unwrap_or(style.version()))
+    let current = match query.get("consent").as_deref() {
+        None => style.version(),
+        Some("pause_sending") if version.is_none() => style.version_with_pause(),
+        Some("pause_sending") => return Err(invalid("consent", "goes without `version`, which names the document")),
+        Some(_) => return Err(invalid("consent", "must be `pause_sending`")),
+    };
+    let policy = policy::published(version.as_deref().unwrap_or(current))
         .filter(|policy| policy.style == style)
         .ok_or_else(|| invalid("version", "is no version of this policy"))?;
     let document = match (style, account_id) {
@@ -90,6 +97,20 @@ mod tests {
     }
 
     #[test]
+    fn a_tenant_who_agrees_to_a_pause_gets_the_document_that_allows_it() {
+        let account = "171436882533";
+        let ask = |parameters: Value| get(parameters).unwrap();
+        let (pause, version) = ask(json!({"style": "hardened", "account_id": account, "consent": "pause_sending"}));
+        assert_eq!(version, policy::HARDENED_PAUSE_VERSION);
+        assert_eq!(pause.matches("ses:PutAccountSendingAttributes").count(), 2);
+        assert_eq!(ask(json!({"style": "hardened", "account_id": account, "version": version})).0, pause);
+        let (plain, _) = ask(json!({"style": "hardened", "account_id": account}));
+        assert!(!plain.contains("PutAccountSendingAttributes"));
+        // It allows all of SES.
+        assert_eq!(ask(json!({"style": "classic", "consent": "pause_sending"})).1, policy::CLASSIC_VERSION);
+    }
+
+    #[test]
     fn an_unknown_style_or_account_is_a_bad_request() {
         for parameters in [
             json!({}),
@@ -99,6 +120,8 @@ mod tests {
             json!({"style": "hardened", "account_id": "17143688253x"}),
             json!({"style": "classic", "account": "171436882533"}),
             json!({"style": "classic", "version": "hardened-1"}),
+            json!({"style": "classic", "consent": "everything"}),
+            json!({"style": "classic", "consent": "pause_sending", "version": "classic-1"}),
             json!({"style": "hardened", "account_id": "171436882533", "version": "hardened-0"}),
         ] {
             assert_eq!(get(parameters.clone()), Err(400), "{parameters}");

@@ -48,6 +48,29 @@ async fn a_good_key_is_stored_sealed_for_both_lanes_and_an_event_is_sent() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_consent_is_recorded_on_provider_and_key_with_its_signer() {
+    let aws = FakeAws::new();
+    let mut body = submission();
+    body["consent"] = json!({"pause_sending": true});
+    let (status, view, _) = post(&aws, &body, None).await;
+    assert_eq!(status, 201, "{view}");
+    let consent = json!({
+        "pause_sending": true, "given_at": view["created_at"],
+        "signed_by": "arn:aws:sts::111122223333:assumed-role/operator-backend/backend",
+    });
+    assert_eq!(view["consent"], consent);
+    assert_eq!(view["report"]["recommended_policy"], "hardened-2-pause");
+    let (bodies, _) = aws.own_traffic();
+    let transaction = bodies.iter().find(|body| body.contains("\"TransactItems\"")).unwrap();
+    let transaction: Value = serde_json::from_str(transaction).unwrap();
+    let written = |place: usize| &transaction["TransactItems"][place]["Put"]["Item"];
+    let owner = &written(0)["owner"]["M"];
+    assert_eq!(owner["user_name"]["S"], view["user_arn"].as_str().unwrap().rsplit('/').next().unwrap());
+    assert_eq!(owner["consent"], written(1)["consent"]);
+    assert_eq!(owner["consent"]["M"]["signed_by"]["S"], consent["signed_by"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_only_unwise_is_accepted_with_a_warning() {
     let old_id = "AKIAIOSFODNN7EXAMPLE";
     let cases: [(&str, &'static str, FakeResponse, &str); 5] = [

@@ -92,6 +92,28 @@ async fn a_deactivated_key_is_refused_and_comes_back() {
 }
 
 #[tokio::test]
+async fn an_account_that_its_owner_pauses_stays_so_whatever_faults_come_and_go() {
+    let world = World::start().await;
+    let tenant = world.classic();
+    let ses = client!(aws_sdk_sesv2, world, tenant.credentials());
+    world.faults(&tenant, json!({"quarantine": true})).await;
+    ses.put_account_sending_attributes().sending_enabled(false).send().await.unwrap();
+    for faults in [json!({"quarantine": true}), json!({"latency_ms": 1}), json!({})] {
+        world.faults(&tenant, faults).await;
+        assert!(!ses.get_account().send().await.unwrap().sending_enabled());
+        let (refusal, text) = said(send(&ses, "a@example.com", &["x@example.org"]).await);
+        assert_eq!(refusal, "MessageRejected");
+        assert!(text.starts_with("Sending paused for this account."), "{text}");
+    }
+    ses.put_account_sending_attributes().sending_enabled(true).send().await.unwrap();
+    send(&ses, "a@example.com", &["x@example.org"]).await.unwrap();
+    let other = world.tenant(json!({"policies": [], "identities": ["example.com"]}));
+    let other = client!(aws_sdk_sesv2, world, other.credentials());
+    let paused = other.put_account_sending_attributes().sending_enabled(false).send().await;
+    assert_eq!(code(paused), "AccessDeniedException");
+}
+
+#[tokio::test]
 async fn a_paused_and_a_suspended_account_refuse_mail() {
     let world = World::start().await;
     let tenant = world.classic();

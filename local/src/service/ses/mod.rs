@@ -142,8 +142,11 @@ impl StandInService for Ses {
         }
     }
 
-    fn apply_faults(&self, account_id: &str, _previous: &AccountFaults, faults: &AccountFaults) {
-        self.state.write().get_or_create(account_id).account_settings.sending_enabled = faults.paused.is_none();
+    fn apply_faults(&self, account_id: &str, previous: &AccountFaults, faults: &AccountFaults) {
+        // Sending changes only when the fault comes or goes: the account's owner may have paused it, too.
+        if faults.paused.is_some() != previous.paused.is_some() {
+            self.state.write().get_or_create(account_id).account_settings.sending_enabled = faults.paused.is_none();
+        }
         self.accounts.refill(account_id);
     }
 }

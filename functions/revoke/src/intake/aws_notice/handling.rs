@@ -288,8 +288,11 @@ mod tests {
         match operation {
             "GetItem providers" if pk.starts_with("provider#") => Some(item(&provider)),
             "GetItem providers" if pk == "key#AKIASP2TPHJSQH3FJRUX" => Some(item(&key)),
-            "Query" if body["ExpressionAttributeValues"][":account_id"]["S"] == account_id => {
-                let listed = json!({"provider_id": provider["provider_id"], "account_id": {"S": account_id}});
+            "Query" if body["ExpressionAttributeValues"][":value"]["S"] == account_id => {
+                let listed = json!({
+                    "provider_id": provider["provider_id"], "tenant_id": {"S": "acme"}, "account_id": {"S": account_id},
+                    "access_key_id": {"S": "AKIASP2TPHJSQH3FJRUX"}, "status": {"S": "active"},
+                });
                 Some((200, json!({"Items": [listed]}).to_string()))
             }
             "Query" => Some((200, json!({"Items": []}).to_string())),

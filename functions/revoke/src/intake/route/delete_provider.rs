@@ -2,7 +2,7 @@
 
 use shared::http::{Problem, Request, RequestLog, Response};
 use shared::id::{OrderId, ProviderId};
-use shared::record::BreachScope;
+use shared::record::{BreachScope, OFF_BOARDING};
 
 use super::order_response::{order_not_written, order_response};
 use super::{parameter, signer};
@@ -18,7 +18,7 @@ impl Intake {
         log.provider(&provider_id);
         let report = BreachReport {
             scope: BreachScope::ProviderId(provider_id),
-            reason: "off-boarding".to_owned(),
+            reason: OFF_BOARDING.to_owned(),
             reported_by: signer.to_owned(),
             signed_by: Some(signer.to_owned()),
             remove_identity_policies: false,

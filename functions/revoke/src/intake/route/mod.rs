@@ -19,7 +19,7 @@ mod receive_webhook;
 mod register_webhook;
 mod webhook_view;
 
-use shared::http::{Problem, Request, RequestLog, Response};
+use shared::http::{self, Problem, Request, RequestLog, Response};
 use shared::id::AccessKeyId;
 use shared::record::KeyItem;
 
@@ -140,15 +140,9 @@ impl Intake {
 
 /// The ARN that signed the request. Without it, nobody reports.
 fn signer(request: &Request) -> Result<&str, Problem> {
-    request
-        .request_context
-        .authorizer
-        .as_ref()
-        .and_then(|authorizer| authorizer.iam.as_ref())
-        .and_then(|iam| iam.user_arn.as_deref())
-        .ok_or_else(|| {
-            Problem::new(403, "Orders are accepted only from requests that are signed with IAM credentials.")
-        })
+    http::signer(request).ok_or_else(|| {
+        Problem::new(403, "Orders are accepted only from requests that are signed with IAM credentials.")
+    })
 }
 
 /// Records the key of an order, and whose it is, if it has one.

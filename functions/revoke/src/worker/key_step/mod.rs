@@ -10,6 +10,7 @@
 //! that the call had no effect and that the tenant deactivated the key, without deleting it, in exactly that time. The
 //! receipt says `write_ahead`, so that whoever must be certain can look for the deletion in the tenant's CloudTrail.
 
+mod containment;
 mod retry_delay;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,9 @@ use shared::record::{
     ResidualAccess,
 };
 
+pub(super) use self::containment::{
+    after_containment, is_containment_due, is_policy_survey_due, may_remove_policies, shows_breach,
+};
 use self::retry_delay::{MAX_REVOKING_DELAY, later, retry_at};
 use super::call_result::{DeletionResult, ProbeResult};
 
@@ -57,6 +61,8 @@ pub(super) enum KeyStep {
     Delete,
     /// Find out whether it is refused everywhere.
     Probe,
+    /// Contain the breach in its account, because AWS does not let it delete itself.
+    Contain,
     /// Nothing before this time.
     Wait(Timestamp),
     /// Nothing: it is finished, or it was never stopped.
@@ -90,6 +96,10 @@ pub(super) enum SecretError {
 pub(super) fn next_step(key: &KeyItem, can_notify: bool, now: Timestamp) -> KeyStep {
     if key.owner.is_none() {
         return KeyStep::Nothing;
+    }
+    // Before operators are notified, so that they are told what was done.
+    if is_containment_due(key) {
+        return KeyStep::Contain;
     }
     let step = next_call(key, now);
     // A key that lives again is deleted first, and operators are notified while its death is waited for.
@@ -147,11 +157,15 @@ fn next_call(key: &KeyItem, now: Timestamp) -> KeyStep {
 
 /// Whether it is time to look what may outlive the key. Once its deletion is proved, it is too late.
 pub(super) fn is_survey_due(key: &KeyItem, now: Timestamp) -> bool {
+    is_survey_due_for(key, may_remove_policies(key), now)
+}
+
+/// [`is_survey_due`], where policies are to be `removed` or not.
+fn is_survey_due_for(key: &KeyItem, removed: bool, now: Timestamp) -> bool {
     let is_old_or_incomplete = |seen: &ResidualAccess| {
         let to_remove = |removal| matches!(removal, Removal::NotOrdered | Removal::NotDone);
         now >= later(seen.checked_at, SURVEY_EXPIRES_AFTER)
-            || (key.remove_identity_policies
-                && seen.identity_policies.foreign.iter().any(|policy| to_remove(policy.removal)))
+            || (removed && seen.identity_policies.foreign.iter().any(|policy| to_remove(policy.removal)))
     };
     key.receipt.deleted_at.is_none() && key.receipt.residual_access.as_ref().is_none_or(is_old_or_incomplete)
 }
@@ -224,7 +238,11 @@ pub(super) fn after_deletion(
         }
         DeletionResult::Denied { quarantined } => {
             after.receipt.refused.clear();
-            block(after, if *quarantined { BlockReason::Quarantined } else { BlockReason::DeleteDenied }, now)
+            after.receipt.deletion_denied_at = Some(now);
+            let reason = if *quarantined { BlockReason::Quarantined } else { BlockReason::DeleteDenied };
+            let (after, follow_up) = block(after, reason, now);
+            let follow_up = if is_containment_due(&after) { FollowUp::Now } else { follow_up };
+            (after, follow_up)
         }
         DeletionResult::WrongSecret => after_wrong_secret(after, now),
         // It was written ahead: the next step finds out whether it had an effect.

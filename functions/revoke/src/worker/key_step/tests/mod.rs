@@ -1,10 +1,13 @@
 //! The steps by tables, and against a model of AWS that answers, does not answer, lags and loses workers at random.
 
+mod containment;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::worker::call_result::PauseResult;
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + seconds).unwrap()
@@ -24,6 +27,15 @@ fn stopped() -> KeyItem {
         "next_attempt_at": at(60),
     }))
     .unwrap()
+}
+
+/// The same key, of a tenant who agreed to containment.
+fn stopped_with_consent() -> KeyItem {
+    let mut key = stopped();
+    let consent =
+        json!({ "pause_sending": true, "given_at": at(-200), "signed_by": "arn:aws:iam::111122223333:user/ops" });
+    key.owner.as_mut().unwrap().consent = Some(serde_json::from_value(consent).unwrap());
+    key
 }
 
 fn refused() -> ProbeResult {
@@ -580,6 +592,16 @@ fn deliver(key: &mut KeyItem, aws: &mut Aws, killed: Killed, fault: Fault) {
                 *key = after_notification(key, at(aws.now)).0;
             }
         }
+        KeyStep::Contain => {
+            let result = match fault {
+                Fault::None => PauseResult::Paused { request_id: None },
+                Fault::Stranger => PauseResult::Denied { code: None, request_id: None },
+                _ => PauseResult::NotPaused { code: None, request_id: None },
+            };
+            if killed == Killed::No {
+                *key = after_containment(key, &result, at(aws.now), at(aws.now)).0;
+            }
+        }
         KeyStep::Probe => {
             let results = planes_to_probe(key).into_iter().map(|plane| (plane, aws.probe(plane, fault))).collect();
             if killed == Killed::No {
@@ -677,8 +699,12 @@ fn check(before: &KeyItem, key: &KeyItem, aws: &Aws) {
 proptest! {
     /// Whatever happens and in whatever order, only keys that are gone and were seen refused become `revoked`.
     #[test]
-    fn revoked_needs_a_deletion_and_refusals(events in vec(event(), 0..60), lags in lags(9)) {
-        let mut key = stopped();
+    fn revoked_needs_a_deletion_and_refusals(
+        events in vec(event(), 0..60),
+        lags in lags(9),
+        agrees in any::<bool>(),
+    ) {
+        let mut key = if agrees { stopped_with_consent() } else { stopped() };
         let mut aws = Aws::new(lags);
         for event in events {
             let before = key.clone();
@@ -712,6 +738,10 @@ proptest! {
             }
         }
         prop_assert!(!key.notification_pending);
+        prop_assert!(agrees || key.receipt.containment.is_none());
+        let denied = matches!(key.state, KeyState::RevocationBlocked(_));
+        let is_contained = key.receipt.containment.as_ref().is_some_and(|done| done.sending.is_settled());
+        prop_assert!(!(agrees && denied) || is_contained, "{:?}", key);
     }
 
     /// If nobody else interferes, one kill or lost answer anywhere still ends with proof.
