@@ -3,7 +3,8 @@
 //! With `BREACH_KEYS=1000` it measures instead how so many keys are revoked by one order for all, with 200 ms for each call into a
 //! tenant's account.
 //!
-//! `FUNCTIONS` names the folder with the functions' binaries; without it, that is `target/lambda`. Machines are noisy: compare
+//! `FUNCTIONS` names the folder with the functions' binaries; without it, that is `target/lambda`. A breach is measured with the
+//! functions of this build if that folder does not exist. Machines are noisy: compare
 //! figures of one run with each other, not with those of another day.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark prints, and fails if it cannot continue")]
@@ -222,8 +223,8 @@ fn start_stack(functions: &Path) -> (Child, String) {
     let mut process = Command::new(env!("CARGO_BIN_EXE_local"))
         .args(["serve", "--aws-port", "0", "--api-port", "0", "--until-stdin-closes"])
         .args(["--parameter", "ApiRateLimit=5000", "--parameter", "ApiBurstLimit=5000"])
-        .arg("--functions")
-        .arg(functions)
+        .args(functions.is_dir().then_some("--functions"))
+        .args(functions.is_dir().then_some(functions))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

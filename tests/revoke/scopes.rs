@@ -8,7 +8,7 @@ use operator::Tenant;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::support::{Stack, Tables, eventually, mail};
 
@@ -96,6 +96,11 @@ async fn all_keys_of_a_tenant_die_whatever_one_of_them_does_and_no_others() {
     let order = report(&stack, "/revocations", &body).await;
     let order_id = order["order_id"].as_str().unwrap();
     let expected = u64::try_from(PROVIDERS).unwrap();
+    assert_eq!(
+        (&order["counts"]["keys"], &order["counts"]["stopped"]),
+        (&json!(expected), &json!(expected)),
+        "{order}"
+    );
     order_when(&stack, order_id, "all but one dead", |order| order["counts"]["dead"] == expected - 1).await;
     let order =
         order_when(&stack, order_id, "one blocked", |order| order["counts"]["blocked"]["quarantined"] == 1).await;
@@ -177,6 +182,36 @@ async fn an_order_for_all_halts_first_and_takes_keys_that_were_being_onboarded()
     let order = order_when(&stack, order_id, "all dead", |order| order["counts"]["dead"] == 3).await;
     assert_eq!(order["counts"]["keys"], 3, "{order}");
     assert!(stack.inbox(&providers[0].0.account_id).await.unwrap().is_empty());
+}
+
+/// `BREACH_KEYS` makes it a larger breach than the suite has the time for.
+#[tokio::test]
+async fn every_key_of_a_breach_is_counted_once_and_dies_though_both_functions_are_killed_every_second() {
+    let keys = std::env::var("BREACH_KEYS").map_or(40, |keys| keys.parse().unwrap());
+    let stack = Stack::with_arguments(&["--parameter", "RevocationVisibilityTimeout=30"]).await;
+    let providers = onboard_many(&stack, "acme", keys).await;
+    let order = report(
+        &stack,
+        "/revocations",
+        &json!({ "scope": { "tenant_id": "acme" }, "reason": "drill", "confirm": "acme" }),
+    )
+    .await;
+    let order_id = order["order_id"].as_str().unwrap();
+    let started = Instant::now();
+    while started.elapsed() < Duration::from_secs(20) {
+        stack.kill_processes("revoke").await;
+        stack.kill_processes("revoke-worker").await;
+        sleep(Duration::from_secs(1)).await;
+    }
+    let expected = u64::try_from(keys).unwrap();
+    order_when(&stack, order_id, "all dead", |order| order["counts"]["dead"] == expected).await;
+    let shown = all_keys(&stack, order_id).await;
+    let ids: BTreeSet<&str> = shown.iter().map(|key| key["access_key_id"].as_str().unwrap()).collect();
+    assert_eq!((shown.len(), ids.len()), (keys, keys));
+    for (tenant, _) in &providers {
+        assert!(!stack.has_key(tenant).await);
+        stack.assert_deleted_once(tenant).await;
+    }
 }
 
 #[tokio::test]

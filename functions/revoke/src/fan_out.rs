@@ -10,7 +10,8 @@ use jiff::Timestamp;
 use shared::id::{AccessKeyId, OrderId};
 use shared::queue::Queue;
 use shared::record::{
-    FanOut, KEYS_ON_A_PAGE, ListedProvider, Order, OrderPage, Pass, Providers, RecordError, Secrets, StatusName,
+    FENCE_CLOSED_FOR, FanOut, KEYS_ON_A_PAGE, ListedProvider, Order, OrderPage, Pass, Providers, RecordError, Secrets,
+    StatusName,
 };
 use shared::runtime::Ambient;
 use shared::telemetry::chain;
@@ -95,7 +96,11 @@ impl FanOutRun {
         fan_out: &FanOut,
         listed: &[ListedProvider],
     ) -> Result<Vec<AccessKeyId>, RecordError> {
-        let in_use = |provider: &&ListedProvider| matches!(provider.status, StatusName::Active | StatusName::Suspended);
+        // What was onboarded later was handed over after the report.
+        let until = order.created_at.saturating_add(FENCE_CLOSED_FOR).unwrap_or(Timestamp::MAX);
+        let in_use = |provider: &&ListedProvider| {
+            matches!(provider.status, StatusName::Active | StatusName::Suspended) && provider.created_at < until
+        };
         let ids: Vec<_> = listed.iter().filter(in_use).map(|provider| provider.access_key_id.clone()).collect();
         if ids.is_empty() {
             return Ok(ids);

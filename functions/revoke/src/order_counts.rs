@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::Serialize;
-use shared::id::AccessKeyId;
+use shared::id::{AccessKeyId, OrderId};
 use shared::record::{KeyItem, KeyState, Order, OrderMilestone, Pass, Providers, RecordError};
+use tokio::task::JoinSet;
 
-/// Pages that are read at a time.
+/// Pages that are read at a time, and how often that is done at the same time.
 const PAGES_AT_A_TIME: u32 = 16;
+const CONCURRENT_READS: usize = 8;
 
 /// The counts of an order's keys. Each key counts in exactly one status, so they add up to `keys`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -60,11 +62,23 @@ impl OrderCounts {
         }
     }
 
+    /// Adds the counts of other keys.
+    fn add_all(&mut self, others: &Self) {
+        let Self { keys, stopped, deleted, dead, by_status, blocked, next_attempt_at } = others;
+        self.keys = self.keys.saturating_add(*keys);
+        self.stopped = self.stopped.saturating_add(*stopped);
+        self.deleted = self.deleted.saturating_add(*deleted);
+        self.dead = self.dead.saturating_add(*dead);
+        by_status.iter().for_each(|(status, count)| *self.by_status.entry(status).or_default() += count);
+        blocked.iter().for_each(|(reason, count)| *self.blocked.entry(reason).or_default() += count);
+        self.next_attempt_at = self.next_attempt_at.into_iter().chain(*next_attempt_at).min();
+    }
+
     /// Counts keys.
     pub(crate) fn of(keys: &[(AccessKeyId, Option<KeyItem>)]) -> Self {
-        let mut progress = Self::default();
-        keys.iter().for_each(|(_, key)| progress.add(key.as_ref()));
-        progress
+        let mut counts = Self::default();
+        keys.iter().for_each(|(_, key)| counts.add(key.as_ref()));
+        counts
     }
 
     fn unknown(&self) -> u32 {
@@ -76,11 +90,11 @@ impl OrderCounts {
         self.keys > 0 && self.dead == self.keys
     }
 
-    /// How far the order has come. `is_listed`: no key can be added any more.
-    pub(crate) fn milestone(&self, is_listed: bool) -> OrderMilestone {
-        if self.stopped < self.keys || !is_listed {
+    /// How far an order with these counts has come.
+    pub(crate) fn milestone(&self, pass: Pass) -> OrderMilestone {
+        if self.stopped < self.keys || pass == Pass::First {
             OrderMilestone::Placed
-        } else if self.dead + self.unknown() < self.keys {
+        } else if self.dead + self.unknown() < self.keys || pass == Pass::Repeat {
             OrderMilestone::Stopped
         } else {
             OrderMilestone::Complete
@@ -88,9 +102,9 @@ impl OrderCounts {
     }
 }
 
-/// Whether all keys of an order are known. Until the second pass is over, one may be added.
-pub(crate) fn is_listed(order: &Order) -> bool {
-    order.fan_out.as_ref().is_none_or(|fan_out| fan_out.pass == Pass::Over)
+/// Which time the providers of an order are being listed. The keys of an order for one key or provider are known from the start.
+pub(crate) fn pass(order: &Order) -> Pass {
+    order.fan_out.as_ref().map_or(Pass::Over, |fan_out| fan_out.pass)
 }
 
 /// Counts the keys of an order as they are now.
@@ -101,15 +115,26 @@ pub(crate) async fn order_counts(providers: &Providers, order: &Order) -> Result
     let Some(fan_out) = &order.fan_out else {
         return Ok(OrderCounts::of(&providers.keys(&order.access_key_ids).await?));
     };
-    let mut progress = OrderCounts::default();
+    let mut counts = OrderCounts::default();
+    let mut parts = JoinSet::new();
     let mut first = 1;
-    while first <= fan_out.pages {
-        let pages = providers.pages(&order.order_id, first, PAGES_AT_A_TIME).await?;
-        let ids: Vec<AccessKeyId> = pages.into_iter().flat_map(|page| page.access_key_ids).collect();
-        providers.keys(&ids).await?.iter().for_each(|(_, key)| progress.add(key.as_ref()));
-        first = first.saturating_add(PAGES_AT_A_TIME);
+    while first <= fan_out.pages || !parts.is_empty() {
+        while first <= fan_out.pages && parts.len() < CONCURRENT_READS {
+            parts.spawn(counts_of_pages(providers.clone(), order.order_id.clone(), first));
+            first = first.saturating_add(PAGES_AT_A_TIME);
+        }
+        if let Some(part) = parts.join_next().await {
+            let part = part.map_err(RecordError::dynamodb("count the keys of", Order::pk(&order.order_id)))?;
+            counts.add_all(&part?);
+        }
     }
-    Ok(progress)
+    Ok(counts)
+}
+
+async fn counts_of_pages(providers: Providers, order_id: OrderId, first: u32) -> Result<OrderCounts, RecordError> {
+    let pages = providers.pages(&order_id, first, PAGES_AT_A_TIME).await?;
+    let ids: Vec<AccessKeyId> = pages.into_iter().flat_map(|page| page.access_key_ids).collect();
+    Ok(OrderCounts::of(&providers.keys(&ids).await?))
 }
 
 #[cfg(test)]
@@ -169,28 +194,36 @@ mod tests {
         let dead = || key("revoked", None);
         let blocked = || key("revocation_blocked", Some("quarantined"));
         let cases = [
-            (vec![], true, OrderMilestone::Complete, false),
-            (vec![], false, OrderMilestone::Placed, false),
-            (vec![None, dead()], true, OrderMilestone::Placed, false),
-            (vec![key("active", None)], true, OrderMilestone::Placed, false),
-            (vec![dead(), key("revoking", None)], true, OrderMilestone::Stopped, false),
-            (vec![dead(), blocked()], true, OrderMilestone::Stopped, false),
-            (vec![dead(), key("refused_unproven", None)], true, OrderMilestone::Stopped, false),
-            (vec![dead(), key("unknown_key", None)], true, OrderMilestone::Complete, false),
-            (vec![dead(), dead()], true, OrderMilestone::Complete, true),
-            (vec![dead(), dead()], false, OrderMilestone::Placed, true),
+            (vec![], Pass::Over, OrderMilestone::Complete, false),
+            (vec![], Pass::Repeat, OrderMilestone::Stopped, false),
+            (vec![], Pass::First, OrderMilestone::Placed, false),
+            (vec![None, dead()], Pass::Over, OrderMilestone::Placed, false),
+            (vec![key("active", None)], Pass::Over, OrderMilestone::Placed, false),
+            (vec![dead(), key("revoking", None)], Pass::Over, OrderMilestone::Stopped, false),
+            (vec![dead(), blocked()], Pass::Over, OrderMilestone::Stopped, false),
+            (vec![dead(), key("refused_unproven", None)], Pass::Over, OrderMilestone::Stopped, false),
+            (vec![dead(), key("unknown_key", None)], Pass::Over, OrderMilestone::Complete, false),
+            (vec![dead(), dead()], Pass::Over, OrderMilestone::Complete, true),
+            (vec![dead(), dead()], Pass::Repeat, OrderMilestone::Stopped, true),
+            (vec![dead(), dead()], Pass::First, OrderMilestone::Placed, true),
         ];
-        for (keys, is_listed, milestone, is_done) in cases {
-            let mut progress = OrderCounts::default();
-            keys.iter().for_each(|key| progress.add(key.as_ref()));
-            assert_eq!(usize::try_from(progress.keys).unwrap(), keys.len());
-            assert_eq!(progress.by_status.values().sum::<u32>(), progress.keys);
-            assert_eq!((progress.milestone(is_listed), progress.is_done()), (milestone, is_done), "{progress:?}");
+        for (keys, pass, milestone, is_done) in cases {
+            let (mut counts, mut halves) = (OrderCounts::default(), [OrderCounts::default(), OrderCounts::default()]);
+            for (number, key) in keys.iter().enumerate() {
+                counts.add(key.as_ref());
+                halves[number % 2].add(key.as_ref());
+            }
+            assert_eq!(usize::try_from(counts.keys).unwrap(), keys.len());
+            assert_eq!(counts.by_status.values().sum::<u32>(), counts.keys);
+            assert_eq!((counts.milestone(pass), counts.is_done()), (milestone, is_done), "{counts:?}");
+            let [mut sum, other] = halves;
+            sum.add_all(&other);
+            assert_eq!(sum, counts);
         }
-        let mut progress = OrderCounts::default();
-        [blocked(), dead(), None].iter().for_each(|key| progress.add(key.as_ref()));
-        assert_eq!((progress.stopped, progress.deleted, progress.dead), (2, 1, 1));
-        assert_eq!(progress.blocked, BTreeMap::from([("quarantined", 1)]));
-        assert_eq!(progress.next_attempt_at, Some("2026-11-23T11:00:00Z".parse().unwrap()));
+        let mut counts = OrderCounts::default();
+        [blocked(), dead(), None].iter().for_each(|key| counts.add(key.as_ref()));
+        assert_eq!((counts.stopped, counts.deleted, counts.dead), (2, 1, 1));
+        assert_eq!(counts.blocked, BTreeMap::from([("quarantined", 1)]));
+        assert_eq!(counts.next_attempt_at, Some("2026-11-23T11:00:00Z".parse().unwrap()));
     }
 }

@@ -82,6 +82,8 @@ pub struct ListedProvider {
     pub access_key_id: AccessKeyId,
     /// Its status.
     pub status: StatusName,
+    /// When it was onboarded.
+    pub created_at: Timestamp,
 }
 
 impl ListedProvider {
@@ -93,7 +95,7 @@ impl ListedProvider {
 
 impl From<&Provider> for ListedProvider {
     fn from(provider: &Provider) -> Self {
-        let Provider { provider_id, tenant_id, account_id, access_key_id, status, .. } = provider;
+        let Provider { provider_id, tenant_id, account_id, access_key_id, status, created_at, .. } = provider;
         Self {
             position: ListPosition {
                 provider_id: provider_id.clone(),
@@ -102,6 +104,7 @@ impl From<&Provider> for ListedProvider {
             },
             access_key_id: access_key_id.clone(),
             status: status.status,
+            created_at: *created_at,
         }
     }
 }
@@ -176,7 +179,7 @@ impl Providers {
         after: Option<&ListPosition>,
         limit: i32,
     ) -> Result<ScopePage, RecordError> {
-        const ATTRIBUTES: &str = "provider_id, tenant_id, account_id, access_key_id, #status";
+        const ATTRIBUTES: &str = "provider_id, tenant_id, account_id, access_key_id, #status, created_at";
         let subject = format!("providers of {}", scope.word());
         let indexed = match scope {
             BreachScope::AccessKeyId(_) | BreachScope::ProviderId(_) => {
@@ -438,28 +441,31 @@ impl Providers {
             sweep_index::add(&mut start, due);
             start
         });
-        let answer = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .index_name("sweep")
-            .key_condition_expression("sweep = :sweep")
-            .expression_attribute_values(":sweep", string(sweep_index::PARTITION))
-            .set_exclusive_start_key(start)
-            .limit(limit)
-            .send()
-            .await
-            .map_err(RecordError::dynamodb("Query", "sweep"))?;
         let id = |item: &Item| AccessKeyId::from_pasted(item.get("pk")?.as_s().ok()?.strip_prefix("key#")?).ok();
-        let items = answer.items.unwrap_or_default();
-        // Orders and their pages are in the index too. The next page begins after the last key of this one, whatever stands
-        // between them.
-        let last = items.iter().rev().find_map(|item| {
-            let due = item.get("next_attempt_at")?.as_s().ok()?.parse().ok()?;
-            Some((id(item)?, due))
-        });
-        let has_more = answer.last_evaluated_key.is_some();
-        Ok((items.iter().filter_map(id).collect(), last.filter(|_| has_more)))
+        let due = |item: &Item| item.get("next_attempt_at")?.as_s().ok()?.parse().ok();
+        let (mut start, mut keys) = (start, Vec::new());
+        loop {
+            let answer = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .index_name("sweep")
+                .key_condition_expression("sweep = :sweep")
+                .expression_attribute_values(":sweep", string(sweep_index::PARTITION))
+                .set_exclusive_start_key(start.take())
+                .limit(limit)
+                .send()
+                .await
+                .map_err(RecordError::dynamodb("Query", "sweep"))?;
+            // Orders and their pages are in the index too.
+            keys.extend(answer.items.unwrap_or_default().iter().filter_map(|item| Some((id(item)?, due(item)?))));
+            start = answer.last_evaluated_key;
+            let is_full = i32::try_from(keys.len()).is_ok_and(|found| found >= limit);
+            if start.is_none() || is_full {
+                let next = keys.last().filter(|_| start.is_some()).cloned();
+                return Ok((keys.into_iter().map(|(access_key_id, _)| access_key_id).collect(), next));
+            }
+        }
     }
 }
 
@@ -486,6 +492,11 @@ pub struct OrderPosition {
 }
 
 impl OrderPosition {
+    /// The place of an order.
+    pub fn of(order: &Order) -> Self {
+        Self { created_at: order.created_at, order_id: order.order_id.clone() }
+    }
+
     fn from_item(item: &Item) -> Option<Self> {
         let text = |name: &str| item.get(name)?.as_s().ok();
         Some(Self {
@@ -548,6 +559,7 @@ mod tests {
             let item = json!({
                 "provider_id": {"S": ids[page]}, "tenant_id": {"S": "acme"}, "account_id": {"S": "171436882533"},
                 "access_key_id": {"S": "AKIASP2TPHJSQH3FJRUX"}, "status": {"S": "active"},
+                "created_at": {"S": "2026-11-23T09:00:00Z"},
             });
             let mut answer = json!({"Items": [item]});
             if page == 0 {

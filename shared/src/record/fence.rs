@@ -2,8 +2,8 @@
 //!
 //! An order for more than one provider moves the fence of its scope before it lists the providers. Onboarding reads the
 //! fences before it verifies, and its transaction fails if one of them has moved since. What the index did not show yet when
-//! the order listed it is found by the order's second pass, [`super::REPEAT_AFTER`] later; until then the fence keeps new
-//! keys out, so that the second pass takes none that was handed over after the report.
+//! the order listed it is found by the order's second pass, [`super::REPEAT_AFTER`] later. For [`FENCE_CLOSED_FOR`] the fence
+//! keeps new keys out, so that the second pass can tell them from those that it is for.
 
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, TransactWriteItem};
 use jiff::{SignedDuration, Timestamp};
@@ -17,8 +17,10 @@ use crate::id::{OrderId, TenantId};
 /// Sort key of a fence.
 const SK: &str = "fence";
 
-/// How long a fence that was moved keeps new keys out: until the second pass has listed them, with room.
-const CLOSED_FOR: SignedDuration = SignedDuration::from_secs(REPEAT_AFTER.as_secs() + 30);
+/// How long a fence that was moved keeps new keys out: longer than a verification takes, with room for clocks that differ. So a
+/// provider that was onboarded within that time after an order was verified before the order, and one that was onboarded later
+/// has a key that was handed over after it.
+pub const FENCE_CLOSED_FOR: SignedDuration = SignedDuration::from_secs(REPEAT_AFTER.as_secs() + 30);
 
 /// The fences of one tenant and account, as they were read before a verification.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,7 +44,7 @@ impl Fences {
     /// Until when new keys are kept out; `None` if they are not at `now`.
     pub fn closed_until(&self, now: Timestamp) -> Option<Timestamp> {
         let moved = self.0.iter().filter_map(|fence| fence.moved.as_ref());
-        let until = moved.filter_map(|item| item.moved_at.saturating_add(CLOSED_FOR).ok()).max()?;
+        let until = moved.filter_map(|item| item.moved_at.saturating_add(FENCE_CLOSED_FOR).ok()).max()?;
         (now < until).then_some(until)
     }
 }
@@ -126,7 +128,7 @@ mod tests {
         let moved_at: Timestamp = "2026-11-23T10:00:00Z".parse().unwrap();
         let moved = Fence { pk: ALL.to_owned(), moved: Some(FenceItem { moves: 1, moved_at }) };
         let never = Fence { pk: "fence#tenant#acme".to_owned(), moved: None };
-        let until = moved_at + CLOSED_FOR;
+        let until = moved_at + FENCE_CLOSED_FOR;
         let fences = Fences(vec![moved, never.clone()]);
         assert_eq!(fences.closed_until(moved_at), Some(until));
         assert_eq!(fences.closed_until(until), None);

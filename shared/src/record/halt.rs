@@ -73,12 +73,16 @@ impl HaltItem {
 }
 
 impl Providers {
-    /// Reads the halt item, consistently; [`HaltItem::missing`] if there is none.
+    /// Reads the halt item, consistently; [`HaltItem::missing`] if there is none that can be read, as for [`Halt::from_item`].
     ///
     /// # Errors
-    /// DynamoDB did not answer, or the item cannot be read, which halts all sending too.
+    /// DynamoDB did not answer.
     pub async fn halt_item(&self) -> Result<HaltItem, RecordError> {
-        Ok(self.get(HALT_PK, HALT_SK).await?.unwrap_or_else(HaltItem::missing))
+        match self.get(HALT_PK, HALT_SK).await {
+            Ok(item) => Ok(item.unwrap_or_else(HaltItem::missing)),
+            Err(RecordError::Shape { .. }) => Ok(HaltItem::missing()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Writes the halt item and an event of its audit trail, in one transaction. It can be repeated.

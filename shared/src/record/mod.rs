@@ -50,7 +50,7 @@ pub use fan_out::{
     FanOut, KEYS_ON_A_PAGE, ListPosition, ListedProvider, OrderFilter, OrderPage, OrderPosition, Pass, REPEAT_AFTER,
     ScopePage,
 };
-pub use fence::Fences;
+pub use fence::{FENCE_CLOSED_FOR, Fences};
 pub use halt::{HALT_PK, HALT_SK, Halt, HaltItem};
 pub use item::{Item, RecordError};
 pub use key::{KeyItem, MAX_ORDERS, Owner, Plane, Proof, Receipt, RefusedCall};

@@ -14,7 +14,7 @@ use thiserror::Error;
 use super::Intake;
 use super::breach_report::BreachReport;
 use crate::fan_out::{FanOutRun, ListOutcome};
-use crate::order_counts::{OrderCounts, is_listed, order_counts};
+use crate::order_counts::{OrderCounts, order_counts, pass};
 use crate::work_item::enqueue_order;
 
 /// How long `revoke` lists the providers of an order before it answers. The worker lists on.
@@ -44,6 +44,8 @@ pub(super) struct OrderExecution {
     pub(super) is_enqueued: bool,
     /// Whether operators were notified of each key that nobody handed over.
     pub(super) is_notified: bool,
+    /// Its keys as they are now, if they could be counted.
+    pub(super) counts: OrderCounts,
 }
 
 impl OrderExecution {
@@ -81,10 +83,23 @@ impl Intake {
             None => self.write_order(order_id, report).await?,
         };
         let mut execution = self.execute(order).await;
+        if execution.order.fan_out.is_some() {
+            match order_counts(&self.providers, &execution.order).await {
+                Ok(counts) => execution.counts = counts,
+                Err(error) => {
+                    let order_id = execution.order.order_id.as_str();
+                    tracing::warn!(
+                        order_id,
+                        error = chain(&error),
+                        "keys of an order not counted: the sweep counts them"
+                    );
+                    return Ok(execution);
+                }
+            }
+        }
         if execution.is_complete() {
             // What fails here is left to the sweep, which looks at the order a minute after it was written.
-            let counts = execution.order.fan_out.is_none().then(|| OrderCounts::of(&execution.keys));
-            let _ = self.tell_progress(&mut execution.order, counts).await;
+            let _ = self.tell_progress(&mut execution.order, &execution.counts).await;
         }
         Ok(execution)
     }
@@ -177,7 +192,8 @@ impl Intake {
         // An earlier execution may have enqueued it. That is not known, and a second message does no harm.
         let needs_worker = keys.iter().any(|(_, key)| key.as_ref().is_none_or(|key| key.state.needs_worker()));
         let is_enqueued = !needs_worker || self.enqueue(&order).await.is_ok();
-        OrderExecution { order, keys, is_enqueued, is_notified }
+        let counts = OrderCounts::of(&keys);
+        OrderExecution { order, keys, is_enqueued, is_notified, counts }
     }
 
     /// Lists the providers of an order for more than one, as far as there is time; the worker lists on.
@@ -201,7 +217,7 @@ impl Intake {
                 (order, is_enqueued)
             }
         };
-        OrderExecution { order, keys: Vec::new(), is_enqueued, is_notified: true }
+        OrderExecution { order, keys: Vec::new(), is_enqueued, is_notified: true, counts: OrderCounts::default() }
     }
 
     /// The fan-out as `revoke` runs it.
@@ -215,27 +231,19 @@ impl Intake {
         }
     }
 
-    /// Tells operators how far an order has come since they were told last, at least once, and says when to look again; `None`
-    /// if it is complete. `counts` are made if they are not given.
+    /// Tells operators how far an order has come since they were told last, at least once, and notes when to look again, unless
+    /// it is complete.
     ///
     /// # Errors
-    /// The records could not be read or written.
-    pub(super) async fn tell_progress(
-        &self,
-        order: &mut Order,
-        counts: Option<OrderCounts>,
-    ) -> Result<Option<Timestamp>, RecordError> {
-        let counts = match counts {
-            Some(counts) => counts,
-            None => order_counts(&self.providers, order).await?,
-        };
+    /// The records could not be written.
+    pub(super) async fn tell_progress(&self, order: &mut Order, counts: &OrderCounts) -> Result<(), RecordError> {
         let now = self.ambient.now();
-        let reached = counts.milestone(is_listed(order));
+        let reached = counts.milestone(pass(order));
         for milestone in [OrderMilestone::Placed, OrderMilestone::Stopped, OrderMilestone::Complete] {
             if milestone <= order.told || milestone > reached {
                 continue;
             }
-            let event = OrderEvent::new(order, serde_json::to_value(&counts).unwrap_or_default());
+            let event = OrderEvent::new(order, serde_json::to_value(counts).unwrap_or_default());
             let event = match milestone {
                 OrderMilestone::Nothing | OrderMilestone::Placed => Event::RevocationOrdered(event),
                 OrderMilestone::Stopped => Event::RevocationStopped(event),
@@ -258,8 +266,7 @@ impl Intake {
             }
         }
         let next = (order.told != OrderMilestone::Complete).then(|| next_look(order, now));
-        self.providers.note_order(order, next).await?;
-        Ok(next)
+        self.providers.note_order(order, next).await
     }
 
     /// Notifies operators of a report that reached nobody, at least once: an order is executed again until this has worked.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use shared::id::{AccessKeyId, OrderId, ProviderId, TenantId};
 use shared::record::{BreachScope, KeyItem, Order, Pass, Plane, Receipt};
 
-use crate::order_counts::{OrderCounts, is_listed, shown_status};
+use crate::order_counts::{OrderCounts, pass, shown_status};
 
 use crate::tenant_notice::tenant_notice;
 
@@ -111,7 +111,7 @@ impl<'a> RevocationView<'a> {
             created_at: order.created_at,
             remove_identity_policies: order.remove_identity_policies,
             oddities: &order.oddities,
-            done: counts.is_done() && is_listed(order),
+            done: counts.is_done() && pass(order) == Pass::Over,
             listing: order.fan_out.as_ref().map(|fan_out| ListingView { pass: fan_out.pass, pages: fan_out.pages }),
             stopped_at: order.stopped_at,
             completed_at: order.completed_at,

@@ -8,14 +8,14 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use shared::id::OrderId;
 use shared::queue::{Deadline, QueueError};
-use shared::record::{Due, DueSubject, OrderMilestone, RecordError};
+use shared::record::{Due, DueSubject, OrderMilestone, Pass, RecordError};
 use shared::telemetry::chain;
 use thiserror::Error;
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 use super::Intake;
-use crate::order_counts::is_listed;
+use crate::order_counts::{order_counts, pass};
 use crate::work_item::enqueue_key;
 
 /// When a key that was enqueued is due again. The worker replaces this time with its first write; it only keeps a queue
@@ -102,15 +102,15 @@ impl Intake {
     /// tells operators how far it has come.
     async fn look_at_order(&self, order_id: &OrderId) -> Result<(), SweepError> {
         let Some(mut order) = self.providers.order(order_id).await? else { return Ok(()) };
-        if order.told == OrderMilestone::Nothing || !is_listed(&order) {
+        if order.told == OrderMilestone::Nothing || pass(&order) != Pass::Over {
             let execution = Box::pin(self.execute(order)).await;
             if !execution.is_complete() {
                 return Err(SweepError::Incomplete);
             }
             order = execution.order;
         }
-        self.tell_progress(&mut order, None).await?;
-        Ok(())
+        let counts = order_counts(&self.providers, &order).await?;
+        Ok(self.tell_progress(&mut order, &counts).await?)
     }
 
     async fn execute_page_again(&self, order_id: &OrderId, page: u32) -> Result<(), SweepError> {

@@ -292,6 +292,7 @@ mod tests {
                 let listed = json!({
                     "provider_id": provider["provider_id"], "tenant_id": {"S": "acme"}, "account_id": {"S": account_id},
                     "access_key_id": {"S": "AKIASP2TPHJSQH3FJRUX"}, "status": {"S": "active"},
+                    "created_at": {"S": "2026-11-23T09:00:00Z"},
                 });
                 Some((200, json!({"Items": [listed]}).to_string()))
             }

@@ -61,8 +61,7 @@ impl Intake {
                 break;
             }
         }
-        // An item that cannot be read halts, and names no order.
-        if let Some(order_id) = self.providers.halt_item().await.ok().and_then(|halt| halt.order_id)
+        if let Some(order_id) = self.providers.halt_item().await?.order_id
             && !open.contains(&order_id)
             && self.providers.order(&order_id).await?.is_some_and(|order| order.told != OrderMilestone::Complete)
         {

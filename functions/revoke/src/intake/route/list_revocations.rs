@@ -12,6 +12,9 @@ use crate::intake::breach_report::SCOPE_WORDS;
 const DEFAULT_LIMIT: usize = 25;
 const MAX_LIMIT: usize = 100;
 
+/// Orders that are read at a time, matching or not.
+const READ_AT_A_TIME: i32 = 100;
+
 /// Orders that are read for one response, matching or not.
 const MAX_READ: usize = 2_000;
 
@@ -70,15 +73,17 @@ impl Intake {
         let mut before = query.get("cursor").map(|cursor| parse_cursor(&cursor)).transpose()?;
         let (mut orders, mut read) = (Vec::new(), 0);
         loop {
-            let missing = limit.saturating_sub(orders.len());
-            let page = i32::try_from(missing).unwrap_or(1);
-            let (found, next) = self.providers.list_orders(&filter, before.as_ref(), page).await?;
+            let (found, next) = self.providers.list_orders(&filter, before.as_ref(), READ_AT_A_TIME).await?;
             orders.extend(found);
-            read += missing;
+            read += usize::try_from(READ_AT_A_TIME).unwrap_or_default();
             before = next;
             if before.is_none() || orders.len() >= limit || read >= MAX_READ {
                 break;
             }
+        }
+        if orders.len() > limit {
+            orders.truncate(limit);
+            before = orders.last().map(OrderPosition::of);
         }
         log.outcome("listed");
         Ok(respond(

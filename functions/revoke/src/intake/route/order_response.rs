@@ -22,7 +22,7 @@ pub(super) fn order_not_written(error: &RecordError) -> Problem {
 /// The response to a new order: 202 if its keys are stopped and it is enqueued; otherwise what was done and what was not.
 pub(super) fn order_response(execution: &OrderExecution, log: &mut RequestLog) -> Result<Response, Problem> {
     log_execution(execution, log);
-    let view = RevocationView::from_order(&execution.order, &execution.keys);
+    let view = RevocationView::with_counts(&execution.order, execution.counts.clone(), &execution.keys);
     if execution.is_accepted() {
         let mut response = respond(202, &view);
         if let Ok(location) = HeaderValue::from_str(&format!("/revocations/{}", execution.order.order_id)) {
@@ -69,6 +69,8 @@ mod tests {
     use serde_json::json;
     use shared::record::{KeyItem, Order};
 
+    use crate::order_counts::OrderCounts;
+
     use super::*;
 
     #[test]
@@ -89,6 +91,7 @@ mod tests {
             keys: vec![(id.clone(), key.cloned())],
             is_enqueued,
             is_notified: true,
+            counts: OrderCounts::default(),
         };
         let mut log = RequestLog::default();
         let response = order_response(&execution(Some(&key), true), &mut log).unwrap();

@@ -26,7 +26,7 @@ impl Intake {
             changed_by: Some(signer.to_owned()),
             changed_at: Some(self.ambient.now()),
             // An order that halted keeps its hold.
-            order_id: self.providers.halt_item().await.ok().and_then(|halt| halt.order_id),
+            order_id: self.providers.halt_item().await?.order_id,
         };
         self.change_halt(&halt).await?;
         log.outcome("halted");
