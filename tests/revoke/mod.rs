@@ -6,6 +6,7 @@ mod breach;
 mod containment;
 mod crash;
 mod custody;
+mod drill;
 mod intake;
 mod many_keys;
 mod notices;

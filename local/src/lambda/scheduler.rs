@@ -24,8 +24,11 @@ pub(super) async fn run(host: Host, function: String, schedule: ScheduleResource
     }
 }
 
-/// The event (EventBridge user guide, "Events from AWS services": Scheduled Event).
+/// The schedule's own input, or the event (EventBridge user guide, "Events from AWS services": Scheduled Event).
 fn event(host: &Host, schedule: &ScheduleResource, time: jiff::Timestamp) -> Bytes {
+    if let Some(input) = &schedule.input {
+        return Bytes::from(input.clone());
+    }
     let stack = host.stack();
     let event = json!({
         "version": "0",

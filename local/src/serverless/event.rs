@@ -51,6 +51,8 @@ pub(crate) struct ScheduleResource {
     pub(crate) rule_arn: String,
     /// How often, first after one period.
     pub(crate) period: Duration,
+    /// What the function is given instead of the scheduled event.
+    pub(crate) input: Option<String>,
     /// Whether it is switched on.
     pub(crate) enabled: bool,
 }
@@ -181,7 +183,13 @@ fn schedule(
     let expression = fields.required("Schedule")?;
     let period = parse_rate(&expression)
         .ok_or_else(|| fields.error(format!("`{expression}` is not a rate such as rate(5 minutes)")))?;
-    Ok(ScheduleResource { rule_arn: settings.arn("events", &format!("rule/{rule}")), period, enabled })
+    // EventBridge's PutTargets: "Valid JSON text passed to the target. In this case, nothing from the event itself is passed
+    // to the target."
+    let input = fields.string("Input")?;
+    if input.as_ref().is_some_and(|input| serde_json::from_str::<serde_json::Value>(input).is_err()) {
+        return Err(fields.error("Input is no JSON"));
+    }
+    Ok(ScheduleResource { rule_arn: settings.arn("events", &format!("rule/{rule}")), period, input, enabled })
 }
 
 /// The period of a `rate(…)` expression (EventBridge user guide, "Creating a rule that runs on a schedule"), which wants

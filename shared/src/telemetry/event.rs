@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 use thiserror::Error;
 
-use crate::id::{AccessKeyId, OrderId, ProviderId, TenantId};
-use crate::record::{Assurance, BreachScope, Order};
+use crate::id::{AccessKeyId, DrillId, OrderId, ProviderId, TenantId};
+use crate::record::{Assurance, BreachScope, DrillTimes, Order};
 
 /// An event could not be sent to the bus.
 #[derive(Debug, Error)]
@@ -58,6 +58,10 @@ pub enum Event {
     SendingResumed(HaltEvent),
     /// `Breach Notice`: AWS itself said something about the keys of a tenant's account, and this was done about it.
     BreachNotice(NoticeEvent),
+    /// `Credential Breach`: what a drill reports, as everybody else does.
+    CredentialBreach(CredentialBreachEvent),
+    /// `Drill Finished`: a canary's key was seen dead, or was not in time.
+    DrillFinished(DrillEvent),
 }
 
 /// A provider whose credential was accepted.
@@ -257,6 +261,39 @@ pub struct NoticeEvent {
     pub unmatched: usize,
 }
 
+/// A report of ours on our own bus, as `revoke` reads it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CredentialBreachEvent {
+    /// What it covers.
+    pub scope: BreachScope,
+    /// Why, in words.
+    pub reason: &'static str,
+    /// Who reports it.
+    pub reported_by: String,
+}
+
+/// A drill that ended: its key was seen dead, or was not in time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DrillEvent {
+    /// The drill.
+    pub drill_id: DrillId,
+    /// The canary.
+    pub provider_id: ProviderId,
+    /// `dead` or `overdue`.
+    pub outcome: &'static str,
+    /// When it was started.
+    pub started_at: Timestamp,
+    /// When EventBridge took its event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reported_at: Option<Timestamp>,
+    /// The order that the event led to, and when each step was done.
+    #[serde(flatten)]
+    pub times: DrillTimes,
+    /// Milliseconds from the event to the last refusal of the key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dead_after_ms: Option<i64>,
+}
+
 impl Event {
     /// EventBridge's `detail-type`.
     pub fn detail_type(&self) -> &'static str {
@@ -278,6 +315,8 @@ impl Event {
             Self::SendingHalted(_) => "Sending Halted",
             Self::SendingResumed(_) => "Sending Resumed",
             Self::BreachNotice(_) => "Breach Notice",
+            Self::CredentialBreach(_) => "Credential Breach",
+            Self::DrillFinished(_) => "Drill Finished",
         }
     }
 
@@ -303,6 +342,8 @@ impl Event {
             }
             Self::SendingHalted(_) | Self::SendingResumed(_) => "all sending".to_owned(),
             Self::BreachNotice(event) => event.account_id.clone(),
+            Self::CredentialBreach(event) => event.reported_by.clone(),
+            Self::DrillFinished(event) => event.drill_id.to_string(),
         }
     }
 }
