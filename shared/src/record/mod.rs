@@ -2,7 +2,7 @@
 //!
 //! | table | handle | items |
 //! |---|---|---|
-//! | Providers | [`Providers`] | [`Provider`], [`KeyItem`], [`Order`], the halt item, audit trail, idempotency, attempts |
+//! | Providers | [`Providers`] | [`Provider`], [`KeyItem`], [`Order`], the halt item, audit trails, idempotency, attempts |
 //! | Secrets | [`Secrets`] | sealed secrets, one item a lane |
 //! | Mails | [`Mails`] | the ledger's rows ([`LedgerRow`]), and the rate items and refused keys of `send` |
 //!
@@ -39,7 +39,7 @@ mod verification;
 
 pub use attestation::{Attestation, AttestationOutcome};
 pub use audit::AuditEvent;
-pub use halt::{HALT_PK, HALT_SK, Halt};
+pub use halt::{HALT_PK, HALT_SK, Halt, HaltChange, HaltState};
 pub use item::{Item, RecordError};
 pub use key::{KeyItem, MAX_ORDERS, Owner, Plane, Proof, Receipt, RefusedCall};
 pub use key_state::{BlockReason, KeyState};
