@@ -3,6 +3,7 @@
 //! There is no SDK client: one that is used for two calls would cost minutes of compile time. The requests are built by
 //! hand, signed with the SDKs' own signer, and sent by the SDKs' own orchestrator over the process's connector.
 
+use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials as _;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
@@ -19,7 +20,6 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::error::ErrorMetadata;
-use aws_smithy_types::error::metadata::ProvideErrorMetadata as _;
 use aws_types::SdkConfig;
 use serde::Deserialize;
 use serde_json::json;
@@ -130,7 +130,11 @@ impl EventSourceMapping {
         // AWS General Reference, "AWS Lambda endpoints and quotas".
         let endpoint = config.endpoint_url().map_or_else(|| regional_endpoint(region.as_ref()), str::to_owned);
         let path = format!("/2015-03-31/event-source-mappings/{}", self.uuid);
-        let signer = Signer { config: config.clone(), body: body.clone() };
+        let credentials = match config.credentials_provider() {
+            Some(provider) => provider.provide_credentials().await.map_err(|_| failed("no credentials"))?,
+            None => return Err(failed("no credentials")),
+        };
+        let signer = Signer { credentials, region: region.to_string(), body: body.clone() };
         let mut call = Operation::builder()
             .service_name("lambda")
             .operation_name(operation)
@@ -148,8 +152,7 @@ impl EventSourceMapping {
         if let Some(timeout) = config.timeout_config() {
             call = call.timeout_config(timeout.clone());
         }
-        let call =
-            call.serializer(move |(): ()| unsigned(method, &path, &body)).deserializer(read_response).build();
+        let call = call.serializer(move |(): ()| unsigned(method, &path, &body)).deserializer(read_response).build();
         call.invoke(()).await.map_err(|error| failed(code(&error)))
     }
 }
@@ -179,9 +182,10 @@ fn unsigned(method: &str, path: &str, body: &str) -> Result<HttpRequest, BoxErro
     Ok(http)
 }
 
-/// Signs each attempt anew with the function's own credentials. It has no contents in `Debug`: they are secret.
+/// Signs each attempt anew with the function's own credentials. It has no contents in `Debug`: it holds a secret.
 struct Signer {
-    config: SdkConfig,
+    credentials: Credentials,
+    region: String,
     body: String,
 }
 
@@ -203,6 +207,100 @@ impl Intercept for Signer {
         components: &RuntimeComponents,
         _config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
+        let now = components.time_source().ok_or("no time source")?.now();
+        let request = context.request_mut();
+        let identity = self.credentials.clone().into();
+        let parameters = v4::SigningParams::builder()
+            .identity(&identity)
+            .region(&self.region)
+            .name("lambda")
+            .time(now)
+            .settings(SigningSettings::default())
+            .build()?
+            .into();
+        let content_type = request.headers().get("content-type").map(|value| ("content-type", value.to_owned()));
+        let signable = SignableRequest::new(
+            request.method(),
+            request.uri(),
+            content_type.iter().map(|(name, value)| (*name, value.as_str())),
+            SignableBody::Bytes(self.body.as_bytes()),
+        )?;
+        let (instructions, _) = sign(signable, &parameters)?.into_parts();
+        for (name, value) in instructions.headers() {
+            request.headers_mut().insert(name.to_owned(), value.to_owned());
+        }
         Ok(())
+    }
+}
+
+/// Of a refusal only the code is kept, which Lambda sends in a header, with a URL after a colon if it likes (AWS: Smithy,
+/// "AWS restJson1 protocol", operation error serialization).
+fn read_response(response: &HttpResponse) -> Result<MappingState, OrchestratorError<ErrorMetadata>> {
+    if response.status().is_success() {
+        let body = response.body().bytes().unwrap_or_default();
+        let described: Described = serde_json::from_slice(body).map_err(OrchestratorError::other)?;
+        return Ok(described.state);
+    }
+    let typed = response.headers().get("x-amzn-errortype").unwrap_or_default();
+    let code = typed.rsplit('#').next().unwrap_or_default().split(':').next().unwrap_or_default();
+    let mut metadata = ErrorMetadata::builder();
+    if !code.is_empty() {
+        metadata = metadata.code(code);
+    }
+    Err(OrchestratorError::operation(metadata.build()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::runtime::{Ambient, ColdStart, Environment};
+    use crate::testing::{FakeResponse, fake_aws};
+
+    /// A mapping whose Lambda answers so, and the requests that were made.
+    fn mapping(answer: FakeResponse) -> (EventSourceMapping, Arc<Mutex<Vec<String>>>) {
+        let requests = Arc::<Mutex<Vec<String>>>::default();
+        let seen = Arc::clone(&requests);
+        let http = fake_aws(move |request| {
+            seen.lock().unwrap().push(format!("{} {}", request.uri, request.body));
+            std::future::ready(answer.clone())
+        });
+        let environment = Environment::from_variables(&[
+            ("AWS_REGION", "eu-central-1"),
+            ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"),
+            ("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
+        ]);
+        let ambient = Ambient::new(|| jiff::Timestamp::UNIX_EPOCH, || 0);
+        (ColdStart { environment, ambient, http }.event_source_mapping("uuid-1").unwrap(), requests)
+    }
+
+    const URL: &str = "https://lambda.eu-central-1.amazonaws.com/2015-03-31/event-source-mappings/uuid-1";
+
+    #[tokio::test]
+    async fn a_mapping_is_asked_for_and_switched_by_its_id() {
+        for (word, state) in [
+            ("Enabled", MappingState::Enabled),
+            ("Disabled", MappingState::Disabled),
+            ("Disabling", MappingState::Changing("Disabling".to_owned())),
+        ] {
+            let (mapping, requests) = mapping((200, json!({ "UUID": "uuid-1", "State": word }).to_string()));
+            assert_eq!(mapping.state().await.unwrap(), state);
+            assert_eq!(mapping.set_enabled(false).await.unwrap().as_str(), word);
+            let requests = requests.lock().unwrap();
+            assert_eq!(*requests, [format!("{URL} "), format!("{URL} {{\"Enabled\":false}}")]);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failure_names_the_operation_and_is_tried_again_where_that_may_help() {
+        for (status, attempts) in [(500, 3), (400, 1)] {
+            let (mapping, requests) = mapping((status, "{}".to_owned()));
+            let error = mapping.set_enabled(true).await.unwrap_err();
+            assert_eq!(error.to_string(), "UpdateEventSourceMapping of the event source mapping uuid-1 (no code)");
+            assert_eq!(requests.lock().unwrap().len(), attempts);
+        }
+        let (mapping, _) = mapping((200, "garbage".to_owned()));
+        assert!(mapping.state().await.is_err());
     }
 }

@@ -127,8 +127,8 @@ impl Providers {
         Ok(HaltState::from_item(answer.item.as_ref()))
     }
 
-    /// Halts all sending for an order, in one write whatever the number of providers. It can be repeated: a halt that this
-    /// order has already caused is not written again.
+    /// Halts all sending for an order, in one write whatever the number of providers. An order halts once: repeated, this
+    /// changes nothing, even if somebody has resumed sending since. Returns what holds now.
     ///
     /// # Errors
     /// DynamoDB did not answer: sending may or may not be halted.
@@ -139,10 +139,6 @@ impl Providers {
         by: &str,
         ambient: &Ambient,
     ) -> Result<HaltState, RecordError> {
-        let current = self.halt_state().await?;
-        if current.is_halted_by(order_id) {
-            return Ok(current);
-        }
         let change = HaltChange {
             reason: reason.to_owned(),
             changed_by: by.to_owned(),
@@ -151,7 +147,10 @@ impl Providers {
             order_id: Some(order_id.clone()),
             open_orders: Vec::new(),
         };
-        self.halt_sending(change, ambient).await
+        match self.write_halt(Halt::Halted, None, change, ambient).await? {
+            Some(state) => Ok(state),
+            None => self.halt_state().await,
+        }
     }
 
     /// Halts all sending, whatever the item says now, and writes the trail in the same transaction.
@@ -201,7 +200,12 @@ impl Providers {
         let item = HaltItem { halted, change_id: &change_id, notification_pending: true, change: &change };
         let item = to_item(HALT_PK, HALT_SK, &item)?;
         let event = if halted { "halted" } else { "resumed" };
-        let audit = to_item(HALT_PK, &format!("audit#{change_id}"), &HaltAudit { event, change: &change })?;
+        let audit = HaltAudit { event, change: &change };
+        let mut trail = vec![to_item(HALT_PK, &format!("audit#{change_id}"), &audit)?];
+        // By its own key, so that it is there once.
+        if let Some(order_id) = &change.order_id {
+            trail.push(to_item(HALT_PK, &format!("order#{order_id}"), &audit)?);
+        }
         for round in 0..MAX_ATTEMPTS {
             let write = match read {
                 None => self.put(item.clone())?,
@@ -211,14 +215,17 @@ impl Providers {
                     self.put_if(item.clone(), Some(IF_UNCHANGED), Some((":read", string(read))))?
                 }
             };
-            let writes = vec![write, self.put_if_absent(audit.clone())?];
+            let mut writes = vec![write];
+            for item in &trail {
+                writes.push(self.put_if_absent(item.clone())?);
+            }
             match self.transact(HALT_PK, writes).await? {
                 Transaction::Committed => {
                     let version = Version::Change(change_id);
                     return Ok(Some(HaltState { halt, change: Some(change), notification_pending: true, version }));
                 }
-                // An earlier attempt may have been made whose answer was lost: then its audit item is there, and the item
-                // is ours unless somebody has changed it since.
+                // An earlier attempt may have been made whose answer was lost: then its trail is there, and the item is ours
+                // unless somebody has changed it since.
                 Transaction::ConditionFailed(_) => {
                     let state = self.halt_state().await?;
                     return Ok((state.version == Version::Change(change_id)).then_some(state));
@@ -244,11 +251,6 @@ impl HaltState {
             notification_pending: pending.copied().unwrap_or_default(),
             version: text("change_id").map_or(Version::WithoutChange, |id| Version::Change(id.clone())),
         }
-    }
-
-    fn is_halted_by(&self, order_id: &OrderId) -> bool {
-        let order = self.change.as_ref().and_then(|change| change.order_id.as_ref());
-        self.halt == Halt::Halted && order == Some(order_id)
     }
 }
 
@@ -395,23 +397,16 @@ mod tests {
     #[tokio::test]
     async fn an_order_halts_once() {
         let order_id = OrderId::parse(ORDER).unwrap();
-        let halted_by = |order_id: &str, halted: bool| {
-            json!({
-                "halted": { "BOOL": halted }, "change_id": { "S": "c1" }, "order_id": { "S": order_id },
-                "reason": { "S": "leaked" }, "changed_by": { "S": "ops" }, "changed_at": { "S": "2026-11-23T10:00:00Z" },
-            })
-        };
-        let cases = [
-            (None, 1),
-            (Some(halted_by(ORDER, true)), 0),
-            (Some(halted_by(ORDER, false)), 1),
-            (Some(halted_by("rvk_01ARZ3NDEKTSV4RRFFQ69G5FAW", true)), 1),
-        ];
-        for (item, writes) in cases {
-            let (providers, bodies) = table(item.clone(), |_| (200, "{}".to_owned()));
-            let halted = providers.halt(&order_id, "leaked", "ops", &ambient()).await.unwrap();
-            assert!(halted.is_halted_by(&order_id));
-            assert_eq!(bodies.lock().unwrap().len(), writes, "{item:?}");
-        }
+        let (providers, bodies) = table(None, |_| (200, "{}".to_owned()));
+        let halted = providers.halt(&order_id, "leaked", "ops", &ambient()).await.unwrap();
+        assert_eq!(halted.halt, Halt::Halted);
+        let marker = bodies.lock().unwrap()[0]["TransactItems"][2]["Put"].clone();
+        assert_eq!(marker["Item"]["sk"]["S"], format!("order#{ORDER}"));
+        assert_eq!(marker["ConditionExpression"], IF_ABSENT);
+
+        // The order is executed again after somebody has resumed sending.
+        let resumed = json!({ "halted": { "BOOL": false }, "change_id": { "S": "c1" } });
+        let (providers, _) = table(Some(resumed), |_| cancelled("ConditionalCheckFailed"));
+        assert_eq!(providers.halt(&order_id, "leaked", "ops", &ambient()).await.unwrap().halt, Halt::Open);
     }
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use crate::id::{AccessKeyId, OrderId, ProviderId, TenantId};
-use crate::record::Assurance;
+use crate::record::{Assurance, HaltChange};
 
 /// An event could not be sent to the bus.
 #[derive(Debug, Error)]
@@ -46,6 +46,10 @@ pub enum Event {
     RevokedKeyAlive(KeyEvent),
     /// `Breach Report Unmatched`: a report names a key or provider that nobody has handed over, so nothing was revoked.
     BreachReportUnmatched(UnmatchedReportEvent),
+    /// `Sending Halted`: nothing is sent for anybody.
+    SendingHalted(HaltChange),
+    /// `Sending Resumed`: a halt was lifted, or the first deployment was opened.
+    SendingResumed(HaltChange),
 }
 
 /// A provider whose credential was accepted.
@@ -164,6 +168,8 @@ impl Event {
             Self::RevocationUnproven(_) => "Revocation Unproven",
             Self::RevokedKeyAlive(_) => "Revoked Key Alive",
             Self::BreachReportUnmatched(_) => "Breach Report Unmatched",
+            Self::SendingHalted(_) => "Sending Halted",
+            Self::SendingResumed(_) => "Sending Resumed",
         }
     }
 
@@ -184,6 +190,7 @@ impl Event {
                 (None, Some(provider_id)) => provider_id.to_string(),
                 (None, None) => String::new(),
             },
+            Self::SendingHalted(_) | Self::SendingResumed(_) => "all providers".to_owned(),
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod breach_event;
 mod breach_report;
+mod halt;
 mod order_execution;
 mod revocation_view;
 mod route;
@@ -17,7 +18,7 @@ use lambda_runtime::LambdaEvent;
 use serde::Serialize;
 use serde_json::Value;
 use shared::http::{FieldError, Problem, Response};
-use shared::queue::{Deadline, Message, Queue};
+use shared::queue::{Deadline, EventSourceMapping, Message, Queue};
 use shared::record::{BreachScope, Providers, Secrets};
 use shared::runtime::{Ambient, ColdStart, MissingVariable};
 use shared::telemetry::{Bus, UnmatchedReportEvent, chain};
@@ -35,6 +36,8 @@ pub(crate) struct Intake {
     queue: Queue,
     /// For breach reports that can never be accepted.
     dead_letters: Queue,
+    /// By which Lambda polls the queue of `send`.
+    send_mapping: EventSourceMapping,
     bus: Bus,
     ambient: Ambient,
 }
@@ -86,6 +89,7 @@ impl Intake {
             secrets: Secrets::new(dynamodb, &start.environment)?,
             queue: Queue::new(sqs.clone(), start.required("REVOCATION_QUEUE_URL")?, "revocation"),
             dead_letters: Queue::new(sqs, start.required("BREACH_DEAD_LETTER_QUEUE_URL")?, "breach dead-letter"),
+            send_mapping: start.event_source_mapping(&start.required("SEND_MAPPING_ID")?)?,
             bus: start.bus("sendingbee.revoke")?,
             ambient: start.ambient,
         })
@@ -110,7 +114,8 @@ impl Intake {
                 InvocationResponse::Batch(handle_batch(event.payload, deadline, self.ambient, handle).await)
             }
             EventSource::Schedule => {
-                self.sweep(deadline).await;
+                // At the same time, so that neither waits for what the other asks.
+                tokio::join!(self.follow_halt_item(), self.sweep(deadline));
                 InvocationResponse::Empty
             }
             EventSource::Unknown => {
@@ -169,6 +174,9 @@ mod tests {
             (include_str!("../../../../events/revoke-get-revocation.json"), EventSource::Http),
             (include_str!("../../../../events/revoke-delete-provider.json"), EventSource::Http),
             (include_str!("../../../../events/revoke-attest-key.json"), EventSource::Http),
+            (include_str!("../../../../events/revoke-get-halt.json"), EventSource::Http),
+            (include_str!("../../../../events/revoke-put-halt.json"), EventSource::Http),
+            (include_str!("../../../../events/revoke-delete-halt.json"), EventSource::Http),
             (include_str!("../../../../events/revoke-breach.json"), EventSource::Queue),
             (include_str!("../../../../events/revoke-sweep.json"), EventSource::Schedule),
             (r#"{"source": "aws.events", "detail-type": "Something Else"}"#, EventSource::Unknown),

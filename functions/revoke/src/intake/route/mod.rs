@@ -2,9 +2,12 @@
 
 mod attest_key;
 mod create_revocation;
+mod delete_halt;
 mod delete_provider;
+mod get_halt;
 mod get_revocation;
 mod order_response;
+mod put_halt;
 
 use shared::http::{Problem, Request, RequestLog, Response};
 use shared::id::AccessKeyId;
@@ -13,12 +16,16 @@ use shared::record::KeyItem;
 use super::Intake;
 
 /// The route keys of API Gateway that `revoke` serves.
-pub const ROUTES: &[&str] = &[CREATE_REVOCATION, GET_REVOCATION, ATTEST_KEY, DELETE_PROVIDER];
+pub const ROUTES: &[&str] =
+    &[CREATE_REVOCATION, GET_REVOCATION, ATTEST_KEY, DELETE_PROVIDER, GET_HALT, PUT_HALT, DELETE_HALT];
 
 const CREATE_REVOCATION: &str = "POST /revocations";
 const GET_REVOCATION: &str = "GET /revocations/{order_id}";
 const ATTEST_KEY: &str = "POST /revocations/{order_id}/attestation";
 const DELETE_PROVIDER: &str = "DELETE /providers/{provider_id}";
+const GET_HALT: &str = "GET /halt";
+const PUT_HALT: &str = "PUT /halt";
+const DELETE_HALT: &str = "DELETE /halt";
 
 impl Intake {
     /// Answers a request and writes one log line about it.
@@ -47,6 +54,18 @@ impl Intake {
                 log.route("delete_provider");
                 self.delete_provider(request, log).await
             }
+            Some(GET_HALT) => {
+                log.route("get_halt");
+                self.get_halt(log).await
+            }
+            Some(PUT_HALT) => {
+                log.route("put_halt");
+                self.put_halt(request, log).await
+            }
+            Some(DELETE_HALT) => {
+                log.route("delete_halt");
+                self.delete_halt(request, log).await
+            }
             _ => Err(Problem::not_found("route")),
         }
     }
@@ -61,7 +80,7 @@ fn signer(request: &Request) -> Result<&str, Problem> {
         .and_then(|authorizer| authorizer.iam.as_ref())
         .and_then(|iam| iam.user_arn.as_deref())
         .ok_or_else(|| {
-            Problem::new(403, "Orders are accepted only from requests that are signed with IAM credentials.")
+            Problem::new(403, "Orders and halts are accepted only from requests that are signed with IAM credentials.")
         })
 }
 
@@ -91,6 +110,8 @@ mod tests {
     use shared::testing::fake_aws;
 
     use super::attest_key::AttestationRequest;
+    use super::delete_halt::ResumeRequest;
+    use super::put_halt::HaltRequest;
     use super::*;
     use crate::intake::breach_report::RevocationRequest;
 
@@ -117,6 +138,19 @@ mod tests {
         let off_board = sample(include_str!("../../../../../events/revoke-delete-provider.json"));
         assert_eq!(off_board.route_key.as_deref(), Some(DELETE_PROVIDER));
         assert!(parameter(&off_board, "provider_id", ProviderId::parse).is_some());
+
+        let show = sample(include_str!("../../../../../events/revoke-get-halt.json"));
+        assert_eq!(show.route_key.as_deref(), Some(GET_HALT));
+
+        let halt = sample(include_str!("../../../../../events/revoke-put-halt.json"));
+        assert_eq!(halt.route_key.as_deref(), Some(PUT_HALT));
+        let change = body::<HaltRequest>(&halt).unwrap().into_change(signer(&halt).unwrap(), Timestamp::UNIX_EPOCH);
+        assert_eq!(change.unwrap().halted_by.as_deref(), Some("on call"));
+
+        let resume = sample(include_str!("../../../../../events/revoke-delete-halt.json"));
+        assert_eq!(resume.route_key.as_deref(), Some(DELETE_HALT));
+        let request = body::<ResumeRequest>(&resume).unwrap();
+        assert!(request.into_change(signer(&resume).unwrap(), Timestamp::UNIX_EPOCH, Vec::new()).is_ok());
     }
 
     #[test]
@@ -137,6 +171,7 @@ mod tests {
                 ("SECRETS_TABLE", "secrets"),
                 ("REVOCATION_QUEUE_URL", "https://sqs.test/revocation"),
                 ("BREACH_DEAD_LETTER_QUEUE_URL", "https://sqs.test/breach-dead-letter"),
+                ("SEND_MAPPING_ID", "mapping-1"),
                 ("BUS_NAME", "bus"),
             ]),
             ambient: Ambient::new(|| Timestamp::UNIX_EPOCH, || 0),

@@ -1,0 +1,90 @@
+//! `DELETE /halt`: lifts a halt, and opens a first deployment for sending.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use shared::http::{FieldError, Problem, Request, RequestLog, Response, body, respond};
+use shared::id::OrderId;
+use shared::record::{Halt, HaltChange};
+use shared::telemetry::chain;
+
+use super::get_halt::HaltView;
+use super::signer;
+use crate::intake::Intake;
+use crate::intake::breach_report::checked_reason;
+
+/// The body.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ResumeRequest {
+    reason: String,
+    #[serde(default)]
+    force: bool,
+}
+
+impl ResumeRequest {
+    /// The change that `signer` asks for, although these orders are open.
+    ///
+    /// # Errors
+    /// The field that is wrong.
+    pub(super) fn into_change(
+        self,
+        signer: &str,
+        now: Timestamp,
+        open_orders: Vec<OrderId>,
+    ) -> Result<HaltChange, FieldError> {
+        Ok(HaltChange {
+            reason: checked_reason("reason", &self.reason)?,
+            changed_by: signer.to_owned(),
+            halted_by: None,
+            changed_at: now,
+            order_id: None,
+            open_orders,
+        })
+    }
+}
+
+impl Intake {
+    pub(super) async fn delete_halt(&self, request: &Request, log: &mut RequestLog) -> Result<Response, Problem> {
+        let signer = signer(request)?;
+        let resume = body::<ResumeRequest>(request)?;
+        let force = resume.force;
+        let read = self.providers.halt_state().await?;
+        let mut change = resume
+            .into_change(signer, self.ambient.now(), Vec::new())
+            .map_err(|invalid| Problem::bad_request(&invalid))?;
+        if read.halt == Halt::Open {
+            log.outcome("already_open");
+            let mapping = self.follow_halt(&read).await;
+            return Ok(respond(200, &HaltView::new(&read, mapping.as_ref())));
+        }
+        change.open_orders = match self.open_orders().await {
+            Ok(open) if open.is_empty() || force => open,
+            Ok(open) => {
+                log.outcome("orders_open");
+                let detail = "Orders are open: keys that they revoke are not proved dead. Look at the revocations in \
+                              `open_orders`, or lift the halt with `force: true`.";
+                return Err(Problem::new(409, detail).kind("orders-open").with("open_orders", &open));
+            }
+            Err(error) if force => {
+                tracing::warn!(error = chain(&error), "open orders not listed: the halt is lifted by force");
+                Vec::new()
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let resumed = self.providers.resume_sending(&read, change, &self.ambient).await.map_err(|error| {
+            Problem::new(503, "It is not known whether sending is resumed. Look at it again.")
+                .retry_after(1)
+                .caused_by(&error)
+        })?;
+        let Some(state) = resumed else {
+            log.outcome("changed_meanwhile");
+            return Err(
+                Problem::new(409, "Somebody has changed the halt meanwhile. Look at it again.").kind("halt-changed")
+            );
+        };
+        log.outcome(if force { "resumed_by_force" } else { "resumed" });
+        tracing::warn!(changed_by = signer, force, "sending resumed");
+        let mapping = self.follow_halt(&state).await;
+        Ok(respond(200, &HaltView::new(&state, mapping.as_ref())))
+    }
+}
