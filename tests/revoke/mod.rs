@@ -5,6 +5,7 @@ mod blocked;
 mod breach;
 mod crash;
 mod custody;
+mod halt;
 mod intake;
 mod many_keys;
 mod outsider;

@@ -122,6 +122,9 @@ async fn set_halt(stack: &Stack, halted: Option<AttributeValue>) {
 #[tokio::test]
 async fn while_everything_is_halted_nothing_is_sent_and_all_mail_is_kept() {
     let stack = Stack::with_arguments(&[]).await;
+    // Mail goes round only where Lambda cannot be told to leave it in the queue.
+    let rules = json!({ "rules": [{ "on": ["lambda:*"], "server_error": 1.0 }] });
+    stack.local_api(Method::PUT, "/faults", Some(&rules)).await.unwrap();
     let (tenant, provider_id) = slow_provider(&stack).await;
     // The halt comes in the middle of a batch.
     let (_, mails) = ten_mails(&provider_id);
