@@ -134,7 +134,7 @@ impl EventSourceMapping {
             Some(provider) => provider.provide_credentials().await.map_err(|_| failed("no credentials"))?,
             None => return Err(failed("no credentials")),
         };
-        let signer = Signer { credentials, region: region.to_string(), body: body.clone() };
+        let signer = MappingSigner { credentials, region: region.to_string(), body: body.clone() };
         let mut call = Operation::builder()
             .service_name("lambda")
             .operation_name(operation)
@@ -183,22 +183,22 @@ fn unsigned(method: &str, path: &str, body: &str) -> Result<HttpRequest, BoxErro
 }
 
 /// Signs each attempt anew with the function's own credentials. It has no contents in `Debug`: it holds a secret.
-struct Signer {
+struct MappingSigner {
     credentials: Credentials,
     region: String,
     body: String,
 }
 
-impl std::fmt::Debug for Signer {
+impl std::fmt::Debug for MappingSigner {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("Signer")
+        formatter.write_str("MappingSigner")
     }
 }
 
 #[dyn_dispatch_hint]
-impl Intercept for Signer {
+impl Intercept for MappingSigner {
     fn name(&self) -> &'static str {
-        "Signer"
+        "MappingSigner"
     }
 
     fn modify_before_transmit(

@@ -77,12 +77,12 @@ pub struct HaltState {
     pub change: Option<HaltChange>,
     /// Whether operators have not been notified of the last change yet.
     pub notification_pending: bool,
-    version: Version,
+    version: HaltVersion,
 }
 
 /// Which change an item holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Version {
+enum HaltVersion {
     NoItem,
     WithoutChange,
     Change(String),
@@ -181,7 +181,7 @@ impl Providers {
     /// # Errors
     /// DynamoDB did not answer.
     pub async fn mark_halt_notified(&self, state: &HaltState) -> Result<(), RecordError> {
-        let Version::Change(change_id) = &state.version else { return Ok(()) };
+        let HaltVersion::Change(change_id) = &state.version else { return Ok(()) };
         let update = ItemUpdate::new(HALT_PK, HALT_SK, "SET notification_pending = :false", IF_UNCHANGED)
             .value(":false", AttributeValue::Bool(false))
             .value(":read", string(change_id));
@@ -191,7 +191,7 @@ impl Providers {
     async fn write_halt(
         &self,
         halt: Halt,
-        read: Option<&Version>,
+        read: Option<&HaltVersion>,
         change: HaltChange,
         ambient: &Ambient,
     ) -> Result<Option<HaltState>, RecordError> {
@@ -209,9 +209,9 @@ impl Providers {
         for round in 0..MAX_ATTEMPTS {
             let write = match read {
                 None => self.put(item.clone())?,
-                Some(Version::NoItem) => self.put_if(item.clone(), Some(IF_ABSENT), None)?,
-                Some(Version::WithoutChange) => self.put_if(item.clone(), Some(IF_STILL_WITHOUT_CHANGE), None)?,
-                Some(Version::Change(read)) => {
+                Some(HaltVersion::NoItem) => self.put_if(item.clone(), Some(IF_ABSENT), None)?,
+                Some(HaltVersion::WithoutChange) => self.put_if(item.clone(), Some(IF_STILL_WITHOUT_CHANGE), None)?,
+                Some(HaltVersion::Change(read)) => {
                     self.put_if(item.clone(), Some(IF_UNCHANGED), Some((":read", string(read))))?
                 }
             };
@@ -221,14 +221,14 @@ impl Providers {
             }
             match self.transact(HALT_PK, writes).await? {
                 Transaction::Committed => {
-                    let version = Version::Change(change_id);
+                    let version = HaltVersion::Change(change_id);
                     return Ok(Some(HaltState { halt, change: Some(change), notification_pending: true, version }));
                 }
                 // An earlier attempt may have been made whose answer was lost: then its trail is there, and the item is ours
                 // unless somebody has changed it since.
                 Transaction::ConditionFailed(_) => {
                     let state = self.halt_state().await?;
-                    return Ok((state.version == Version::Change(change_id)).then_some(state));
+                    return Ok((state.version == HaltVersion::Change(change_id)).then_some(state));
                 }
                 Transaction::Contended => back_off(round, ambient).await,
             }
@@ -241,7 +241,7 @@ impl HaltState {
     fn from_item(item: Option<&Item>) -> Self {
         let halt = Halt::from_item(item);
         let Some(item) = item else {
-            return Self { halt, change: None, notification_pending: false, version: Version::NoItem };
+            return Self { halt, change: None, notification_pending: false, version: HaltVersion::NoItem };
         };
         let text = |name: &str| item.get(name).and_then(|value| value.as_s().ok());
         let pending = item.get("notification_pending").and_then(|value| value.as_bool().ok());
@@ -249,7 +249,7 @@ impl HaltState {
             halt,
             change: HaltChange::from_item(item),
             notification_pending: pending.copied().unwrap_or_default(),
-            version: text("change_id").map_or(Version::WithoutChange, |id| Version::Change(id.clone())),
+            version: text("change_id").map_or(HaltVersion::WithoutChange, |id| HaltVersion::Change(id.clone())),
         }
     }
 }
@@ -310,13 +310,13 @@ mod tests {
         let read = HaltState::from_item(Some(&item));
         assert_eq!(read.change, Some(change()));
         assert_eq!((read.halt, read.notification_pending), (Halt::Halted, true));
-        assert_eq!(read.version, Version::Change("c1".to_owned()));
+        assert_eq!(read.version, HaltVersion::Change("c1".to_owned()));
         // Written by hand, or by nobody.
         let by_hand = Item::from([("halted".to_owned(), AttributeValue::Bool(false))]);
         let read = HaltState::from_item(Some(&by_hand));
-        assert_eq!((read.halt, read.change, read.version), (Halt::Open, None, Version::WithoutChange));
+        assert_eq!((read.halt, read.change, read.version), (Halt::Open, None, HaltVersion::WithoutChange));
         let read = HaltState::from_item(None);
-        assert_eq!((read.halt, read.change, read.version), (Halt::Halted, None, Version::NoItem));
+        assert_eq!((read.halt, read.change, read.version), (Halt::Halted, None, HaltVersion::NoItem));
     }
 
     /// The table with this halt item, whose transactions are answered by `transact`, and the bodies of what was asked.

@@ -24,14 +24,14 @@ pub(crate) struct EventSourceMappings(Arc<Mutex<BTreeMap<String, Mapping>>>);
 struct Mapping {
     resource: MappingResource,
     function_arn: String,
-    state: State,
+    state: SwitchState,
     /// Whether the queue is polled.
     polls: watch::Sender<bool>,
 }
 
 /// `State` of Lambda's EventSourceMappingConfiguration, as far as a mapping here is ever in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum SwitchState {
     Enabling,
     Enabled,
     Disabling,
@@ -44,7 +44,7 @@ impl EventSourceMappings {
         let mut mappings = self.0.lock();
         for function in stack.all::<FunctionResource>() {
             for resource in &function.mappings {
-                let state = if resource.enabled { State::Enabled } else { State::Disabled };
+                let state = if resource.enabled { SwitchState::Enabled } else { SwitchState::Disabled };
                 let mapping = Mapping {
                     resource: resource.clone(),
                     function_arn: function.arn.clone(),
@@ -84,17 +84,17 @@ impl EventSourceMappings {
             Value::Null => return Ok(mapping.describe(uuid)),
             _ => return Err(invalid("Enabled is a boolean.")),
         };
-        if matches!(mapping.state, State::Enabling | State::Disabling) {
+        if matches!(mapping.state, SwitchState::Enabling | SwitchState::Disabling) {
             return Err(ServiceError::Other {
                 status: axum::http::StatusCode::BAD_REQUEST,
                 code: "ResourceInUseException",
                 message: "The event source mapping is being changed; try again when that has ended.".to_owned(),
             });
         }
-        if enabled == (mapping.state == State::Enabled) {
+        if enabled == (mapping.state == SwitchState::Enabled) {
             return Ok(mapping.describe(uuid));
         }
-        mapping.state = if enabled { State::Enabling } else { State::Disabling };
+        mapping.state = if enabled { SwitchState::Enabling } else { SwitchState::Disabling };
         let (mappings, key) = (self.clone(), uuid.to_owned());
         tokio::spawn(async move {
             tokio::time::sleep(TRANSITION).await;
@@ -105,7 +105,7 @@ impl EventSourceMappings {
 
     fn settle(&self, uuid: &str, enabled: bool) {
         if let Some(mapping) = self.0.lock().get_mut(uuid) {
-            mapping.state = if enabled { State::Enabled } else { State::Disabled };
+            mapping.state = if enabled { SwitchState::Enabled } else { SwitchState::Disabled };
             mapping.polls.send_replace(enabled);
         }
     }
