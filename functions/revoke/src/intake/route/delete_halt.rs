@@ -83,7 +83,7 @@ impl Intake {
             );
         };
         log.outcome(if force { "resumed_by_force" } else { "resumed" });
-        tracing::warn!(changed_by = signer, force, "sending resumed");
+        tracing::warn!(force, "sending resumed");
         let mapping = self.follow_halt(&state).await;
         Ok(respond(200, &HaltView::new(&state, mapping.as_ref())))
     }

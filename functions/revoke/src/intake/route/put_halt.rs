@@ -48,7 +48,7 @@ impl Intake {
                 .caused_by(&error)
         })?;
         log.outcome("halted");
-        tracing::warn!(changed_by = signer, "all sending halted");
+        tracing::warn!("all sending halted");
         let mapping = self.follow_halt(&state).await;
         Ok(respond(200, &HaltView::new(&state, mapping.as_ref())))
     }
