@@ -37,7 +37,9 @@ impl Intake {
     /// told it.
     pub(super) async fn follow_halt(&self, state: &HaltState) -> Option<MappingState> {
         let (mapping, ()) = tokio::join!(timeout(FOLLOW_TIMEOUT, self.switch_mapping(state.halt)), async {
-            drop(timeout(FOLLOW_TIMEOUT, self.notify_of_halt(state)).await)
+            if timeout(FOLLOW_TIMEOUT, self.notify_of_halt(state)).await.is_err() {
+                tracing::error!("operators not notified of a halt or its end in time: the sweep retries");
+            }
         });
         let halted = state.halt == Halt::Halted;
         match mapping {

@@ -88,3 +88,74 @@ impl Intake {
         Ok(respond(200, &HaltView::new(&state, mapping.as_ref())))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use shared::testing::FakeResponse;
+
+    use super::*;
+    use crate::fixtures::{cold_start, item, operations};
+
+    /// The status of the answer, and whether the halt item was written.
+    async fn resume(
+        force: bool,
+        halted: bool,
+        query: impl Fn() -> FakeResponse + Send + Sync + 'static,
+        transact: impl Fn() -> FakeResponse + Send + Sync + 'static,
+    ) -> (u16, bool) {
+        let (start, calls) = cold_start(move |operation| match operation {
+            "GetItem providers" => Some(item(&json!({ "halted": { "BOOL": halted }, "change_id": { "S": "c1" } }))),
+            "Query" => Some(query()),
+            "TransactWriteItems" => Some(transact()),
+            _ => None,
+        });
+        let intake = Intake::new(&start).unwrap();
+        let sample = include_str!("../../../../../events/revoke-delete-halt.json");
+        let mut request: Request = serde_json::from_str(sample).unwrap();
+        request.body = Some(json!({ "reason": "over", "force": force }).to_string());
+        let answer = intake.delete_halt(&request, &mut RequestLog::default()).await;
+        let status = answer.map_or_else(|problem| i64::from(problem.status()), |response| response.status_code);
+        (u16::try_from(status).unwrap(), operations(&calls).contains(&"TransactWriteItems".to_owned()))
+    }
+
+    fn ok() -> FakeResponse {
+        (200, "{}".to_owned())
+    }
+
+    fn none_due() -> FakeResponse {
+        (200, json!({ "Items": [] }).to_string())
+    }
+
+    fn order_due() -> FakeResponse {
+        let order = json!({
+            "pk": { "S": "order#rvk_01ARZ3NDEKTSV4RRFFQ69G5FAV" }, "sk": { "S": "order" },
+            "next_attempt_at": { "S": "2026-11-23T11:00:00Z" },
+        });
+        (200, json!({ "Items": [order] }).to_string())
+    }
+
+    fn unavailable() -> FakeResponse {
+        (500, "{}".to_owned())
+    }
+
+    fn halted_meanwhile() -> FakeResponse {
+        let kind = "com.amazonaws.dynamodb.v20120810#TransactionCanceledException";
+        let reasons = json!([{ "Code": "ConditionalCheckFailed" }, { "Code": "None" }]);
+        (400, json!({ "__type": kind, "CancellationReasons": reasons }).to_string())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_halt_is_lifted_when_no_order_is_open_or_by_force_and_never_over_a_newer_halt() {
+        assert_eq!(resume(false, true, none_due, ok).await, (200, true));
+        assert_eq!(resume(false, true, order_due, ok).await, (409, false));
+        assert_eq!(resume(true, true, order_due, ok).await, (200, true));
+        // Whether orders are open is not known.
+        assert_eq!(resume(false, true, unavailable, ok).await, (503, false));
+        assert_eq!(resume(true, true, unavailable, ok).await, (200, true));
+        // Force does not mean: whatever has happened meanwhile.
+        assert_eq!(resume(true, true, none_due, halted_meanwhile).await, (409, true));
+        // Nothing is halted.
+        assert_eq!(resume(false, false, order_due, ok).await, (200, false));
+    }
+}
