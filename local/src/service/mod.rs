@@ -19,7 +19,7 @@ mod ec2;
 pub(crate) mod events;
 pub(crate) mod iam;
 pub(crate) mod kms;
-mod lambda;
+pub(crate) mod lambda;
 mod s3;
 mod secretsmanager;
 pub(crate) mod ses;

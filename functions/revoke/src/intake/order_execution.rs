@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use shared::id::{AccessKeyId, OrderId};
 use shared::queue::QueueError;
-use shared::record::{BreachScope, FanOut, HaltItem, KeyItem, KeyState, Order, OrderMilestone, RecordError};
+use shared::record::{BreachScope, FanOut, KeyItem, KeyState, Order, OrderMilestone, RecordError};
 use shared::telemetry::{Event, OrderEvent, UnmatchedReportEvent, chain};
 use thiserror::Error;
 
@@ -80,7 +80,13 @@ impl Intake {
             Some(earlier) => earlier,
             None => self.write_order(order_id, report).await?,
         };
-        let mut execution = self.execute(order).await;
+        let follow = async {
+            if let BreachScope::All(_) = order.scope {
+                self.follow_halt_item().await;
+            }
+        };
+        // The item has stopped all sending already: what follows from it does not hold up the keys.
+        let (mut execution, ()) = tokio::join!(Box::pin(self.execute(order.clone())), follow);
         if execution.order.fan_out.is_some() {
             match order_counts(&self.providers, &execution.order).await {
                 Ok(counts) => execution.counts = counts,
@@ -110,14 +116,8 @@ impl Intake {
         let fan_out = report.scope.confirmation().map(|_| FanOut::default());
         self.providers.move_fence(&report.scope, &order_id, now).await?;
         if let BreachScope::All(_) = report.scope {
-            let halt = HaltItem {
-                halted: true,
-                reason: Some(report.reason.clone()),
-                changed_by: Some(report.reported_by.clone()),
-                changed_at: Some(now),
-                order_id: Some(order_id.clone()),
-            };
-            self.change_halt(&halt).await?;
+            let by = report.signed_by.as_deref().unwrap_or(&report.reported_by);
+            self.providers.halt(&order_id, &report.reason, by, &self.ambient).await?;
         }
         let order = Order {
             order_id,
