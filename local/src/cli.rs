@@ -49,6 +49,9 @@ pub(crate) struct ServeArguments {
     pub(crate) api_port: u16,
     #[command(flatten)]
     pub(crate) stack: StackArguments,
+    /// Leave sending halted, as a first deployment is until somebody sends DELETE /halt
+    #[arg(long)]
+    pub(crate) halted: bool,
     /// Stop when standard input is closed, so that a test leaves nothing running
     #[arg(long, hide = true)]
     pub(crate) until_stdin_closes: bool,

@@ -4,14 +4,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
-use aws_sdk_dynamodb::types::AttributeValue;
+use anyhow::{Context as _, Result, ensure};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Json, Response};
 use axum::routing::{get, post};
+use operator::Operator;
+use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt as _;
@@ -28,7 +29,6 @@ use crate::console;
 use crate::gateway::{self, Gateway};
 use crate::lambda::{Endpoints, FunctionLogs, Host, HostOptions, InvokeResult, LaunchConfig};
 use crate::serverless::FunctionResource;
-use crate::service::dynamodb::TableResource;
 use crate::template::{Settings, Stack};
 use crate::{demo, stack};
 
@@ -47,6 +47,9 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) async fn run(arguments: ServeArguments, started: Instant) -> Result<()> {
     init_logging(arguments.stack.verbose);
     let stack = RunningStack::start(&arguments.stack, arguments.aws_port, arguments.api_port).await?;
+    if !arguments.halted {
+        resume_sending(&stack.api_url).await?;
+    }
     console::print(&stack.welcome(started, &arguments.stack.tenant_aws));
     let stdin_closed = async {
         if !arguments.until_stdin_closes {
@@ -76,11 +79,16 @@ pub(crate) async fn demo(arguments: DemoArguments, started: Instant) -> Result<(
     init_logging(arguments.stack.verbose);
     let stack = RunningStack::start(&arguments.stack, arguments.aws_port, arguments.api_port).await?;
     let result = tokio::select! {
-        result = demo::run(&stack.api_url, started) => result,
+        result = open_and_demo(&stack.api_url, started) => result,
         interrupted = tokio::signal::ctrl_c() => interrupted.context("wait for Ctrl-C").and(Err(anyhow::anyhow!("interrupted"))),
     };
     stack.stop(false).await;
     result.context("the demo failed")
+}
+
+async fn open_and_demo(api_url: &str, started: Instant) -> Result<()> {
+    resume_sending(api_url).await?;
+    demo::run(api_url, started).await
 }
 
 /// A stack whose services, functions and API run in this process and its children.
@@ -101,7 +109,6 @@ impl RunningStack {
 
         let stack = Arc::new(load_stack(arguments, &aws_url, &api_url)?);
         let stand_in = StandIn::start(&stack, aws_listener).await.context("start the stand-in for AWS")?;
-        allow_sending(&aws_url, &stack).await?;
         let logs = FunctionLogs::new(arguments.log_dir.clone()).context("create the folder of --log-dir")?;
         let host = Host::new(HostOptions {
             stack: Arc::clone(&stack),
@@ -114,6 +121,7 @@ impl RunningStack {
                 },
                 aws: aws_url,
             },
+            mappings: stand_in.mappings(),
             credentials: stand_in.credential_issuer(),
             max_environments: arguments.max_environments,
             logs: Arc::new(logs),
@@ -195,22 +203,12 @@ fn launch_config(functions: Option<&PathBuf>) -> Result<LaunchConfig> {
     })
 }
 
-/// Writes the halt item, as the operator does once after a deployment. Without the item, all sending is halted.
-async fn allow_sending(aws_url: &str, stack: &Stack) -> Result<()> {
-    let table = stack
-        .all::<TableResource>()
-        .find(|table| table.logical_id == "ProvidersTable")
-        .context("the template has no ProvidersTable")?;
-    let config = operator::sdk_config(aws_url);
-    aws_sdk_dynamodb::Client::new(&config)
-        .put_item()
-        .table_name(&table.name)
-        .item("pk", AttributeValue::S(shared::record::HALT_PK.to_owned()))
-        .item("sk", AttributeValue::S(shared::record::HALT_SK.to_owned()))
-        .item("halted", AttributeValue::Bool(false))
-        .send()
-        .await
-        .context("PutItem of the halt item")?;
+/// Opens the stack for sending, as the operator does once after the first deployment.
+async fn resume_sending(api_url: &str) -> Result<()> {
+    let operator = Operator::connect(api_url).await?;
+    let request = json!({ "reason": "first deployment" });
+    let response = operator.api(Method::DELETE, "/halt", Some(&request)).await.context("DELETE /halt")?;
+    ensure!(response.status.is_success(), "DELETE /halt: {} {}", response.status, response.text);
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Stack, Tables, string_of};
+use crate::support::{Stack, Tables, eventually, string_of};
 use operator::{ApiResponse, Tenant};
 
 fn attestation(tenant: &Tenant) -> Value {
@@ -128,4 +128,25 @@ async fn an_attestation_whose_writer_is_killed_is_whole_or_not_there_and_can_be_
     stack.provider_event("Provider Revoked", &provider_id).await;
     assert!(tables.sealed_lanes(&tenant).await.is_empty());
     assert_eq!(tables.audit_trail(&provider_id).await, ["onboarded", "revoking", "refused_unproven", "revoked"]);
+}
+
+#[tokio::test]
+async fn an_attestation_shows_the_counts_of_all_keys_of_the_order() {
+    let stack = Stack::shared().await;
+    let (deleted, _) = stack.create_provider("attesting").await;
+    let (blocked, _) = stack.create_provider("attesting").await;
+    stack.delete_key_as_admin(&deleted).await;
+    stack.set_faults(&blocked, &json!({ "quarantine": true })).await;
+    let body = json!({ "scope": { "tenant_id": "attesting" }, "reason": "leaked", "confirm": "attesting" });
+    let order = stack.api(Method::POST, "/revocations", Some(&body)).await.unwrap();
+    assert_eq!(order.status, 202, "{}", order.text);
+    let order_id = order.body["order_id"].as_str().unwrap();
+    eventually("one key unproven and one blocked", || async {
+        let counts = stack.get_order(order_id).await["counts"]["by_status"].clone();
+        (counts == json!({ "refused_unproven": 1, "revocation_blocked": 1 })).then_some(())
+    })
+    .await;
+    let response = attest(&stack, order_id, &attestation(&deleted)).await;
+    assert_eq!((response.status.as_u16(), &response.body["done"]), (200, &json!(false)), "{}", response.text);
+    assert_eq!(response.body["counts"]["by_status"], json!({ "revoked": 1, "revocation_blocked": 1 }));
 }

@@ -7,6 +7,7 @@ mod containment;
 mod crash;
 mod custody;
 mod drill;
+mod halt;
 mod intake;
 mod many_keys;
 mod notices;

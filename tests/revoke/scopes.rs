@@ -155,7 +155,9 @@ async fn all_keys_of_a_tenant_die_whatever_one_of_them_does_and_no_others() {
         assert_eq!(events.len(), 1, "{detail_type}");
         assert_eq!(events[0]["detail"]["scope"], scope);
     }
-    assert!(get(&stack, "/revocations?state=open").await["revocations"].as_array().unwrap().is_empty());
+    // The later order for the one key may still be open.
+    let open = get(&stack, "/revocations?state=open").await;
+    assert!(open["revocations"].as_array().unwrap().iter().all(|order| order["order_id"] != order_id), "{open}");
 }
 
 #[tokio::test]

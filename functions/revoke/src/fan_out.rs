@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use shared::id::{AccessKeyId, OrderId};
 use shared::queue::Queue;
 use shared::record::{
-    FENCE_CLOSED_FOR, FanOut, KEYS_ON_A_PAGE, ListedProvider, Order, OrderPage, Pass, Providers, RecordError, Secrets,
-    StatusName,
+    FENCE_CLOSED_FOR, FanOut, KEYS_ON_A_PAGE, KeyItem, ListedProvider, Order, OrderPage, Pass, Providers, RecordError,
+    Secrets, StatusName,
 };
 use shared::runtime::Ambient;
 use shared::telemetry::chain;
@@ -158,12 +158,13 @@ impl FanOutRun {
                 let (run, order, access_key_id) = (self.clone(), order.clone(), access_key_id.clone());
                 stops.spawn(async move { run.stop_key(&order, &access_key_id).await });
             }
-            is_stopped &= stops.join_all().await.into_iter().all(|stopped| stopped);
+            is_stopped &= stops.join_all().await.iter().all(Option::is_some);
         }
         is_stopped
     }
 
-    async fn stop_key(&self, order: &Order, access_key_id: &AccessKeyId) -> bool {
+    /// Stops a key for an order. Returns the key as it is now; `None` if that failed, so that it may still be in use.
+    pub(crate) async fn stop_key(&self, order: &Order, access_key_id: &AccessKeyId) -> Option<KeyItem> {
         let stop = self.providers.stop(access_key_id, order, self.by, &self.secrets, &self.ambient);
         match Box::pin(stop).await {
             Ok((stop, key)) => {
@@ -175,7 +176,7 @@ impl FanOutRun {
                     stop = ?stop,
                     "key of an order stopped"
                 );
-                true
+                Some(key)
             }
             Err(error) => {
                 tracing::error!(
@@ -184,7 +185,7 @@ impl FanOutRun {
                     error = chain(&error),
                     "key not stopped: it may still be in use"
                 );
-                false
+                None
             }
         }
     }

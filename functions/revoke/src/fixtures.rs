@@ -42,6 +42,7 @@ pub(crate) fn cold_start_by_body(
         ("REVOCATION_QUEUE_URL", "https://sqs.test/revocation"),
         ("REVOCATION_DEAD_LETTER_QUEUE_URL", "https://sqs.test/revocation-dead-letter"),
         ("BREACH_DEAD_LETTER_QUEUE_URL", "https://sqs.test/breach-dead-letter"),
+        ("SEND_MAPPING_ID", "mapping-1"),
         ("BUS_NAME", "bus"),
     ]);
     let ambient = Ambient::new(|| Timestamp::from_millisecond(NOW_MS).unwrap(), || 0);
@@ -78,6 +79,10 @@ fn operation(request: &FakeRequest) -> String {
         (None, uri) if uri.contains("account/sending") => "PutAccountSendingAttributes".to_owned(),
         (None, uri) if uri.contains("identities") => "ListEmailIdentities".to_owned(),
         (None, uri) if uri.contains("/v2/email/account") => "GetAccount".to_owned(),
+        (None, uri) if uri.contains("/event-source-mappings/") => match request.body.as_str() {
+            "" => "GetEventSourceMapping".to_owned(),
+            body => format!("UpdateEventSourceMapping {body}"),
+        },
         (None, uri) => panic!("unexpected {uri}"),
     }
 }
@@ -88,6 +93,9 @@ fn own_account(operation: &str) -> FakeResponse {
         "PutEvents" => json!({ "FailedEntryCount": 0, "Entries": [{ "EventId": "e" }] }),
         // A secret of the right shape.
         "Decrypt" => json!({ "Plaintext": "YWJjZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXpBQkNERUZHSElKKy8wMQ==" }),
+        "GetEventSourceMapping" => json!({ "State": "Enabled" }),
+        "UpdateEventSourceMapping {\"Enabled\":false}" => json!({ "State": "Disabling" }),
+        "UpdateEventSourceMapping {\"Enabled\":true}" => json!({ "State": "Enabling" }),
         _ => json!({}),
     };
     (200, body.to_string())

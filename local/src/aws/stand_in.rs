@@ -21,6 +21,7 @@ use super::tenant::{NewTenant, TenantError, Tenants};
 use crate::faults::AccountFaults;
 use crate::service::events::{Events, ForwardedEvent};
 use crate::service::iam::Iam;
+use crate::service::lambda::{EventSourceMappings, Lambda};
 use crate::service::ses::Ses;
 use crate::service::{AccessDenied, Caller, RequiredPermission, ServiceError};
 use crate::template::Stack;
@@ -31,6 +32,7 @@ pub(crate) struct StandIn {
     iam: Arc<Iam>,
     ses: Arc<Ses>,
     events: Arc<Events>,
+    lambda: Arc<Lambda>,
     tenants: Tenants,
     gate: Gate,
     endpoint: String,
@@ -66,11 +68,13 @@ impl StandIn {
         });
         let services = engine.services();
         let (iam, ses, events) = (services.get::<Iam>()?, services.get::<Ses>()?, services.get()?);
+        let lambda = services.get()?;
         let tenants = Tenants::new(iam.clone(), ses.clone(), &stack.region);
         Ok(Arc::new(Self {
             iam,
             ses,
             events,
+            lambda,
             tenants,
             gate,
             endpoint,
@@ -96,6 +100,11 @@ impl StandIn {
     /// The template's Outputs.
     pub(crate) fn outputs(&self) -> &BTreeMap<String, String> {
         &self.outputs
+    }
+
+    /// The event source mappings, whose queues Lambda polls.
+    pub(crate) fn mappings(&self) -> EventSourceMappings {
+        self.lambda.mappings()
     }
 
     /// Issues sessions of the operator's roles, as Lambda does for its execution environments.

@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 pub(crate) use super::fake_function::launch_config;
 use super::{Endpoints, FunctionLogs, Host, HostError, HostOptions, InvokeResult, LaunchConfig};
 use crate::serverless::{FunctionResource, RecursiveLoop};
+use crate::service::lambda::EventSourceMappings;
 use crate::service::sqs::{QueueResource, RedrivePolicy};
 use crate::template::Stack;
 
@@ -120,10 +121,13 @@ pub(super) fn launched_host(
     stack.add(queue("mails", endpoint, Some(RedrivePolicy { dead_letter_arn, max_receive_count: 5 })));
     stack.add(queue("dead", endpoint, None));
     stack.add(function);
+    let mappings = EventSourceMappings::default();
+    mappings.add_all(&stack);
     Host::new(HostOptions {
         stack: Arc::new(stack),
         launch,
         endpoints: Endpoints { aws: endpoint.to_owned(), tenant_aws: Some("http://tenant".to_owned()) },
+        mappings,
         credentials: issuer,
         max_environments,
         logs: Arc::new(FunctionLogs::new(None).unwrap()),

@@ -44,6 +44,7 @@ use self::parent::ProcessSpawner;
 use self::poller::QueuePoller;
 use self::pool::Pool;
 use crate::serverless::FunctionResource;
+use crate::service::lambda::EventSourceMappings;
 use crate::service::sqs::QueueResource;
 use crate::template::Stack;
 
@@ -67,6 +68,8 @@ pub(crate) struct HostOptions {
     pub(crate) launch: LaunchConfig,
     /// The endpoints of the functions' SDK clients.
     pub(crate) endpoints: Endpoints,
+    /// Which queues are polled.
+    pub(crate) mappings: EventSourceMappings,
     /// Issues the credentials of the functions' roles.
     pub(crate) credentials: Arc<dyn SessionCredentialIssuer>,
     /// The most execution environments of one function.
@@ -153,12 +156,13 @@ impl Host {
 
     /// Starts the event source mappings and the schedules. The queues must exist.
     pub(crate) fn start_triggers(&self) {
-        let HostOptions { stack, endpoints, credentials, .. } = &self.inner.options;
+        let HostOptions { stack, endpoints, credentials, mappings, .. } = &self.inner.options;
         for pool in self.inner.pools.values() {
             let function = &pool.function;
-            for mapping in function.mappings.iter().filter(|mapping| mapping.enabled) {
+            for mapping in &function.mappings {
                 // The template reader has checked that the queue exists.
                 let Some(queue) = QueueResource::find(stack, &mapping.queue_arn) else { continue };
+                let Some(polls) = mappings.polls(&mapping.uuid) else { continue };
                 let dead_letter =
                     queue.redrive.as_ref().and_then(|redrive| QueueResource::find(stack, &redrive.dead_letter_arn));
                 let credentials = Arc::clone(credentials);
@@ -178,7 +182,7 @@ impl Host {
                     service: self.inner.service_client.clone(),
                     region: stack.region.clone(),
                 };
-                tokio::spawn(poller.run(self.inner.stop.subscribe()));
+                tokio::spawn(poller.run(polls, self.inner.stop.subscribe()));
             }
             for schedule in function.schedules.iter().filter(|schedule| schedule.enabled) {
                 let (host, name, stop) = (self.clone(), function.name.clone(), self.inner.stop.subscribe());

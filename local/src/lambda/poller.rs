@@ -45,12 +45,19 @@ pub(super) struct QueuePoller {
 }
 
 impl QueuePoller {
-    /// Polls until `stop` is true. Batches that are being processed are left to the pool.
-    pub(super) async fn run(self, mut stop: watch::Receiver<bool>) {
+    /// Polls until `stop` is true, while `polls` is. Batches that are being processed are left to the pool.
+    pub(super) async fn run(self, mut polls: watch::Receiver<bool>, mut stop: watch::Receiver<bool>) {
         let max_concurrency = self.mapping.maximum_concurrency.unwrap_or(u32::MAX).min(self.pool.max_concurrency());
         let permits = Arc::new(Semaphore::new(usize::try_from(max_concurrency).unwrap_or(Semaphore::MAX_PERMITS)));
         let poller = Arc::new(self);
+        // A long poll is given up with the mapping. One that has gathered part of a batch goes on: what it holds would wait
+        // for its visibility timeout.
+        let can_give_up = poller.mapping.batching_window.is_zero();
         loop {
+            tokio::select! {
+                enabled = polls.wait_for(|polls| *polls) => if enabled.is_err() { return },
+                _ = stop.wait_for(|stop| *stop) => return,
+            }
             let next = async {
                 // The permit comes first, so that a message that is received does not wait for a free function.
                 let permit = Arc::clone(&permits).acquire_owned().await.ok()?;
@@ -58,6 +65,7 @@ impl QueuePoller {
             };
             let next = tokio::select! {
                 next = next => next,
+                _ = polls.wait_for(|polls| !*polls), if can_give_up => continue,
                 _ = stop.wait_for(|stop| *stop) => return,
             };
             let Some((permit, batch)) = next else { return };

@@ -30,6 +30,8 @@ pub(crate) enum Authorizer {
 /// An event source mapping from a queue.
 #[derive(Clone, Debug)]
 pub(crate) struct MappingResource {
+    /// Its id, which `Ref` gives.
+    pub(crate) uuid: String,
     /// The queue.
     pub(crate) queue_arn: String,
     /// Messages an invocation is given at most.
@@ -79,7 +81,8 @@ pub(super) fn add(
             function.routes.push(route);
         }
         "SQS" => {
-            let mapping = mapping(stack, function, &properties)?;
+            let uuid = mapping_id(settings, &format!("{}{name}", function.logical_id));
+            let mapping = mapping(stack, function, uuid, &properties)?;
             function.mappings.push(mapping);
         }
         "Schedule" => {
@@ -90,6 +93,11 @@ pub(super) fn add(
     }
     properties.finish()?;
     event.finish()
+}
+
+/// What `Ref` gives for the mapping that SAM makes of a function's SQS event, by the mapping's logical id.
+pub(super) fn mapping_id(settings: &Settings, logical_id: &str) -> String {
+    settings.derived_uuid(logical_id)
 }
 
 /// Who an authorizer lets in. SAM takes AWS_IAM only where the API enables it.
@@ -128,7 +136,12 @@ fn route(stack: &Stack, fields: &Fields<'_>) -> Result<RouteResource, TemplateEr
 }
 
 /// An SQS mapping. Defaults and bounds are those of Lambda's API reference, CreateEventSourceMapping.
-fn mapping(stack: &Stack, function: &FunctionResource, fields: &Fields<'_>) -> Result<MappingResource, TemplateError> {
+fn mapping(
+    stack: &Stack,
+    function: &FunctionResource,
+    uuid: String,
+    fields: &Fields<'_>,
+) -> Result<MappingResource, TemplateError> {
     let mut maximum_concurrency = None;
     if let Some(scaling) = fields.map("ScalingConfig")? {
         maximum_concurrency = scaling.number("MaximumConcurrency")?;
@@ -139,6 +152,7 @@ fn mapping(stack: &Stack, function: &FunctionResource, fields: &Fields<'_>) -> R
         return Err(fields.error(format!("there is no response type {other}")));
     }
     let mapping = MappingResource {
+        uuid,
         queue_arn: fields.required("Queue")?,
         batch_size: fields.number("BatchSize")?.unwrap_or(10),
         batching_window: fields.seconds("MaximumBatchingWindowInSeconds")?.unwrap_or_default(),

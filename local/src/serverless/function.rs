@@ -13,6 +13,7 @@ pub(super) const RESOURCE_TYPE: ResourceType = ResourceType {
     attributes: &[("Arn", |id| Ok(id.arn("lambda", &format!("function:{}", id.name))))],
     globals: Some("Function"),
     is_dependent: true,
+    generated: Some(generated),
     left_out: &[
         left_out("Description", "for people"),
         left_out("Architectures", "the binaries run on this machine"),
@@ -141,6 +142,14 @@ fn check_role(function: &FunctionResource, stack: &Stack, settings: &Settings) -
         Some((action, resource)) => Err(format!("Role: {} does not allow {action} on {resource}", role.name)),
         None => Ok(()),
     }
+}
+
+/// What `Ref` gives for a resource that SAM makes of a function: the event source mapping of its SQS event `name` has the
+/// logical id of the function with the event's name after it, and `Ref` gives its UUID (SAM developer guide, "CloudFormation
+/// resources generated when AWS::Serverless::Function is specified"; CloudFormation, "AWS::Lambda::EventSourceMapping").
+fn generated(settings: &Settings, function: &YamlNode, logical_id: &str, name: &str) -> Option<String> {
+    let kind = function.get("Properties")?.get("Events")?.get(name)?.get("Type")?.text()?;
+    (kind == "SQS").then(|| event::mapping_id(settings, logical_id))
 }
 
 /// The binary to run: the last folder of CodeUri, or what the cargo-lambda build method names.

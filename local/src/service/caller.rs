@@ -20,19 +20,24 @@ pub(crate) struct Caller {
     pub(crate) token_issued_at: Option<DateTime<Utc>>,
 }
 
+/// An account's root identity, as policies see it.
+pub(crate) fn root_principal(account_id: &str) -> Principal {
+    Principal {
+        arn: format!("arn:aws:iam::{account_id}:root"),
+        user_id: account_id.to_owned(),
+        account_id: account_id.to_owned(),
+        principal_type: PrincipalType::Root,
+        source_identity: None,
+        tags: None,
+    }
+}
+
 impl Caller {
     /// The account's root identity.
     pub(crate) fn root(access_key_id: &str, account_id: &str) -> Self {
         Self {
             access_key_id: access_key_id.to_owned(),
-            principal: Principal {
-                arn: format!("arn:aws:iam::{account_id}:root"),
-                user_id: account_id.to_owned(),
-                account_id: account_id.to_owned(),
-                principal_type: PrincipalType::Root,
-                source_identity: None,
-                tags: None,
-            },
+            principal: root_principal(account_id),
             role_arn: None,
             session_policies: Vec::new(),
             source_function_arn: None,

@@ -19,14 +19,14 @@ mod ec2;
 pub(crate) mod events;
 pub(crate) mod iam;
 pub(crate) mod kms;
-mod lambda;
+pub(crate) mod lambda;
 mod s3;
 mod secretsmanager;
 pub(crate) mod ses;
 pub(crate) mod sqs;
 
 pub(crate) use self::call::Call;
-pub(crate) use self::caller::Caller;
+pub(crate) use self::caller::{Caller, root_principal};
 pub(crate) use self::error::{AccessDenied, DenialReason, ErrorWording, ServiceError};
 pub(crate) use self::interface::{ServiceList, Setup};
 pub(crate) use self::permission::{RequiredPermission, account_of, allows_service, base_context};

@@ -414,3 +414,15 @@ fn every_type_is_there_once() {
     names.dedup();
     assert_eq!(names.len(), count);
 }
+
+#[test]
+fn a_function_s_mapping_is_referred_to_by_the_name_that_sam_gives_it_and_nothing_else_is() {
+    let outputs = |name: &str| format!("{EMBEDDED}  Mapping:\n    Value: !Ref {name}\n");
+    let stack = read(&outputs("SendFunctionMail")).unwrap();
+    let mapping = &stack.all::<FunctionResource>().find(|function| function.binary == "send").unwrap().mappings[0];
+    assert_eq!(stack.outputs["Mapping"], mapping.uuid);
+    // A route and a schedule make other resources, and an event that does not exist makes none.
+    for name in ["RevokeFunctionSweep", "RevokeFunctionGetHalt", "SendFunctionPost", "Mail"] {
+        assert!(reason(&outputs(name)).contains("there is no parameter or resource"), "{name}");
+    }
+}

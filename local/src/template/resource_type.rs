@@ -23,6 +23,8 @@ pub(crate) struct ResourceType {
     pub(crate) globals: Option<&'static str>,
     /// Whether it gives other resources something (a policy) or is checked against them, so that it is read after them.
     pub(crate) is_dependent: bool,
+    /// What `Ref` gives for a resource that SAM makes of one of this type.
+    pub(crate) generated: Option<Generated>,
     /// Properties that are left out on purpose. One that is neither read nor listed here fails the start.
     pub(crate) left_out: &'static [LeftOut],
     /// Reads a resource into the stack.
@@ -43,6 +45,7 @@ impl ResourceType {
             attributes: &[],
             globals: None,
             is_dependent: false,
+            generated: None,
             left_out: &[],
             read,
         }
@@ -51,6 +54,10 @@ impl ResourceType {
 
 /// Makes a value of a resource's physical id.
 pub(crate) type Derivation = fn(&PhysicalId<'_>) -> Result<String, TemplateError>;
+
+/// Makes the `Ref` of a resource that SAM makes of another one: of the other as written, by the logical id of the one that
+/// is made and what it has after the logical id of the other. `None` if SAM makes no such resource.
+pub(crate) type Generated = fn(&Settings, &YamlNode, &str, &str) -> Option<String>;
 
 /// Where a resource has its physical name from.
 pub(crate) enum PhysicalName {

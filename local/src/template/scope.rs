@@ -226,6 +226,27 @@ impl<'a> TemplateScope<'a> {
             .ok_or_else(|| TemplateError::at(node.line, path, "a string is wanted here"))
     }
 
+    /// What `Ref` gives for a resource that is not written, because SAM makes it of one that is.
+    fn generated_reference(&self, logical_id: &str, line: usize) -> Result<Option<String>, TemplateError> {
+        let resources = self.root.get("Resources").and_then(YamlNode::entries).unwrap_or_default();
+        if resources.iter().any(|resource| resource.key == logical_id) {
+            return Ok(None);
+        }
+        for YamlEntry { key, value, .. } in resources {
+            let Some(rest) = logical_id.strip_prefix(key.as_str()) else { continue };
+            let kind = value.get("Type").and_then(YamlNode::text).unwrap_or_default();
+            let Some(generated) = self.resource_type(&kind).and_then(|kind| kind.generated) else { continue };
+            let is_made = match value.get("Condition").and_then(YamlNode::text) {
+                Some(condition) => self.condition(&condition, line)?,
+                None => true,
+            };
+            if let Some(reference) = generated(self.settings, value, logical_id, rest).filter(|_| is_made) {
+                return Ok(Some(reference));
+            }
+        }
+        Ok(None)
+    }
+
     fn physical_id<'b>(
         &'b self,
         logical_id: &'b str,
@@ -295,6 +316,9 @@ impl References for TemplateScope<'_> {
     }
 
     fn reference(&self, logical_id: &str, line: usize, path: &str) -> Result<String, TemplateError> {
+        if let Some(reference) = self.generated_reference(logical_id, line)? {
+            return Ok(reference);
+        }
         let (resource_type, id) = self.physical_id(logical_id, line, path)?;
         (resource_type.reference)(&id)
     }

@@ -6,13 +6,16 @@
 //! | `batch` | each message in a task of its own, and the partial batch response |
 //! | `deadline` | how long an invocation may still work, with the one reserve for its response |
 //! | `sender` | sending, requeueing and dead-lettering |
+//! | `mapping` | switching Lambda's polling of a queue on and off |
 
 mod batch;
 mod deadline;
+mod mapping;
 mod message;
 mod sender;
 
 pub use batch::{Batch, Interrupted, process_batch};
 pub use deadline::{Deadline, RESPONSE_RESERVE};
+pub use mapping::{EventSourceMapping, MappingError, MappingState};
 pub use message::{MAX_BODY_BYTES, Message};
 pub use sender::{DeadLetter, Outgoing, Queue, QueueError};

@@ -278,34 +278,10 @@ impl Providers {
     /// # Errors
     /// DynamoDB did not answer, or a page cannot be read.
     pub async fn pages(&self, order_id: &OrderId, first: u32, count: u32) -> Result<Vec<OrderPage>, RecordError> {
-        let pk = Order::pk(order_id);
-        let mut pages = Vec::new();
-        let mut start = None;
-        loop {
-            let answer = self
-                .client
-                .query()
-                .table_name(&self.table)
-                .consistent_read(true)
-                .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
-                .expression_attribute_values(":pk", string(&pk))
-                .expression_attribute_values(":first", string(OrderPage::sk(first)))
-                .expression_attribute_values(
-                    ":last",
-                    string(OrderPage::sk(first.saturating_add(count).saturating_sub(1))),
-                )
-                .set_exclusive_start_key(start.take())
-                .send()
-                .await
-                .map_err(RecordError::dynamodb("Query", &pk))?;
-            for item in answer.items.unwrap_or_default() {
-                pages.push(from_item(&pk, item)?);
-            }
-            start = answer.last_evaluated_key;
-            if start.is_none() {
-                return Ok(pages);
-            }
-        }
+        let last = first.saturating_add(count).saturating_sub(1);
+        let values = [(":first", first), (":last", last)]
+            .map(|(placeholder, page)| (placeholder.to_owned(), string(OrderPage::sk(page))));
+        self.read_all(&Order::pk(order_id), "sk BETWEEN :first AND :last", Item::from(values)).await
     }
 
     /// Takes a page off the sweep, once its keys are stopped and it is enqueued.

@@ -53,7 +53,7 @@ pub use fan_out::{
     ScopePage,
 };
 pub use fence::{FENCE_CLOSED_FOR, Fences};
-pub use halt::{HALT_PK, HALT_SK, Halt, HaltItem};
+pub use halt::{HALT_PK, HALT_SK, Halt, HaltChange, HaltState};
 pub use item::{Item, RecordError};
 pub use key::{KeyItem, MAX_ORDERS, Owner, Plane, Proof, Receipt, RefusedCall};
 pub use key_state::{BlockReason, KeyState};

@@ -97,27 +97,38 @@ impl Providers {
     /// # Errors
     /// DynamoDB did not answer, or an event cannot be read.
     pub async fn audit_trail(&self, provider_id: &ProviderId) -> Result<Vec<serde_json::Value>, RecordError> {
-        let pk = Provider::pk(provider_id);
-        let (mut events, mut start) = (Vec::new(), None);
+        let values = Item::from([(":audit".to_owned(), string(AUDIT))]);
+        self.read_all(&Provider::pk(provider_id), "begins_with(sk, :audit)", values).await
+    }
+
+    /// Reads the items under a partition key whose sort key fulfils `condition`, in its order, consistently. `values` are those of
+    /// the condition's placeholders.
+    pub(super) async fn read_all<T: DeserializeOwned>(
+        &self,
+        pk: &str,
+        condition: &str,
+        values: Item,
+    ) -> Result<Vec<T>, RecordError> {
+        let (mut records, mut start) = (Vec::new(), None);
         loop {
             let answer = self
                 .client
                 .query()
                 .table_name(&self.table)
                 .consistent_read(true)
-                .key_condition_expression("pk = :pk AND begins_with(sk, :audit)")
-                .expression_attribute_values(":pk", string(&pk))
-                .expression_attribute_values(":audit", string(AUDIT))
+                .key_condition_expression(format!("pk = :pk AND {condition}"))
+                .set_expression_attribute_values(Some(values.clone()))
+                .expression_attribute_values(":pk", string(pk))
                 .set_exclusive_start_key(start.take())
                 .send()
                 .await
-                .map_err(RecordError::dynamodb("Query", &pk))?;
+                .map_err(RecordError::dynamodb("Query", pk))?;
             for item in answer.items.unwrap_or_default() {
-                events.push(from_item(&pk, item)?);
+                records.push(from_item(pk, item)?);
             }
             start = answer.last_evaluated_key;
             if start.is_none() {
-                return Ok(events);
+                return Ok(records);
             }
         }
     }

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{CancellationReason, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, CancellationReason, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+};
 
 use super::{Item, Providers, RecordError};
 use crate::runtime::Ambient;
@@ -65,21 +67,28 @@ impl Providers {
 
     /// A Put of an item as a part of a transaction, without a condition.
     pub(super) fn put(&self, item: Item) -> Result<TransactWriteItem, RecordError> {
-        self.put_if(item, None)
+        self.put_if(item, None, None)
     }
 
     /// A Put of an item as a part of a transaction, if there is none with its key. If there is one, the transaction
     /// returns it.
     pub(super) fn put_if_absent(&self, item: Item) -> Result<TransactWriteItem, RecordError> {
-        self.put_if(item, Some(IF_ABSENT))
+        self.put_if(item, Some(IF_ABSENT), None)
     }
 
-    fn put_if(&self, item: Item, condition: Option<&str>) -> Result<TransactWriteItem, RecordError> {
+    /// A Put of an item as a part of a transaction, if the condition holds; `value` is what it compares with.
+    pub(super) fn put_if(
+        &self,
+        item: Item,
+        condition: Option<&str>,
+        value: Option<(&str, AttributeValue)>,
+    ) -> Result<TransactWriteItem, RecordError> {
         let pk = item.get("pk").and_then(|pk| pk.as_s().ok()).cloned().unwrap_or_default();
         let put = Put::builder()
             .table_name(&self.table)
             .set_item(Some(item))
             .set_condition_expression(condition.map(str::to_owned))
+            .set_expression_attribute_values(value.map(|(name, value)| Item::from([(name.to_owned(), value)])))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .build()
             .map_err(RecordError::dynamodb("build Put", pk))?;

@@ -3,6 +3,7 @@
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
 use super::{Ambient, Connector, Environment, MissingVariable, own_config};
+use crate::queue::EventSourceMapping;
 use crate::telemetry::{self, Bus};
 
 /// The environment, clock and connector of a process, and the clients of our own account that use them.
@@ -54,6 +55,14 @@ impl ColdStart {
     /// A variable that Lambda sets is missing.
     pub fn sqs(&self) -> Result<aws_sdk_sqs::Client, MissingVariable> {
         Ok(aws_sdk_sqs::Client::new(&own_config(&self.environment, &self.http, "SQS")?))
+    }
+
+    /// An event source mapping of our own account, by its id.
+    ///
+    /// # Errors
+    /// A variable that Lambda sets is missing.
+    pub fn event_source_mapping(&self, uuid: &str) -> Result<EventSourceMapping, MissingVariable> {
+        Ok(EventSourceMapping::new(own_config(&self.environment, &self.http, "LAMBDA")?, uuid))
     }
 
     /// The bus that `BUS_NAME` names. `source`, such as `sendingbee.send`, is the event source that the function's role may

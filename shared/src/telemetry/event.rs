@@ -8,7 +8,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use crate::id::{AccessKeyId, DrillId, OrderId, ProviderId, TenantId};
-use crate::record::{Assurance, BreachScope, DrillTimes, Order};
+use crate::record::{Assurance, BreachScope, DrillTimes, HaltChange, Order};
 
 /// An event could not be sent to the bus.
 #[derive(Debug, Error)]
@@ -53,9 +53,9 @@ pub enum Event {
     /// `Revocation Complete`: each of its keys is dead, or nobody handed it over.
     RevocationComplete(OrderEvent),
     /// `Sending Halted`: nothing is sent any more.
-    SendingHalted(HaltEvent),
-    /// `Sending Resumed`: the halt was lifted.
-    SendingResumed(HaltEvent),
+    SendingHalted(HaltChange),
+    /// `Sending Resumed`: a halt was lifted, or the first deployment was opened.
+    SendingResumed(HaltChange),
     /// `Breach Notice`: AWS itself said something about the keys of a tenant's account, and this was done about it.
     BreachNotice(NoticeEvent),
     /// `Credential Breach`: what a drill reports, as everybody else does.
@@ -153,20 +153,6 @@ pub struct ResidualAccessSummary {
     pub foreign_identity_policies: Option<usize>,
     /// Whether all identity policies of the Region were read.
     pub identity_policies_complete: bool,
-}
-
-/// A change of the halt item.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct HaltEvent {
-    /// Why, in words.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-    /// Who changed it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub changed_by: Option<String>,
-    /// The order that halted.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub order_id: Option<OrderId>,
 }
 
 /// How far an order has come.

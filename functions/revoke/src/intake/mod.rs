@@ -23,7 +23,7 @@ use serde::Serialize;
 use serde_json::Value;
 use shared::custody::WebhookCustody;
 use shared::http::{FieldError, Problem, Response};
-use shared::queue::{Deadline, Message, Queue};
+use shared::queue::{Deadline, EventSourceMapping, Message, Queue};
 use shared::record::{BreachScope, Providers, Secrets};
 use shared::runtime::{Ambient, ColdStart, MissingVariable};
 use shared::telemetry::{Bus, UnmatchedReportEvent, chain};
@@ -45,6 +45,8 @@ pub(crate) struct Intake {
     queue: Queue,
     /// For breach reports that can never be accepted.
     dead_letters: Queue,
+    /// By which Lambda polls the queue of `send`.
+    send_mapping: EventSourceMapping,
     bus: Bus,
     /// The same bus, for the reports of drills.
     report_bus: Bus,
@@ -103,6 +105,7 @@ impl Intake {
             webhook_secrets: OpenedSecrets::new(WebhookCustody::new(start.kms()?, &start.environment)?),
             queue: Queue::new(sqs.clone(), start.required("REVOCATION_QUEUE_URL")?, "revocation"),
             dead_letters: Queue::new(sqs, start.required("BREACH_DEAD_LETTER_QUEUE_URL")?, "breach dead-letter"),
+            send_mapping: start.event_source_mapping(&start.required("SEND_MAPPING_ID")?)?,
             bus: start.bus("sendingbee.revoke")?,
             report_bus: start.bus(breach_event::SOURCE)?,
             ambient: start.ambient,
@@ -128,7 +131,8 @@ impl Intake {
                 InvocationResponse::Batch(handle_batch(event.payload, deadline, self.ambient, handle).await)
             }
             EventSource::Schedule => {
-                self.sweep(deadline).await;
+                // At the same time, so that neither waits for what the other asks.
+                tokio::join!(self.follow_halt_item(), self.sweep(deadline));
                 InvocationResponse::Empty
             }
             EventSource::DrillSchedule => {

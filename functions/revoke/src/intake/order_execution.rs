@@ -5,9 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use shared::id::{AccessKeyId, OrderId};
 use shared::queue::QueueError;
-use shared::record::{
-    BreachScope, FanOut, HaltItem, KeyItem, KeyState, Order, OrderMilestone, RecordError, StopOutcome,
-};
+use shared::record::{BreachScope, FanOut, KeyItem, KeyState, Order, OrderMilestone, RecordError};
 use shared::telemetry::{Event, OrderEvent, UnmatchedReportEvent, chain};
 use thiserror::Error;
 
@@ -82,7 +80,13 @@ impl Intake {
             Some(earlier) => earlier,
             None => self.write_order(order_id, report).await?,
         };
-        let mut execution = self.execute(order).await;
+        let follow = async {
+            if let BreachScope::All(_) = order.scope {
+                self.follow_halt_item().await;
+            }
+        };
+        // The item has stopped all sending already: what follows from it does not hold up the keys.
+        let (mut execution, ()) = tokio::join!(Box::pin(self.execute(order.clone())), follow);
         if execution.order.fan_out.is_some() {
             match order_counts(&self.providers, &execution.order).await {
                 Ok(counts) => execution.counts = counts,
@@ -112,14 +116,8 @@ impl Intake {
         let fan_out = report.scope.confirmation().map(|_| FanOut::default());
         self.providers.move_fence(&report.scope, &order_id, now).await?;
         if let BreachScope::All(_) = report.scope {
-            let halt = HaltItem {
-                halted: true,
-                reason: Some(report.reason.clone()),
-                changed_by: Some(report.reported_by.clone()),
-                changed_at: Some(now),
-                order_id: Some(order_id.clone()),
-            };
-            self.change_halt(&halt).await?;
+            let by = report.signed_by.as_deref().unwrap_or(&report.reported_by);
+            self.providers.halt(&order_id, &report.reason, by, &self.ambient).await?;
         }
         let order = Order {
             order_id,
@@ -165,28 +163,14 @@ impl Intake {
         if order.fan_out.is_some() {
             return self.execute_listing(order).await;
         }
+        let run = self.fan_out_run();
         let mut keys = Vec::with_capacity(order.access_key_ids.len());
         let mut is_notified = true;
         for access_key_id in &order.access_key_ids {
-            let stop = self.providers.stop(access_key_id, &order, "revoke", &self.secrets, &self.ambient);
-            let key = match Box::pin(stop).await {
-                Ok((stop, key)) => {
-                    log_stop(&order, &key, stop);
-                    if key.state == KeyState::UnknownKey {
-                        is_notified &= self.notify_unmatched(unknown_key(&order, access_key_id)).await;
-                    }
-                    Some(key)
-                }
-                Err(error) => {
-                    tracing::error!(
-                        order_id = %order.order_id,
-                        access_key_id = access_key_id.masked(),
-                        error = chain(&error),
-                        "key not stopped: it may still be in use"
-                    );
-                    None
-                }
-            };
+            let key = run.stop_key(&order, access_key_id).await;
+            if key.as_ref().is_some_and(|key| key.state == KeyState::UnknownKey) {
+                is_notified &= self.notify_unmatched(unknown_key(&order, access_key_id)).await;
+            }
             keys.push((access_key_id.clone(), key));
         }
         // An earlier execution may have enqueued it. That is not known, and a second message does no harm.
@@ -310,17 +294,6 @@ fn unknown_key(order: &Order, access_key_id: &AccessKeyId) -> UnmatchedReportEve
         account_id: None,
         reason: KeyState::UnknownKey.name().as_str(),
     }
-}
-
-fn log_stop(order: &Order, key: &KeyItem, stop: StopOutcome) {
-    tracing::info!(
-        order_id = %order.order_id,
-        access_key_id = key.access_key_id.masked(),
-        provider_id = key.owner.as_ref().map(|owner| owner.provider_id.as_str()),
-        state = %key.state,
-        stop = ?stop,
-        "key of an order stopped"
-    );
 }
 
 #[cfg(test)]

@@ -91,12 +91,7 @@ struct ProofView<'a> {
 }
 
 impl<'a> RevocationView<'a> {
-    /// An order for one key or provider, with its keys as they are now; `None` if a key item is missing.
-    pub(super) fn from_order(order: &'a Order, keys: &'a [(AccessKeyId, Option<KeyItem>)]) -> Self {
-        Self::with_counts(order, OrderCounts::of(keys), keys)
-    }
-
-    /// An order with the counts of all its keys, and some of them.
+    /// An order with the counts of all its keys, and some of them as they are now; `None` if a key item is missing.
     pub(super) fn with_counts(
         order: &'a Order,
         counts: OrderCounts,
@@ -156,7 +151,7 @@ mod tests {
     use super::*;
 
     fn shown(order: &Order, keys: &[(AccessKeyId, Option<KeyItem>)]) -> Value {
-        serde_json::to_value(RevocationView::from_order(order, keys)).unwrap()
+        serde_json::to_value(RevocationView::with_counts(order, OrderCounts::of(keys), keys)).unwrap()
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod faults;
 mod fixtures;
 mod identity;
 mod local_routes;
+mod mappings;
 mod own_faults;
 mod permissions;
 mod presigned;

@@ -57,6 +57,7 @@ impl TestGateway {
             stack: Arc::clone(&stack),
             launch: launch_config(),
             endpoints: Endpoints { aws: aws_url, tenant_aws: None },
+            mappings: stand_in.mappings(),
             credentials: stand_in.credential_issuer(),
             max_environments: 2,
             logs: Arc::new(FunctionLogs::new(None).unwrap()),

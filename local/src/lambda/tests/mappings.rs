@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::super::fixtures::{eventually, function, host_of};
 use super::super::lineage::Lineage;
 use super::super::{Host, now};
@@ -13,6 +15,7 @@ const QUEUE_ARN: &str = "arn:aws:sqs:us-east-1:123456789012:mails";
 
 fn mapping() -> MappingResource {
     MappingResource {
+        uuid: "mapping-1".to_owned(),
         queue_arn: QUEUE_ARN.to_owned(),
         batch_size: 10,
         batching_window: Duration::ZERO,
@@ -80,4 +83,27 @@ async fn a_recursive_loop_is_stopped_unless_it_is_allowed() {
         assert_eq!(server.sent_to("dead"), expected, "{recursive_loop:?}");
         host.shut_down(Duration::from_secs(5)).await;
     }
+}
+
+#[tokio::test]
+async fn a_disabled_mapping_leaves_its_messages_in_the_queue_until_it_is_enabled() {
+    let server = QueueServer::start().await;
+    let host = start_polling(&server, MappingResource { enabled: false, ..mapping() }, |_| ());
+    server.put("a", "ok", None);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(server.signers().is_empty(), "the queue is polled");
+
+    let mappings = &host.inner.options.mappings;
+    let switch = |enabled: bool| mappings.update("mapping-1", &json!({ "Enabled": enabled })).map(drop);
+    switch(true).unwrap();
+    assert!(switch(false).is_err(), "an earlier change is under way");
+    eventually("the message is deleted", || server.deleted() == ["a"]).await;
+
+    let polls = mappings.polls("mapping-1").unwrap();
+    switch(false).unwrap();
+    eventually("the mapping is disabled", || !*polls.borrow()).await;
+    server.put("b", "ok", None);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(server.remaining(), ["b"]);
+    host.shut_down(Duration::from_secs(5)).await;
 }

@@ -2,7 +2,6 @@
 
 use axum::http::StatusCode;
 use chrono::{SecondsFormat, Utc};
-use fakecloud_core::auth::{Principal, PrincipalType};
 use fakecloud_iam::evaluator::{self, EvalRequest, PolicyDocument};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -10,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::Events;
 use super::bus::name_of;
 use crate::random;
-use crate::service::{ServiceError, account_of, base_context};
+use crate::service::{ServiceError, account_of, base_context, root_principal};
 
 /// An event of another account, as its own default bus has it. What AWS adds is added where it is absent.
 #[derive(Clone, Debug, Deserialize)]
@@ -66,14 +65,7 @@ impl Events {
     /// What the bus's policy says to an account whose own policies allow everything. A rule's call has the event's source and
     /// detail-type as condition keys: <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-conditions.html>.
     fn lets_in(&self, policy: &Value, account_id: &str, event: &ForwardedEvent) -> bool {
-        let principal = Principal {
-            arn: format!("arn:aws:iam::{account_id}:root"),
-            user_id: account_id.to_owned(),
-            account_id: account_id.to_owned(),
-            principal_type: PrincipalType::Root,
-            source_identity: None,
-            tags: None,
-        };
+        let principal = root_principal(account_id);
         let mut context = base_context(&self.setup.region);
         context.aws_principal_account = Some(account_id.to_owned());
         for (key, value) in [("events:source", &event.source), ("events:detail-type", &event.detail_type)] {

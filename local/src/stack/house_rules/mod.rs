@@ -63,7 +63,11 @@ fn every_role_may_do_exactly_what_was_reviewed() {
                     assert_ne!(resource, "*", "{}: {action} on everything", role.name);
                     let condition = statement.get("Condition").map(|condition| format!("  if {condition}"));
                     let key = stack.all::<KmsKeyResource>().find(|key| key.arn == resource);
-                    let name = key.map_or_else(|| logical(resource), |key| key.logical_id.clone());
+                    let name = match (key, mapping_of(&stack, resource)) {
+                        (Some(key), _) => key.logical_id.clone(),
+                        (None, Some(mapping)) => mapping,
+                        (None, None) => logical(resource),
+                    };
                     writeln!(actual, "  {action:<24} {name}{}", condition.unwrap_or_default()).unwrap();
                 }
             }
@@ -193,6 +197,13 @@ fn what_a_stranger_can_reach_is_throttled() {
     for function in stack.all::<FunctionResource>().filter(|function| !function.routes.is_empty()) {
         assert!(function.reserved_concurrency.is_some(), "{}", function.logical_id);
     }
+}
+
+/// The event source mapping that an ARN names, by its function.
+fn mapping_of(stack: &Stack, arn: &str) -> Option<String> {
+    let (_, uuid) = arn.split_once(":event-source-mapping:")?;
+    let function = stack.all::<FunctionResource>().find(|one| one.mappings.iter().any(|mapping| mapping.uuid == uuid));
+    function.map(|function| format!("mapping of {}", function.logical_id))
 }
 
 /// An ARN or name with the generated part of its resource's name cut off, so that the list reads as the template does.

@@ -84,6 +84,7 @@ impl Intake {
         let keys = [(access_key_id, Some(*key))];
         log_keys(&keys, log);
         log.outcome("attested");
-        Ok(respond(200, &RevocationView::from_order(&order, &keys)))
+        let counts = self.counts(&order, &keys).await?;
+        Ok(respond(200, &RevocationView::with_counts(&order, counts, &keys)))
     }
 }

@@ -2,7 +2,7 @@
 
 use shared::http::{Problem, QueryParameters, Request, RequestLog, Response, invalid, respond};
 use shared::id::{AccessKeyId, OrderId};
-use shared::record::{Order, RecordError};
+use shared::record::{KeyItem, Order, RecordError};
 
 use super::{log_keys, parameter};
 use crate::intake::Intake;
@@ -18,11 +18,7 @@ impl Intake {
         let order = self.requested_order(request, log).await?;
         let keys = self.providers.keys(&self.keys_on_pages(&order, first_page).await?).await?;
         log_keys(&keys, log);
-        let counts = match &order.fan_out {
-            Some(_) => order_counts(&self.providers, &order).await?,
-            None => OrderCounts::of(&keys),
-        };
-        let mut view = RevocationView::with_counts(&order, counts, &keys);
+        let mut view = RevocationView::with_counts(&order, self.counts(&order, &keys).await?, &keys);
         view.next_page = next_page(&order, first_page);
         log.outcome(if view.done { "done" } else { "in_progress" });
         Ok(respond(200, &view))
@@ -34,6 +30,18 @@ impl Intake {
             parameter(request, "order_id", OrderId::parse).ok_or_else(|| Problem::not_found("revocation"))?;
         log.order(&order_id);
         self.providers.order(&order_id).await?.ok_or_else(|| Problem::not_found("revocation"))
+    }
+
+    /// The counts of all keys of an order, of which `shown` were read: all of them, if it is for one key or provider.
+    pub(super) async fn counts(
+        &self,
+        order: &Order,
+        shown: &[(AccessKeyId, Option<KeyItem>)],
+    ) -> Result<OrderCounts, RecordError> {
+        match &order.fan_out {
+            Some(_) => order_counts(&self.providers, order).await,
+            None => Ok(OrderCounts::of(shown)),
+        }
     }
 
     /// The keys on some pages of an order; all keys of an order for one key or provider.

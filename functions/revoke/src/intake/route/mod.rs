@@ -196,6 +196,8 @@ mod tests {
     use shared::testing::fake_aws;
 
     use super::attest_key::AttestationRequest;
+    use super::delete_halt::ResumeRequest;
+    use super::put_halt::HaltRequest;
     use super::register_webhook::RegistrationRequest;
     use super::start_drill::DrillRequest;
     use super::*;
@@ -225,6 +227,19 @@ mod tests {
         let off_board = sample(include_str!("../../../../../events/revoke-delete-provider.json"));
         assert_eq!(off_board.route_key.as_deref(), Some(DELETE_PROVIDER));
         assert!(parameter(&off_board, "provider_id", ProviderId::parse).is_some());
+
+        let show = sample(include_str!("../../../../../events/revoke-get-halt.json"));
+        assert_eq!(show.route_key.as_deref(), Some(GET_HALT));
+
+        let halt = sample(include_str!("../../../../../events/revoke-put-halt.json"));
+        assert_eq!(halt.route_key.as_deref(), Some(PUT_HALT));
+        let change = body::<HaltRequest>(&halt).unwrap().into_change(signer(&halt).unwrap(), Timestamp::UNIX_EPOCH);
+        assert_eq!(change.unwrap().halted_by.as_deref(), Some("on call"));
+
+        let resume = sample(include_str!("../../../../../events/revoke-delete-halt.json"));
+        assert_eq!(resume.route_key.as_deref(), Some(DELETE_HALT));
+        let request = body::<ResumeRequest>(&resume).unwrap();
+        assert!(request.into_change(signer(&resume).unwrap(), Timestamp::UNIX_EPOCH, Vec::new()).is_ok());
     }
 
     #[test]
@@ -305,6 +320,7 @@ mod tests {
                 ("WEBHOOK_KEY", "arn:aws:kms:eu-central-1:111122223333:key/webhook"),
                 ("REVOCATION_QUEUE_URL", "https://sqs.test/revocation"),
                 ("BREACH_DEAD_LETTER_QUEUE_URL", "https://sqs.test/breach-dead-letter"),
+                ("SEND_MAPPING_ID", "mapping-1"),
                 ("BUS_NAME", "bus"),
             ]),
             ambient: Ambient::new(|| Timestamp::UNIX_EPOCH, || 0),
