@@ -3,7 +3,7 @@
 //! Both are few, so each kind lies in one partition of the Providers table: `canary` / `<provider id>` and `drill` /
 //! `<drill id>`. Neither item has the attributes that the indexes of providers are made of.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::item::{from_item, string, timestamp, to_item};
@@ -28,10 +28,14 @@ pub struct Canary {
 pub enum DrillOutcome {
     /// Its key is not seen dead yet.
     Running,
+    /// Its key is not seen dead yet, and should be.
+    Overdue,
     /// Its key was seen dead in time.
     Dead,
-    /// Its key was not seen dead in time.
-    Overdue,
+    /// Its key was seen dead, but late.
+    DeadLate,
+    /// Nobody waits for its key any longer.
+    NotDead,
 }
 
 /// When the steps of a drill were done, so far.
@@ -77,6 +81,12 @@ pub struct Drill {
     pub times: DrillTimes,
 }
 
+/// How long a key may take to die. A revocation takes seconds; after this, somebody has to find out why it does not.
+const OVERDUE_AFTER: SignedDuration = SignedDuration::from_mins(15);
+
+/// How long a drill waits for its key. What has not died by then waits for a person, who knows of it.
+const ENDS_AFTER: SignedDuration = SignedDuration::from_hours(7 * 24);
+
 /// Drills that one list shows at most.
 const MAX_LISTED: i32 = 100;
 
@@ -106,8 +116,18 @@ impl DrillOutcome {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Running => "running",
-            Self::Dead => "dead",
             Self::Overdue => "overdue",
+            Self::Dead => "dead",
+            Self::DeadLate => "dead_late",
+            Self::NotDead => "not_dead",
+        }
+    }
+
+    /// Whether the drill has ended.
+    pub fn is_final(self) -> bool {
+        match self {
+            Self::Running | Self::Overdue => false,
+            Self::Dead | Self::DeadLate | Self::NotDead => true,
         }
     }
 }
@@ -135,6 +155,31 @@ impl Drill {
         format!("drill {}", self.drill_id)
     }
 
+    /// How it stands at `now`, by the steps that it has. What has ended stays as it ended, and what was late stays late.
+    pub fn outcome_at(&self, now: Timestamp) -> DrillOutcome {
+        if self.outcome.is_final() {
+            return self.outcome;
+        }
+        let was_late = self.outcome == DrillOutcome::Overdue;
+        match self.times.seen_dead_at {
+            Some(at) if was_late || at.duration_since(self.started_at) >= OVERDUE_AFTER => DrillOutcome::DeadLate,
+            Some(_) => DrillOutcome::Dead,
+            None if now.duration_since(self.started_at) >= ENDS_AFTER => DrillOutcome::NotDead,
+            None if was_late || now.duration_since(self.started_at) >= OVERDUE_AFTER => DrillOutcome::Overdue,
+            None => DrillOutcome::Running,
+        }
+    }
+
+    /// Milliseconds from the report to the last refusal. They count from the drill's start where it is not known which of its
+    /// reports led to the order: after an answer of EventBridge's that was lost there are two.
+    pub fn dead_after_ms(&self) -> Option<i64> {
+        let led_to_order = |at: &Timestamp| self.times.ordered_at.is_none_or(|ordered_at| *at <= ordered_at);
+        let from = self.reported_at.filter(led_to_order).unwrap_or(self.started_at);
+        let after = self.times.seen_dead_at?.duration_since(from);
+        // A canary that was revoked in the moment of the drill's start had died of something else.
+        i64::try_from(after.as_millis()).ok().filter(|after_ms| *after_ms >= 0)
+    }
+
     /// The drill as an item. While it runs, the sweep looks at it.
     fn to_item(&self) -> Result<Item, RecordError> {
         let mut item = to_item(Self::PK, self.drill_id.as_str(), self)?;
@@ -153,14 +198,16 @@ impl DrillTimes {
             ordered_at: order.map(|order| order.created_at),
             stopped_at: order.and_then(|order| order.stopped_at),
             deleted_at: key.receipt.deleted_at,
-            // The last change of a dead key is the one that called it dead.
-            seen_dead_at: Some(key.updated_at).filter(|_| key.state.is_dead()),
+            // A key without refusals was attested: it is dead since then.
+            seen_dead_at: key
+                .receipt
+                .refused
+                .values()
+                .map(|refused| refused.at)
+                .max()
+                .or(Some(key.updated_at))
+                .filter(|_| key.state.is_dead()),
         }
-    }
-
-    /// Milliseconds from the report to the last refusal.
-    pub fn dead_after_ms(&self, reported_at: Option<Timestamp>) -> Option<i64> {
-        i64::try_from(self.seen_dead_at?.duration_since(reported_at?).as_millis()).ok()
     }
 }
 
@@ -253,11 +300,12 @@ impl Providers {
         self.update(update.value(":at", timestamp(at))).await.map(drop)
     }
 
-    /// Records how a drill ended and takes it off the sweep. The first end stays.
+    /// Records how a drill stands that stood at `before`, and takes it off the sweep if it has ended. What somebody else
+    /// recorded meanwhile stays.
     ///
     /// # Errors
-    /// DynamoDB did not answer, or the drill cannot be written as an item.
-    pub async fn finish_drill(&self, drill: &Drill) -> Result<(), RecordError> {
+    /// DynamoDB did not answer.
+    pub async fn record_drill_outcome(&self, drill: &Drill, before: DrillOutcome) -> Result<(), RecordError> {
         let steps = [
             ("order_id", drill.times.order_id.as_ref().map(ToString::to_string)),
             ("ordered_at", drill.times.ordered_at.map(|at| at.to_string())),
@@ -267,14 +315,15 @@ impl Providers {
         ];
         let known: Vec<_> = steps.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
         let set: String = known.iter().map(|(name, _)| format!(", {name} = :{name}")).collect();
+        let remove = if drill.outcome.is_final() { " REMOVE sweep, next_attempt_at" } else { "" };
         let mut update = ItemUpdate::new(
             Drill::PK.to_owned(),
             drill.drill_id.to_string(),
-            format!("SET outcome = :outcome{set} REMOVE sweep, next_attempt_at"),
-            "outcome = :running",
+            format!("SET outcome = :outcome{set}{remove}"),
+            "outcome = :before",
         )
         .value(":outcome", string(drill.outcome.as_str()))
-        .value(":running", string(DrillOutcome::Running.as_str()));
+        .value(":before", string(before.as_str()));
         for (name, value) in known {
             update = update.value(format!(":{name}"), string(value));
         }
@@ -315,7 +364,10 @@ mod tests {
         let key = |status: &str, reason: Option<&str>| -> KeyItem {
             serde_json::from_value(json!({
                 "access_key_id": "AKIASP2TPHJSQH3FJRUX", "status": status, "reason": reason,
-                "updated_at": "2026-11-23T10:00:09.5Z", "receipt": {"deleted_at": "2026-11-23T10:00:03Z"},
+                "updated_at": "2026-11-23T10:05:00Z", "receipt": {"deleted_at": "2026-11-23T10:00:03Z", "refused": {
+                    "sts": {"at": "2026-11-23T10:00:09Z", "code": "InvalidClientTokenId"},
+                    "ses": {"at": "2026-11-23T10:00:09.5Z", "code": "UnrecognizedClientException"},
+                }},
             }))
             .unwrap()
         };
@@ -325,22 +377,77 @@ mod tests {
             "stopped_at": "2026-11-23T10:00:02Z", "access_key_ids": ["AKIASP2TPHJSQH3FJRUX"],
         }))
         .unwrap();
-        let reported_at = Some("2026-11-23T10:00:00Z".parse().unwrap());
         let cases = [
-            ("revoked", None, Some(9_500)),
+            ("revoked", None, Some("2026-11-23T10:00:09.5Z".parse().unwrap())),
             ("refused_unproven", None, None),
             ("revoking", None, None),
             ("revocation_blocked", Some("quarantined"), None),
         ];
-        for (status, reason, dead_after_ms) in cases {
+        for (status, reason, seen_dead_at) in cases {
             let times = DrillTimes::from_records(&key(status, reason), Some(&order));
-            assert_eq!(times.dead_after_ms(reported_at), dead_after_ms, "{status}");
-            assert_eq!(times.dead_after_ms(None), None);
+            assert_eq!(times.seen_dead_at, seen_dead_at, "{status}");
             assert_eq!(times.order_id.as_ref(), Some(&order.order_id));
             assert_eq!((times.ordered_at, times.stopped_at), (Some(order.created_at), order.stopped_at));
             assert_eq!(times.deleted_at, key(status, reason).receipt.deleted_at);
         }
+        let mut attested = key("revoked", None);
+        attested.receipt.refused.clear();
+        assert_eq!(DrillTimes::from_records(&attested, Some(&order)).seen_dead_at, Some(attested.updated_at));
         let not_ordered = DrillTimes::from_records(&key("active", None), None);
         assert_eq!((not_ordered.order_id, not_ordered.seen_dead_at), (None, None));
+    }
+
+    #[test]
+    fn a_drill_is_overdue_after_a_quarter_of_an_hour_and_ends_when_its_key_is_dead_or_after_a_week() {
+        let start = drill().started_at;
+        let after = |seconds: i64| start + SignedDuration::from_secs(seconds);
+        let week = 7 * 24 * 3600;
+        let (running, overdue) = (DrillOutcome::Running, DrillOutcome::Overdue);
+        let (dead, late, not_dead) = (DrillOutcome::Dead, DrillOutcome::DeadLate, DrillOutcome::NotDead);
+        // Recorded, seen dead after, looked at after, expected.
+        let cases = [
+            (running, None, 0, running),
+            (running, None, 899, running),
+            (running, None, 900, overdue),
+            (overdue, None, week - 1, overdue),
+            (overdue, None, week, not_dead),
+            // The sweep did not run for a week.
+            (running, None, week, not_dead),
+            (running, Some(9), 60, dead),
+            (running, Some(899), week, dead),
+            (running, Some(900), 960, late),
+            (overdue, Some(900), 3600, late),
+            // It was told that it is late.
+            (overdue, Some(899), 3600, late),
+            (dead, Some(9), week, dead),
+            (late, Some(950), week, late),
+            (not_dead, Some(week), week + 1, not_dead),
+        ];
+        for (outcome, seen_dead_at, now, expected) in cases {
+            let mut drill = Drill { outcome, ..drill() };
+            drill.times.seen_dead_at = seen_dead_at.map(after);
+            assert_eq!(drill.outcome_at(after(now)), expected, "{outcome:?} {seen_dead_at:?} {now}");
+            assert_eq!(expected.is_final(), ![running, overdue].contains(&expected));
+        }
+    }
+
+    #[test]
+    fn a_drill_counts_from_the_report_that_led_to_its_order() {
+        let at = |time: &str| Some(format!("2026-11-23T10:{time}Z").parse::<Timestamp>().unwrap());
+        // Reported, ordered, seen dead, milliseconds.
+        let cases = [
+            (at("00:01"), at("00:02"), at("00:09.5"), Some(8_500)),
+            (at("00:01"), None, at("00:09"), Some(8_000)),
+            (at("00:01"), at("00:02"), None, None),
+            // The first report's answer was lost, and the second is not what killed the key.
+            (at("01:00"), at("00:02"), at("00:09"), Some(9_000)),
+            (None, at("00:02"), at("00:09"), Some(9_000)),
+            (at("00:01"), at("00:02"), Some(drill().started_at - SignedDuration::from_secs(1)), None),
+        ];
+        for (reported_at, ordered_at, seen_dead_at, expected) in cases {
+            let times = DrillTimes { ordered_at, seen_dead_at, ..DrillTimes::default() };
+            let drill = Drill { reported_at, times, ..drill() };
+            assert_eq!(drill.dead_after_ms(), expected, "{reported_at:?} {ordered_at:?}");
+        }
     }
 }

@@ -60,7 +60,9 @@ pub enum Event {
     BreachNotice(NoticeEvent),
     /// `Credential Breach`: what a drill reports, as everybody else does.
     CredentialBreach(CredentialBreachEvent),
-    /// `Drill Finished`: a canary's key was seen dead, or was not in time.
+    /// `Drill Overdue`: a canary's key is not dead in time.
+    DrillOverdue(DrillEvent),
+    /// `Drill Finished`: a canary's key was seen dead, or is not waited for any longer.
     DrillFinished(DrillEvent),
 }
 
@@ -258,14 +260,14 @@ pub struct CredentialBreachEvent {
     pub reported_by: String,
 }
 
-/// A drill that ended: its key was seen dead, or was not in time.
+/// A drill that ended or is overdue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DrillEvent {
     /// The drill.
     pub drill_id: DrillId,
     /// The canary.
     pub provider_id: ProviderId,
-    /// `dead` or `overdue`.
+    /// `overdue`, or how it ended: `dead`, `dead_late`, `not_dead`.
     pub outcome: &'static str,
     /// When it was started.
     pub started_at: Timestamp,
@@ -302,6 +304,7 @@ impl Event {
             Self::SendingResumed(_) => "Sending Resumed",
             Self::BreachNotice(_) => "Breach Notice",
             Self::CredentialBreach(_) => "Credential Breach",
+            Self::DrillOverdue(_) => "Drill Overdue",
             Self::DrillFinished(_) => "Drill Finished",
         }
     }
@@ -329,7 +332,7 @@ impl Event {
             Self::SendingHalted(_) | Self::SendingResumed(_) => "all sending".to_owned(),
             Self::BreachNotice(event) => event.account_id.clone(),
             Self::CredentialBreach(event) => event.reported_by.clone(),
-            Self::DrillFinished(event) => event.drill_id.to_string(),
+            Self::DrillOverdue(event) | Self::DrillFinished(event) => event.drill_id.to_string(),
         }
     }
 }

@@ -13,8 +13,12 @@ use super::Intake;
 /// When a running drill is looked at again.
 const LOOK_AGAIN_AFTER: SignedDuration = SignedDuration::from_mins(1);
 
-/// How long a key may take to die. A revocation takes seconds; after this, somebody has to find out why it does not.
-const OVERDUE_AFTER: SignedDuration = SignedDuration::from_mins(15);
+/// When an overdue drill is looked at again.
+const LOOK_AT_OVERDUE_AFTER: SignedDuration = SignedDuration::from_hours(1);
+
+/// How long the schedule starts no other drill. A scheduled invocation that fails is repeated for some minutes
+/// (Lambda developer guide, "Error handling for asynchronous invocations").
+const SCHEDULE_HOLDS_BACK_FOR: SignedDuration = SignedDuration::from_mins(10);
 
 /// The reason in its report.
 const REASON: &str = "drill";
@@ -144,9 +148,9 @@ impl Intake {
         Ok(())
     }
 
-    /// The steps of a drill: those of its end, or as far as it has come now.
+    /// The steps of a drill: those that were recorded with the key's death, or as far as it has come now.
     pub(super) async fn drill_times(&self, drill: &Drill) -> Result<DrillTimes, RecordError> {
-        if drill.outcome == DrillOutcome::Dead {
+        if drill.times.seen_dead_at.is_some() {
             return Ok(drill.times.clone());
         }
         let Some(key) = self.providers.key(&drill.access_key_id).await? else { return Ok(drill.times.clone()) };
@@ -160,40 +164,58 @@ impl Intake {
         Ok(DrillTimes::from_records(&key, None))
     }
 
-    /// Looks how far a drill has come, and tells operators when it has ended. Returns when to look again; `None` if it has
-    /// ended.
+    /// Looks how far a drill has come, and tells operators when it is overdue and when it has ended. Returns when to look
+    /// again; `None` if it has ended.
+    ///
+    /// The event goes out before the outcome is recorded: a process that dies in between sends it twice.
     ///
     /// # Errors
     /// [`DrillError`] says what failed: the drill stays due.
     pub(super) async fn look_at_drill(&self, drill_id: &DrillId) -> Result<Option<Timestamp>, DrillError> {
         let Some(mut drill) = self.providers.drill(drill_id).await? else { return Ok(None) };
         let now = self.ambient.now();
-        if drill.outcome != DrillOutcome::Running {
+        let before = drill.outcome;
+        if before.is_final() {
             return Ok(None);
         }
-        if drill.reported_at.is_none() {
+        drill.times = self.drill_times(&drill).await?;
+        // An order shows that an event arrived whose answer was lost.
+        if drill.reported_at.is_none() && drill.times.order_id.is_none() {
             self.report_drill(&mut drill).await?;
         }
-        drill.times = self.drill_times(&drill).await?;
-        drill.outcome = outcome(&drill, now);
-        if drill.outcome == DrillOutcome::Running {
-            return Ok(Some(now + LOOK_AGAIN_AFTER));
+        drill.outcome = drill.outcome_at(now);
+        if drill.outcome != before {
+            log_outcome(&drill);
+            let event = drill_event(&drill);
+            let event = if drill.outcome.is_final() { Event::DrillFinished(event) } else { Event::DrillOverdue(event) };
+            self.bus.put(&event, now).await?;
+            self.providers.record_drill_outcome(&drill, before).await?;
         }
-        let dead_after_ms = drill.times.dead_after_ms(drill.reported_at);
-        if drill.outcome == DrillOutcome::Overdue {
-            tracing::error!(
-                drill_id = %drill.drill_id,
-                provider_id = %drill.provider_id,
-                order_id = drill.times.order_id.as_ref().map(|order_id| order_id.as_str()),
-                "the key of a drill is not dead in time: a real breach would fare like it"
-            );
-        } else {
-            tracing::info!(drill_id = %drill.drill_id, provider_id = %drill.provider_id, dead_after_ms, "drill finished");
+        Ok(match drill.outcome {
+            DrillOutcome::Running => Some(now + LOOK_AGAIN_AFTER),
+            DrillOutcome::Overdue => Some(now + LOOK_AT_OVERDUE_AFTER),
+            DrillOutcome::Dead | DrillOutcome::DeadLate | DrillOutcome::NotDead => None,
+        })
+    }
+}
+
+fn log_outcome(drill: &Drill) {
+    let (drill_id, provider_id) = (&drill.drill_id, &drill.provider_id);
+    let (outcome, dead_after_ms) = (drill.outcome.as_str(), drill.dead_after_ms());
+    let order_id = drill.times.order_id.as_ref().map(|order_id| order_id.as_str());
+    match drill.outcome {
+        DrillOutcome::Overdue => tracing::error!(
+            %drill_id,
+            %provider_id,
+            order_id,
+            "the key of a drill is not dead in time: a real breach would fare like it"
+        ),
+        DrillOutcome::NotDead => {
+            tracing::error!(%drill_id, %provider_id, order_id, "the key of a drill is not dead after a week");
         }
-        let event = Event::DrillFinished(drill_event(&drill));
-        self.bus.put(&event, now).await?;
-        self.providers.finish_drill(&drill).await?;
-        Ok(None)
+        DrillOutcome::Running | DrillOutcome::Dead | DrillOutcome::DeadLate => {
+            tracing::info!(%drill_id, %provider_id, outcome, dead_after_ms, "drill finished");
+        }
     }
 }
 
@@ -208,17 +230,7 @@ fn may_be_taken(provider: &Provider) -> Result<(), NoDrill> {
 
 /// Whether a drill was started so recently that another start is a repetition.
 fn is_recent(drill: &Drill, now: Timestamp) -> bool {
-    now.duration_since(drill.started_at) < LOOK_AGAIN_AFTER
-}
-
-fn outcome(drill: &Drill, now: Timestamp) -> DrillOutcome {
-    if drill.times.seen_dead_at.is_some() {
-        DrillOutcome::Dead
-    } else if now.duration_since(drill.started_at) < OVERDUE_AFTER {
-        DrillOutcome::Running
-    } else {
-        DrillOutcome::Overdue
-    }
+    now.duration_since(drill.started_at) < SCHEDULE_HOLDS_BACK_FOR
 }
 
 fn drill_event(drill: &Drill) -> DrillEvent {
@@ -229,7 +241,7 @@ fn drill_event(drill: &Drill) -> DrillEvent {
         started_at: drill.started_at,
         reported_at: drill.reported_at,
         times: drill.times.clone(),
-        dead_after_ms: drill.times.dead_after_ms(drill.reported_at),
+        dead_after_ms: drill.dead_after_ms(),
     }
 }
 
@@ -278,25 +290,30 @@ mod tests {
     }
 
     #[test]
-    fn a_drill_ends_when_its_key_is_seen_dead_or_after_a_quarter_of_an_hour() {
+    fn a_repeated_invocation_of_the_schedule_finds_the_drill_of_the_first() {
         let started_at = Timestamp::from_millisecond(NOW_MS).unwrap();
-        let provider = provider(true, "active");
-        let mut drill = Drill::new(DrillId::parse(DRILL).unwrap(), &provider, "ops".to_owned(), started_at);
-        for (seconds, expected) in
-            [(0, DrillOutcome::Running), (899, DrillOutcome::Running), (900, DrillOutcome::Overdue)]
-        {
-            assert_eq!(outcome(&drill, started_at + SignedDuration::from_secs(seconds)), expected, "{seconds}");
+        let drill = Drill::new(DrillId::parse(DRILL).unwrap(), &provider(true, "active"), "ops".to_owned(), started_at);
+        for (seconds, expected) in [(0, true), (599, true), (600, false)] {
+            assert_eq!(is_recent(&drill, started_at + SignedDuration::from_secs(seconds)), expected, "{seconds}");
         }
-        drill.times.seen_dead_at = Some(started_at);
-        assert_eq!(outcome(&drill, started_at + SignedDuration::from_secs(900)), DrillOutcome::Dead);
     }
 
-    /// Looks at a drill that was started at `started_at` and whose key has `status`. Returns what was called, and whether it
-    /// is looked at again.
-    async fn look(started_at: &str, reported_at: Option<&str>, status: &str) -> (Calls, bool) {
+    /// Looks at a drill that was started at `started_at` and whose key has `status`. Returns what was called, and when it is
+    /// looked at again.
+    async fn look(started_at: &str, reported_at: Option<&str>, status: &str) -> (Calls, Option<SignedDuration>) {
+        look_at(started_at, reported_at, status, "running", true).await
+    }
+
+    async fn look_at(
+        started_at: &str,
+        reported_at: Option<&str>,
+        status: &str,
+        outcome: &str,
+        is_ordered: bool,
+    ) -> (Calls, Option<SignedDuration>) {
         let mut drill = json!({
             "pk": {"S": "drill"}, "sk": {"S": DRILL}, "drill_id": {"S": DRILL}, "provider_id": {"S": PROVIDER},
-            "access_key_id": {"S": "AKIASP2TPHJSQH3FJRUX"}, "started_by": {"S": "ops"}, "outcome": {"S": "running"},
+            "access_key_id": {"S": "AKIASP2TPHJSQH3FJRUX"}, "started_by": {"S": "ops"}, "outcome": {"S": outcome},
             "started_at": {"S": started_at},
         });
         if let Some(reported_at) = reported_at {
@@ -306,7 +323,9 @@ mod tests {
             "access_key_id": {"S": "AKIASP2TPHJSQH3FJRUX"}, "status": {"S": status},
             "orders": {"L": [{"S": "rvk_01ARZ3NDEKTSV4RRFFQ69G5FAV"}, {"S": ORDER}]},
             "updated_at": {"S": "2026-11-23T10:00:08.25Z"},
-            "receipt": {"M": {"deleted_at": {"S": "2026-11-23T10:00:02Z"}}},
+            "receipt": {"M": {"deleted_at": {"S": "2026-11-23T10:00:02Z"}, "refused": {"M": {
+                "sts": {"M": {"at": {"S": "2026-11-23T10:00:08.25Z"}, "code": {"S": "InvalidClientTokenId"}}},
+            }}}},
         });
         let order = |reporter: &str| {
             json!({
@@ -321,14 +340,16 @@ mod tests {
             match (operation, body["Key"]["pk"]["S"].as_str()?.split_once('#')) {
                 ("GetItem providers", None) => Some(item(&drill)),
                 ("GetItem providers", Some(("key", _))) => Some(item(&key)),
-                ("GetItem providers", Some(("order", ORDER))) => Some(item(&order(&format!("drill {DRILL}")))),
+                ("GetItem providers", Some(("order", ORDER))) if is_ordered => {
+                    Some(item(&order(&format!("drill {DRILL}"))))
+                }
                 ("GetItem providers", Some(("order", _))) => Some(item(&order("somebody else"))),
                 _ => None,
             }
         });
         let intake = Intake::new(&start).unwrap();
         let again = intake.look_at_drill(&DrillId::parse(DRILL).unwrap()).await.unwrap();
-        (calls, again.is_some())
+        (calls, again.map(|at| at.duration_since(Timestamp::from_millisecond(NOW_MS).unwrap())))
     }
 
     fn events(calls: &Calls) -> Vec<Value> {
@@ -340,7 +361,7 @@ mod tests {
     #[tokio::test]
     async fn a_drill_whose_key_is_dead_is_told_as_the_sample_event_and_recorded() {
         let (calls, again) = look("2026-11-23T10:00:00Z", Some("2026-11-23T10:00:00.25Z"), "revoked").await;
-        assert!(!again);
+        assert_eq!(again, None);
         let sample: Value =
             serde_json::from_str(include_str!("../../../../events/revoke-drill-finished.json")).unwrap();
         let [event] = events(&calls).try_into().unwrap();
@@ -349,26 +370,57 @@ mod tests {
         assert_eq!(detail, sample["detail"]);
         assert_eq!(operations(&calls).last().unwrap(), "UpdateItem");
         let update = calls.lock().unwrap().last().unwrap().1.clone();
-        assert!(update.contains("outcome = :running") && update.contains(r#"":outcome":{"S":"dead"}"#), "{update}");
+        assert!(update.contains("outcome = :before") && update.contains(r#"":outcome":{"S":"dead"}"#), "{update}");
+        assert!(update.contains(r#"":before":{"S":"running"}"#) && update.contains("REMOVE sweep"), "{update}");
     }
 
     #[tokio::test]
-    async fn a_drill_that_runs_is_looked_at_again_and_one_that_is_late_is_told() {
+    async fn a_drill_that_runs_is_looked_at_again_and_one_that_is_late_is_told_once() {
+        let hour = Some(LOOK_AT_OVERDUE_AFTER);
         for status in ["active", "revoking", "refused_unproven"] {
             let (calls, again) = look("2026-11-23T09:46:00Z", Some("2026-11-23T09:46:00Z"), status).await;
-            assert!(again && events(&calls).is_empty(), "{status}");
+            assert!(again == Some(LOOK_AGAIN_AFTER) && events(&calls).is_empty(), "{status}");
             let (calls, again) = look("2026-11-23T09:45:00Z", Some("2026-11-23T09:45:00Z"), status).await;
             let [event] = events(&calls).try_into().unwrap();
+            assert_eq!(event["DetailType"], "Drill Overdue");
             assert!(event["Detail"].as_str().unwrap().contains(r#""outcome":"overdue""#), "{event}");
-            assert!(!again, "{status}");
+            assert_eq!(again, hour, "{status}");
+            let update = calls.lock().unwrap().last().unwrap().1.clone();
+            assert!(!update.contains("REMOVE"), "{update}");
+            let (calls, again) =
+                look_at("2026-11-23T09:45:00Z", Some("2026-11-23T09:45:00Z"), status, "overdue", true).await;
+            assert!(again == hour && events(&calls).is_empty(), "{status}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_drill_that_was_overdue_ends_with_its_key_or_after_a_week() {
+        let cases =
+            [("2026-11-23T09:00:00Z", "revoked", "dead_late"), ("2026-11-16T10:00:00Z", "revoking", "not_dead")];
+        for (started_at, status, expected) in cases {
+            let (calls, again) = look_at(started_at, Some(started_at), status, "overdue", true).await;
+            let [event] = events(&calls).try_into().unwrap();
+            assert_eq!((&event["DetailType"], again), (&json!("Drill Finished"), None));
+            let detail: Value = serde_json::from_str(event["Detail"].as_str().unwrap()).unwrap();
+            assert_eq!(detail["outcome"], expected);
+        }
+        let (calls, again) =
+            look_at("2026-11-16T10:00:00Z", Some("2026-11-16T10:00:00Z"), "revoking", "not_dead", true).await;
+        assert!(again.is_none() && events(&calls).is_empty());
+    }
+
+    /// EventBridge took the event, but the process died before it noted that.
+    #[tokio::test]
+    async fn a_drill_that_has_an_order_is_not_reported_again() {
+        let (calls, again) = look("2026-11-23T09:59:00Z", None, "revoking").await;
+        assert!(again.is_some() && events(&calls).is_empty());
     }
 
     /// A process that dies before EventBridge takes the event leaves a drill behind that is not reported.
     #[tokio::test]
     async fn a_drill_that_is_not_reported_is_reported_by_the_sweep() {
-        let (calls, again) = look("2026-11-23T09:59:00Z", None, "active").await;
-        assert!(again);
+        let (calls, again) = look_at("2026-11-23T09:59:00Z", None, "active", "running", false).await;
+        assert!(again.is_some());
         let [event] = events(&calls).try_into().unwrap();
         assert_eq!(
             (&event["Source"], &event["DetailType"]),

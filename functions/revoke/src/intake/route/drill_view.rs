@@ -1,7 +1,8 @@
 //! A drill as the API shows it.
 
+use jiff::Timestamp;
 use serde::Serialize;
-use shared::record::{Drill, DrillOutcome, DrillTimes};
+use shared::record::{Drill, DrillTimes};
 
 /// A drill with its steps as they are now.
 #[derive(Debug, Serialize)]
@@ -14,13 +15,11 @@ pub(super) struct DrillView {
 }
 
 impl DrillView {
-    /// A drill with its steps as they are now. A key that died too late is shown with its time, and the drill stays overdue.
-    pub(super) fn new(mut drill: Drill, times: DrillTimes) -> Self {
-        if drill.outcome == DrillOutcome::Running && times.seen_dead_at.is_some() {
-            drill.outcome = DrillOutcome::Dead;
-        }
+    /// A drill with its steps as they are now, and how it stands by them.
+    pub(super) fn new(mut drill: Drill, times: DrillTimes, now: Timestamp) -> Self {
         drill.times = times;
-        Self { dead_after_ms: drill.times.dead_after_ms(drill.reported_at), drill }
+        drill.outcome = drill.outcome_at(now);
+        Self { dead_after_ms: drill.dead_after_ms(), drill }
     }
 
     /// How it stands.

@@ -15,7 +15,7 @@ impl Intake {
         log.provider(&drill.provider_id);
         log.access_key(&drill.access_key_id);
         let times = self.drill_times(&drill).await?;
-        let view = DrillView::new(drill, times);
+        let view = DrillView::new(drill, times, self.ambient.now());
         log.outcome(view.outcome());
         Ok(respond(200, &view))
     }

@@ -26,7 +26,7 @@ impl Intake {
         let mut drills = Vec::new();
         for drill in self.providers.latest_drills(limit).await? {
             let times = self.drill_times(&drill).await?;
-            drills.push(DrillView::new(drill, times));
+            drills.push(DrillView::new(drill, times, self.ambient.now()));
         }
         log.outcome("listed");
         Ok(respond(200, &DrillList { drills }))

@@ -32,7 +32,7 @@ impl Intake {
         log.access_key(&drill.access_key_id);
         log.outcome("started");
         let location = HeaderValue::from_str(&format!("/drills/{}", drill.drill_id));
-        let mut response = respond(202, &DrillView::new(drill, DrillTimes::default()));
+        let mut response = respond(202, &DrillView::new(drill, DrillTimes::default(), self.ambient.now()));
         if let Ok(location) = location {
             response.headers.insert(LOCATION, location);
         }
