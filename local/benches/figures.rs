@@ -1,7 +1,8 @@
 //! Prints the figures that the project has targets for: `cargo lambda build --release …`, then `cargo bench -p local`.
 //!
-//! With `BREACH_KEYS=1000` it measures instead how so many keys are revoked by one order for all, with 200 ms for each call into a
-//! tenant's account.
+//! With `BREACH_KEYS=1000` it measures instead how 50 keys are revoked one by one, each by an event, and then so many by one order for
+//! all, with 200 ms for each call into a tenant's account; up to 200 keys it also counts the calls to AWS. With `IAM_DOWN_S=3600`
+//! IAM answers nothing but 500 for so many seconds after the order.
 //!
 //! `FUNCTIONS` names the folder with the functions' binaries; without it, that is `target/lambda`. A breach is measured with the
 //! functions of this build if that folder does not exist. Machines are noisy: compare
@@ -9,6 +10,7 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark prints, and fails if it cannot continue")]
 
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -26,6 +28,14 @@ use tokio::task::JoinSet;
 const STARTS: usize = 21;
 /// Keys that are onboarded at the same time, below the concurrency of `verify`.
 const ONBOARDINGS: usize = 12;
+/// Keys that are revoked one by one.
+const SINGLE_KEYS: u64 = 50;
+/// Of them at the same time.
+const SINGLE_REVOCATIONS: usize = 5;
+/// The stand-in keeps its last 10,000 requests of an account, so the calls of more keys than this cannot be counted.
+const COUNTED_KEYS: u64 = 200;
+/// Our own account.
+const OPERATOR: &str = "123456789012";
 /// How many mails are sent.
 const MAILS: usize = 1000;
 
@@ -101,6 +111,8 @@ fn environment_variables(name: &str) -> Vec<(&'static str, String)> {
         "REVOCATION_QUEUE_URL",
         "REVOCATION_DEAD_LETTER_QUEUE_URL",
         "BREACH_DEAD_LETTER_QUEUE_URL",
+        "SEND_MAPPING_ID",
+        "WEBHOOK_KEY",
     ] {
         variables.push((variable, name.to_owned()));
     }
@@ -172,50 +184,143 @@ async fn measure_stack(functions: &Path) {
     process.wait().unwrap();
 }
 
-/// Onboards keys, and measures how an order for all of them goes.
+/// Onboards keys, and measures how an order for one of them, and one for all, goes.
 async fn measure_breach(functions: &Path, keys: u64) {
+    let iam_down = std::env::var("IAM_DOWN_S").ok().map(|seconds| Duration::from_secs(seconds.parse().unwrap()));
     let (mut process, url) = start_stack(functions);
     let operator = Operator::connect(&url).await.unwrap();
     let policy = operator.api(Method::GET, "/policy?style=classic", None).await.unwrap().body;
     let started = Instant::now();
-    let next = Arc::new(AtomicU64::new(0));
-    let mut onboarding = JoinSet::new();
-    for _ in 0..ONBOARDINGS {
-        let (operator, policy, next) = (operator.clone(), policy.clone(), Arc::clone(&next));
-        onboarding.spawn(async move {
-            while next.fetch_add(1, Ordering::Relaxed) < keys {
-                let tenant = json!({ "policies": [policy], "identities": ["example.com"] });
-                let tenant = operator.create_tenant(&tenant).await.unwrap();
-                let onboarded = operator.onboard(&format!("t-{}", tenant.account_id), &tenant).await.unwrap();
-                assert_eq!(onboarded.status, 201, "{}", onboarded.text);
-                let faults = format!("/tenants/{}/faults", tenant.account_id);
-                operator.local_api(Method::PUT, &faults, Some(&json!({ "latency_ms": 200 }))).await.unwrap();
-            }
-        });
+    let accounts = onboard_many(&operator, &policy, SINGLE_KEYS + keys).await;
+    println!("onboarding     {} keys in {:.0} s", accounts.len(), started.elapsed().as_secs_f64());
+    for (account_id, _) in &accounts {
+        set_faults(&operator, account_id, json!({ "latency_ms": 200 })).await;
     }
-    onboarding.join_all().await;
-    println!("onboarding     {keys} keys in {:.0} s", started.elapsed().as_secs_f64());
+    let (single, many) = accounts.split_at(usize::try_from(SINGLE_KEYS).unwrap());
+    measure_single_keys(&operator, single).await;
+    if iam_down.is_some() {
+        for (account_id, _) in many {
+            set_faults(&operator, account_id, json!({ "on": ["iam:*"], "server_error": 1.0 })).await;
+        }
+    }
 
+    let ordered_at = shared::runtime::Ambient::system().now();
     let started = Instant::now();
     let body = json!({ "reason": "figures", "confirm": "all" });
     let order = operator.api(Method::POST, "/revocations/all", Some(&body)).await.unwrap();
     assert_eq!(order.status, 202, "{}", order.text);
     println!("halted         {:.2} s until the response to the order", started.elapsed().as_secs_f64());
     let path = format!("/revocations/{}", order.body["order_id"].as_str().unwrap());
+    let everything = SINGLE_KEYS + keys;
+    let mut repaired = iam_down.is_none();
     let mut reached = [("stopped", None), ("deleted", None), ("dead", None)];
     while reached.iter().any(|(_, at)| at.is_none()) {
+        let asked = Instant::now();
         let shown = operator.api(Method::GET, &path, None).await.unwrap();
         let seconds = started.elapsed().as_secs_f64();
+        let counts = &shown.body["counts"];
         for (count, at) in &mut reached {
-            if at.is_none() && shown.body["counts"][*count].as_u64() == Some(keys) {
+            if at.is_none() && counts[*count].as_u64() == Some(everything) {
                 *at = Some(seconds);
-                println!("{count:<14} {seconds:.1} s: {}", shown.body["counts"]);
+                println!("{count:<14} {seconds:.1} s: {counts}");
             }
         }
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        if !repaired {
+            // Those of before IAM went down.
+            assert_eq!(counts["dead"].as_u64().unwrap_or_default(), SINGLE_KEYS, "told dead early: {counts}");
+            if started.elapsed() >= iam_down.unwrap() {
+                println!("IAM is back    {seconds:.1} s: {counts}");
+                for (account_id, _) in many {
+                    set_faults(&operator, account_id, json!({})).await;
+                }
+                repaired = true;
+            }
+        }
+        // Looking is work of the stack, too.
+        tokio::time::sleep(asked.elapsed().max(Duration::from_millis(500))).await;
+    }
+    if keys <= COUNTED_KEYS {
+        print_calls(&operator, ordered_at, keys).await;
     }
     drop(process.stdin.take());
     process.wait().unwrap();
+}
+
+/// Onboards keys of tenants of their own. Returns their accounts and providers.
+async fn onboard_many(operator: &Operator, policy: &Value, keys: u64) -> Vec<(String, String)> {
+    let next = Arc::new(AtomicU64::new(0));
+    let mut onboarding = JoinSet::new();
+    for _ in 0..ONBOARDINGS {
+        let (operator, policy, next) = (operator.clone(), policy.clone(), Arc::clone(&next));
+        onboarding.spawn(async move {
+            let mut onboarded = Vec::new();
+            while next.fetch_add(1, Ordering::Relaxed) < keys {
+                let tenant = json!({ "policies": [policy], "identities": ["example.com"] });
+                let tenant = operator.create_tenant(&tenant).await.unwrap();
+                let provider = operator.onboard(&format!("t-{}", tenant.account_id), &tenant).await.unwrap();
+                assert_eq!(provider.status, 201, "{}", provider.text);
+                onboarded.push((tenant.account_id, provider.body["provider_id"].as_str().unwrap().to_owned()));
+            }
+            onboarded
+        });
+    }
+    onboarding.join_all().await.concat()
+}
+
+async fn set_faults(operator: &Operator, account_id: &str, faults: Value) {
+    let path = format!("/tenants/{account_id}/faults");
+    let set = operator.local_api(Method::PUT, &path, Some(&faults)).await.unwrap();
+    assert!(set.status.is_success(), "{}", set.text);
+}
+
+/// Measures from the breach event until the event that the key is dead.
+async fn measure_single_keys(operator: &Operator, providers: &[(String, String)]) {
+    let next = Arc::new(AtomicU64::new(0));
+    let mut revoking = JoinSet::new();
+    for _ in 0..SINGLE_REVOCATIONS {
+        let (operator, providers, next) = (operator.clone(), providers.to_vec(), Arc::clone(&next));
+        revoking.spawn(async move {
+            let mut durations = Vec::new();
+            while let Some((_, provider_id)) =
+                providers.get(usize::try_from(next.fetch_add(1, Ordering::Relaxed)).unwrap())
+            {
+                let started = Instant::now();
+                operator.report_breach(&json!({ "provider_id": provider_id }), "figures").await.unwrap();
+                let is_dead = |event: &Value| event["detail"]["provider_id"] == **provider_id;
+                while !operator.events("Provider Revoked").await.unwrap().iter().any(is_dead) {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                durations.push(started.elapsed());
+            }
+            durations
+        });
+    }
+    let mut durations = revoking.join_all().await.concat();
+    durations.sort();
+    println!(
+        "one key        p50 {:.1} s, p99 {:.1} s of {} from the breach event to the event that it is dead",
+        durations[durations.len() / 2].as_secs_f64(),
+        durations[(durations.len() * 99).div_ceil(100) - 1].as_secs_f64(),
+        durations.len(),
+    );
+}
+
+/// Prints the calls to AWS since then, and how many for each key: our own account's by operation, and those into tenants' accounts.
+async fn print_calls(operator: &Operator, since: jiff::Timestamp, keys: u64) {
+    let requests = operator.local_api(Method::GET, "/requests", None).await.unwrap().body;
+    let mut calls = BTreeMap::<String, u64>::new();
+    for request in requests["requests"].as_array().unwrap() {
+        if request["at"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap() < since || request["principal"].is_null()
+        {
+            continue;
+        }
+        let whose = if request["account_id"] == OPERATOR { "ours" } else { "theirs" };
+        let operation = format!("{}:{}", request["service"].as_str().unwrap(), request["operation"].as_str().unwrap());
+        *calls.entry(format!("{whose:<6} {operation}")).or_default() += 1;
+    }
+    for (operation, count) in calls {
+        println!("calls          {:>6.2} a key  {operation} ({count})", count as f64 / keys as f64);
+    }
 }
 
 /// Starts a stack. Returns its process and the URL of its API.

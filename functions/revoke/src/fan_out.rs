@@ -22,6 +22,9 @@ use crate::work_item::enqueue_page;
 /// Keys that are stopped at the same time.
 const CONCURRENT_STOPS: usize = 25;
 
+/// Pages whose keys are stopped at the same time.
+const CONCURRENT_PAGES: usize = 4;
+
 /// What the fan-out needs.
 #[derive(Clone)]
 pub(crate) struct FanOutRun {
@@ -45,7 +48,8 @@ pub(crate) enum ListOutcome {
 }
 
 impl FanOutRun {
-    /// Lists providers of an order and stops their keys until `until`, and at least one page. Returns the order as it is then.
+    /// Lists providers of an order and stops their keys until `until`, and at least one page. The keys of a page are stopped
+    /// while the next ones are listed. Returns the order as it is then.
     ///
     /// # Errors
     /// The order or the list could not be read or written; what was done so far stays done.
@@ -54,26 +58,60 @@ impl FanOutRun {
         order_id: &OrderId,
         until: Timestamp,
     ) -> Result<(Option<Order>, ListOutcome), RecordError> {
+        let mut executing = JoinSet::new();
+        let listed = self.list_pages(order_id, until, &mut executing).await;
+        executing.join_all().await;
+        let outcome = listed?;
+        Ok((self.providers.order(order_id).await?, outcome))
+    }
+
+    async fn list_pages(
+        &self,
+        order_id: &OrderId,
+        until: Timestamp,
+        executing: &mut JoinSet<bool>,
+    ) -> Result<ListOutcome, RecordError> {
+        let Some(mut order) = self.providers.order(order_id).await? else { return Ok(ListOutcome::Over) };
         loop {
-            let Some(order) = self.providers.order(order_id).await? else { return Ok((None, ListOutcome::Over)) };
-            let Some(before) = order.fan_out.clone() else { return Ok((Some(order), ListOutcome::Over)) };
+            let Some(before) = order.fan_out.clone() else { return Ok(ListOutcome::Over) };
             let now = self.ambient.now();
             if let Some(second_pass) = before.waits_until(now) {
-                return Ok((Some(order), ListOutcome::Waits(second_pass)));
+                return Ok(ListOutcome::Waits(second_pass));
             }
             if before.pass == Pass::Over {
-                return Ok((Some(order), ListOutcome::Over));
+                return Ok(ListOutcome::Over);
             }
-            self.list_page(&order, &before, now).await?;
+            match self.list_page(&order, &before, now).await? {
+                Some((after, page)) => {
+                    order.fan_out = Some(after);
+                    if !page.access_key_ids.is_empty() {
+                        let (run, order) = (self.clone(), order.clone());
+                        executing.spawn(async move { run.execute_page(&order, &page).await });
+                    }
+                }
+                // Somebody else has listed it.
+                None => match self.providers.order(order_id).await? {
+                    Some(current) => order = current,
+                    None => return Ok(ListOutcome::Over),
+                },
+            }
             if self.ambient.now() >= until {
-                let order = self.providers.order(order_id).await?;
-                return Ok((order, ListOutcome::OutOfTime));
+                return Ok(ListOutcome::OutOfTime);
+            }
+            if executing.len() >= CONCURRENT_PAGES {
+                executing.join_next().await;
             }
         }
     }
 
-    /// Lists one page, pins its keys, stops them and enqueues them. Somebody else may have listed it in between.
-    async fn list_page(&self, order: &Order, before: &FanOut, now: Timestamp) -> Result<(), RecordError> {
+    /// Lists one page and pins its keys. Returns how far that is, and the page; `None` if somebody else has listed on
+    /// since `before` was read.
+    async fn list_page(
+        &self,
+        order: &Order,
+        before: &FanOut,
+        now: Timestamp,
+    ) -> Result<Option<(FanOut, OrderPage)>, RecordError> {
         let listed = self.providers.list_scope(&order.scope, before.after.as_ref(), KEYS_ON_A_PAGE).await?;
         let keys = match before.pass {
             Pass::First => keys_of_first_pass(&listed.providers),
@@ -83,10 +121,7 @@ impl FanOutRun {
         let page = OrderPage { page: after.pages, access_key_ids: keys };
         let is_written =
             self.providers.add_page(&order.order_id, before, &after, page.access_key_ids.clone(), now).await?;
-        if is_written && !page.access_key_ids.is_empty() {
-            self.execute_page(order, &page).await;
-        }
-        Ok(())
+        Ok(is_written.then_some((after, page)))
     }
 
     /// The keys of providers that are still in use and on no page: they were stored while the first pass ran.

@@ -371,7 +371,8 @@ impl Providers {
         Ok((orders, next))
     }
 
-    /// Notes what operators were told of an order, and what was found with it. It stays on the sweep until `next`.
+    /// Notes what operators were told of an order, and what was found with it. It stays on the sweep until `next`. An order that
+    /// somebody has noted as complete meanwhile stays so.
     ///
     /// # Errors
     /// DynamoDB did not answer.
@@ -390,7 +391,11 @@ impl Providers {
         if !remove.is_empty() {
             expression.push_str(&format!(" REMOVE {}", remove.join(", ")));
         }
-        let mut update = ItemUpdate::new(pk, Order::SK, expression, "attribute_exists(pk)").value(":told", told);
+        let condition = match order.completed_at {
+            Some(_) => "attribute_exists(pk)",
+            None => "attribute_exists(pk) AND attribute_not_exists(completed_at)",
+        };
+        let mut update = ItemUpdate::new(pk, Order::SK, expression, condition).value(":told", told);
         if let Some(next) = next {
             update = update.value(":next", timestamp(next)).value(":sweep", string(sweep_index::PARTITION));
         }
