@@ -25,6 +25,17 @@ pub(crate) enum Command {
     Serve(ServeArguments),
     /// Watch the main job: a key is onboarded, mail is sent, a breach is reported, the key is revoked
     Demo(DemoArguments),
+    /// The same against a deployed stack, with a throw-away IAM user of your own account
+    ///
+    /// Makes an IAM user in your account, onboards its key as a canary, sends mail to SES's mailbox simulator, reports the key by
+    /// POST /drills and sees it dead; prints how long that took, and what AWS says about each fact that the code only assumes.
+    /// User, key and provider are removed again, also on an error and on Ctrl-C; what a drill left that was killed is removed by the
+    /// next one, an hour later.
+    ///
+    /// Credentials come from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN:
+    /// `eval "$(aws configure export-credentials --profile NAME --format env)"`. README, "Drill a deployed stack", has the IAM policy
+    /// that they need. With AWS_ENDPOINT_URL it asks another endpoint than AWS, and says so.
+    Drill(DrillArguments),
     /// Check what IAM policies allow, and what is too much
     #[command(subcommand)]
     Policy(PolicyCommand),
@@ -67,6 +78,25 @@ pub(crate) struct DemoArguments {
     pub(crate) api_port: u16,
     #[command(flatten)]
     pub(crate) stack: StackArguments,
+}
+
+#[derive(Args, Clone)]
+pub(crate) struct DrillArguments {
+    /// The name of the CloudFormation stack
+    #[arg(long, value_name = "NAME")]
+    pub(crate) stack: String,
+    /// The Region it is deployed in; AWS_REGION where it is not given
+    #[arg(long, value_name = "REGION")]
+    pub(crate) region: Option<String>,
+    /// Sender of the mail: an address that is verified in SES of this account and Region
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) from: String,
+    /// Also write times and facts as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// Minutes after which a user of an earlier drill is taken for left behind
+    #[arg(long, value_name = "MINUTES", default_value_t = 60, hide = true)]
+    pub(crate) leftover_age: u64,
 }
 
 #[derive(Args, Clone)]

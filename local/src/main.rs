@@ -4,6 +4,7 @@ mod aws;
 mod cli;
 mod console;
 mod demo;
+mod drill;
 mod faults;
 mod gateway;
 mod lambda;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         }
         Command::Serve(arguments) => block_on(Runtime::MultiThread, serve::run(arguments, started)),
         Command::Demo(arguments) => block_on(Runtime::MultiThread, serve::demo(arguments, started)),
+        Command::Drill(arguments) => block_on(Runtime::MultiThread, drill::run(&arguments, started)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,5 +1,6 @@
 //! End to end: `local` itself.
 
+mod drill;
 mod recursion;
 
 use std::collections::BTreeSet;
@@ -74,6 +75,7 @@ fn every_command_has_help() {
         &["--help"][..],
         &["serve", "--help"],
         &["demo", "--help"],
+        &["drill", "--help"],
         &["policy", "--help"],
         &["policy", "check", "--help"],
         &["policy", "explain", "--help"],

@@ -53,7 +53,9 @@ impl Authority {
         if permission.action == "sts:GetCallerIdentity" {
             return Ok(());
         }
-        let resource_account = account_of(&permission.resource).unwrap_or(caller.account_id()).to_owned();
+        // AWS's own managed policies (`arn:aws:iam::aws:policy/…`) are in each account.
+        let resource_account = account_of(&permission.resource).filter(|account| *account != "aws");
+        let resource_account = resource_account.unwrap_or(caller.account_id()).to_owned();
         let same_account = resource_account == caller.account_id();
         if caller.is_root() && same_account {
             return Ok(());

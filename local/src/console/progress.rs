@@ -20,11 +20,9 @@ impl Progress {
         print(&format!("{:6.2} s  {label:<8} {text}\n", self.started.elapsed().as_secs_f64()));
     }
 
-    /// Prints the summary at the end.
-    pub(crate) fn finish(&self, summary: &str) {
+    /// Prints the summary at the end, and what to do next.
+    pub(crate) fn finish(&self, summary: &str, next: &str) {
         let seconds = self.started.elapsed().as_secs_f64();
-        print(&format!(
-            "\nDone in {seconds:.1} s: {summary}.\nNext: `cargo run` keeps the stack up and says what to type.\n"
-        ));
+        print(&format!("\nDone in {seconds:.1} s: {summary}.\nNext: {next}.\n"));
     }
 }

@@ -84,9 +84,10 @@ pub(crate) async fn run(local_url: &str, started: std::time::Instant) -> Result<
     ensure!(mails == 3, "{mails} mails in the inbox after the revocation instead of 3");
     progress.step("mail", &format!("order-4 rejected: {}; the inbox still holds 3", text(&rejected["reason"])));
 
-    progress.finish(&format!(
-        "1 key taken, 1 refused, 3 mails sent, 1 key revoked and seen dead, 1 mail rejected ({order_id})"
-    ));
+    progress.finish(
+        &format!("1 key taken, 1 refused, 3 mails sent, 1 key revoked and seen dead, 1 mail rejected ({order_id})"),
+        "`cargo run` keeps the stack up and says what to type",
+    );
     Ok(())
 }
 

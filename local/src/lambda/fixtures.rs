@@ -117,7 +117,7 @@ pub(super) fn launched_host(
     launch: LaunchConfig,
 ) -> Result<Host, HostError> {
     let dead_letter_arn = "arn:aws:sqs:us-east-1:123456789012:dead".to_owned();
-    let mut stack = Stack::new("123456789012", "us-east-1");
+    let mut stack = Stack::new("stack", "123456789012", "us-east-1");
     stack.add(queue("mails", endpoint, Some(RedrivePolicy { dead_letter_arn, max_receive_count: 5 })));
     stack.add(queue("dead", endpoint, None));
     stack.add(function);

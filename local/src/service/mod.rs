@@ -14,6 +14,7 @@ mod permission;
 mod request;
 mod response;
 
+mod cloudformation;
 pub(crate) mod dynamodb;
 mod ec2;
 pub(crate) mod events;
@@ -48,6 +49,7 @@ const SERVICES: &[ServiceDefinition] = &[
     ec2::SERVICE,
     secretsmanager::SERVICE,
     lambda::SERVICE,
+    cloudformation::SERVICE,
 ];
 
 /// Starts all services, empty.

@@ -78,7 +78,20 @@ fn a_service_is_found_by_each_of_its_names() {
     names.sort_unstable();
     assert_eq!(
         names,
-        ["dynamodb", "ec2", "events", "iam", "kms", "lambda", "s3", "secretsmanager", "ses", "sqs", "sts"]
+        [
+            "cloudformation",
+            "dynamodb",
+            "ec2",
+            "events",
+            "iam",
+            "kms",
+            "lambda",
+            "s3",
+            "secretsmanager",
+            "ses",
+            "sqs",
+            "sts"
+        ]
     );
     assert!(start(&setup).unwrap().named("sns").is_err());
 }

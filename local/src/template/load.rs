@@ -16,7 +16,7 @@ pub(crate) fn load(text: &str, settings: &Settings, types: &[&'static ResourceTy
     let root = YamlNode::parse(text)?;
     check_sections(&root)?;
     let scope = TemplateScope::new(&root, settings, types)?;
-    let mut stack = Stack::new(&settings.account_id, &settings.region);
+    let mut stack = Stack::new(&settings.stack_name, &settings.account_id, &settings.region);
     let resources = present(&scope)?;
     let (dependent, first): (Vec<_>, Vec<_>) =
         resources.iter().partition(|resource| resource.resource_type.is_dependent);

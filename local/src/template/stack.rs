@@ -9,6 +9,8 @@ use std::fmt;
 
 /// The whole stack.
 pub(crate) struct Stack {
+    /// Its name.
+    pub(crate) name: String,
     /// The operator's account, 12 digits.
     pub(crate) account_id: String,
     /// The Region the stack is deployed to.
@@ -26,8 +28,9 @@ impl fmt::Debug for Stack {
 
 impl Stack {
     /// A stack without resources.
-    pub(crate) fn new(account_id: &str, region: &str) -> Self {
+    pub(crate) fn new(name: &str, account_id: &str, region: &str) -> Self {
         Self {
+            name: name.to_owned(),
             account_id: account_id.to_owned(),
             region: region.to_owned(),
             outputs: BTreeMap::new(),

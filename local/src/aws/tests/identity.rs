@@ -37,6 +37,44 @@ async fn a_key_says_who_it_is_and_deletes_itself() {
 }
 
 #[tokio::test]
+async fn a_user_that_is_made_by_the_api_has_a_key_as_aws_makes_them_and_goes_when_all_of_it_is_gone() {
+    let world = World::start().await;
+    let administrator = world.tenant(json!({"policies": [{"Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Resource": "*", "Action": [
+            "iam:CreateUser", "iam:CreateAccessKey", "iam:PutUserPolicy", "iam:DeleteUserPolicy", "iam:DeleteUser", "iam:GetPolicy"],
+    }]}]}));
+    let iam = client!(aws_sdk_iam, world, administrator.credentials());
+    // Who tags needs another permission.
+    let tag = aws_sdk_iam::types::Tag::builder().key("a").value("b").build().unwrap();
+    let (denied, message) = said(iam.create_user().user_name("made").tags(tag).send().await);
+    assert_eq!(denied, "AccessDenied");
+    assert!(message.contains("iam:TagUser"), "{message}");
+    iam.create_user().user_name("made").send().await.unwrap();
+    let key = iam.create_access_key().user_name("made").send().await.unwrap().access_key.unwrap();
+    assert_eq!(account_of_key(key.access_key_id()).as_deref(), Some(administrator.account_id.as_str()));
+    assert!(key.secret_access_key().len() == 40 && !key.secret_access_key().contains("fake"));
+
+    let made = Credentials::new(key.access_key_id(), key.secret_access_key(), None, None, "test");
+    let sts = client!(aws_sdk_sts, world, made.clone());
+    let identity = sts.get_caller_identity().send().await.unwrap();
+    assert_eq!(identity.arn(), Some(format!("arn:aws:iam::{}:user/made", administrator.account_id).as_str()));
+    let own = client!(aws_sdk_iam, world, made);
+    let policy =
+        r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iam:DeleteAccessKey","Resource":"*"}]}"#;
+    iam.put_user_policy().user_name("made").policy_name("own").policy_document(policy).send().await.unwrap();
+    assert_eq!(code(iam.delete_user().user_name("made").send().await), "DeleteConflict");
+    own.delete_access_key().access_key_id(key.access_key_id()).send().await.unwrap();
+    assert_eq!(code(sts.get_caller_identity().send().await), "InvalidClientTokenId");
+    assert_eq!(code(iam.delete_user().user_name("made").send().await), "DeleteConflict");
+    iam.delete_user_policy().user_name("made").policy_name("own").send().await.unwrap();
+    iam.delete_user().user_name("made").send().await.unwrap();
+
+    // AWS's own policies are in each account.
+    let arn = "arn:aws:iam::aws:policy/NoSuchPolicy";
+    assert_eq!(code(iam.get_policy().policy_arn(arn).send().await), "NoSuchEntity");
+}
+
+#[tokio::test]
 async fn deletion_is_authorized_before_the_key_is_looked_for() {
     let world = World::start().await;
     let tenant = world.tenant(json!({

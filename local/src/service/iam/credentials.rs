@@ -62,6 +62,11 @@ impl Credentials {
         self.known.lock().insert(id, KnownKey { credential, deleted_at: None });
     }
 
+    /// Whom a key that IAM has speaks for.
+    pub(super) fn user_of(&self, access_key_id: &str) -> Option<Caller> {
+        self.find_in_iam(access_key_id).map(|credential| credential.caller)
+    }
+
     /// The state of the key with this id.
     fn find(&self, access_key_id: &str) -> CredentialState {
         let known = self.known.lock().get(access_key_id).map(|known| (known.credential.clone(), known.deleted_at));

@@ -135,6 +135,14 @@ impl StandInService for Iam {
             }
             self.add_user_path(&mut permission.resource);
         }
+        // IAM user guide, "Tags for AWS Identity and Access Management resources": who tags a user while making it needs
+        // iam:TagUser too.
+        if request.call.operation == "CreateUser"
+            && request.call.parameters.keys().any(|name| name.starts_with("Tags."))
+            && let Some(user) = permissions.first().map(|permission| permission.resource.clone())
+        {
+            permissions.push(RequiredPermission::new("iam:TagUser", user));
+        }
         permissions
     }
 
@@ -154,6 +162,9 @@ impl StandInService for Iam {
         self_service::word_as_aws(call, &mut response);
         if call.operation == "GetUser" && self.setup.faults.of_account(account_id).console_login {
             self_service::add_console_login(&mut response);
+        }
+        if call.operation == "CreateAccessKey" {
+            self.issue_as_aws(account_id, &mut response);
         }
         self_service::note_key(call, &response, &self.credentials);
         Ok(response)

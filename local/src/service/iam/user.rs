@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Iam, access_key};
 use crate::random;
-use crate::service::Caller;
+use crate::service::{Caller, ServiceResponse};
 
 /// The characters of a secret access key.
 const SECRET_ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -56,6 +56,31 @@ impl Iam {
         let user_arn = caller.arn().to_owned();
         self.credentials.remember(secret_access_key.clone(), caller);
         Some(NewKey { user_arn, access_key_id, secret_access_key })
+    }
+
+    /// Gives a key that the embedded service made an id and a secret as AWS makes them.
+    pub(super) fn issue_as_aws(&self, account_id: &str, response: &mut ServiceResponse) {
+        let xml = String::from_utf8_lossy(&response.body).into_owned();
+        let element = |name: &str| {
+            let (_, rest) = xml.split_once(&format!("<{name}>"))?;
+            Some(rest.split_once(&format!("</{name}>"))?.0.to_owned())
+        };
+        let (Some(made_id), Some(made_secret)) = (element("AccessKeyId"), element("SecretAccessKey")) else { return };
+        let Some(access_key_id) = access_key::encode(access_key::LONG_TERM, account_id, random::bytes()) else {
+            return;
+        };
+        let secret_access_key = random::text::<40>(SECRET_ALPHABET);
+        let mut accounts = self.state.write();
+        let keys = accounts.get_or_create(account_id).access_keys.values_mut().flatten();
+        for key in keys.filter(|key| key.access_key_id == made_id) {
+            key.access_key_id.clone_from(&access_key_id);
+            key.secret_access_key.clone_from(&secret_access_key);
+        }
+        drop(accounts);
+        if let Some(caller) = self.credentials.user_of(&access_key_id) {
+            self.credentials.remember(secret_access_key.clone(), caller);
+        }
+        response.body = xml.replacen(&made_id, &access_key_id, 1).replacen(&made_secret, &secret_access_key, 1).into();
     }
 
     /// Puts an account under an organization's service control policies.

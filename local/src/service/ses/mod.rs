@@ -134,6 +134,12 @@ impl StandInService for Ses {
                 }
                 Ok(response)
             }
+            // An account without Virtual Deliverability Manager has none; the code is of the SES API reference, the text [U].
+            "GetMessageInsights" => Err(ServiceError::Other {
+                status: StatusCode::NOT_FOUND,
+                code: "NotFoundException",
+                message: "The message does not exist.".to_owned(),
+            }),
             "GetAccount" => {
                 let response = self.embedded.handle(request).await;
                 Ok(self.amend_account(request, response))

@@ -89,6 +89,7 @@ const OPERATIONS: &[(Method, &str, &str, SesResource)] = &[
     (Method::GET, "suppression/addresses/*", "GetSuppressedDestination", SesResource::Any),
     (Method::DELETE, "suppression/addresses/*", "DeleteSuppressedDestination", SesResource::Any),
     (Method::POST, "outbound-emails", "SendEmail", SesResource::Mail),
+    (Method::GET, "insights/*", "GetMessageInsights", SesResource::Any),
 ];
 
 /// The operation of an SES call: v1 says it as a parameter, v2 by method and path. `None` for an unknown one.
