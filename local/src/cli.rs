@@ -29,8 +29,8 @@ pub(crate) enum Command {
     ///
     /// Makes an IAM user in your account, onboards its key as a canary, sends mail to SES's mailbox simulator, reports the key by
     /// POST /drills and sees it dead; prints how long that took, and what AWS says about each fact that the code only assumes.
-    /// User, key and provider are removed again, also on an error and on Ctrl-C; what a drill left that was killed is removed by the
-    /// next one, an hour later.
+    /// User and key are removed again, also on an error and on Ctrl-C; what a drill left that was killed is removed by the next one,
+    /// an hour later.
     ///
     /// Credentials come from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN:
     /// `eval "$(aws configure export-credentials --profile NAME --format env)"`. README, "Drill a deployed stack", has the IAM policy

@@ -134,7 +134,8 @@ impl DrillRun<'_> {
         }
         let provider = answer.json();
         if answer.status != 201 {
-            if answer.status == 422 || answer.status == 400 {
+            // 409 may be the answer to a repetition of what was stored.
+            if (400..500).contains(&answer.status) && answer.status != 409 {
                 self.note_hand_over(HandOver::Refused);
             }
             bail!("POST /providers: {} {}", answer.said(), failed_checks(&provider));
