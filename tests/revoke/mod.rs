@@ -6,6 +6,7 @@ mod breach;
 mod containment;
 mod crash;
 mod custody;
+mod drill;
 mod halt;
 mod intake;
 mod many_keys;

@@ -61,6 +61,7 @@ fn fingerprint(submission: &Submission, access_key_id: &AccessKeyId) -> String {
     let digest = fields
         .into_iter()
         .chain(consent)
+        .chain(submission.canary.then_some("canary"))
         .fold(Sha256::new(), |digest, field| {
             digest.chain_update((field.len() as u64).to_be_bytes()).chain_update(field)
         })
@@ -111,5 +112,8 @@ mod tests {
         assert_eq!(with_consent(None), fingerprint_of("a", "bc", "x"));
         assert_ne!(with_consent(Some("arn")), with_consent(None));
         assert_eq!(with_consent(Some("arn")), with_consent(Some("another")));
+        let canary = serde_json::json!({"tenant_id": "a", "name": "bc", "region": "us-east-1", "access_key_id": id,
+            "secret_access_key": "x", "canary": true});
+        assert_ne!(fingerprint(&submission_from(&canary), &id), with_consent(None));
     }
 }

@@ -23,6 +23,8 @@ pub(crate) struct ProviderView<'a> {
     sandbox: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     consent: Option<&'a Consent>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    canary: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     assurance: Option<Assurance>,
     policy_breadth: PolicyBreadth,
@@ -56,6 +58,7 @@ impl<'a> ProviderView<'a> {
             quota: Quota { max_send_rate: provider.max_send_rate, max_24_hour_send: provider.max_24_hour_send },
             sandbox: provider.sandbox,
             consent: provider.consent.as_ref(),
+            canary: provider.canary,
             assurance: report.assurance,
             policy_breadth: report.policy_breadth,
             created_at: provider.created_at,
@@ -98,6 +101,7 @@ mod tests {
                 given_at: Timestamp::UNIX_EPOCH,
                 signed_by: "arn:aws:iam::111122223333:user/ops".to_owned(),
             }),
+            canary: true,
             created_at: Timestamp::UNIX_EPOCH,
             updated_at: Timestamp::UNIX_EPOCH,
         };
@@ -123,7 +127,7 @@ mod tests {
                 "status": "suspended", "reason": "sending_paused",
                 "quota": {"max_send_rate": 14.0, "max_24_hour_send": -1.0}, "sandbox": false,
                 "consent": {"pause_sending": true, "given_at": "1970-01-01T00:00:00Z",
-                    "signed_by": "arn:aws:iam::111122223333:user/ops"},
+                    "signed_by": "arn:aws:iam::111122223333:user/ops"}, "canary": true,
                 "assurance": "proven", "policy_breadth": "all_users", "created_at": "1970-01-01T00:00:00Z",
                 "updated_at": "1970-01-01T00:00:00Z",
                 "report": {"checked_at": "1970-01-01T00:00:00Z", "verdict": "accepted", "assurance": "proven",

@@ -21,6 +21,8 @@ pub(crate) struct Submission {
     pub(crate) region: Region,
     /// Who says that the tenant agrees to containment, if anybody does.
     pub(crate) consent_signed_by: Option<String>,
+    /// Whether drills may take the provider.
+    pub(crate) canary: bool,
     /// As pasted. Its shape is a check of the report, not a bad request.
     pub(crate) access_key_id: PastedText,
     /// As pasted. Its shape is a check of the report, not a bad request.
@@ -37,6 +39,8 @@ struct SubmissionBody {
     secret_access_key: PastedText,
     #[serde(default)]
     consent: ConsentBody,
+    #[serde(default)]
+    canary: bool,
 }
 
 /// What a tenant agrees to. Nothing is agreed to unless it says so.
@@ -85,6 +89,7 @@ impl Submission {
             name: body.name,
             region: Region::parse(&body.region).map_err(FieldError::from_display("region"))?,
             consent_signed_by,
+            canary: body.canary,
             access_key_id: body.access_key_id,
             secret_access_key: body.secret_access_key,
         })
@@ -157,6 +162,8 @@ mod tests {
             (with("secret_access_key", json!({"MARKER": 1})), "secret_access_key"),
             (with("session_token", json!("MARKER")), "session_token"),
             (with("consent", json!(true)), "consent"),
+            (with("canary", json!("MARKER")), "canary"),
+            (with("canary", json!(null)), "canary"),
             (with("consent", json!(null)), "consent"),
             (with("consent", json!({})), "consent.pause_sending"),
             (with("consent", json!({"pause_sending": "MARKER"})), "consent.pause_sending"),

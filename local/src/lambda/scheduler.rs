@@ -8,11 +8,20 @@ use tokio::sync::watch;
 use super::{Host, clock};
 use crate::serverless::ScheduleResource;
 
-/// Invokes `function` at the schedule's rate, first after one period, until told to stop.
+/// Invokes `function` at the schedule's rate, first after one period, until told to stop. A schedule of cron is not run, and
+/// says so.
 pub(super) async fn run(host: Host, function: String, schedule: ScheduleResource, mut stop: watch::Receiver<bool>) {
+    let Some(period) = schedule.period else {
+        tracing::warn!(
+            function,
+            schedule = schedule.expression,
+            "local runs no cron expressions: this schedule invokes nothing here"
+        );
+        return;
+    };
     let mut due = clock::now();
     loop {
-        let next = clock::add(due, schedule.period);
+        let next = clock::add(due, period);
         let wait = next.duration_since(clock::now()).max(SignedDuration::ZERO).unsigned_abs();
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
@@ -24,8 +33,11 @@ pub(super) async fn run(host: Host, function: String, schedule: ScheduleResource
     }
 }
 
-/// The event (EventBridge user guide, "Events from AWS services": Scheduled Event).
+/// The schedule's own input, or the event (EventBridge user guide, "Events from AWS services": Scheduled Event).
 fn event(host: &Host, schedule: &ScheduleResource, time: jiff::Timestamp) -> Bytes {
+    if let Some(input) = &schedule.input {
+        return Bytes::from(input.clone());
+    }
     let stack = host.stack();
     let event = json!({
         "version": "0",

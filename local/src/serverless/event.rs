@@ -51,8 +51,12 @@ pub(crate) struct MappingResource {
 pub(crate) struct ScheduleResource {
     /// The ARN of the rule that SAM makes of it.
     pub(crate) rule_arn: String,
-    /// How often, first after one period.
-    pub(crate) period: Duration,
+    /// How often, first after one period. `None` for cron, which `local` does not run.
+    pub(crate) period: Option<Duration>,
+    /// The expression, as it is written.
+    pub(crate) expression: String,
+    /// What the function is given instead of the scheduled event.
+    pub(crate) input: Option<String>,
     /// Whether it is switched on.
     pub(crate) enabled: bool,
 }
@@ -193,13 +197,29 @@ fn schedule(
         _ => return Err(fields.error("Enabled or State, and that ENABLED or DISABLED")),
     };
     let expression = fields.required("Schedule")?;
-    let period = parse_rate(&expression)
-        .ok_or_else(|| fields.error(format!("`{expression}` is not a rate such as rate(5 minutes)")))?;
-    Ok(ScheduleResource { rule_arn: settings.arn("events", &format!("rule/{rule}")), period, enabled })
+    let period = parse_rate(&expression);
+    if period.is_none() && !is_cron(&expression) {
+        return Err(fields.error(format!(
+            "`{expression}` is not a rate such as rate(5 minutes), nor a cron expression such as cron(0 10 ? * MON *)"
+        )));
+    }
+    // EventBridge's PutTargets: "Valid JSON text passed to the target. In this case, nothing from the event itself is passed
+    // to the target."
+    let input = fields.string("Input")?;
+    if input.as_ref().is_some_and(|input| serde_json::from_str::<serde_json::Value>(input).is_err()) {
+        return Err(fields.error("Input is no JSON"));
+    }
+    Ok(ScheduleResource {
+        rule_arn: settings.arn("events", &format!("rule/{rule}")),
+        period,
+        expression,
+        input,
+        enabled,
+    })
 }
 
 /// The period of a `rate(…)` expression (EventBridge user guide, "Creating a rule that runs on a schedule"), which wants
-/// `1 minute` but `5 minutes`. Expressions of cron are not known to local.
+/// `1 minute` but `5 minutes`.
 fn parse_rate(expression: &str) -> Option<Duration> {
     let (value, unit) = expression.strip_prefix("rate(")?.strip_suffix(')')?.split_once(' ')?;
     let value: u64 = value.parse().ok().filter(|value| *value > 0)?;
@@ -219,6 +239,15 @@ fn parse_rate(expression: &str) -> Option<Duration> {
     Some(Duration::from_secs(value.checked_mul(seconds)?))
 }
 
+/// Whether it has the shape of a `cron(…)` expression: six fields, one of the days being `?` (EventBridge user guide, "Cron
+/// expressions": "You can't use an asterisk in both the Day-of-month and Day-of-week fields"). What each field says is not
+/// read, because `local` does not run it.
+fn is_cron(expression: &str) -> bool {
+    let Some(fields) = expression.strip_prefix("cron(").and_then(|rest| rest.strip_suffix(')')) else { return false };
+    let fields: Vec<_> = fields.split(' ').collect();
+    fields.len() == 6 && fields.iter().all(|field| !field.is_empty()) && (fields[2] == "?") != (fields[4] == "?")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -236,10 +265,17 @@ mod tests {
             "rate(5 minute)",
             "rate(0 minutes)",
             "rate(5 seconds)",
-            "cron(0 10 * * ? *)",
             "every day",
+            "cron(0 10 * * * *)",
+            "cron(0 10 ? * ? *)",
+            "cron(0 10 ? * MON)",
+            "cron(0 10  ? * MON *)",
+            "0 10 ? * MON *",
         ] {
-            assert_eq!(parse_rate(expression), None, "{expression}");
+            assert!(parse_rate(expression).is_none() && !is_cron(expression), "{expression}");
+        }
+        for expression in ["cron(0 10 ? * MON *)", "cron(15 12 L * ? *)"] {
+            assert!(parse_rate(expression).is_none() && is_cron(expression), "{expression}");
         }
     }
 }

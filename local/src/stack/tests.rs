@@ -65,12 +65,24 @@ fn the_project_s_own_template_comes_up_whole() {
     let verify = named(&stack, "mail-verify");
     assert!(verify.routes.iter().all(|route| route.authorizer == Authorizer::AwsIam));
     let revoke = named(&stack, "mail-revoke");
-    assert_eq!(revoke.schedules[0].period, Duration::from_secs(60));
+    assert_eq!(revoke.schedules[0].period, Some(Duration::from_secs(60)));
     let rule = stack.all::<RuleResource>().next().unwrap();
     assert_eq!(rule.pattern["account"][0], "123456789012");
     assert_eq!(rule.bus, "mail");
     for queue in stack.all::<QueueResource>() {
         assert!(queue.policy.is_some(), "{}", queue.logical_id);
+    }
+}
+
+#[test]
+fn a_drill_is_scheduled_by_rate_or_cron_and_not_at_all_without_the_parameter() {
+    let rate = Duration::from_secs(7 * 86_400);
+    let cases = [("", None), ("rate(7 days)", Some(Some(rate))), ("cron(0 9 ? * MON *)", Some(None))];
+    for (schedule, expected) in cases {
+        let stack = load(EMBEDDED, &settings(&[("DrillSchedule", schedule)])).unwrap();
+        let drills = named(&stack, "mail-revoke").schedules.iter().filter(|schedule| schedule.input.is_some());
+        let [drill] = drills.collect::<Vec<_>>()[..] else { panic!("not one schedule of drills") };
+        assert_eq!(drill.enabled.then_some(drill.period), expected, "{schedule}");
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! | table | handle | items |
 //! |---|---|---|
-//! | Providers | [`Providers`] | [`Provider`], [`KeyItem`], [`Order`], the halt item, audit trail, idempotency, attempts, senders of webhooks |
+//! | Providers | [`Providers`] | [`Provider`], [`KeyItem`], [`Order`], the halt item, audit trail, idempotency, attempts, senders of webhooks, canaries, drills |
 //! | Secrets | [`Secrets`] | sealed secrets, one item a lane |
 //! | Mails | [`Mails`] | the ledger's rows ([`LedgerRow`]), and the rate items and refused keys of `send` |
 //!
@@ -18,6 +18,7 @@ mod audit;
 mod batch_get;
 mod consent;
 mod containment;
+mod drill;
 mod fan_out;
 mod fence;
 mod halt;
@@ -46,6 +47,7 @@ pub use attestation::{Attestation, AttestationOutcome};
 pub use audit::AuditEvent;
 pub use consent::Consent;
 pub use containment::{BreachContainment, PauseOutcome};
+pub use drill::{Canary, Drill, DrillOutcome, DrillTimes};
 pub use fan_out::{
     FanOut, KEYS_ON_A_PAGE, ListPosition, ListedProvider, OrderFilter, OrderPage, OrderPosition, Pass, REPEAT_AFTER,
     ScopePage,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::item::to_item;
 use super::transaction::{KEY_ITEM, Transaction, contended};
-use super::{AuditEvent, Fences, KeyItem, Providers, RecordError, Secrets, VerifiedProvider};
+use super::{AuditEvent, Canary, Fences, KeyItem, Providers, RecordError, Secrets, VerifiedProvider};
 use crate::custody::{Lane, Sealed};
 use crate::id::{ProviderId, TenantId};
 use crate::runtime::Ambient;
@@ -95,6 +95,9 @@ impl Providers {
         }
         let first_fence = writes.len();
         writes.extend(self.fences_unmoved(&onboarding.fences)?);
+        if provider.canary {
+            writes.push(self.put(Canary::new(provider).to_item()?)?);
+        }
         let failed = match self.transact(&pk, writes).await? {
             Transaction::Committed => return Ok(Onboarded::Stored),
             Transaction::ConditionFailed(failed) => failed,

@@ -39,6 +39,9 @@ pub struct Provider {
     /// What the tenant agreed to, if to anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consent: Option<Consent>,
+    /// Whether drills may take it: it is the operator's own, and its key dies in one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub canary: bool,
     /// When it was taken.
     pub created_at: Timestamp,
     /// When its status last changed.

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 
 use super::item::{string, timestamp};
 use super::item_update::ItemUpdate;
-use super::{Item, KeyItem, Order, OrderPage, Providers, RecordError, sweep_index};
-use crate::id::{AccessKeyId, OrderId};
+use super::{Drill, Item, KeyItem, Order, OrderPage, Providers, RecordError, sweep_index};
+use crate::id::{AccessKeyId, DrillId, OrderId};
 
 /// An item that is due, as the index has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub enum DueSubject {
     Order(OrderId),
     /// A page of an order that may not be enqueued.
     Page(OrderId, u32),
+    /// A drill that is not finished.
+    Drill(DrillId),
 }
 
 /// One page of what is due.
@@ -102,7 +104,9 @@ impl Due {
 
     fn from_item(item: &Item) -> Option<Self> {
         let text = |name: &str| item.get(name).and_then(|value: &AttributeValue| value.as_s().ok());
-        let subject = match text("pk")?.split_once('#')? {
+        let pk = text("pk")?;
+        let subject = match pk.split_once('#').unwrap_or((pk, "")) {
+            (Drill::PK, "") => DueSubject::Drill(DrillId::parse(text("sk")?).ok()?),
             ("key", id) => DueSubject::Key(AccessKeyId::from_pasted(id).ok()?),
             ("order", id) => {
                 let order_id = OrderId::parse(id).ok()?;
@@ -124,6 +128,7 @@ impl fmt::Display for DueSubject {
             Self::Key(access_key_id) => formatter.write_str(&access_key_id.masked()),
             Self::Order(order_id) => order_id.fmt(formatter),
             Self::Page(order_id, page) => write!(formatter, "page {page} of {order_id}"),
+            Self::Drill(drill_id) => drill_id.fmt(formatter),
         }
     }
 }
@@ -134,6 +139,7 @@ impl DueSubject {
             Self::Key(access_key_id) => (KeyItem::pk(access_key_id), KeyItem::SK.to_owned()),
             Self::Order(order_id) => (Order::pk(order_id), Order::SK.to_owned()),
             Self::Page(order_id, page) => (Order::pk(order_id), OrderPage::sk(*page)),
+            Self::Drill(drill_id) => (Drill::PK.to_owned(), drill_id.to_string()),
         }
     }
 }
@@ -143,11 +149,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_sweep_recognises_keys_and_orders_by_their_items() {
+    fn the_sweep_recognises_keys_orders_and_drills_by_their_items() {
         let subjects = [
             DueSubject::Key(AccessKeyId::from_pasted("AKIASP2TPHJSQH3FJRUX").unwrap()),
             DueSubject::Order(OrderId::parse("rvk_01ARZ3NDEKTSV4RRFFQ69G5FAV").unwrap()),
             DueSubject::Page(OrderId::parse("rvk_01ARZ3NDEKTSV4RRFFQ69G5FAV").unwrap(), 3),
+            DueSubject::Drill(DrillId::parse("drl_01ARZ3NDEKTSV4RRFFQ69G5FAV").unwrap()),
         ];
         for subject in subjects {
             let (pk, sk) = subject.key();

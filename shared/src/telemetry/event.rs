@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 use thiserror::Error;
 
-use crate::id::{AccessKeyId, OrderId, ProviderId, TenantId};
-use crate::record::{Assurance, BreachScope, HaltChange, Order};
+use crate::id::{AccessKeyId, DrillId, OrderId, ProviderId, TenantId};
+use crate::record::{Assurance, BreachScope, DrillTimes, HaltChange, Order};
 
 /// An event could not be sent to the bus.
 #[derive(Debug, Error)]
@@ -58,6 +58,12 @@ pub enum Event {
     SendingResumed(HaltChange),
     /// `Breach Notice`: AWS itself said something about the keys of a tenant's account, and this was done about it.
     BreachNotice(NoticeEvent),
+    /// `Credential Breach`: what a drill reports, as everybody else does.
+    CredentialBreach(CredentialBreachEvent),
+    /// `Drill Overdue`: a canary's key is not dead in time.
+    DrillOverdue(DrillEvent),
+    /// `Drill Finished`: a canary's key was seen dead, or is not waited for any longer.
+    DrillFinished(DrillEvent),
 }
 
 /// A provider whose credential was accepted.
@@ -243,6 +249,39 @@ pub struct NoticeEvent {
     pub unmatched: usize,
 }
 
+/// A report of ours on our own bus, as `revoke` reads it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CredentialBreachEvent {
+    /// What it covers.
+    pub scope: BreachScope,
+    /// Why, in words.
+    pub reason: &'static str,
+    /// Who reports it.
+    pub reported_by: String,
+}
+
+/// A drill that ended or is overdue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DrillEvent {
+    /// The drill.
+    pub drill_id: DrillId,
+    /// The canary.
+    pub provider_id: ProviderId,
+    /// `overdue`, or how it ended: `dead`, `dead_late`, `not_dead`.
+    pub outcome: &'static str,
+    /// When it was started.
+    pub started_at: Timestamp,
+    /// When EventBridge took its event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reported_at: Option<Timestamp>,
+    /// The order that the event led to, and when each step was done.
+    #[serde(flatten)]
+    pub times: DrillTimes,
+    /// Milliseconds from the event to the last refusal of the key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dead_after_ms: Option<i64>,
+}
+
 impl Event {
     /// EventBridge's `detail-type`.
     pub fn detail_type(&self) -> &'static str {
@@ -264,6 +303,9 @@ impl Event {
             Self::SendingHalted(_) => "Sending Halted",
             Self::SendingResumed(_) => "Sending Resumed",
             Self::BreachNotice(_) => "Breach Notice",
+            Self::CredentialBreach(_) => "Credential Breach",
+            Self::DrillOverdue(_) => "Drill Overdue",
+            Self::DrillFinished(_) => "Drill Finished",
         }
     }
 
@@ -289,6 +331,8 @@ impl Event {
             }
             Self::SendingHalted(_) | Self::SendingResumed(_) => "all sending".to_owned(),
             Self::BreachNotice(event) => event.account_id.clone(),
+            Self::CredentialBreach(event) => event.reported_by.clone(),
+            Self::DrillOverdue(event) | Self::DrillFinished(event) => event.drill_id.to_string(),
         }
     }
 }

@@ -4,7 +4,7 @@ mod event;
 mod log;
 
 pub use event::{
-    Bus, ContainmentSummary, Event, KeyEvent, MailEvent, NoticeEvent, OrderEvent, ProviderEvent, ProviderVerifiedEvent,
-    PutEventFailed, ResidualAccessSummary, UnmatchedReportEvent,
+    Bus, ContainmentSummary, CredentialBreachEvent, DrillEvent, Event, KeyEvent, MailEvent, NoticeEvent, OrderEvent,
+    ProviderEvent, ProviderVerifiedEvent, PutEventFailed, ResidualAccessSummary, UnmatchedReportEvent,
 };
 pub use log::{chain, init, subscriber};

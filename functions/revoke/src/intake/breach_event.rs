@@ -17,7 +17,7 @@ pub(super) struct BreachEvent {
     pub(super) other_scope: Option<FieldError>,
 }
 
-const SOURCE: &str = "sendingbee.security";
+pub(super) const SOURCE: &str = "sendingbee.security";
 const DETAIL_TYPE: &str = "Credential Breach";
 
 impl BreachEvent {

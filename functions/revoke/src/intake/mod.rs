@@ -1,11 +1,13 @@
 //! `revoke`: accepts breach reports and stops keys. It opens no tenant's secret and calls no tenant's AWS.
 //!
 //! Three sources invoke one function, so that stopping a key is implemented once: HTTP requests ([`route`]), breach
-//! events ([`breach_event`]) and AWS's notices ([`aws_notice`]) from buses through a queue, and the clock ([`sweep`]).
+//! events ([`breach_event`]) and AWS's notices ([`aws_notice`]) from buses through a queue, and the clock ([`sweep`]
+//! and the schedule of [`drill`]s).
 
 mod aws_notice;
 mod breach_event;
 mod breach_report;
+mod drill;
 mod halt;
 mod order_execution;
 mod revocation_view;
@@ -46,6 +48,8 @@ pub(crate) struct Intake {
     /// By which Lambda polls the queue of `send`.
     send_mapping: EventSourceMapping,
     bus: Bus,
+    /// The same bus, for the reports of drills.
+    report_bus: Bus,
     ambient: Ambient,
 }
 
@@ -67,6 +71,7 @@ enum EventSource {
     Http,
     Queue,
     Schedule,
+    DrillSchedule,
     Unknown,
 }
 
@@ -78,6 +83,9 @@ impl EventSource {
             Self::Queue
         } else if event["source"] == "aws.events" && event["detail-type"] == "Scheduled Event" {
             Self::Schedule
+        } else if event.get("drill").is_some() {
+            // The input of the schedule in the template, which replaces the scheduled event.
+            Self::DrillSchedule
         } else {
             Self::Unknown
         }
@@ -99,6 +107,7 @@ impl Intake {
             dead_letters: Queue::new(sqs, start.required("BREACH_DEAD_LETTER_QUEUE_URL")?, "breach dead-letter"),
             send_mapping: start.event_source_mapping(&start.required("SEND_MAPPING_ID")?)?,
             bus: start.bus("sendingbee.revoke")?,
+            report_bus: start.bus(breach_event::SOURCE)?,
             ambient: start.ambient,
         })
     }
@@ -126,8 +135,12 @@ impl Intake {
                 tokio::join!(self.follow_halt_item(), self.sweep(deadline));
                 InvocationResponse::Empty
             }
+            EventSource::DrillSchedule => {
+                Box::pin(self.run_scheduled_drill()).await;
+                InvocationResponse::Empty
+            }
             EventSource::Unknown => {
-                tracing::error!("the event is neither an HTTP request nor an SQS batch nor a scheduled event");
+                tracing::error!("the event is neither an HTTP request nor an SQS batch nor of a schedule");
                 InvocationResponse::Empty
             }
         }
@@ -210,6 +223,10 @@ mod tests {
             (include_str!("../../../../events/revoke-guard-duty.json"), EventSource::Queue),
             (include_str!("../../../../events/revoke-quarantine-attached.json"), EventSource::Queue),
             (include_str!("../../../../events/revoke-sweep.json"), EventSource::Schedule),
+            (include_str!("../../../../events/revoke-start-drill.json"), EventSource::Http),
+            (include_str!("../../../../events/revoke-list-drills.json"), EventSource::Http),
+            (include_str!("../../../../events/revoke-get-drill.json"), EventSource::Http),
+            (include_str!("../../../../events/revoke-scheduled-drill.json"), EventSource::DrillSchedule),
             (r#"{"source": "aws.events", "detail-type": "Something Else"}"#, EventSource::Unknown),
             ("{}", EventSource::Unknown),
             ("null", EventSource::Unknown),

@@ -1,4 +1,5 @@
-//! The sweep: keys whose next attempt is due are enqueued again, and orders that are due are executed again.
+//! The sweep: keys whose next attempt is due are enqueued again, orders that are due are executed again, and drills that run are
+//! looked at.
 //!
 //! The records hold what is left to do; messages only trigger it. So whatever happens to a message, to a worker or to
 //! the writer of an order, the work goes on within minutes, and a retry hours later does not need a message.
@@ -15,6 +16,7 @@ use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 use super::Intake;
+use super::drill::DrillError;
 use crate::order_counts::{order_counts, pass};
 use crate::work_item::enqueue_key;
 
@@ -41,6 +43,8 @@ enum SweepError {
     Queue(#[from] QueueError),
     #[error("it took too long")]
     Timeout(#[from] Elapsed),
+    #[error(transparent)]
+    Drill(#[from] DrillError),
     #[error("a key of the order was not stopped, or the order was not enqueued")]
     Incomplete,
 }
@@ -94,6 +98,11 @@ impl Intake {
             // What is left to do for these says itself when it is due again.
             DueSubject::Order(order_id) => return self.look_at_order(order_id).await,
             DueSubject::Page(order_id, page) => return self.execute_page_again(order_id, *page).await,
+            DueSubject::Drill(drill_id) => match self.look_at_drill(drill_id).await? {
+                Some(again_at) => Some(again_at),
+                // Its end has taken it off the sweep.
+                None => return Ok(()),
+            },
         };
         Ok(self.providers.reschedule(due, again_at).await?)
     }

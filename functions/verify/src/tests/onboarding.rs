@@ -71,6 +71,32 @@ async fn a_consent_is_recorded_on_provider_and_key_with_its_signer() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_canary_is_noted_in_the_same_transaction_and_no_other_provider_is() {
+    for (canary, expected) in [(true, vec!["canary"]), (false, vec![])] {
+        let aws = FakeAws::new();
+        let mut body = submission();
+        body["canary"] = json!(canary);
+        let (status, view, _) = post(&aws, &body, None).await;
+        assert_eq!(status, 201, "{view}");
+        assert_eq!(view["canary"], if canary { json!(true) } else { Value::Null });
+        let (bodies, _) = aws.own_traffic();
+        let transaction = bodies.iter().find(|body| body.contains("\"TransactItems\"")).unwrap();
+        let transaction: Value = serde_json::from_str(transaction).unwrap();
+        let writes = transaction["TransactItems"].as_array().unwrap();
+        let noted: Vec<_> = writes
+            .iter()
+            .map(|write| &write["Put"]["Item"])
+            .filter(|item| item["pk"]["S"] == "canary")
+            .map(|item| {
+                assert_eq!(item["sk"]["S"], view["provider_id"]);
+                item["pk"]["S"].as_str().unwrap()
+            })
+            .collect();
+        assert_eq!(noted, expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_only_unwise_is_accepted_with_a_warning() {
     let old_id = "AKIAIOSFODNN7EXAMPLE";
     let cases: [(&str, &'static str, FakeResponse, &str); 5] = [

@@ -7,16 +7,20 @@ mod create_revocation_of_all;
 mod delete_halt;
 mod delete_provider;
 mod delete_webhook;
+mod drill_view;
+mod get_drill;
 mod get_evidence;
 mod get_halt;
 mod get_revocation;
 mod get_webhook;
+mod list_drills;
 mod list_keys;
 mod list_revocations;
 mod order_response;
 mod put_halt;
 mod receive_webhook;
 mod register_webhook;
+mod start_drill;
 mod webhook_view;
 
 use shared::http::{self, Problem, Request, RequestLog, Response};
@@ -42,6 +46,9 @@ pub const ROUTES: &[&str] = &[
     GET_WEBHOOK,
     DELETE_WEBHOOK,
     RECEIVE_WEBHOOK,
+    START_DRILL,
+    LIST_DRILLS,
+    GET_DRILL,
 ];
 
 const CREATE_REVOCATION: &str = "POST /revocations";
@@ -60,6 +67,9 @@ const REGISTER_WEBHOOK: &str = "PUT /webhooks/{name}";
 const GET_WEBHOOK: &str = "GET /webhooks/{name}";
 const DELETE_WEBHOOK: &str = "DELETE /webhooks/{name}";
 const RECEIVE_WEBHOOK: &str = "POST /webhooks/{name}";
+const START_DRILL: &str = "POST /drills";
+const LIST_DRILLS: &str = "GET /drills";
+const GET_DRILL: &str = "GET /drills/{drill_id}";
 
 impl Intake {
     /// Answers a request and writes one log line about it.
@@ -133,6 +143,18 @@ impl Intake {
                 // Boxed, because the compiler lays the whole of a future out within the one that awaits it.
                 Box::pin(self.receive_webhook(request, log)).await
             }
+            Some(START_DRILL) => {
+                log.route("start_drill");
+                self.start_drill(request, log).await
+            }
+            Some(LIST_DRILLS) => {
+                log.route("list_drills");
+                self.list_drills(request, log).await
+            }
+            Some(GET_DRILL) => {
+                log.route("get_drill");
+                self.get_drill(request, log).await
+            }
             _ => Err(Problem::not_found("route")),
         }
     }
@@ -168,7 +190,7 @@ mod tests {
     use base64::engine::general_purpose::STANDARD;
     use jiff::Timestamp;
     use shared::http::{body, decode};
-    use shared::id::{OrderId, ProviderId};
+    use shared::id::{DrillId, OrderId, ProviderId};
     use shared::record::SenderName;
     use shared::runtime::{Ambient, ColdStart, Environment};
     use shared::testing::fake_aws;
@@ -177,6 +199,7 @@ mod tests {
     use super::delete_halt::ResumeRequest;
     use super::put_halt::HaltRequest;
     use super::register_webhook::RegistrationRequest;
+    use super::start_drill::DrillRequest;
     use super::*;
     use crate::intake::breach_report::RevocationRequest;
     use crate::intake::webhook::{Delivery, WebhookReport};
@@ -217,6 +240,18 @@ mod tests {
         assert_eq!(resume.route_key.as_deref(), Some(DELETE_HALT));
         let request = body::<ResumeRequest>(&resume).unwrap();
         assert!(request.into_change(signer(&resume).unwrap(), Timestamp::UNIX_EPOCH, Vec::new()).is_ok());
+    }
+
+    #[test]
+    fn the_sample_drills_name_their_routes() {
+        let start = sample(include_str!("../../../../../events/revoke-start-drill.json"));
+        assert_eq!(start.route_key.as_deref(), Some(START_DRILL));
+        assert!(signer(&start).is_ok() && body::<DrillRequest>(&start).unwrap().provider_id.is_some());
+        let list = sample(include_str!("../../../../../events/revoke-list-drills.json"));
+        assert_eq!(list.route_key.as_deref(), Some(LIST_DRILLS));
+        let show = sample(include_str!("../../../../../events/revoke-get-drill.json"));
+        assert_eq!(show.route_key.as_deref(), Some(GET_DRILL));
+        assert!(parameter(&show, "drill_id", DrillId::parse).is_some());
     }
 
     #[test]
