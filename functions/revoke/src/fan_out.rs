@@ -23,7 +23,7 @@ use crate::work_item::enqueue_page;
 const CONCURRENT_STOPS: usize = 25;
 
 /// Pages whose keys are stopped at the same time.
-const CONCURRENT_PAGES: usize = 4;
+const CONCURRENT_PAGES: usize = 2;
 
 /// What the fan-out needs.
 #[derive(Clone)]
