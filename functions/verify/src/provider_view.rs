@@ -42,7 +42,7 @@ struct Quota {
 impl<'a> ProviderView<'a> {
     /// A provider in a list, without its report.
     pub(crate) fn without_report(verified: &'a VerifiedProvider) -> Self {
-        let VerifiedProvider { provider, report } = verified;
+        let VerifiedProvider { provider, report, .. } = verified;
         Self {
             provider_id: &provider.provider_id,
             tenant_id: &provider.tenant_id,
@@ -98,6 +98,7 @@ mod tests {
                 given_at: Timestamp::UNIX_EPOCH,
                 signed_by: "arn:aws:iam::111122223333:user/ops".to_owned(),
             }),
+            rotation: None,
             created_at: Timestamp::UNIX_EPOCH,
             updated_at: Timestamp::UNIX_EPOCH,
         };
@@ -112,7 +113,7 @@ mod tests {
             findings: Vec::new(),
             own_policies: None,
         };
-        let verified = VerifiedProvider { provider, report };
+        let verified = VerifiedProvider { provider, report, rotation_reports: None };
         let whole = serde_json::to_value(ProviderView::with_report(&verified)).unwrap();
         assert_eq!(
             whole,

@@ -1,4 +1,4 @@
-//! Ids: ours (`prv_…`, `rvk_…`), the operator's (tenant, mail) and AWS's access key id.
+//! Ids: ours (`prv_…`, `rvk_…`, `rot_…`), the operator's (tenant, mail) and AWS's access key id.
 
 mod access_key_id;
 mod pasted;
@@ -41,10 +41,22 @@ pub struct ProviderId(String);
 #[serde(try_from = "String", into = "String")]
 pub struct OrderId(String);
 
+/// A rotation's id, `rot_` and a ULID.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RotationId(String);
+
 impl ProviderId {
     /// A new id.
     pub fn new(ambient: &Ambient) -> Self {
         Self(format!("prv_{}", ambient.ulid()))
+    }
+}
+
+impl RotationId {
+    /// A new id.
+    pub fn new(ambient: &Ambient) -> Self {
+        Self(format!("rot_{}", ambient.ulid()))
     }
 }
 
@@ -80,6 +92,10 @@ fn check_provider_id(text: &str) -> Result<(), InvalidId> {
 
 fn check_order_id(text: &str) -> Result<(), InvalidId> {
     check_prefixed_ulid(text, "rvk_").ok_or(InvalidId("must be an order id, `rvk_` and a ULID"))
+}
+
+fn check_rotation_id(text: &str) -> Result<(), InvalidId> {
+    check_prefixed_ulid(text, "rot_").ok_or(InvalidId("must be a rotation id, `rot_` and a ULID"))
 }
 
 /// A ULID has several spellings. Only the canonical one is an id, so that one thing has one key in the table.
@@ -132,7 +148,8 @@ id!(
     TenantId by check_tenant_id,
     MailId by check_mail_id,
     ProviderId by check_provider_id,
-    OrderId by check_order_id
+    OrderId by check_order_id,
+    RotationId by check_rotation_id
 );
 
 #[cfg(test)]

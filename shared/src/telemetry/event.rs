@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 use thiserror::Error;
 
-use crate::id::{AccessKeyId, OrderId, ProviderId, TenantId};
-use crate::record::{Assurance, BreachScope, Order};
+use crate::id::{AccessKeyId, OrderId, ProviderId, RotationId, TenantId};
+use crate::record::{Assurance, BreachScope, Order, Provider, Rotation, RotationPhase};
 
 /// An event could not be sent to the bus.
 #[derive(Debug, Error)]
@@ -58,6 +58,65 @@ pub enum Event {
     SendingResumed(HaltEvent),
     /// `Breach Notice`: AWS itself said something about the keys of a tenant's account, and this was done about it.
     BreachNotice(NoticeEvent),
+    /// `Rotation Started`: another key was handed over for a provider, and verified.
+    RotationStarted(RotationEvent),
+    /// `Rotation Failing`: the new key is refused, and mail goes out with the old one.
+    RotationFailing(RotationEvent),
+    /// `Rotation Promoted`: the provider sends with the new key.
+    RotationPromoted(RotationEvent),
+    /// `Rotation Completed`: the old key is stopped, and `orders` revoke it.
+    RotationCompleted(RotationEvent),
+    /// `Rotation Failed`: the new key is stopped, and `orders` revoke it.
+    RotationFailed(RotationEvent),
+    /// `Retired Key Revoked`: a key that its provider does not send with any more was seen to be dead.
+    RetiredKeyRevoked(KeyEvent),
+}
+
+/// A rotation of a provider's key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RotationEvent {
+    /// The operator's name for the tenant.
+    pub tenant_id: TenantId,
+    /// The provider.
+    pub provider_id: ProviderId,
+    /// The tenant's AWS account.
+    pub account_id: String,
+    /// The rotation.
+    pub rotation_id: RotationId,
+    /// The key that is replaced.
+    pub old_access_key_id: AccessKeyId,
+    /// The key that replaces it.
+    pub new_access_key_id: AccessKeyId,
+    /// When the old key is revoked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grace_ends_at: Option<Timestamp>,
+    /// Why it fails or failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The orders that revoke what is not used any more.
+    pub orders: Vec<OrderId>,
+}
+
+impl RotationEvent {
+    /// A provider's rotation.
+    pub fn new(provider: &Provider, rotation: &Rotation) -> Self {
+        let reason = match (rotation.phase, &rotation.failing) {
+            (RotationPhase::Cancelled, _) => Some(rotation.phase.as_str().to_owned()),
+            (_, Some(failing)) => Some(failing.reason.clone()),
+            (_, None) => rotation.reason.clone(),
+        };
+        Self {
+            tenant_id: provider.tenant_id.clone(),
+            provider_id: provider.provider_id.clone(),
+            account_id: provider.account_id.clone(),
+            rotation_id: rotation.rotation_id.clone(),
+            old_access_key_id: rotation.old_key.access_key_id.clone(),
+            new_access_key_id: rotation.new_key.access_key_id.clone(),
+            grace_ends_at: rotation.grace_ends_at,
+            reason,
+            orders: rotation.orders.clone(),
+        }
+    }
 }
 
 /// A provider whose credential was accepted.
@@ -278,6 +337,12 @@ impl Event {
             Self::SendingHalted(_) => "Sending Halted",
             Self::SendingResumed(_) => "Sending Resumed",
             Self::BreachNotice(_) => "Breach Notice",
+            Self::RotationStarted(_) => "Rotation Started",
+            Self::RotationFailing(_) => "Rotation Failing",
+            Self::RotationPromoted(_) => "Rotation Promoted",
+            Self::RotationCompleted(_) => "Rotation Completed",
+            Self::RotationFailed(_) => "Rotation Failed",
+            Self::RetiredKeyRevoked(_) => "Retired Key Revoked",
         }
     }
 
@@ -290,6 +355,7 @@ impl Event {
                 event.provider_id.clone().unwrap_or_default()
             }
             Self::ProviderRevoked(event)
+            | Self::RetiredKeyRevoked(event)
             | Self::RevocationBlocked(event)
             | Self::RevocationUnproven(event)
             | Self::RevokedKeyAlive(event) => event.provider_id.to_string(),
@@ -303,6 +369,11 @@ impl Event {
             }
             Self::SendingHalted(_) | Self::SendingResumed(_) => "all sending".to_owned(),
             Self::BreachNotice(event) => event.account_id.clone(),
+            Self::RotationStarted(event)
+            | Self::RotationFailing(event)
+            | Self::RotationPromoted(event)
+            | Self::RotationCompleted(event)
+            | Self::RotationFailed(event) => event.provider_id.to_string(),
         }
     }
 }

@@ -9,6 +9,7 @@ mod breach_report;
 mod halt;
 mod order_execution;
 mod revocation_view;
+mod rotation;
 mod route;
 mod sweep;
 mod webhook;

@@ -1,4 +1,5 @@
-//! The sweep: keys whose next attempt is due are enqueued again, and orders that are due are executed again.
+//! The sweep: keys whose next attempt is due are enqueued again, orders that are due are executed again, and rotations that
+//! have come somewhere are taken on.
 //!
 //! The records hold what is left to do; messages only trigger it. So whatever happens to a message, to a worker or to
 //! the writer of an order, the work goes on within minutes, and a retry hours later does not need a message.
@@ -9,7 +10,7 @@ use jiff::SignedDuration;
 use shared::id::OrderId;
 use shared::queue::{Deadline, QueueError};
 use shared::record::{Due, DueSubject, OrderMilestone, Pass, RecordError};
-use shared::telemetry::chain;
+use shared::telemetry::{PutEventFailed, chain};
 use thiserror::Error;
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
@@ -34,7 +35,7 @@ const RESCHEDULE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// An item was not processed and stays due.
 #[derive(Debug, Error)]
-enum SweepError {
+pub(super) enum SweepError {
     #[error(transparent)]
     Record(#[from] RecordError),
     #[error(transparent)]
@@ -43,6 +44,8 @@ enum SweepError {
     Timeout(#[from] Elapsed),
     #[error("a key of the order was not stopped, or the order was not enqueued")]
     Incomplete,
+    #[error("operators were not told")]
+    Event(#[from] PutEventFailed),
 }
 
 impl Intake {
@@ -94,6 +97,9 @@ impl Intake {
             // What is left to do for these says itself when it is due again.
             DueSubject::Order(order_id) => return self.look_at_order(order_id).await,
             DueSubject::Page(order_id, page) => return self.execute_page_again(order_id, *page).await,
+            DueSubject::Rotation(provider_id, rotation_id) => {
+                return Box::pin(self.look_at_rotation(due, provider_id, rotation_id)).await;
+            }
         };
         Ok(self.providers.reschedule(due, again_at).await?)
     }

@@ -33,10 +33,13 @@ impl OnboardingAttempt<'_> {
         report: VerificationReport,
         fences: Fences,
     ) -> Result<OnboardingOutcome, Problem> {
-        let sealed = self.seal(VerifiedProvider { provider: self.new_provider(user, account), report }, fences);
+        let sealed = self.seal(
+            VerifiedProvider { provider: self.new_provider(user, account), report, rotation_reports: None },
+            fences,
+        );
         let onboarding = self.budget.call_own("seal the secret", sealed).await?;
         let committed = self.budget.call_own("store the provider", self.commit(&onboarding)).await?;
-        let VerifiedProvider { provider, mut report } = onboarding.provider;
+        let VerifiedProvider { provider, mut report, .. } = onboarding.provider;
         Ok(match committed {
             Onboarded::KeyExists(key) if !is_key_of(&key, &provider.provider_id) => match self.key_holder(&key) {
                 Some(holder) => OnboardingOutcome::AlreadyOnboarded(holder),
@@ -50,7 +53,7 @@ impl OnboardingAttempt<'_> {
             // A key item with our own provider id was written by our own commit, whose answer was lost.
             Onboarded::Stored | Onboarded::KeyExists(_) => {
                 self.send_event(&provider, &report).await;
-                OnboardingOutcome::Onboarded(Box::new(VerifiedProvider { provider, report }))
+                OnboardingOutcome::Onboarded(Box::new(VerifiedProvider { provider, report, rotation_reports: None }))
             }
         })
     }
@@ -76,6 +79,7 @@ impl OnboardingAttempt<'_> {
                 given_at: now,
                 signed_by: signer.clone(),
             }),
+            rotation: None,
             created_at: now,
             updated_at: now,
         }

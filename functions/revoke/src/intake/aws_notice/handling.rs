@@ -179,12 +179,12 @@ impl Intake {
             for listed in &page.providers {
                 let provider_id = &listed.position.provider_id;
                 let Some(provider) = self.providers.provider(provider_id).await? else { continue };
-                if provider.account_id != account_id || !provider.user_name.eq_ignore_ascii_case(user_name) {
+                if provider.account_id != account_id {
                     continue;
                 }
+                let Some(scope) = scope_of_user(&provider, user_name) else { continue };
                 is_known = true;
                 if provider.status.status != StatusName::Revoked {
-                    let scope = BreachScope::ProviderId(provider_id.clone());
                     reached.push(ReachedProvider { provider, scope });
                 }
             }
@@ -208,6 +208,21 @@ impl Intake {
             );
         })
         .is_ok()
+    }
+}
+
+/// What a user's keys are of a provider: all of it, or in rotation perhaps one of its two keys. `None`: nothing.
+fn scope_of_user(provider: &Provider, user_name: &str) -> Option<BreachScope> {
+    let is_of_user = |name: &String| name.eq_ignore_ascii_case(user_name);
+    let whole = || BreachScope::ProviderId(provider.provider_id.clone());
+    let Some(rotation) = provider.running_rotation() else {
+        return is_of_user(&provider.user_name).then(whole);
+    };
+    let is_of_user = [&rotation.old_key, &rotation.new_key].map(|key| is_of_user(&key.user_name).then_some(key));
+    match is_of_user {
+        [Some(_), Some(_)] => Some(whole()),
+        [Some(key), None] | [None, Some(key)] => Some(BreachScope::AccessKeyId(key.access_key_id.clone())),
+        [None, None] => None,
     }
 }
 
