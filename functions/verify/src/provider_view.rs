@@ -6,6 +6,8 @@ use shared::id::{ProviderId, TenantId};
 use shared::record::{Assurance, Consent, PolicyBreadth, StatusName, VerificationReport, VerifiedProvider};
 use shared::tenant::Region;
 
+use crate::rotation_view::RotationView;
+
 /// The public form of a provider.
 #[derive(Serialize)]
 pub(crate) struct ProviderView<'a> {
@@ -26,6 +28,8 @@ pub(crate) struct ProviderView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     assurance: Option<Assurance>,
     policy_breadth: PolicyBreadth,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rotation: Option<RotationView<'a>>,
     created_at: Timestamp,
     updated_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,6 +62,10 @@ impl<'a> ProviderView<'a> {
             consent: provider.consent.as_ref(),
             assurance: report.assurance,
             policy_breadth: report.policy_breadth,
+            rotation: provider
+                .rotation
+                .as_ref()
+                .map(|rotation| RotationView::new(&provider.provider_id, rotation, None)),
             created_at: provider.created_at,
             updated_at: provider.updated_at,
             report: None,

@@ -216,12 +216,12 @@ impl Provider {
     /// Which key signs a mail now. Whether there is a secret of it, the caller knows.
     ///
     /// A new key is tried from the beginning, and while it is refused only now and then, so that a key that does not work
-    /// costs a mail an attempt and not an account its pace.
-    pub fn signing_order(&self, now: Timestamp) -> SigningOrder<'_> {
+    /// costs a mail an attempt and not an account its pace. `is_held`: the caller has seen it refused a moment ago.
+    pub fn signing_order(&self, is_held: bool, now: Timestamp) -> SigningOrder<'_> {
         let alone = SigningOrder { first: &self.access_key_id, fallback: None };
         let Some(rotation) = self.running_rotation() else { return alone };
         let (old, new) = (&rotation.old_key.access_key_id, &rotation.new_key.access_key_id);
-        let is_tried = rotation.failing.as_ref().is_none_or(|failing| now >= failing.retry_at);
+        let is_tried = !is_held && rotation.failing.as_ref().is_none_or(|failing| now >= failing.retry_at);
         match rotation.phase {
             RotationPhase::Candidate if is_tried => SigningOrder { first: new, fallback: Some(old) },
             RotationPhase::Candidate => SigningOrder { first: old, fallback: None },
@@ -370,10 +370,15 @@ mod tests {
         ];
         for (rotation, second, first, fallback) in cases {
             let provider = active(rotation);
-            let order = provider.signing_order(at(second));
+            let order = provider.signing_order(false, at(second));
             let shown = (order.first.as_str(), order.fallback.map(AccessKeyId::as_str));
             assert_eq!(shown, (first, fallback), "{:?} at {second}", provider.rotation);
         }
+        let held = active(Some(rotation(Candidate)));
+        assert_eq!(held.signing_order(true, at(20)).first.as_str(), OLD);
+        let held = active(Some(rotation(Promoted)));
+        assert_eq!(held.signing_order(true, at(20)).first.as_str(), OLD);
+        assert_eq!(held.signing_order(true, at(610)).first.as_str(), NEW);
     }
 
     /// What a report does, in words: the provider's status, the key that it sends with, the rotation's phase.
@@ -484,7 +489,7 @@ mod tests {
                 }
                 stopped.push(id);
                 if provider.status.status == StatusName::Active {
-                    let order = provider.signing_order(at(second));
+                    let order = provider.signing_order(false, at(second));
                     for signer in [Some(order.first), order.fallback].into_iter().flatten() {
                         prop_assert!(!stopped.contains(signer), "{signer} signs although it is stopped");
                     }
@@ -498,7 +503,7 @@ mod tests {
         fn what_signs_is_in_use(phase in phases(), is_failing: bool, second in 0_i64..1200) {
             let started = phase.map(rotation);
             let provider = active(if is_failing { started.map(failing) } else { started });
-            let order = provider.signing_order(at(second));
+            let order = provider.signing_order(false, at(second));
             let in_use = provider.keys_in_use();
             prop_assert!(in_use.contains(&order.first) && order.fallback != Some(order.first));
             prop_assert!(order.fallback.is_none_or(|fallback| in_use.contains(&fallback)));
