@@ -100,5 +100,10 @@ async fn a_key_that_is_being_revoked_is_not_replaced() {
     stack.set_faults(&tenant, &json!({ "on": ["iam:DeleteAccessKey"], "server_error": 1000 })).await;
     stack.revoke_key(&tenant).await;
     let refused = stack.rotate(&provider_id, &new, None).await;
-    assert_eq!((refused.status.as_u16(), &refused.body["status"]), (409, &json!("revoking")), "{}", refused.text);
+    assert_eq!(
+        (refused.status.as_u16(), &refused.body["provider_status"]),
+        (409, &json!("revoking")),
+        "{}",
+        refused.text
+    );
 }

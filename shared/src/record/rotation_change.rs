@@ -279,20 +279,8 @@ impl Providers {
     /// DynamoDB did not answer: it may or may not have been written.
     pub async fn note_failing(&self, provider: &Provider, failing: &Failing) -> Result<bool, RecordError> {
         let Some(rotation) = provider.running_rotation() else { return Ok(false) };
-        let pk = Provider::pk(&provider.provider_id);
-        let value = serde_dynamo::to_attribute_value(failing).map_err(|_| RecordError::Shape { pk: pk.clone() })?;
-        let unchanged = match &rotation.failing {
-            None => "attribute_not_exists(rotation.failing)",
-            Some(_) => "rotation.failing.retry_at = :retry_at",
-        };
-        let condition = format!("{IF_SAME_PHASE} AND {unchanged}");
-        let update = ItemUpdate::new(pk, Provider::SK, "SET rotation.failing = :failing", condition);
-        let update = with_phase(update, rotation).value(":failing", value);
-        let update = match &rotation.failing {
-            None => update,
-            Some(read) => update.value(":retry_at", timestamp(read.retry_at)),
-        };
-        self.update(update).await
+        let after = Rotation { failing: Some(failing.clone()), ..rotation.clone() };
+        self.update_failing(provider, rotation, &after).await
     }
 
     /// Notes that a new key that was refused is accepted again.
@@ -301,9 +289,31 @@ impl Providers {
     /// DynamoDB did not answer: it may or may not have been written.
     pub async fn clear_failing(&self, provider: &Provider) -> Result<(), RecordError> {
         let Some(rotation) = provider.running_rotation() else { return Ok(()) };
+        let after = Rotation { failing: None, ..rotation.clone() };
+        self.update_failing(provider, rotation, &after).await.map(drop)
+    }
+
+    /// Writes the whole rotation, whose other attributes change with its phase only.
+    async fn update_failing(
+        &self,
+        provider: &Provider,
+        before: &Rotation,
+        after: &Rotation,
+    ) -> Result<bool, RecordError> {
         let pk = Provider::pk(&provider.provider_id);
-        let update = ItemUpdate::new(pk, Provider::SK, "REMOVE rotation.failing", IF_SAME_PHASE);
-        self.update(with_phase(update, rotation)).await.map(drop)
+        let unchanged = match &before.failing {
+            None => "attribute_not_exists(rotation.failing)",
+            Some(_) => "rotation.failing.retry_at = :retry_at",
+        };
+        let condition = format!("{IF_SAME_PHASE} AND {unchanged}");
+        let value = stored(after, &pk)?;
+        let update = ItemUpdate::new(pk, Provider::SK, "SET rotation = :rotation", condition);
+        let update = with_phase(update, before).value(":rotation", value);
+        self.update(match &before.failing {
+            None => update,
+            Some(failing) => update.value(":retry_at", timestamp(failing.retry_at)),
+        })
+        .await
     }
 
     /// Notes that operators were told of a promotion, and when the rotation is looked at again, unless somebody has made it due

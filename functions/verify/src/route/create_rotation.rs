@@ -130,7 +130,7 @@ fn not_replaceable(reason: &NotReplaceable, log: &mut RequestLog) -> Problem {
                 "The provider's key is being revoked and is not proved dead. Hand the new key over when the provider is `revoked`, or as a provider of its own: POST /providers.",
             )
             .kind("provider-stopped")
-            .with("status", status)
+            .with("provider_status", status)
         }
     }
 }
