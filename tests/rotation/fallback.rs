@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::support::{Stack, Tables, mail, policy_allowing};
+use crate::support::{FAST_REDELIVERY, Stack, Tables, classic_policy, mail, mail_with, policy_allowing};
 
 /// Mails are sent although the new key is refused, the rotation says so, and it recovers or fails.
 #[tokio::test]
@@ -47,7 +47,7 @@ async fn a_candidate_that_is_refused_costs_no_mail() {
 
 #[tokio::test]
 async fn a_candidate_that_may_not_send_recovers_once_its_policy_is_mended() {
-    let stack = Stack::with_arguments(&[]).await;
+    let stack = Stack::with_arguments(&FAST_REDELIVERY).await;
     let tables = Tables::new(&stack).await;
     let (tenant, provider_id) = stack.create_provider("acme").await;
     let new = stack.other_user(&tenant, &json!({})).await;
@@ -62,7 +62,7 @@ async fn a_candidate_that_may_not_send_recovers_once_its_policy_is_mended() {
     stack.try_candidates().await;
     assert_eq!(stack.get_rotation(&provider_id, &rotation_id).await["phase"], "candidate");
 
-    stack.set_user_policies(&new, &[crate::support::classic_policy()]).await;
+    stack.set_user_policies(&new, &[classic_policy()]).await;
     tables.set_rotation_time(&provider_id, "rotation.failing.retry_at").await;
     // This process holds the key back for a minute; another one does not know of it.
     stack.kill_processes("send").await;
@@ -101,7 +101,7 @@ async fn a_doubt_is_no_reason_to_sign_with_the_other_key() {
     let new = stack.further_key(&tenant).await;
     stack.begin_rotation(&provider_id, &new, 600).await;
     stack.set_faults(&tenant, &json!({ "on": ["ses:SendEmail"], "reset_after": 1 })).await;
-    let held = crate::support::mail_with(&provider_id, "held", &json!({ "on_doubt": "hold" }));
+    let held = mail_with(&provider_id, "held", &json!({ "on_doubt": "hold" }));
     stack.enqueue_mail(&held).await.unwrap();
     stack.mail_in_state(&provider_id, "held", &["in_doubt"]).await;
     assert!(stack.accepted_copies(&tenant, "held").await <= 1);
