@@ -20,8 +20,8 @@ async fn a_candidate_that_is_refused_costs_no_mail() {
         stack.mail_in_state(&provider_id, id, &["sent"]).await;
         assert_eq!(stack.accepted_copies(&tenant, id).await, 1);
     }
-    let rotation = stack.get_rotation(&provider_id, &rotation_id).await;
-    assert_eq!((&rotation["phase"], &rotation["failing"]["reason"]), (&json!("candidate"), &json!("key_refused")));
+    let rotation = stack.failing_rotation(&provider_id, &rotation_id, "key_refused").await;
+    assert_eq!(rotation["phase"], "candidate", "{rotation}");
     let event = stack.provider_event("Rotation Failing", &provider_id).await;
     assert_eq!(event["detail"]["reason"], "key_refused");
     // It was tried once: it is held back for a minute.
@@ -55,8 +55,7 @@ async fn a_candidate_that_may_not_send_recovers_once_its_policy_is_mended() {
     stack.set_user_policies(&new, &[policy_allowing(&["iam:GetUser", "iam:DeleteAccessKey", "ses:GetAccount"])]).await;
     stack.enqueue_mail(&mail(&provider_id, "first")).await.unwrap();
     stack.mail_in_state(&provider_id, "first", &["sent"]).await;
-    let rotation = stack.get_rotation(&provider_id, &rotation_id).await;
-    assert_eq!(rotation["failing"]["reason"], "denied", "{rotation}");
+    stack.failing_rotation(&provider_id, &rotation_id, "denied").await;
     // A probe does not show that mail may pass.
     assert!(tables.make_rotation_due(&provider_id, &rotation_id).await);
     stack.try_candidates().await;
@@ -88,8 +87,8 @@ async fn a_promoted_key_that_is_refused_during_the_grace_falls_back_to_the_old_o
         stack.mail_in_state(&provider_id, id, &["sent"]).await;
         assert_eq!(stack.accepted_copies(&tenant, id).await, 1);
     }
-    let rotation = stack.get_rotation(&provider_id, &rotation_id).await;
-    assert_eq!((&rotation["phase"], &rotation["failing"]["reason"]), (&json!("promoted"), &json!("key_refused")));
+    let rotation = stack.failing_rotation(&provider_id, &rotation_id, "key_refused").await;
+    assert_eq!(rotation["phase"], "promoted", "{rotation}");
     assert_eq!(stack.provider_status(&provider_id).await, "active");
 }
 

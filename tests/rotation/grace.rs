@@ -46,6 +46,8 @@ async fn a_new_key_serves_at_once_where_the_tenant_deleted_the_old_one() {
     assert_eq!(response.body["phase"], "completed", "{}", response.text);
     assert_eq!(response.body["promoted_by"], "old_key_dead", "{}", response.text);
     assert_eq!(stack.provider_status(&provider_id).await, "active");
+    let resumed = stack.provider_event("Provider Resumed", &provider_id).await;
+    assert_eq!(resumed["detail"]["reason"], "key_rejected");
     stack.enqueue_mail(&mail(&provider_id, "first")).await.unwrap();
     stack.mail_in_state(&provider_id, "first", &["sent"]).await;
     let rotation_id = response.body["rotation_id"].as_str().unwrap();

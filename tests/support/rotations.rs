@@ -70,6 +70,15 @@ impl Stack {
         .await
     }
 
+    /// A rotation, once its new key is known to be failing for this reason. That is noted after the mail is sent.
+    pub(crate) async fn failing_rotation(&self, provider_id: &str, rotation_id: &str, reason: &str) -> Value {
+        eventually(&format!("{rotation_id} failing because of {reason}"), || async {
+            let rotation = self.get_rotation(provider_id, rotation_id).await;
+            (rotation["failing"]["reason"] == reason).then_some(rotation)
+        })
+        .await
+    }
+
     /// Ends a rotation's grace now.
     pub(crate) async fn end_grace(&self, tables: &Tables, provider_id: &str, rotation_id: &str) {
         tables.set_rotation_time(provider_id, "rotation.grace_ends_at").await;

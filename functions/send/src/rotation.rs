@@ -13,7 +13,7 @@ use shared::custody::CustodyError;
 use shared::id::{ProviderId, RotationId};
 use shared::queue::Deadline;
 use shared::record::{Due, DueSubject, Failing, PromotedBy, Provider, RecordError, Rotation, RotationPhase};
-use shared::telemetry::{Event, PutEventFailed, RotationEvent, chain};
+use shared::telemetry::{Event, ProviderEvent, PutEventFailed, RotationEvent, chain};
 use shared::tenant::{Failure, FailureKind};
 use thiserror::Error;
 use tokio::time::timeout;
@@ -267,6 +267,16 @@ impl Services {
             CandidateStep::Wait => {}
             CandidateStep::Probe => match self.probe_candidate(&snapshot, provider).await {
                 ProbeResult::Accepted => {
+                    // A suspension because of the old key ends with the promotion.
+                    if provider.status.is_suspended_for_key() {
+                        let event = Event::ProviderResumed(ProviderEvent {
+                            tenant_id: provider.tenant_id.clone(),
+                            provider_id: provider.provider_id.clone(),
+                            account_id: provider.account_id.clone(),
+                            reason: provider.status.reason.clone(),
+                        });
+                        self.bus.put(&event, now).await?;
+                    }
                     self.promote(provider, PromotedBy::Probe).await?;
                     return Ok(());
                 }

@@ -337,6 +337,69 @@ mod tests {
         }
     }
 
+    /// A snapshot of a provider in rotation, with the secrets of these keys.
+    fn in_rotation(phase: &str, with_secrets: &[&str]) -> (Snapshot, Arc<Provider>) {
+        let key = |id: &str| json!({"access_key_id": id, "user_name": "u", "user_arn": "arn"});
+        let mut provider = provider(Status::plain(StatusName::Active));
+        provider.rotation = Some(
+            serde_json::from_value(json!({
+                "rotation_id": "rot_01KAQX9Z3K5M7P9R1T3V5X7Z9B", "phase": phase, "old_key": key(OLD), "new_key": key(NEW),
+                "grace_seconds": 600, "started_at": "2026-11-23T10:00:00Z",
+            }))
+            .unwrap(),
+        );
+        let id = |id: &&str| AccessKeyId::from_pasted(id).unwrap();
+        let provider = Arc::new(provider);
+        let snapshot = Snapshot {
+            begun: Instant::now(),
+            good_until: Instant::now() + MAX_AGE,
+            halt: Halt::Open,
+            providers: HashMap::from([(provider.provider_id.clone(), Some(Arc::clone(&provider)))]),
+            sealed: with_secrets.iter().map(|key| (id(key), Sealed::new(vec![1]))).collect(),
+        };
+        (snapshot, provider)
+    }
+
+    const OLD: &str = "AKIASP2TPHJSQH3FJRUX";
+    const NEW: &str = "AKIASP2TPHJSQH3FJRUY";
+
+    #[test]
+    fn what_signs_has_its_secret_and_a_stop_of_one_key_leaves_the_other() {
+        let now = "2026-11-23T10:01:00Z".parse().unwrap();
+        let cases: [(&str, &[&str], bool, &[&str]); 7] = [
+            ("candidate", &[OLD, NEW], false, &[NEW, OLD]),
+            ("candidate", &[OLD, NEW], true, &[OLD]),
+            ("candidate", &[OLD], false, &[OLD]),
+            ("candidate", &[NEW], false, &[NEW]),
+            ("candidate", &[NEW], true, &[NEW]),
+            ("cancelled", &[OLD, NEW], false, &[OLD]),
+            ("candidate", &[], false, &[]),
+        ];
+        for (phase, with_secrets, is_held, expected) in cases {
+            let (snapshot, provider) = in_rotation(phase, with_secrets);
+            let signers = snapshot.signers(&provider, is_held, now);
+            let ids: Vec<_> = signers.iter().map(|signer| signer.access_key_id.as_str()).collect();
+            assert_eq!(ids, expected, "{phase} {with_secrets:?} {is_held}");
+            let is_eligible = matches!(snapshot.eligibility(&sample()), Eligibility::Eligible(_));
+            assert_eq!(is_eligible, !expected.is_empty(), "{phase} {with_secrets:?}");
+            for key in [OLD, NEW] {
+                let may_sign = snapshot.may_sign(&provider, &AccessKeyId::from_pasted(key).unwrap());
+                let is_in_use = phase == "candidate" || key == OLD;
+                assert_eq!(may_sign, is_in_use && with_secrets.contains(&key), "{phase} {with_secrets:?} {key}");
+            }
+        }
+    }
+
+    /// Two requests read a batch; each takes 100 keys at most.
+    #[test]
+    fn a_batch_of_providers_in_rotation_fits_into_its_requests() {
+        let batch_size: usize = crate::fixtures::template_resource("SendFunction")
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("BatchSize: ")?.parse().ok())
+            .unwrap();
+        assert!(batch_size <= 49, "halt and providers: {}, secrets: {}", 1 + batch_size, 2 * batch_size);
+    }
+
     #[test]
     fn a_read_gets_half_a_second_old_and_a_slow_one_a_second_at_most() {
         for (took_ms, max_age_ms) in [(0, 500), (5, 500), (400, 500), (600, 700), (899, 999), (900, 1000), (5000, 1000)]

@@ -6,7 +6,7 @@ use shared::record::{
     Fences, KeyItem, PromotedBy, Provider, RecordError, Rotation, RotationKey, RotationPhase, RotationReports,
     RotationStart, RotationStarted, StatusName, VerificationReport, VerifiedProvider,
 };
-use shared::telemetry::{Event, RotationEvent, chain};
+use shared::telemetry::{Event, ProviderEvent, RotationEvent, chain};
 use tokio::time::timeout;
 
 use crate::Verify;
@@ -78,7 +78,7 @@ impl OnboardingAttempt<'_> {
         let committed = self.budget.call_own("store the rotation", self.commit_rotation(&start)).await?;
         Ok(match committed {
             RotationStarted::Stored => {
-                self.send_rotation_event(&start.provider, &start.rotation).await;
+                self.send_rotation_events(&start.provider, &start.rotation).await;
                 RotationOutcome::Started(Box::new(start.rotation), Box::new(report))
             }
             RotationStarted::KeyExists(key) => match self.key_holder(&key) {
@@ -177,19 +177,31 @@ impl OnboardingAttempt<'_> {
         }
     }
 
-    /// Sends `Rotation Started`. The rotation is stored, so a failure here is logged and fails nothing.
-    async fn send_rotation_event(&self, provider: &Provider, rotation: &Rotation) {
-        let event = Event::RotationStarted(RotationEvent::new(provider, rotation));
-        let error = match timeout(EVENT_TIMEOUT, self.verify.bus.put(&event, self.verify.ambient.now())).await {
-            Ok(Ok(())) => return,
-            Ok(Err(error)) => chain(&error),
-            Err(elapsed) => elapsed.to_string(),
-        };
-        tracing::error!(
-            provider_id = provider.provider_id.as_str(),
-            error,
-            "the rotation is stored but the event Rotation Started was not sent"
-        );
+    /// Sends `Rotation Started`, and `Provider Resumed` if the new key has ended a suspension. The rotation is stored, so a
+    /// failure here is logged and fails nothing.
+    async fn send_rotation_events(&self, provider: &Provider, rotation: &Rotation) {
+        let mut events = vec![Event::RotationStarted(RotationEvent::new(provider, rotation))];
+        if provider.status.is_suspended_for_key() {
+            events.push(Event::ProviderResumed(ProviderEvent {
+                tenant_id: provider.tenant_id.clone(),
+                provider_id: provider.provider_id.clone(),
+                account_id: provider.account_id.clone(),
+                reason: provider.status.reason.clone(),
+            }));
+        }
+        for event in events {
+            let error = match timeout(EVENT_TIMEOUT, self.verify.bus.put(&event, self.verify.ambient.now())).await {
+                Ok(Ok(())) => continue,
+                Ok(Err(error)) => chain(&error),
+                Err(elapsed) => elapsed.to_string(),
+            };
+            tracing::error!(
+                provider_id = provider.provider_id.as_str(),
+                event = event.detail_type(),
+                error,
+                "the rotation is stored but an event of it was not sent"
+            );
+        }
     }
 }
 

@@ -196,8 +196,10 @@ impl Delivery {
             Some(fallback) if is_of_key(&failure.kind) && self.has_time_to_send() => {
                 match self.request(checked, fallback, start).await {
                     Ok(ses_message_id) => {
+                        let accepted = self.accepted(row, checked, fallback, ses_message_id, (begun, start)).await;
+                        // Not before the acceptance is recorded.
                         self.note_refusal(provider, &signer.provider, &failure).await;
-                        return Ok(self.accepted(row, checked, fallback, ses_message_id, (begun, start)).await);
+                        return Ok(accepted);
                     }
                     Err(second) => decisive(provider, (signer, failure), (fallback, second)),
                 }

@@ -128,9 +128,10 @@ impl Delivery {
         );
         // Nothing is held against a provider because of a key that it does not send with.
         if signed_by.access_key_id != provider.access_key_id && is_of_key(&failure.kind) {
-            self.note_refusal(provider, signed_by, failure).await;
             self.release_claim(row, failure.kind.as_str()).await?;
-            return self.requeue(Delay::SUSPECTED).await;
+            let requeued = self.requeue(Delay::SUSPECTED).await;
+            self.note_refusal(provider, signed_by, failure).await;
+            return requeued;
         }
         match action_for(&failure.kind, &self.mail) {
             FailureAction::Doubt => self.record_doubt(row).await,
