@@ -25,7 +25,9 @@ async fn without_a_grace_the_old_key_dies_right_after_the_promotion() {
     assert_eq!(rotation["phase"], "completed", "{rotation}");
     let order = stack.get_order(rotation["orders"][0].as_str().unwrap()).await;
     assert_eq!((&order["reason"], &order["reported_by"]), (&json!("rotated"), &json!(rotation_id)), "{order}");
-    assert_receipt(&stack.key_in_state(order["order_id"].as_str().unwrap(), "revoked").await, "deleted");
+    let key = stack.key_in_state(order["order_id"].as_str().unwrap(), "revoked").await;
+    assert_receipt(&key, "deleted");
+    assert_eq!(key["retired"], true, "{key}");
     assert!(stack.has_key(&new).await && !stack.has_key(&tenant).await);
     assert_eq!(stack.provider_status(&provider_id).await, "active");
     assert_eq!(tables.sealed_lanes(&new).await, ["revoke", "send"]);

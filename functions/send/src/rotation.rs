@@ -142,7 +142,7 @@ fn candidate_step(provider: &Provider, rotation_id: &RotationId, is_halted: bool
 
 /// What a probe says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ProbeResult {
+enum CandidateProbe {
     /// STS and SES accept the key.
     Accepted,
     /// AWS refuses it.
@@ -151,13 +151,13 @@ enum ProbeResult {
     Unknown,
 }
 
-fn probe_result(by_sts: &Result<(), Failure>, by_ses: &Result<(), Failure>) -> ProbeResult {
+fn probe_result(by_sts: &Result<(), Failure>, by_ses: &Result<(), Failure>) -> CandidateProbe {
     match (by_sts, by_ses) {
-        (Ok(()), Ok(())) => ProbeResult::Accepted,
+        (Ok(()), Ok(())) => CandidateProbe::Accepted,
         (Err(Failure { kind: kind @ (FailureKind::KeyRefused | FailureKind::SignatureRefused), .. }), _) => {
-            ProbeResult::Refused(kind.as_str())
+            CandidateProbe::Refused(kind.as_str())
         }
-        _ => ProbeResult::Unknown,
+        _ => CandidateProbe::Unknown,
     }
 }
 
@@ -266,7 +266,7 @@ impl Services {
             }
             CandidateStep::Wait => {}
             CandidateStep::Probe => match self.probe_candidate(&snapshot, provider).await {
-                ProbeResult::Accepted => {
+                CandidateProbe::Accepted => {
                     // A suspension because of the old key ends with the promotion.
                     if provider.status.is_suspended_for_key() {
                         let event = Event::ProviderResumed(ProviderEvent {
@@ -280,24 +280,24 @@ impl Services {
                     self.promote(provider, PromotedBy::Probe).await?;
                     return Ok(());
                 }
-                ProbeResult::Refused(reason) => self.note_failing(provider, reason).await?,
-                ProbeResult::Unknown => {}
+                CandidateProbe::Refused(reason) => self.note_failing(provider, reason).await?,
+                CandidateProbe::Unknown => {}
             },
         }
         Ok(providers.reschedule(due, Some(now.saturating_add(PROBE_INTERVAL).unwrap_or(now))).await?)
     }
 
     /// Asks STS and SES with the new key, opened from the send lane. None of it sends a mail.
-    async fn probe_candidate(&self, snapshot: &Snapshot, provider: &Provider) -> ProbeResult {
-        let Some(rotation) = provider.running_rotation() else { return ProbeResult::Unknown };
+    async fn probe_candidate(&self, snapshot: &Snapshot, provider: &Provider) -> CandidateProbe {
+        let Some(rotation) = provider.running_rotation() else { return CandidateProbe::Unknown };
         let signer = Provider { access_key_id: rotation.new_key.access_key_id.clone(), ..provider.clone() };
-        let Some(sealed) = snapshot.sealed(&signer) else { return ProbeResult::Refused(SECRET_UNREADABLE) };
+        let Some(sealed) = snapshot.sealed(&signer) else { return CandidateProbe::Refused(SECRET_UNREADABLE) };
         let credential = match self.secrets.open(&signer, sealed).await {
             Ok(credential) => credential,
-            Err(CustodyError::Unavailable { .. }) => return ProbeResult::Unknown,
+            Err(CustodyError::Unavailable { .. }) => return CandidateProbe::Unknown,
             Err(error) => {
                 tracing::error!(provider_id = %provider.provider_id, error = chain(&error), "send lane of a new key not opened");
-                return ProbeResult::Refused(SECRET_UNREADABLE);
+                return CandidateProbe::Refused(SECRET_UNREADABLE);
             }
         };
         let by_sts = within(self.tenants.get_caller_identity(&credential)).await.map(drop);
@@ -386,18 +386,18 @@ mod tests {
         let failed = |kind: FailureKind| Err(Failure { kind, code: None, status: None, request_id: None });
         let denial = Denial::parse("User: arn:aws:iam::1:user/u is not authorized to perform: ses:GetAccount");
         for (by_sts, by_ses, expected) in [
-            (Ok(()), Ok(()), ProbeResult::Accepted),
-            (Ok(()), failed(FailureKind::KeyRefused), ProbeResult::Unknown),
-            (Ok(()), failed(FailureKind::Denied(denial)), ProbeResult::Unknown),
-            (Ok(()), failed(FailureKind::Unknown), ProbeResult::Unknown),
-            (failed(FailureKind::KeyRefused), Ok(()), ProbeResult::Refused("key_refused")),
+            (Ok(()), Ok(()), CandidateProbe::Accepted),
+            (Ok(()), failed(FailureKind::KeyRefused), CandidateProbe::Unknown),
+            (Ok(()), failed(FailureKind::Denied(denial)), CandidateProbe::Unknown),
+            (Ok(()), failed(FailureKind::Unknown), CandidateProbe::Unknown),
+            (failed(FailureKind::KeyRefused), Ok(()), CandidateProbe::Refused("key_refused")),
             (
                 failed(FailureKind::SignatureRefused),
                 failed(FailureKind::Unknown),
-                ProbeResult::Refused("signature_refused"),
+                CandidateProbe::Refused("signature_refused"),
             ),
-            (failed(FailureKind::Throttled), Ok(()), ProbeResult::Unknown),
-            (failed(FailureKind::Clock), Ok(()), ProbeResult::Unknown),
+            (failed(FailureKind::Throttled), Ok(()), CandidateProbe::Unknown),
+            (failed(FailureKind::Clock), Ok(()), CandidateProbe::Unknown),
         ] {
             assert_eq!(probe_result(&by_sts, &by_ses), expected, "{by_sts:?} {by_ses:?}");
         }

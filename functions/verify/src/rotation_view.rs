@@ -11,8 +11,8 @@ pub(crate) struct RotationView<'a> {
     rotation_id: &'a RotationId,
     provider_id: &'a ProviderId,
     phase: RotationPhase,
-    old_key: KeyView<'a>,
-    new_key: KeyView<'a>,
+    old_key: RotationKeyView<'a>,
+    new_key: RotationKeyView<'a>,
     grace_seconds: u32,
     started_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -38,12 +38,12 @@ pub(crate) struct RotationView<'a> {
 
 /// One of its keys.
 #[derive(Serialize)]
-struct KeyView<'a> {
+struct RotationKeyView<'a> {
     access_key_id: String,
     user_arn: &'a str,
 }
 
-impl<'a> KeyView<'a> {
+impl<'a> RotationKeyView<'a> {
     fn new(key: &'a RotationKey) -> Self {
         Self { access_key_id: key.access_key_id.masked(), user_arn: &key.user_arn }
     }
@@ -60,8 +60,8 @@ impl<'a> RotationView<'a> {
             rotation_id: &rotation.rotation_id,
             provider_id,
             phase: rotation.phase,
-            old_key: KeyView::new(&rotation.old_key),
-            new_key: KeyView::new(&rotation.new_key),
+            old_key: RotationKeyView::new(&rotation.old_key),
+            new_key: RotationKeyView::new(&rotation.new_key),
             grace_seconds: rotation.grace_seconds,
             started_at: rotation.started_at,
             promoted_at: rotation.promoted_at,

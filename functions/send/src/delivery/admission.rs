@@ -35,13 +35,13 @@ pub(super) struct Checked {
     /// Its provider.
     pub(super) provider: Arc<Provider>,
     /// The key that signs its request.
-    pub(super) signer: Signer,
+    pub(super) signer: SigningKey,
     /// The key that signs it if that one is refused.
-    pub(super) fallback: Option<Signer>,
+    pub(super) fallback: Option<SigningKey>,
 }
 
 /// A key with its secret.
-pub(super) struct Signer {
+pub(super) struct SigningKey {
     /// The provider as it is when it sends with this key.
     pub(super) provider: Arc<Provider>,
     /// The key.
@@ -220,7 +220,7 @@ impl Delivery {
                 let mut signers = self.signers(&snapshot, provider).into_iter().filter_map(|provider| {
                     let sealed = snapshot.sealed(&provider)?;
                     let credential = self.services.secrets.get(&provider, sealed)?;
-                    Some(Signer { provider, credential })
+                    Some(SigningKey { provider, credential })
                 });
                 let (signer, fallback) = (signers.next(), signers.next());
                 let has_time = self.remaining() >= self.until(start.at) + SES_TIMEOUT + RECORD_TIMEOUT;
@@ -250,7 +250,7 @@ impl Delivery {
 
     /// What the request asks right before it is written: it may have waited for a connection, and a stop may have been
     /// committed meanwhile.
-    pub(super) fn write_permit(&self, checked: &Checked, signer: &Signer, start: Start) -> WritePermit {
+    pub(super) fn write_permit(&self, checked: &Checked, signer: &SigningKey, start: Start) -> WritePermit {
         let (services, batch) = (Arc::clone(&self.services), Arc::clone(&self.batch));
         let (mail, snapshot) = (Arc::clone(&self.mail), Arc::clone(&checked.snapshot));
         let signed_by = signer.provider.access_key_id.clone();

@@ -31,7 +31,7 @@ use shared::telemetry::{Event, chain};
 use shared::tenant::{Failure, SES_TIMEOUT};
 use tokio::time::Instant;
 
-use self::admission::{Checked, Signer, Start};
+use self::admission::{Checked, SigningKey, Start};
 use self::rotation::{decisive, is_of_key};
 use crate::context::{BatchContext, Services};
 use crate::delay::Delay;
@@ -211,7 +211,7 @@ impl Delivery {
     }
 
     /// One request to SES.
-    async fn request(&self, checked: &Checked, signer: &Signer, start: Start) -> Result<String, Failure> {
+    async fn request(&self, checked: &Checked, signer: &SigningKey, start: Start) -> Result<String, Failure> {
         let fill = |request| ses_request::fill(request, &self.mail);
         let permit = self.write_permit(checked, signer, start);
         self.services.tenants.send_email(&signer.credential, fill, permit).await
@@ -222,7 +222,7 @@ impl Delivery {
         &self,
         row: &LedgerRow,
         checked: &Checked,
-        signer: &Signer,
+        signer: &SigningKey,
         ses_message_id: String,
         (begun, start): (Timestamp, Start),
     ) -> Disposition {

@@ -7,7 +7,7 @@ use shared::tenant::{Failure, FailureKind};
 use tokio::time::timeout;
 
 use super::Delivery;
-use super::admission::Signer;
+use super::admission::SigningKey;
 use crate::rotation::SECRET_UNREADABLE;
 
 /// Whether an answer says that the key may not send, so that SES does not have the mail and another key may: the key or its
@@ -20,9 +20,9 @@ pub(super) fn is_of_key(kind: &FailureKind) -> bool {
 /// it is in doubt, counts; if both keys are refused, the refusal of the one that the provider sends with.
 pub(super) fn decisive<'a>(
     provider: &Provider,
-    first: (&'a Signer, Failure),
-    second: (&'a Signer, Failure),
-) -> (&'a Signer, Failure) {
+    first: (&'a SigningKey, Failure),
+    second: (&'a SigningKey, Failure),
+) -> (&'a SigningKey, Failure) {
     let is_first = first.0.provider.access_key_id == provider.access_key_id;
     if is_first && is_of_key(&second.1.kind) { first } else { second }
 }
@@ -100,7 +100,7 @@ mod tests {
     const OLD: &str = "AKIASP2TPHJSQH3FJRUX";
     const NEW: &str = "AKIASP2TPHJSQH3FJRUY";
 
-    fn signer(id: &str) -> Signer {
+    fn signer(id: &str) -> SigningKey {
         let mut provider = provider(Status::plain(StatusName::Active));
         provider.access_key_id = AccessKeyId::from_pasted(id).unwrap();
         let credential = Credential {
@@ -108,7 +108,7 @@ mod tests {
             secret_access_key: SecretAccessKey::from_pasted(&"x".repeat(40)).unwrap(),
             region: provider.region,
         };
-        Signer { provider: Arc::new(provider), credential }
+        SigningKey { provider: Arc::new(provider), credential }
     }
 
     fn failed(code: &str, text: &str, status: u16) -> Failure {

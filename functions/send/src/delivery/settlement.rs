@@ -9,7 +9,7 @@ use shared::telemetry::chain;
 use shared::tenant::Failure;
 use tokio::time::{sleep, timeout};
 
-use super::admission::Signer;
+use super::admission::SigningKey;
 use super::rotation::is_of_key;
 use super::{Delivery, disposition_of};
 use crate::context::Services;
@@ -117,7 +117,7 @@ impl Delivery {
         &self,
         row: &LedgerRow,
         provider: &Provider,
-        Signer { provider: signed_by, credential }: &Signer,
+        SigningKey { provider: signed_by, credential }: &SigningKey,
         failure: &Failure,
     ) -> Result<Disposition, DeliveryError> {
         tracing::debug!(

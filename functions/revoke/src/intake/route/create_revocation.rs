@@ -24,14 +24,14 @@ struct DryRun<'a> {
     /// Keys that are named without a provider.
     access_key_ids: Vec<AccessKeyId>,
     /// Providers whose key would be revoked; those whose key is dead are left out.
-    providers: Vec<ReachedProvider>,
+    providers: Vec<DryRunProvider>,
     /// Whether there are more than these.
     truncated: bool,
 }
 
 /// A provider that an order would reach.
 #[derive(Serialize)]
-struct ReachedProvider {
+struct DryRunProvider {
     #[serde(flatten)]
     listed: ListedProvider,
     /// The other key of a running rotation.
@@ -39,7 +39,7 @@ struct ReachedProvider {
     other_access_key_id: Option<AccessKeyId>,
 }
 
-impl From<ListedProvider> for ReachedProvider {
+impl From<ListedProvider> for DryRunProvider {
     fn from(listed: ListedProvider) -> Self {
         let is_running = listed.rotation.as_ref().is_some_and(|rotation| rotation.phase.is_running());
         let other_access_key_id = listed.other_keys().next().filter(|_| is_running).cloned();
@@ -97,7 +97,7 @@ impl Intake {
                 loop {
                     let page = self.providers.list_scope(scope, after.as_ref(), DRY_RUN_PAGE).await?;
                     let may_live = page.providers.into_iter().filter(ListedProvider::may_live);
-                    run.providers.extend(may_live.map(ReachedProvider::from));
+                    run.providers.extend(may_live.map(DryRunProvider::from));
                     after = page.next;
                     if after.is_none() || run.providers.len() > MAX_DRY_RUN {
                         break;
