@@ -1,9 +1,61 @@
 //! Breach reports in each phase of a rotation.
 
-use operator::Tenant;
+use operator::{ApiResponse, Tenant};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::{Stack, Tables, eventually, key_scope, mail};
+
+/// Reports a scope while a new key is verified. Returns the answer to its rotation.
+async fn report_during_verification(scope: impl FnOnce(&Tenant, &Tenant, &str) -> Value) -> (InRotation, ApiResponse) {
+    let stack = Stack::shared().await;
+    let tables = Tables::new(&stack).await;
+    let (old, provider_id) = stack.create_provider("acme").await;
+    let new = stack.further_key(&old).await;
+    stack.set_faults(&old, &json!({ "on": ["iam:GetUser"], "latency_ms": 5_000 })).await;
+    let report = async {
+        eventually("the verification of the new key", || async {
+            let requests = stack.requests(&old).await;
+            requests.iter().any(|it| it["access_key_id"] == new.access_key_id.as_str()).then_some(())
+        })
+        .await;
+        let mut body = json!({ "scope": scope(&old, &new, &provider_id), "reason": "stolen" });
+        if let Some(account_id) = body["scope"]["account_id"].as_str().map(str::to_owned) {
+            body["confirm"] = json!(account_id);
+        }
+        let order = stack.api(Method::POST, "/revocations", Some(&body)).await.unwrap();
+        assert_eq!(order.status, 202, "{}", order.text);
+    };
+    let (answer, ()) = tokio::join!(stack.rotate(&provider_id, &new, None), report);
+    stack.set_faults(&old, &json!({})).await;
+    (InRotation { stack, tables, provider_id, rotation_id: String::new(), old, new }, answer)
+}
+
+#[tokio::test]
+async fn a_key_that_is_verified_while_an_order_comes_is_not_stored_behind_its_back() {
+    let account = report_during_verification(|old, _, _| json!({ "account_id": old.account_id })).await;
+    assert_eq!(account.1.status, 503, "{}", account.1.text);
+    assert_eq!(account.1.body["type"], "urn:sendingbee:problem:order-in-progress", "{}", account.1.text);
+    let provider = report_during_verification(|_, _, provider_id| json!({ "provider_id": provider_id })).await;
+    let old_key = report_during_verification(|old, _, _| key_scope(old)).await;
+    for (_, answer) in [&provider, &old_key] {
+        assert!([409, 503].contains(&answer.status.as_u16()), "{}", answer.text);
+    }
+    let new_key = report_during_verification(|_, new, _| key_scope(new)).await;
+    assert_eq!(new_key.1.status, 422, "{}", new_key.1.text);
+    for (rotation, answer) in [&account, &provider, &old_key, &new_key] {
+        assert!(rotation.tables.sealed_lanes(&rotation.new).await.is_empty(), "{}", answer.text);
+        let provider = rotation.stack.get_provider(&rotation.provider_id).await.body;
+        assert!(provider.get("rotation").is_none(), "{provider}");
+    }
+    assert_eq!(new_key.0.stack.provider_status(&new_key.0.provider_id).await, "active");
+    for (rotation, _) in [&account, &provider, &old_key] {
+        eventually("the death of the old key", || async {
+            (!rotation.stack.has_key(&rotation.old).await).then_some(())
+        })
+        .await;
+    }
+}
 
 /// A provider in rotation, with its old and its new key.
 struct InRotation {
@@ -103,7 +155,7 @@ async fn a_report_of_the_provider_or_its_account_stops_it_and_both_keys_die() {
     let rotation = InRotation::begin("candidate").await;
     let account_id = &rotation.old.account_id;
     let body = json!({ "scope": { "account_id": account_id }, "reason": "stolen", "confirm": account_id });
-    let order = rotation.stack.api(reqwest::Method::POST, "/revocations", Some(&body)).await.unwrap();
+    let order = rotation.stack.api(Method::POST, "/revocations", Some(&body)).await.unwrap();
     assert_eq!(order.status, 202, "{}", order.text);
     assert_eq!(order.body["counts"]["keys"], 2, "{}", order.text);
     assert_eq!(rotation.stack.provider_status(&rotation.provider_id).await, "revoking");
