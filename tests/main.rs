@@ -9,6 +9,7 @@ mod support;
 
 mod local;
 mod revoke;
+mod rotation;
 mod secrets;
 mod send;
 mod verify;

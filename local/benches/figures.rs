@@ -4,8 +4,10 @@
 //! all, with 200 ms for each call into a tenant's account; up to 200 keys it also counts the calls to AWS. With `IAM_DOWN_S=3600`
 //! IAM answers nothing but 500 for so many seconds after the order.
 //!
-//! `FUNCTIONS` names the folder with the functions' binaries; without it, that is `target/lambda`. A breach is measured with the
-//! functions of this build if that folder does not exist. Machines are noisy: compare
+//! With `ROTATION_SECONDS=60` it measures how a key is replaced while 100 mails are sent each second for so long.
+//!
+//! `FUNCTIONS` names the folder with the functions' binaries; without it, that is `target/lambda`. A breach and a rotation are measured
+//! with the functions of this build if that folder does not exist. Machines are noisy: compare
 //! figures of one run with each other, not with those of another day.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark prints, and fails if it cannot continue")]
@@ -36,6 +38,8 @@ const SINGLE_REVOCATIONS: usize = 5;
 const COUNTED_KEYS: u64 = 200;
 /// Our own account.
 const OPERATOR: &str = "123456789012";
+/// Mails a second while a key is replaced.
+const ROTATION_RATE: usize = 100;
 /// How many mails are sent.
 const MAILS: usize = 1000;
 
@@ -49,6 +53,10 @@ fn main() {
     if let Ok(keys) = std::env::var("BREACH_KEYS") {
         let keys = keys.parse().unwrap();
         return tokio::runtime::Runtime::new().unwrap().block_on(measure_breach(&functions, keys));
+    }
+    if let Ok(seconds) = std::env::var("ROTATION_SECONDS") {
+        let seconds = seconds.parse().unwrap();
+        return tokio::runtime::Runtime::new().unwrap().block_on(measure_rotation(&functions, seconds));
     }
     for name in ["verify", "send", "revoke", "revoke-worker"] {
         let bootstrap = functions.join(name).join("bootstrap");
@@ -320,6 +328,90 @@ async fn print_calls(operator: &Operator, since: jiff::Timestamp, keys: u64) {
     for (operation, count) in calls {
         println!("calls          {:>6.2} a key  {operation} ({count})", count as f64 / keys as f64);
     }
+}
+
+/// Replaces a key under mail, with a grace of 5 s, and counts what became of the mail.
+async fn measure_rotation(functions: &Path, seconds: usize) {
+    let (mut process, url) = start_stack(functions);
+    let operator = Operator::connect(&url).await.unwrap();
+    let policy = operator.api(Method::GET, "/policy?style=classic", None).await.unwrap().body;
+    let tenant = json!({ "policies": [policy], "identities": ["example.com"], "max_send_rate": 2 * ROTATION_RATE });
+    let tenant = operator.create_tenant(&tenant).await.unwrap();
+    let onboarded = operator.onboard("acme", &tenant).await.unwrap();
+    let provider_id = onboarded.body["provider_id"].as_str().unwrap();
+    let keys = format!("/tenants/{}/access-keys", tenant.account_id);
+    let new = operator.local_api(Method::POST, &keys, Some(&json!({ "user_name": "mailer" }))).await.unwrap().body;
+
+    let send = async {
+        let started = tokio::time::Instant::now();
+        for tenth in 0..seconds * 10 {
+            tokio::time::sleep_until(started + Duration::from_millis(100) * u32::try_from(tenth).unwrap()).await;
+            let first = tenth * ROTATION_RATE / 10;
+            let entries = (first..first + ROTATION_RATE / 10).map(|n| {
+                aws_sdk_sqs::types::SendMessageBatchRequestEntry::builder()
+                    .id(n.to_string())
+                    .message_group_id(provider_id)
+                    .message_body(mail(provider_id, n).to_string())
+                    .build()
+                    .unwrap()
+            });
+            let request = operator.sqs.send_message_batch().queue_url(&operator.outputs.send_queue_url);
+            let output = request.set_entries(Some(entries.collect())).send().await.unwrap();
+            assert!(output.failed().is_empty());
+        }
+    };
+    let rotate = async {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let started = Instant::now();
+        let body = json!({
+            "access_key_id": new["access_key_id"], "secret_access_key": new["secret_access_key"], "grace_seconds": 5,
+        });
+        let path = format!("/providers/{provider_id}/rotations");
+        let begun = operator.api(Method::POST, &path, Some(&body)).await.unwrap();
+        assert_eq!(begun.status, 201, "{}", begun.text);
+        println!("rotation       {:.0} ms until the new key was taken", milliseconds(started.elapsed()));
+        let path = format!("{path}/{}", begun.body["rotation_id"].as_str().unwrap());
+        let mut promoted = false;
+        loop {
+            let rotation = operator.api(Method::GET, &path, None).await.unwrap().body;
+            if !promoted && rotation["promoted_at"].is_string() {
+                promoted = true;
+                println!("promotion      {:.0} ms until a mail had promoted it", milliseconds(started.elapsed()));
+            }
+            if rotation["closed_at"].is_string() {
+                println!(
+                    "completion     {:.0} s until the old key was stopped, by the minutely sweep",
+                    started.elapsed().as_secs_f64()
+                );
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        while operator.events("Retired Key Revoked").await.unwrap().is_empty() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        println!("death          {:.0} s until the old key was seen dead", started.elapsed().as_secs_f64());
+    };
+    tokio::join!(send, rotate);
+    let mails = seconds * ROTATION_RATE;
+    let sent = Instant::now();
+    let mut copies = BTreeMap::new();
+    // What waits for SQS to deliver it again has to arrive too.
+    while copies.len() < mails && sent.elapsed() < Duration::from_mins(8) {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        copies.clear();
+        for accepted in operator.inbox(&tenant.account_id).await.unwrap() {
+            *copies.entry(accepted["subject"].as_str().unwrap().to_owned()).or_insert(0) += 1;
+        }
+    }
+    let twice = copies.values().filter(|copies| **copies > 1).count();
+    let refused = operator.events("Mail Rejected").await.unwrap().len();
+    println!(
+        "mail           {mails} at {ROTATION_RATE}/s: lost {}, sent twice {twice}, refused {refused}",
+        mails - copies.len()
+    );
+    drop(process.stdin.take());
+    process.wait().unwrap();
 }
 
 /// Starts a stack. Returns its process and the URL of its API.

@@ -104,6 +104,8 @@ pub(super) async fn run(stack: &Stack) -> Driven {
     replace_sealed_secret(stack, good, swapped_in_revocation, "revoke").await;
     fail_sending(&caller, (good, good_id), (failing, failing_id), (inactive, inactive_id), swapped_id).await;
 
+    fail_rotation(&caller, good, good_id, &mut stored).await;
+
     // Slow deletions make the other keys wait in the queue.
     let slow = json!({ "on": ["iam:DeleteAccessKey"], "latency_ms": 1500 });
     stack.set_faults(good, &slow).await;
@@ -136,6 +138,40 @@ pub(super) async fn run(stack: &Stack) -> Driven {
     let (responses, request_bodies) = caller.recorded.into_inner();
     let pasted = vec![Marker::new("careless", &careless.secret_access_key), Marker::new("careless, plain", &plain)];
     Driven { stored, shown, pasted, responses, request_bodies }
+}
+
+/// Rotates a provider's key: refused in every way, then to a key that AWS refuses, and cancelled.
+async fn fail_rotation(caller: &RecordingCaller<'_>, tenant: &Tenant, provider_id: &str, stored: &mut Vec<Marker>) {
+    let stack = caller.stack;
+    let new = stack.further_key(tenant).await;
+    stored.push(Marker::new("rotated", &new.secret_access_key));
+    let path = format!("/providers/{provider_id}/rotations");
+    let good = json!({ "access_key_id": new.access_key_id, "secret_access_key": new.secret_access_key });
+    for (field, value) in [
+        ("secret_access_key", json!([new.secret_access_key])),
+        ("secret_access_key", json!(&new.secret_access_key[..39])),
+        ("access_key_id", json!(tenant.access_key_id)),
+        ("grace_seconds", json!(604_801)),
+        ("colour", json!("blue")),
+    ] {
+        let mut body = good.clone();
+        body[field] = value;
+        caller.post(&path, &body).await;
+    }
+    stack.set_faults(tenant, &json!({ "on": ["iam:*"], "server_error": 1000 })).await;
+    caller.post(&path, &good).await;
+    stack.set_faults(tenant, &json!({})).await;
+    let begun = caller.post(&path, &good).await;
+    let rotation = format!("{path}/{}", begun["rotation_id"].as_str().unwrap_or_else(|| panic!("{begun}")));
+    caller.post(&path, &good).await;
+    let key = format!("/tenants/{}/access-keys/{}", new.account_id, new.access_key_id);
+    stack.local_api(Method::PUT, &key, Some(&json!({ "status": "Inactive" }))).await.unwrap();
+    stack.enqueue_mail(&mail(provider_id, "rotated")).await.unwrap();
+    stack.mail_in_state(provider_id, "rotated", &["sent", "not_accepted", "rejected"]).await;
+    caller.get(&rotation).await;
+    stack.local_api(Method::PUT, &key, Some(&json!({ "status": "Active" }))).await.unwrap();
+    caller.call(Method::DELETE, &rotation, None, &[]).await;
+    caller.get(&rotation).await;
 }
 
 /// Registers a sender of webhooks, whose reports are taken, refused, and not checked because KMS refuses its secret. Returns
@@ -224,6 +260,15 @@ async fn paste_secret(caller: &RecordingCaller<'_>, careless: &Tenant, secret: &
     caller.post("/providers", &body).await;
     caller.post("/providers", &json!(secret)).await;
     caller.call(Method::POST, "/providers", Some(&json!({ "name": secret })), &[("idempotency-key", secret)]).await;
+    let rotations = "/providers/prv_01ARZ3NDEKTSV4RRFFQ69G5FAV/rotations";
+    for body in [
+        json!({ "access_key_id": secret, "secret_access_key": secret }),
+        json!({ "access_key_id": [secret], "secret_access_key": secret, "grace_seconds": secret }),
+        json!({ (secret): secret }),
+        json!(secret),
+    ] {
+        caller.post(rotations, &body).await;
+    }
     caller.post("/revocations", &json!({ "scope": { "access_key_id": secret }, "reason": "x" })).await;
     caller.post("/revocations", &json!({ "scope": { (secret): secret }, "reason": "x" })).await;
     caller.post("/revocations", &json!({ "scope": secret })).await;
@@ -240,6 +285,7 @@ async fn paste_secret(caller: &RecordingCaller<'_>, careless: &Tenant, secret: &
     for path in [
         format!("/providers/{in_path}"),
         format!("/providers/{in_path}/mails/x"),
+        format!("/providers/{in_path}/rotations/{in_path}"),
         format!("/revocations/{in_path}"),
         format!("/revocations/{in_path}/attestation"),
         format!("/policy?style={in_path}"),

@@ -5,6 +5,7 @@ mod logs;
 mod policies;
 mod queues;
 mod revocations;
+mod rotations;
 mod send;
 mod stack;
 mod tables;

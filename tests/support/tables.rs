@@ -109,6 +109,57 @@ impl Tables {
         }
     }
 
+    /// Makes a rotation due, as if the time until then had passed. Returns whether it is looked at at all.
+    pub(crate) async fn make_rotation_due(&self, provider_id: &str, rotation_id: &str) -> bool {
+        let updated = self
+            .client
+            .update_item()
+            .table_name(&self.providers)
+            .key("pk", string(&format!("provider#{provider_id}")))
+            .key("sk", string(&format!("rotation#{rotation_id}")))
+            .update_expression("SET next_attempt_at = :past")
+            .condition_expression("attribute_exists(next_attempt_at)")
+            .expression_attribute_values(":past", string("2020-01-01T00:00:00Z"))
+            .send()
+            .await;
+        match updated.map_err(SdkError::into_service_error) {
+            Ok(_) => true,
+            Err(UpdateItemError::ConditionalCheckFailedException(_)) => false,
+            Err(error) => panic!("UpdateItem of a rotation's next attempt: {error:?}"),
+        }
+    }
+
+    /// Suspends a provider, as `send` does.
+    pub(crate) async fn suspend_provider(&self, provider_id: &str, reason: &str) {
+        self.client
+            .update_item()
+            .table_name(&self.providers)
+            .key("pk", string(&format!("provider#{provider_id}")))
+            .key("sk", string("provider"))
+            .update_expression("SET #status = :suspended, reason = :reason")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":suspended", string("suspended"))
+            .expression_attribute_values(":reason", string(reason))
+            .send()
+            .await
+            .unwrap();
+    }
+
+    /// Moves a time of a provider's rotation into the past, as if time had passed.
+    pub(crate) async fn set_rotation_time(&self, provider_id: &str, path: &str) {
+        self.client
+            .update_item()
+            .table_name(&self.providers)
+            .key("pk", string(&format!("provider#{provider_id}")))
+            .key("sk", string("provider"))
+            .update_expression(format!("SET {path} = :past"))
+            .condition_expression(format!("attribute_exists({path})"))
+            .expression_attribute_values(":past", string("2020-01-01T00:00:00Z"))
+            .send()
+            .await
+            .unwrap();
+    }
+
     /// Whether the sweep would execute an order again.
     pub(crate) async fn is_order_due(&self, order_id: &str) -> bool {
         let items = self.query(&self.providers, "pk", string(&format!("order#{order_id}"))).await;

@@ -114,7 +114,7 @@ impl FanOutRun {
     ) -> Result<Option<(FanOut, OrderPage)>, RecordError> {
         let listed = self.providers.list_scope(&order.scope, before.after.as_ref(), KEYS_ON_A_PAGE).await?;
         let keys = match before.pass {
-            Pass::First => keys_of_first_pass(&listed.providers),
+            Pass::First => self.keys_of_first_pass(&listed.providers).await?,
             Pass::Repeat | Pass::Over => self.keys_of_second_pass(order, before, &listed.providers).await?,
         };
         let after = before.with_page(&listed, keys.len(), now);
@@ -124,6 +124,20 @@ impl FanOutRun {
         Ok(is_written.then_some((after, page)))
     }
 
+    /// The keys of the providers that the index does not show as dead. Those that were stopped before get this order too, so
+    /// that what kept them alive is tried again at once.
+    async fn keys_of_first_pass(&self, listed: &[ListedProvider]) -> Result<Vec<AccessKeyId>, RecordError> {
+        let may_live = listed.iter().filter(|provider| provider.may_live());
+        let mut ids: Vec<_> = may_live.map(|provider| provider.access_key_id.clone()).collect();
+        let others: Vec<_> = listed.iter().flat_map(ListedProvider::other_keys).cloned().collect();
+        if !others.is_empty() {
+            let others = self.providers.keys(&others).await?.into_iter();
+            let not_dead = others.filter(|(_, key)| key.as_ref().is_some_and(|key| !key.state.is_dead()));
+            ids.extend(not_dead.map(|(id, _)| id));
+        }
+        Ok(ids)
+    }
+
     /// The keys of providers that are still in use and on no page: they were stored while the first pass ran.
     async fn keys_of_second_pass(
         &self,
@@ -131,12 +145,15 @@ impl FanOutRun {
         fan_out: &FanOut,
         listed: &[ListedProvider],
     ) -> Result<Vec<AccessKeyId>, RecordError> {
-        // What was onboarded later was handed over after the report.
+        // What was handed over later was handed over after the report.
         let until = order.created_at.saturating_add(FENCE_CLOSED_FOR).unwrap_or(Timestamp::MAX);
-        let in_use = |provider: &&ListedProvider| {
-            matches!(provider.status, StatusName::Active | StatusName::Suspended) && provider.created_at < until
+        let in_use = |provider: &ListedProvider| {
+            let is_in_use = matches!(provider.status, StatusName::Active | StatusName::Suspended);
+            let own = Some(&provider.access_key_id).filter(|_| is_in_use);
+            let keys = own.into_iter().chain(provider.other_keys());
+            keys.filter(|id| provider.handed_over_at(id) < until).cloned().collect::<Vec<_>>()
         };
-        let ids: Vec<_> = listed.iter().filter(in_use).map(|provider| provider.access_key_id.clone()).collect();
+        let ids: Vec<_> = listed.iter().flat_map(in_use).collect();
         if ids.is_empty() {
             return Ok(ids);
         }
@@ -224,10 +241,4 @@ impl FanOutRun {
             }
         }
     }
-}
-
-/// The keys of the providers that the index does not show as dead. Those that were stopped before get this order too, so that
-/// what kept them alive is tried again at once.
-fn keys_of_first_pass(listed: &[ListedProvider]) -> Vec<AccessKeyId> {
-    listed.iter().filter(|provider| provider.may_live()).map(|provider| provider.access_key_id.clone()).collect()
 }

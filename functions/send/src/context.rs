@@ -20,6 +20,7 @@ use crate::ledger::Ledger;
 use crate::opened_secrets::OpenedSecrets;
 use crate::preparation::Preparation;
 use crate::rate::Rates;
+use crate::rotation::Rotations;
 use crate::snapshot::{SnapshotTables, Snapshots};
 use crate::suspicion::Suspicions;
 
@@ -39,6 +40,8 @@ pub(crate) struct Services {
     pub(crate) preparation: Preparation,
     /// How long a mail in doubt waits for its second attempt.
     pub(crate) doubt_delay: Delay,
+    /// Keys that are being replaced.
+    pub(crate) rotations: Rotations,
     /// What AWS holds against providers.
     pub(crate) suspicions: Suspicions,
     /// Identities and configuration sets that keys may not use.
@@ -97,6 +100,7 @@ impl Services {
                 .optional("DOUBT_DELAY_S")
                 .and_then(|seconds| seconds.parse().ok())
                 .map_or(Delay::DOUBT, Delay::from_seconds),
+            rotations: Rotations::default(),
             suspicions: Suspicions::new(mails.clone()),
             denied_resources: DeniedResources::new(mails),
             send_queue: Queue::new(sqs.clone(), start.required("SEND_QUEUE_URL")?, "send"),

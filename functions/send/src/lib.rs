@@ -18,6 +18,7 @@
 //! | `settle` | acceptances that could not be recorded in time |
 //! | `rate`, `preparation` | when each mail of an account may start, and how long before that it wakes |
 //! | `rejection`, `poison` | why a mail will never be sent; messages that are dead-lettered |
+//! | `rotation` | keys that are being replaced |
 //! | `suspicion` | keys that AWS refuses |
 
 mod batch;
@@ -42,6 +43,7 @@ mod poison;
 mod preparation;
 mod rate;
 mod rejection;
+mod rotation;
 mod ses_request;
 mod settle;
 mod snapshot;
@@ -53,6 +55,7 @@ use std::sync::Arc;
 use anyhow::anyhow;
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use lambda_runtime::LambdaEvent;
+use serde::{Deserialize, Serialize};
 use shared::runtime::{ColdStart, MissingVariable, serve};
 
 use crate::context::Services;
@@ -65,16 +68,55 @@ pub struct Sender {
     services: Arc<Services>,
 }
 
+/// What invokes the function: its queue, or the schedule that has new keys tried.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum SendEvent {
+    Batch(SqsEvent),
+    Schedule(ScheduledEvent),
+}
+
+/// An event of EventBridge's schedule; nothing of it is used.
+#[derive(Deserialize)]
+struct ScheduledEvent {
+    #[serde(rename = "detail-type")]
+    _detail_type: ScheduledDetailType,
+}
+
+#[derive(Deserialize)]
+enum ScheduledDetailType {
+    #[serde(rename = "Scheduled Event")]
+    Scheduled,
+}
+
+/// The response to either.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum SendResponse {
+    Batch(SqsBatchResponse),
+    /// For the scheduler, which reads nothing.
+    Empty,
+}
+
 /// Serves batches until Lambda ends the process.
 ///
 /// # Errors
 /// A variable is missing, which is named, or the Runtime API is gone.
 pub async fn run() -> anyhow::Result<()> {
     let sender = Sender::new(&ColdStart::begin())?;
-    serve(|event: LambdaEvent<SqsEvent>| {
+    serve(|event: LambdaEvent<SendEvent>| {
         let sender = sender.clone();
+        let invocation = Invocation::from_context(&event.context);
         // Boxed, because the compiler cannot lay out so deep a future.
-        Box::pin(async move { sender.handle(event.payload, Invocation::from_context(&event.context)).await })
+        Box::pin(async move {
+            match event.payload {
+                SendEvent::Batch(batch) => SendResponse::Batch(sender.handle(batch, invocation).await),
+                SendEvent::Schedule(_) => {
+                    sender.try_candidates(&invocation).await;
+                    SendResponse::Empty
+                }
+            }
+        })
     })
     .await
     .map_err(|error| anyhow!("{error}"))
@@ -89,9 +131,36 @@ impl Sender {
         Ok(Self { services: Arc::new(Services::new(start)?) })
     }
 
+    /// Tries new keys of providers that no mail has proved.
+    pub async fn try_candidates(&self, invocation: &Invocation) {
+        self.services.try_candidates(invocation.deadline).await;
+    }
+
     /// Processes a batch. The response names the messages that SQS has to deliver again; every other message has a
     /// recorded disposition or a copy in a queue.
     pub async fn handle(&self, event: SqsEvent, invocation: Invocation) -> SqsBatchResponse {
         batch::process(&self.services, event, invocation).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn each_sample_event_is_recognised_by_its_source() {
+        let read = |event: &str| match serde_json::from_str(event) {
+            Ok(SendEvent::Batch(batch)) => format!("{} messages", batch.records.len()),
+            Ok(SendEvent::Schedule(_)) => "schedule".to_owned(),
+            Err(_) => "unknown".to_owned(),
+        };
+        assert!(read(include_str!("../../../events/send-batch.json")).ends_with("messages"));
+        assert_eq!(read(include_str!("../../../events/send-candidates.json")), "schedule");
+        assert_eq!(read(r#"{"detail-type": "Something Else"}"#), "unknown");
+        assert_eq!(serde_json::to_value(SendResponse::Empty).unwrap(), Value::Null);
+        let batch = SendResponse::Batch(SqsBatchResponse::default());
+        assert_eq!(serde_json::to_value(batch).unwrap(), json!({"batchItemFailures": []}));
     }
 }

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
 use shared::custody::{Lane, Sealed};
 use shared::id::{AccessKeyId, ProviderId};
 use shared::record::{HALT_PK, HALT_SK, Halt, Item, Provider, Providers, RecordError, Secrets, StatusName};
@@ -100,7 +101,7 @@ impl Snapshot {
             return Eligibility::Halted;
         }
         match provider.status.status {
-            StatusName::Active if self.sealed.contains_key(&provider.access_key_id) => {
+            StatusName::Active if provider.keys_in_use().into_iter().any(|key| self.sealed.contains_key(key)) => {
                 Eligibility::Eligible(Arc::clone(provider))
             }
             StatusName::Active => Eligibility::SecretMissing,
@@ -116,6 +117,38 @@ impl Snapshot {
     /// The provider of this id, if it could be read.
     pub(crate) fn provider(&self, provider_id: &ProviderId) -> Option<&Arc<Provider>> {
         self.providers.get(provider_id)?.as_ref()
+    }
+
+    /// The keys that may sign a mail of a provider now and whose secrets were read, the first one first: each as the provider
+    /// that sends with it. `is_held`: the new key of its rotation was refused a moment ago.
+    pub(crate) fn signers(&self, provider: &Arc<Provider>, is_held: bool, now: Timestamp) -> Vec<Arc<Provider>> {
+        let order = provider.signing_order(is_held, now);
+        let mut keys: Vec<_> = [Some(order.first), order.fallback]
+            .into_iter()
+            .flatten()
+            .filter(|key| self.sealed.contains_key(key))
+            .collect();
+        if keys.is_empty() {
+            // The secret of the one whose turn it is may be missing, and the other's not.
+            keys = provider.keys_in_use();
+            keys.retain(|key| self.sealed.contains_key(key));
+        }
+        keys.into_iter()
+            .map(|key| match *key == provider.access_key_id {
+                true => Arc::clone(provider),
+                false => Arc::new(Provider { access_key_id: key.clone(), ..Provider::clone(provider) }),
+            })
+            .collect()
+    }
+
+    /// Whether a request that this key has signed may still go out for a provider.
+    pub(crate) fn may_sign(&self, provider: &Provider, access_key_id: &AccessKeyId) -> bool {
+        provider.keys_in_use().contains(&access_key_id) && self.sealed.contains_key(access_key_id)
+    }
+
+    /// Whether all sending is stopped.
+    pub(crate) fn is_halted(&self) -> bool {
+        self.halt == Halt::Halted
     }
 
     /// The sealed secret of a provider's key.
@@ -142,7 +175,8 @@ pub(crate) struct Snapshots {
 
 impl Snapshots {
     /// Snapshots of halt and these providers. Nothing is read yet. A batch has at most 49 providers: one request takes 100
-    /// keys (DynamoDB API, `BatchGetItem`).
+    /// keys (DynamoDB API, `BatchGetItem`). That of the Providers table has the halt item and the providers, 50; that of the
+    /// Secrets table has two secrets of each provider at most, those of both keys of a rotation, 98.
     pub(crate) fn new(tables: SnapshotTables, provider_ids: HashSet<ProviderId>) -> Self {
         Self { tables, provider_ids, current: Mutex::new(None) }
     }
@@ -181,7 +215,7 @@ impl Snapshots {
 
 impl Snapshot {
     fn keys(&self) -> HashSet<AccessKeyId> {
-        self.providers.values().flatten().map(|provider| provider.access_key_id.clone()).collect()
+        self.providers.values().flatten().flat_map(|provider| provider.keys_in_use()).cloned().collect()
     }
 }
 
@@ -190,7 +224,7 @@ impl SnapshotTables {
     /// other keys. A mail names its provider and not the key, so the first read of a batch takes both steps.
     ///
     /// One request for each table and not one for both: the role's condition on leading keys applies to one table only.
-    async fn read(
+    pub(crate) async fn read(
         &self,
         provider_ids: &HashSet<ProviderId>,
         known_keys: HashSet<AccessKeyId>,
@@ -204,8 +238,9 @@ impl SnapshotTables {
             .flatten()
             // A suspended provider's secret is for the look whether its suspension is over.
             .filter(|provider| matches!(provider.status.status, StatusName::Active | StatusName::Suspended))
-            .map(|provider| provider.access_key_id.clone())
-            .filter(|key| !known_keys.contains(key))
+            .flat_map(|provider| provider.keys_in_use())
+            .filter(|key| !known_keys.contains(*key))
+            .cloned()
             .collect();
         sealed.extend(self.sealed_secrets(&other_keys).await?);
         Ok(Snapshot { begun, good_until: begun + max_age(begun.elapsed()), halt, providers, sealed })
@@ -300,6 +335,69 @@ mod tests {
             let snapshot = snapshot(halt, Status::plain(status), with_secret);
             assert_eq!(name(snapshot.eligibility(&sample())), expected, "{status:?}");
         }
+    }
+
+    /// A snapshot of a provider in rotation, with the secrets of these keys.
+    fn in_rotation(phase: &str, with_secrets: &[&str]) -> (Snapshot, Arc<Provider>) {
+        let key = |id: &str| json!({"access_key_id": id, "user_name": "u", "user_arn": "arn"});
+        let mut provider = provider(Status::plain(StatusName::Active));
+        provider.rotation = Some(
+            serde_json::from_value(json!({
+                "rotation_id": "rot_01KAQX9Z3K5M7P9R1T3V5X7Z9B", "phase": phase, "old_key": key(OLD), "new_key": key(NEW),
+                "grace_seconds": 600, "started_at": "2026-11-23T10:00:00Z",
+            }))
+            .unwrap(),
+        );
+        let id = |id: &&str| AccessKeyId::from_pasted(id).unwrap();
+        let provider = Arc::new(provider);
+        let snapshot = Snapshot {
+            begun: Instant::now(),
+            good_until: Instant::now() + MAX_AGE,
+            halt: Halt::Open,
+            providers: HashMap::from([(provider.provider_id.clone(), Some(Arc::clone(&provider)))]),
+            sealed: with_secrets.iter().map(|key| (id(key), Sealed::new(vec![1]))).collect(),
+        };
+        (snapshot, provider)
+    }
+
+    const OLD: &str = "AKIASP2TPHJSQH3FJRUX";
+    const NEW: &str = "AKIASP2TPHJSQH3FJRUY";
+
+    #[test]
+    fn what_signs_has_its_secret_and_a_stop_of_one_key_leaves_the_other() {
+        let now = "2026-11-23T10:01:00Z".parse().unwrap();
+        let cases: [(&str, &[&str], bool, &[&str]); 7] = [
+            ("candidate", &[OLD, NEW], false, &[NEW, OLD]),
+            ("candidate", &[OLD, NEW], true, &[OLD]),
+            ("candidate", &[OLD], false, &[OLD]),
+            ("candidate", &[NEW], false, &[NEW]),
+            ("candidate", &[NEW], true, &[NEW]),
+            ("cancelled", &[OLD, NEW], false, &[OLD]),
+            ("candidate", &[], false, &[]),
+        ];
+        for (phase, with_secrets, is_held, expected) in cases {
+            let (snapshot, provider) = in_rotation(phase, with_secrets);
+            let signers = snapshot.signers(&provider, is_held, now);
+            let ids: Vec<_> = signers.iter().map(|signer| signer.access_key_id.as_str()).collect();
+            assert_eq!(ids, expected, "{phase} {with_secrets:?} {is_held}");
+            let is_eligible = matches!(snapshot.eligibility(&sample()), Eligibility::Eligible(_));
+            assert_eq!(is_eligible, !expected.is_empty(), "{phase} {with_secrets:?}");
+            for key in [OLD, NEW] {
+                let may_sign = snapshot.may_sign(&provider, &AccessKeyId::from_pasted(key).unwrap());
+                let is_in_use = phase == "candidate" || key == OLD;
+                assert_eq!(may_sign, is_in_use && with_secrets.contains(&key), "{phase} {with_secrets:?} {key}");
+            }
+        }
+    }
+
+    /// Two requests read a batch; each takes 100 keys at most.
+    #[test]
+    fn a_batch_of_providers_in_rotation_fits_into_its_requests() {
+        let batch_size: usize = crate::fixtures::template_resource("SendFunction")
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("BatchSize: ")?.parse().ok())
+            .unwrap();
+        assert!(batch_size <= 49, "halt and providers: {}, secrets: {}", 1 + batch_size, 2 * batch_size);
     }
 
     #[test]

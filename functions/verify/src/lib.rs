@@ -8,6 +8,7 @@
 //! | `route` | one file for each operation of the API |
 //! | `submission`, `idempotency` | what a caller submits, and a repeated request |
 //! | `onboarding` | from a submitted key to a stored provider, or to the reason why not |
+//! | `rotation`, `rotation_view` | a key that replaces a provider's, and how that is shown |
 //! | `verification` | the calls into the tenant's account |
 //! | `check` | what each answer means: pure functions |
 //! | `report_builder` | the report while checks are still being made |
@@ -19,6 +20,8 @@ mod onboarding;
 mod provider_view;
 mod report_builder;
 mod retry_policy;
+mod rotation;
+mod rotation_view;
 mod route;
 mod submission;
 mod time_budget;
@@ -121,6 +124,9 @@ impl Verify {
             Route::ListProviders => Box::pin(self.list_providers(request, log)).await,
             Route::GetProvider => Box::pin(self.get_provider(request, log)).await,
             Route::GetMail => Box::pin(self.get_mail(request, log)).await,
+            Route::CreateRotation => Box::pin(self.create_rotation(request, log)).await,
+            Route::GetRotation => Box::pin(self.get_rotation(request, log)).await,
+            Route::CancelRotation => Box::pin(self.cancel_rotation(request, log)).await,
             Route::GetPolicy => route::get_policy::get_policy(request),
             Route::GetForwarding => route::get_forwarding::get_forwarding(request, &self.notice_bus),
             Route::CheckPolicy => self.check_policy(request, log),

@@ -6,6 +6,8 @@ use shared::id::{ProviderId, TenantId};
 use shared::record::{Assurance, Consent, PolicyBreadth, StatusName, VerificationReport, VerifiedProvider};
 use shared::tenant::Region;
 
+use crate::rotation_view::RotationView;
+
 /// The public form of a provider.
 #[derive(Serialize)]
 pub(crate) struct ProviderView<'a> {
@@ -28,6 +30,8 @@ pub(crate) struct ProviderView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     assurance: Option<Assurance>,
     policy_breadth: PolicyBreadth,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rotation: Option<RotationView<'a>>,
     created_at: Timestamp,
     updated_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,7 +48,7 @@ struct Quota {
 impl<'a> ProviderView<'a> {
     /// A provider in a list, without its report.
     pub(crate) fn without_report(verified: &'a VerifiedProvider) -> Self {
-        let VerifiedProvider { provider, report } = verified;
+        let VerifiedProvider { provider, report, .. } = verified;
         Self {
             provider_id: &provider.provider_id,
             tenant_id: &provider.tenant_id,
@@ -61,6 +65,10 @@ impl<'a> ProviderView<'a> {
             canary: provider.canary,
             assurance: report.assurance,
             policy_breadth: report.policy_breadth,
+            rotation: provider
+                .rotation
+                .as_ref()
+                .map(|rotation| RotationView::new(&provider.provider_id, rotation, None)),
             created_at: provider.created_at,
             updated_at: provider.updated_at,
             report: None,
@@ -102,6 +110,7 @@ mod tests {
                 signed_by: "arn:aws:iam::111122223333:user/ops".to_owned(),
             }),
             canary: true,
+            rotation: None,
             created_at: Timestamp::UNIX_EPOCH,
             updated_at: Timestamp::UNIX_EPOCH,
         };
@@ -116,7 +125,7 @@ mod tests {
             findings: Vec::new(),
             own_policies: None,
         };
-        let verified = VerifiedProvider { provider, report };
+        let verified = VerifiedProvider { provider, report, rotation_reports: None };
         let whole = serde_json::to_value(ProviderView::with_report(&verified)).unwrap();
         assert_eq!(
             whole,

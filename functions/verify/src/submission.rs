@@ -3,6 +3,7 @@
 use serde::{Deserialize, Deserializer};
 use shared::http::{FieldError, Problem, Request, body, signer};
 use shared::id::{AccessKeyId, InvalidAccessKeyId, TenantId};
+use shared::record::Provider;
 use shared::tenant::{InvalidSecret, Region, SecretAccessKey};
 use zeroize::{Zeroize as _, Zeroizing};
 
@@ -54,6 +55,19 @@ struct ConsentBody {
 pub(crate) struct PastedText(Zeroizing<String>);
 
 impl Submission {
+    /// A key that is to replace the one of a provider: the rest is the provider's.
+    pub(crate) fn for_provider(provider: &Provider, access_key_id: PastedText, secret_access_key: PastedText) -> Self {
+        Self {
+            tenant_id: provider.tenant_id.clone(),
+            name: provider.name.clone(),
+            region: provider.region,
+            consent_signed_by: provider.consent.as_ref().map(|consent| consent.signed_by.clone()),
+            canary: provider.canary,
+            access_key_id,
+            secret_access_key,
+        }
+    }
+
     /// Reads the body and wipes it from the request.
     ///
     /// # Errors

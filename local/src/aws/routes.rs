@@ -5,9 +5,10 @@
 //! | `GET /outputs` | the template's Outputs as one object |
 //! | `POST /tenants` | a new account with a user (or root key), policies, a permissions `boundary`, the `scp` of its organization, and verified identities |
 //! | `GET /tenants/{account_id}` | users' keys and their status, identities, limits |
-//! | `PUT /tenants/{account_id}/policies` | replaces the inline policies of the account's users, as its administrator would |
+//! | `PUT /tenants/{account_id}/policies` | replaces the inline policies of the account's users, or of the one of `user_name`, as its administrator would |
 //! | `PUT /tenants/{account_id}/faults` | replaces the account's faults ([`crate::faults`] has the fields) |
 //! | `PUT /faults` | replaces the faults of our own account: `{"rules": [{"on": ["dynamodb:PutItem"], "server_error": 1}]}` |
+//! | `POST /tenants/{account_id}/access-keys` | a further key of a user: `{"user_name": …}`; two are allowed |
 //! | `PUT /tenants/{account_id}/access-keys/{id}` | `{"status": "Active"}` or `Inactive` |
 //! | `DELETE /tenants/{account_id}/access-keys/{id}` | deletes a key as the account's administrator would |
 //! | `POST /tenants/{account_id}/forwarded-events` | puts an event on one of the operator's buses, as a rule of the account does: `{bus, source, detail-type, detail, …}` |
@@ -41,6 +42,7 @@ pub(crate) fn local_routes(stand_in: Arc<StandIn>) -> Router {
         .route("/tenants/{account_id}/policies", put(set_policies))
         .route("/tenants/{account_id}/faults", put(set_tenant_faults))
         .route("/faults", put(set_own_faults))
+        .route("/tenants/{account_id}/access-keys", post(add_key))
         .route("/tenants/{account_id}/access-keys/{id}", put(set_key).delete(delete_key))
         .route("/tenants/{account_id}/forwarded-events", post(forward_event))
         .route("/inbox", get(inbox))
@@ -62,11 +64,19 @@ struct KeyChange {
     status: String,
 }
 
+/// A further key.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FurtherKey {
+    user_name: String,
+}
+
 /// The inline policies that users have from now on.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PolicyChange {
     policies: Vec<Map<String, Value>>,
+    user_name: Option<String>,
 }
 
 async fn outputs(State(stand_in): State<Arc<StandIn>>) -> Response {
@@ -91,8 +101,8 @@ async fn set_policies(
     Path(account_id): Path<String>,
     body: Bytes,
 ) -> Result<Response, TenantError> {
-    let PolicyChange { policies } = decode(&body)?;
-    stand_in.set_policies(&account_id, &policies)?;
+    let PolicyChange { policies, user_name } = decode(&body)?;
+    stand_in.set_policies(&account_id, user_name.as_deref(), &policies)?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -108,6 +118,16 @@ async fn set_tenant_faults(
 async fn set_own_faults(State(stand_in): State<Arc<StandIn>>, body: Bytes) -> Result<Response, TenantError> {
     stand_in.set_own_faults(AccountFaults::parse_own(&body)?).await;
     Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+async fn add_key(
+    State(stand_in): State<Arc<StandIn>>,
+    Path(account_id): Path<String>,
+    body: Bytes,
+) -> Result<Response, TenantError> {
+    let FurtherKey { user_name } = decode(&body)?;
+    let made = stand_in.add_key(&account_id, &user_name)?;
+    Ok((StatusCode::CREATED, Json(made)).into_response())
 }
 
 async fn set_key(

@@ -168,12 +168,25 @@ impl StandIn {
         self.tenants.describe(account_id)
     }
 
-    /// Replaces the inline policies of a tenant's users, as its administrator would.
+    /// Replaces the inline policies of a tenant's users, or of one, as its administrator would.
     ///
     /// # Errors
-    /// There is no such account.
-    pub(super) fn set_policies(&self, account_id: &str, policies: &[Map<String, Value>]) -> Result<(), TenantError> {
-        self.tenants.set_policies(account_id, policies)
+    /// There is no such account or user.
+    pub(super) fn set_policies(
+        &self,
+        account_id: &str,
+        user_name: Option<&str>,
+        policies: &[Map<String, Value>],
+    ) -> Result<(), TenantError> {
+        self.tenants.set_policies(account_id, user_name, policies)
+    }
+
+    /// Creates a further key of a tenant's user, as its administrator would.
+    ///
+    /// # Errors
+    /// There is no such user, or it has two keys.
+    pub(super) fn add_key(&self, account_id: &str, user_name: &str) -> Result<Value, TenantError> {
+        self.tenants.add_key(account_id, user_name)
     }
 
     /// Activates, deactivates or (`None`) deletes a key of a tenant's user, as its administrator would.

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use shared::http::{FieldError, decode};
 
-use crate::service::iam::{Iam, NewUser};
+use crate::service::iam::{Iam, NewUser, NoFurtherKey};
 use crate::service::ses::Ses;
 
 /// Why a tenant, or something of it, cannot be had.
@@ -169,16 +169,39 @@ impl Tenants {
         Ok(tenant)
     }
 
-    /// Replaces the inline policies of a tenant's users, as its administrator would.
+    /// Replaces the inline policies of a tenant's users, or of one, as its administrator would.
     ///
     /// # Errors
-    /// There is no such account.
-    pub(super) fn set_policies(&self, account_id: &str, policies: &[Map<String, Value>]) -> Result<(), TenantError> {
+    /// There is no such account or user.
+    pub(super) fn set_policies(
+        &self,
+        account_id: &str,
+        user_name: Option<&str>,
+        policies: &[Map<String, Value>],
+    ) -> Result<(), TenantError> {
         let policies: Vec<Value> = policies.iter().map(|policy| json!(policy)).collect();
-        if self.iam.set_policies(account_id, &policies) {
+        if self.iam.set_policies(account_id, user_name, &policies) {
             return Ok(());
         }
-        Err(TenantError::Missing(format!("There is no account {account_id}.")))
+        Err(TenantError::Missing(format!("There is no account {account_id}, or no such user.")))
+    }
+
+    /// Creates a further key of a tenant's user, and answers it as [`Tenants::create`] does.
+    ///
+    /// # Errors
+    /// There is no such user, or it has two keys.
+    pub(super) fn add_key(&self, account_id: &str, user_name: &str) -> Result<Value, TenantError> {
+        let key = self.iam.add_key(account_id, user_name).map_err(|none| match none {
+            NoFurtherKey::NoUser => TenantError::Missing(format!("{account_id} has no user {user_name}.")),
+            NoFurtherKey::TwoAlready => TenantError::Exists(format!("{user_name} has two access keys already.")),
+        })?;
+        Ok(json!({
+            "account_id": account_id,
+            "user_arn": key.user_arn,
+            "access_key_id": key.access_key_id,
+            "secret_access_key": key.secret_access_key,
+            "region": self.region,
+        }))
     }
 
     /// Activates, deactivates or (`None`) deletes a key of a tenant's user, as its administrator would.

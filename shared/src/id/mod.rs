@@ -1,4 +1,4 @@
-//! Ids: ours (`prv_…`, `rvk_…`, `drl_…`), the operator's (tenant, mail) and AWS's access key id.
+//! Ids: ours (`prv_…`, `rvk_…`, `rot_…`, `drl_…`), the operator's (tenant, mail) and AWS's access key id.
 
 mod access_key_id;
 mod pasted;
@@ -53,10 +53,22 @@ impl DrillId {
     }
 }
 
+/// A rotation's id, `rot_` and a ULID.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RotationId(String);
+
 impl ProviderId {
     /// A new id.
     pub fn new(ambient: &Ambient) -> Self {
         Self(format!("prv_{}", ambient.ulid()))
+    }
+}
+
+impl RotationId {
+    /// A new id.
+    pub fn new(ambient: &Ambient) -> Self {
+        Self(format!("rot_{}", ambient.ulid()))
     }
 }
 
@@ -96,6 +108,10 @@ fn check_order_id(text: &str) -> Result<(), InvalidId> {
 
 fn check_drill_id(text: &str) -> Result<(), InvalidId> {
     check_prefixed_ulid(text, "drl_").ok_or(InvalidId("must be a drill id, `drl_` and a ULID"))
+}
+
+fn check_rotation_id(text: &str) -> Result<(), InvalidId> {
+    check_prefixed_ulid(text, "rot_").ok_or(InvalidId("must be a rotation id, `rot_` and a ULID"))
 }
 
 /// A ULID has several spellings. Only the canonical one is an id, so that one thing has one key in the table.
@@ -149,7 +165,8 @@ id!(
     MailId by check_mail_id,
     ProviderId by check_provider_id,
     OrderId by check_order_id,
-    DrillId by check_drill_id
+    DrillId by check_drill_id,
+    RotationId by check_rotation_id
 );
 
 #[cfg(test)]

@@ -16,14 +16,14 @@ use super::item_update::ItemUpdate;
 use super::order::{LISTED_ORDER, LISTING};
 use super::table::start_after;
 use super::transaction::{Transaction, contended};
-use super::{BreachScope, Item, KeyItem, Order, Provider, Providers, RecordError, StatusName, sweep_index};
+use super::{BreachScope, Item, KeyItem, Order, Provider, Providers, RecordError, Rotation, StatusName, sweep_index};
 use crate::id::{AccessKeyId, OrderId, ProviderId, TenantId};
 
 /// When the providers of a scope are listed a second time, for those that were stored while they were listed first: longer
 /// than the 29 s that an onboarding takes at most.
 pub const REPEAT_AFTER: SignedDuration = SignedDuration::from_secs(60);
 
-/// Keys on a page. A worker revokes a page at once, with a handful of calls a key and some seconds of waiting.
+/// Providers on a page, each with one key or, in rotation, two. A worker revokes a page at once, with a handful of calls a key and some seconds of waiting.
 pub const KEYS_ON_A_PAGE: i32 = 25;
 
 /// The most items of one BatchGetItem (DynamoDB API reference).
@@ -84,9 +84,25 @@ pub struct ListedProvider {
     pub status: StatusName,
     /// When it was onboarded.
     pub created_at: Timestamp,
+    /// The latest rotation of its key.
+    #[serde(default, skip_serializing)]
+    pub rotation: Option<Rotation>,
 }
 
 impl ListedProvider {
+    /// The keys of its latest rotation that it does not send with: the other one of a running rotation, and what is left of
+    /// one that has ended. They may live or be dead.
+    pub fn other_keys(&self) -> impl Iterator<Item = &AccessKeyId> {
+        let keys = self.rotation.iter().flat_map(|rotation| [&rotation.old_key, &rotation.new_key]);
+        keys.map(|key| &key.access_key_id).filter(|id| **id != self.access_key_id)
+    }
+
+    /// When one of its keys was handed over.
+    pub fn handed_over_at(&self, access_key_id: &AccessKeyId) -> Timestamp {
+        let rotation = self.rotation.as_ref().filter(|rotation| rotation.new_key.access_key_id == *access_key_id);
+        rotation.map_or(self.created_at, |rotation| rotation.started_at)
+    }
+
     /// Whether its key is not proved dead.
     pub fn may_live(&self) -> bool {
         self.status != StatusName::Revoked
@@ -95,7 +111,7 @@ impl ListedProvider {
 
 impl From<&Provider> for ListedProvider {
     fn from(provider: &Provider) -> Self {
-        let Provider { provider_id, tenant_id, account_id, access_key_id, status, created_at, .. } = provider;
+        let Provider { provider_id, tenant_id, account_id, access_key_id, status, created_at, rotation, .. } = provider;
         Self {
             position: ListPosition {
                 provider_id: provider_id.clone(),
@@ -105,6 +121,7 @@ impl From<&Provider> for ListedProvider {
             access_key_id: access_key_id.clone(),
             status: status.status,
             created_at: *created_at,
+            rotation: rotation.clone(),
         }
     }
 }
@@ -179,7 +196,7 @@ impl Providers {
         after: Option<&ListPosition>,
         limit: i32,
     ) -> Result<ScopePage, RecordError> {
-        const ATTRIBUTES: &str = "provider_id, tenant_id, account_id, access_key_id, #status, created_at";
+        const ATTRIBUTES: &str = "provider_id, tenant_id, account_id, access_key_id, #status, created_at, rotation";
         let subject = format!("providers of {}", scope.word());
         let indexed = match scope {
             BreachScope::AccessKeyId(_) | BreachScope::ProviderId(_) => {

@@ -44,6 +44,10 @@ pub struct KeyItem {
     /// Whether an order asked for the removal of SES identity policies that name another account.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub remove_identity_policies: bool,
+    /// Whether its provider went on with another key when it was stopped. Then nothing that becomes of it is the provider's
+    /// state.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub retired: bool,
     /// Where it was seen alive, and when it was last seen there.
     #[serde(default)]
     pub seen_alive: BTreeMap<Plane, Timestamp>,
@@ -183,6 +187,7 @@ impl KeyItem {
             orders: Vec::new(),
             order_count: 0,
             remove_identity_policies: false,
+            retired: false,
             seen_alive: BTreeMap::new(),
             receipt: Receipt::default(),
             attempts: 0,

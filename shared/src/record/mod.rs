@@ -33,6 +33,8 @@ mod progress;
 mod provider;
 mod provider_status;
 mod residual_access;
+mod rotation;
+mod rotation_change;
 mod secret;
 mod status;
 mod stop;
@@ -59,7 +61,7 @@ pub use key::{KeyItem, MAX_ORDERS, Owner, Plane, Proof, Receipt, RefusedCall};
 pub use key_state::{BlockReason, KeyState};
 pub use mail::{LedgerRow, MailState, Mails, mail_pk, rate_pk};
 pub use onboarding::{Idempotency, Onboarded, Onboarding};
-pub use order::{AllProviders, BreachScope, OFF_BOARDING, Order, OrderMilestone};
+pub use order::{AllProviders, BreachScope, OFF_BOARDING, Order, OrderMilestone, ROTATED};
 pub use progress::ProgressOutcome;
 use progress::StateChange;
 pub use provider::{Provider, ProviderPage, VerifiedProvider};
@@ -67,6 +69,10 @@ pub use residual_access::{
     ForeignPolicy, IdentityPolicies, MAX_FOREIGN_POLICIES, MAX_SESSION_DURATION, OtherKey, OtherKeys, ReadOutcome,
     Removal, ResidualAccess,
 };
+pub use rotation::{
+    Failing, PromotedBy, Rotation, RotationKey, RotationPhase, RotationReports, RotationRole, SigningOrder, StopEffect,
+};
+pub use rotation_change::{CancelOutcome, RotationItem, RotationStart, RotationStarted};
 pub use secret::Secrets;
 pub use status::{Status, StatusName, SuspensionReason};
 pub use stop::StopOutcome;

@@ -130,10 +130,14 @@ pub enum OrderMilestone {
 /// The reason of an order that off-boards a provider: nobody says that others know its key.
 pub const OFF_BOARDING: &str = "off-boarding";
 
+/// The reason of an order that revokes a key which a rotation has replaced, or which it was not replaced by: nobody says that
+/// others know it.
+pub const ROTATED: &str = "rotated";
+
 impl Order {
-    /// Whether it only off-boards a provider.
-    pub fn is_off_boarding(&self) -> bool {
-        self.reason == OFF_BOARDING
+    /// Whether nobody says that others know its keys: it off-boards a provider, or ends a rotation.
+    pub fn is_without_breach(&self) -> bool {
+        [OFF_BOARDING, ROTATED].contains(&self.reason.as_str())
     }
 
     /// Partition key of an order.

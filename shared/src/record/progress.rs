@@ -28,8 +28,8 @@ pub(super) struct StateChange<'a> {
     pub(super) ambient: &'a Ambient,
 }
 
-/// Attributes of a key item that only progress writes. `orders`, `order_count` and `remove_identity_policies` are not among
-/// them: stops change them at any time.
+/// Attributes of a key item that only progress writes. `orders`, `order_count`, `remove_identity_policies` and `retired` are not
+/// among them: stops change them at any time.
 const PROGRESS: [&str; 9] = [
     "status",
     "reason",
@@ -80,7 +80,7 @@ impl Providers {
         change: &StateChange<'_>,
     ) -> Result<ProgressOutcome, RecordError> {
         let pk = KeyItem::pk(&after.access_key_id);
-        let mut with_provider = true;
+        let mut with_provider = !after.retired;
         for round in 0..MAX_ATTEMPTS {
             let writes = self.state_writes(before, after, with_provider, change)?;
             match self.transact(&pk, writes).await? {
@@ -115,13 +115,24 @@ impl Providers {
             writes.push(self.provider_status(provider, &[], &status, after.updated_at)?);
         }
         let audit = AuditEvent {
-            event: status.status.as_str(),
+            event: audit_event(after),
             at: after.updated_at,
             by: change.by.to_owned(),
             reason: change.reason.map(str::to_owned).or(status.reason),
         };
         writes.push(self.put(audit.to_item(&owner.provider_id, change.ambient)?)?);
         Ok(writes)
+    }
+}
+
+/// The change as the provider's audit trail has it. What becomes of a retired key is not the provider's state.
+fn audit_event(key: &KeyItem) -> &'static str {
+    match (key.retired, key.state) {
+        (false, state) => state.name().as_str(),
+        (true, KeyState::Revoked) => "key_revoked",
+        (true, KeyState::RefusedUnproven) => "key_refused_unproven",
+        (true, KeyState::RevocationBlocked(_)) => "key_revocation_blocked",
+        (true, KeyState::Active | KeyState::UnknownKey | KeyState::Revoking(_)) => "key_revoking",
     }
 }
 

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::item::{from_item, to_item};
-use super::{Consent, Item, RecordError, Status, VerificationReport};
+use super::{Consent, Item, RecordError, Rotation, RotationReports, Status, StatusName, VerificationReport};
 use crate::id::{AccessKeyId, ProviderId, TenantId};
 use crate::tenant::Region;
 
@@ -42,6 +42,9 @@ pub struct Provider {
     /// Whether drills may take it: it is the operator's own, and its key dies in one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub canary: bool,
+    /// The latest replacement of its key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<Rotation>,
     /// When it was taken.
     pub created_at: Timestamp,
     /// When its status last changed.
@@ -57,6 +60,9 @@ pub struct VerifiedProvider {
     pub provider: Provider,
     /// The report that its key was accepted on.
     pub report: VerificationReport,
+    /// The reports of both keys, while they are being rotated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation_reports: Option<RotationReports>,
 }
 
 /// One page of a tenant's providers.
@@ -76,6 +82,11 @@ impl Provider {
 
     /// Sort key of the provider's own item; its audit trail has the same partition key.
     pub const SK: &'static str = "provider";
+
+    /// Whether an order has stopped it.
+    pub fn is_stopped(&self) -> bool {
+        !matches!(self.status.status, StatusName::Active | StatusName::Suspended)
+    }
 
     /// Reads a provider's item.
     ///

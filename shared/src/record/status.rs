@@ -59,6 +59,14 @@ impl SuspensionReason {
         Self::ALL.into_iter().find(|reason| reason.as_str() == word)
     }
 
+    /// Whether it is the key that is refused, so that another key may send. The others are about the account.
+    pub fn is_about_key(self) -> bool {
+        match self {
+            Self::KeyRejected | Self::PermissionMissing | Self::Quarantined => true,
+            Self::SendingPaused | Self::AccountSuspended => false,
+        }
+    }
+
     /// The word that is stored and shown.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -90,6 +98,12 @@ impl Status {
     /// A status without a reason.
     pub fn plain(status: StatusName) -> Self {
         Self { status, reason: None }
+    }
+
+    /// Whether it is a suspension because of the key.
+    pub fn is_suspended_for_key(&self) -> bool {
+        let reason = self.reason.as_deref().and_then(SuspensionReason::parse);
+        self.status == StatusName::Suspended && reason.is_some_and(SuspensionReason::is_about_key)
     }
 
     /// A status with its reason.

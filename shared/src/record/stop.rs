@@ -1,13 +1,14 @@
 //! Orders and stops: what is committed about a breached key before anybody outside is called.
 
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
+use jiff::Timestamp;
 
 use super::item::{string, timestamp};
 use super::item_update::{ItemUpdate, is_made};
 use super::transaction::{IF_ABSENT, KEY_ITEM, Transaction, back_off, contended};
 use super::{
-    AuditEvent, Item, KeyItem, KeyState, MAX_ORDERS, Order, Owner, Providers, RecordError, Secrets, Status, StatusName,
-    sweep_index,
+    AuditEvent, Item, KeyItem, KeyState, MAX_ORDERS, Order, Owner, Provider, Providers, RecordError, Secrets, Status,
+    StatusName, StopEffect, sweep_index,
 };
 use crate::custody::Lane;
 use crate::id::{AccessKeyId, OrderId};
@@ -29,8 +30,33 @@ pub enum StopOutcome {
     Tombstoned,
 }
 
+/// What the stop of a key reaches beside the key.
+enum StopReach {
+    /// The provider as it was read, and what becomes of it.
+    Provider(Box<(Provider, StopEffect)>),
+    /// A provider whose item cannot be read, so that nothing is known of another key.
+    UnreadableProvider,
+    /// Nothing.
+    KeyAlone,
+}
+
+impl StopReach {
+    /// Whether the provider goes on without the key.
+    fn leaves_provider(&self) -> bool {
+        let Self::Provider(reached) = self else { return false };
+        match reached.as_ref() {
+            (_, StopEffect::GoesOn { .. }) => true,
+            (provider, StopEffect::Unchanged) => !provider.is_stopped(),
+            (_, StopEffect::Stopped(_)) => false,
+        }
+    }
+}
+
 /// Attempts to stop a key. Each further one means that another writer came first.
 const MAX_ATTEMPTS: u32 = 5;
+
+/// How often the provider may have changed since it was read before the key is stopped without it.
+const MAX_PROVIDER_READS: u32 = 3;
 
 /// The only condition on a stop is that nobody has stopped the key before.
 const NOT_STOPPED: [StatusName; 2] = [StatusName::Active, StatusName::Suspended];
@@ -62,6 +88,8 @@ impl Providers {
     /// Stops a key for an order, in one transaction: key item and provider become `revoking`, the send lane is shredded,
     /// an audit event is written. It does not need KMS. `by` is the function, for the audit trail.
     ///
+    /// A provider that has another verified key goes on with that ([`Provider::stop_effect`]).
+    ///
     /// It can be repeated: a key that was stopped before only gets the order added, and one that was never onboarded gets
     /// a tombstone. Returns the key as it is now, too.
     ///
@@ -76,7 +104,7 @@ impl Providers {
         ambient: &Ambient,
     ) -> Result<(StopOutcome, KeyItem), RecordError> {
         let order_id = &order.order_id;
-        let mut with_provider = true;
+        let mut provider_changes = 0;
         let mut stopped_before = None;
         for round in 0..MAX_ATTEMPTS {
             let now = ambient.now();
@@ -102,14 +130,20 @@ impl Providers {
                     stopped_before = Some(key);
                 }
                 Some(mut key) => {
+                    let reach = match &key.owner {
+                        Some(owner) if provider_changes < MAX_PROVIDER_READS => {
+                            self.reach_of_stop(access_key_id, owner, order, now).await?
+                        }
+                        _ => StopReach::KeyAlone,
+                    };
+                    key.retired = reach.leaves_provider();
                     let audit = AuditEvent {
-                        event: "revoking",
+                        event: if key.retired { "key_revoking" } else { "revoking" },
                         at: now,
                         by: by.to_owned(),
                         reason: Some(order_id.to_string()),
                     };
-                    let owner = key.owner.clone().filter(|_| with_provider);
-                    let writes = self.stop_writes(&key, owner.as_ref(), order, &audit, secrets, ambient)?;
+                    let writes = self.stop_writes(&key, &reach, order, &audit, secrets, ambient)?;
                     match self.transact(&KeyItem::pk(access_key_id), writes).await? {
                         Transaction::Committed => {
                             key.state = KeyState::Revoking(None);
@@ -120,7 +154,7 @@ impl Providers {
                         }
                         // The key is stopped whatever the provider's record says.
                         Transaction::ConditionFailed(items) if items.iter().all(|(place, _)| *place != KEY_ITEM) => {
-                            with_provider = false;
+                            provider_changes += 1;
                         }
                         Transaction::ConditionFailed(_) | Transaction::Contended => {}
                     }
@@ -135,10 +169,28 @@ impl Providers {
         }
     }
 
+    /// What the stop of a key does to its provider, as that is now. A provider that cannot be read is stopped.
+    async fn reach_of_stop(
+        &self,
+        access_key_id: &AccessKeyId,
+        owner: &Owner,
+        order: &Order,
+        now: Timestamp,
+    ) -> Result<StopReach, RecordError> {
+        let provider = match self.provider(&owner.provider_id).await {
+            Ok(Some(provider)) => provider,
+            Ok(None) => return Ok(StopReach::KeyAlone),
+            Err(RecordError::Shape { .. }) => return Ok(StopReach::UnreadableProvider),
+            Err(error) => return Err(error),
+        };
+        let effect = provider.stop_effect(access_key_id, &order.scope, &order.order_id, now);
+        Ok(StopReach::Provider(Box::new((provider, effect))))
+    }
+
     fn stop_writes(
         &self,
         key: &KeyItem,
-        owner: Option<&Owner>,
+        reach: &StopReach,
         order: &Order,
         audit: &AuditEvent,
         secrets: &Secrets,
@@ -148,7 +200,7 @@ impl Providers {
             &key.access_key_id,
             format!(
                 "SET #status = :revoking, updated_at = :now, next_attempt_at = :next, sweep = :sweep, \
-                 remove_identity_policies = :remove, {APPEND_ORDER} REMOVE reason"
+                 remove_identity_policies = :remove, retired = :retired, {APPEND_ORDER} REMOVE reason"
             ),
             IF_NOT_STOPPED,
         )
@@ -159,16 +211,30 @@ impl Providers {
         .value(":now", timestamp(audit.at))
         .value(":next", timestamp(sweep_index::due_after(audit.at)))
         .value(":sweep", string(sweep_index::PARTITION))
-        .value(":remove", AttributeValue::Bool(order.remove_identity_policies));
+        .value(":remove", AttributeValue::Bool(order.remove_identity_policies))
+        .value(":retired", AttributeValue::Bool(key.retired));
         let stop_key = with_appended(stop_key, &order.order_id);
         let mut writes = vec![self.update_in_transaction(stop_key)?, secrets.shred(&key.access_key_id, Lane::Send)?];
         if let Some(owner) = &key.owner {
             writes.push(self.put(audit.to_item(&owner.provider_id, ambient)?)?);
         }
-        if let Some(owner) = owner {
-            let provider = (&owner.provider_id, &key.access_key_id);
-            let revoking = Status::plain(StatusName::Revoking);
-            writes.push(self.provider_status(provider, &NOT_STOPPED, &revoking, audit.at)?);
+        match (reach, &key.owner) {
+            (StopReach::Provider(reached), _) => match reached.as_ref() {
+                (provider, StopEffect::Stopped(failed)) => {
+                    writes.extend(self.provider_writes_of_stop(provider, failed.as_ref(), audit.at)?);
+                }
+                (provider, StopEffect::GoesOn { serve, rotation }) => {
+                    writes.extend(self.rotation_writes_of_stop(provider, *serve, rotation, audit.at)?);
+                }
+                // A key that its provider does not use comes into no use again.
+                (_, StopEffect::Unchanged) => {}
+            },
+            (StopReach::UnreadableProvider, Some(owner)) => {
+                let provider = (&owner.provider_id, &key.access_key_id);
+                let revoking = Status::plain(StatusName::Revoking);
+                writes.push(self.provider_status(provider, &NOT_STOPPED, &revoking, audit.at)?);
+            }
+            (StopReach::UnreadableProvider | StopReach::KeyAlone, _) => {}
         }
         Ok(writes)
     }

@@ -1,4 +1,4 @@
-//! What the sweep works on: items that are due, and when they are due again.
+//! What the sweeps work on: items that are due, and when they are due again.
 
 use std::fmt;
 
@@ -7,8 +7,8 @@ use jiff::Timestamp;
 
 use super::item::{string, timestamp};
 use super::item_update::ItemUpdate;
-use super::{Drill, Item, KeyItem, Order, OrderPage, Providers, RecordError, sweep_index};
-use crate::id::{AccessKeyId, DrillId, OrderId};
+use super::{Drill, Item, KeyItem, Order, OrderPage, Provider, Providers, RecordError, RotationItem, sweep_index};
+use crate::id::{AccessKeyId, DrillId, OrderId, ProviderId, RotationId};
 
 /// An item that is due, as the index has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub struct Due {
     /// What is due.
     pub subject: DueSubject,
     /// Since when, as it is stored.
-    next_attempt_at: String,
+    pub(super) next_attempt_at: String,
 }
 
 /// What can be due.
@@ -30,6 +30,8 @@ pub enum DueSubject {
     Page(OrderId, u32),
     /// A drill that is not finished.
     Drill(DrillId),
+    /// A rotation that has come somewhere.
+    Rotation(ProviderId, RotationId),
 }
 
 /// One page of what is due.
@@ -53,13 +55,30 @@ impl Providers {
     /// # Errors
     /// DynamoDB did not answer.
     pub async fn list_due(&self, now: Timestamp, start: Option<Item>) -> Result<DuePage, RecordError> {
+        self.list_partition(sweep_index::PARTITION, now, start).await
+    }
+
+    /// Lists the rotations whose new key is a candidate and has to be looked at, from the index.
+    ///
+    /// # Errors
+    /// DynamoDB did not answer.
+    pub async fn list_due_candidates(&self, now: Timestamp, start: Option<Item>) -> Result<DuePage, RecordError> {
+        self.list_partition(sweep_index::CANDIDATES, now, start).await
+    }
+
+    async fn list_partition(
+        &self,
+        partition: &str,
+        now: Timestamp,
+        start: Option<Item>,
+    ) -> Result<DuePage, RecordError> {
         let answer = self
             .client
             .query()
             .table_name(&self.table)
             .index_name("sweep")
             .key_condition_expression("sweep = :sweep AND next_attempt_at <= :now")
-            .expression_attribute_values(":sweep", string(sweep_index::PARTITION))
+            .expression_attribute_values(":sweep", string(partition))
             .expression_attribute_values(":now", timestamp(now))
             .set_exclusive_start_key(start)
             .limit(PAGE_SIZE)
@@ -115,6 +134,9 @@ impl Due {
                     None => DueSubject::Order(order_id),
                 }
             }
+            ("provider", id) => {
+                DueSubject::Rotation(ProviderId::parse(id).ok()?, RotationItem::rotation_id(text("sk")?)?)
+            }
             _ => return None,
         };
         Some(Self { subject, next_attempt_at: text("next_attempt_at")?.clone() })
@@ -129,6 +151,7 @@ impl fmt::Display for DueSubject {
             Self::Order(order_id) => order_id.fmt(formatter),
             Self::Page(order_id, page) => write!(formatter, "page {page} of {order_id}"),
             Self::Drill(drill_id) => drill_id.fmt(formatter),
+            Self::Rotation(provider_id, rotation_id) => write!(formatter, "{rotation_id} of {provider_id}"),
         }
     }
 }
@@ -140,6 +163,7 @@ impl DueSubject {
             Self::Order(order_id) => (Order::pk(order_id), Order::SK.to_owned()),
             Self::Page(order_id, page) => (Order::pk(order_id), OrderPage::sk(*page)),
             Self::Drill(drill_id) => (Drill::PK.to_owned(), drill_id.to_string()),
+            Self::Rotation(provider_id, rotation_id) => (Provider::pk(provider_id), RotationItem::sk(rotation_id)),
         }
     }
 }
@@ -155,6 +179,10 @@ mod tests {
             DueSubject::Order(OrderId::parse("rvk_01ARZ3NDEKTSV4RRFFQ69G5FAV").unwrap()),
             DueSubject::Page(OrderId::parse("rvk_01ARZ3NDEKTSV4RRFFQ69G5FAV").unwrap(), 3),
             DueSubject::Drill(DrillId::parse("drl_01ARZ3NDEKTSV4RRFFQ69G5FAV").unwrap()),
+            DueSubject::Rotation(
+                ProviderId::parse("prv_01ARZ3NDEKTSV4RRFFQ69G5FAV").unwrap(),
+                RotationId::parse("rot_01ARZ3NDEKTSV4RRFFQ69G5FAV").unwrap(),
+            ),
         ];
         for subject in subjects {
             let (pk, sk) = subject.key();
@@ -164,6 +192,7 @@ mod tests {
             let next_attempt_at = "1970-01-01T00:00:00Z".to_owned();
             assert_eq!(Due::from_item(&item), Some(Due { subject, next_attempt_at }));
             item.insert("pk".to_owned(), string("provider#prv_01ARZ3NDEKTSV4RRFFQ69G5FAV"));
+            item.insert("sk".to_owned(), string(Provider::SK));
             assert_eq!(Due::from_item(&item), None);
         }
     }

@@ -8,12 +8,21 @@ use super::item::{string, timestamp};
 /// The one partition of the index: the value of an item's `sweep` attribute.
 pub(super) const PARTITION: &str = "due";
 
+/// Another partition: rotations whose new key is a candidate. `send` looks at these.
+pub(super) const CANDIDATES: &str = "rotation";
+
 /// When the sweep picks up an order and the keys that it stopped, in case whoever wrote them does not get further.
 const SWEEP_AFTER: SignedDuration = SignedDuration::from_secs(60);
 
 /// Adds an item to the index; it is due from `next_attempt_at` on.
 pub(super) fn add(item: &mut Item, next_attempt_at: Timestamp) {
     item.insert("sweep".to_owned(), string(PARTITION));
+    item.insert("next_attempt_at".to_owned(), timestamp(next_attempt_at));
+}
+
+/// The same for a rotation whose new key is a candidate.
+pub(super) fn add_candidate(item: &mut Item, next_attempt_at: Timestamp) {
+    item.insert("sweep".to_owned(), string(CANDIDATES));
     item.insert("next_attempt_at".to_owned(), timestamp(next_attempt_at));
 }
 

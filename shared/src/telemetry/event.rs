@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 use thiserror::Error;
 
-use crate::id::{AccessKeyId, DrillId, OrderId, ProviderId, TenantId};
-use crate::record::{Assurance, BreachScope, DrillTimes, HaltChange, Order};
+use crate::id::{AccessKeyId, DrillId, OrderId, ProviderId, RotationId, TenantId};
+use crate::record::{Assurance, BreachScope, DrillTimes, HaltChange, Order, Provider, Rotation, RotationPhase};
 
 /// An event could not be sent to the bus.
 #[derive(Debug, Error)]
@@ -64,6 +64,65 @@ pub enum Event {
     DrillOverdue(DrillEvent),
     /// `Drill Finished`: a canary's key was seen dead, or is not waited for any longer.
     DrillFinished(DrillEvent),
+    /// `Rotation Started`: another key was handed over for a provider, and verified.
+    RotationStarted(RotationEvent),
+    /// `Rotation Failing`: the new key is refused, and mail goes out with the old one.
+    RotationFailing(RotationEvent),
+    /// `Rotation Promoted`: the provider sends with the new key.
+    RotationPromoted(RotationEvent),
+    /// `Rotation Completed`: the old key is stopped, and `orders` revoke it.
+    RotationCompleted(RotationEvent),
+    /// `Rotation Failed`: the new key is stopped, and `orders` revoke it.
+    RotationFailed(RotationEvent),
+    /// `Retired Key Revoked`: a key that its provider does not send with any more was seen to be dead.
+    RetiredKeyRevoked(KeyEvent),
+}
+
+/// A rotation of a provider's key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RotationEvent {
+    /// The operator's name for the tenant.
+    pub tenant_id: TenantId,
+    /// The provider.
+    pub provider_id: ProviderId,
+    /// The tenant's AWS account.
+    pub account_id: String,
+    /// The rotation.
+    pub rotation_id: RotationId,
+    /// The key that is replaced.
+    pub old_access_key_id: AccessKeyId,
+    /// The key that replaces it.
+    pub new_access_key_id: AccessKeyId,
+    /// When the old key is revoked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grace_ends_at: Option<Timestamp>,
+    /// Why it fails or failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The orders that revoke what is not used any more.
+    pub orders: Vec<OrderId>,
+}
+
+impl RotationEvent {
+    /// A provider's rotation.
+    pub fn new(provider: &Provider, rotation: &Rotation) -> Self {
+        let reason = match (rotation.phase, &rotation.failing) {
+            (RotationPhase::Cancelled, _) => Some(rotation.phase.as_str().to_owned()),
+            (_, Some(failing)) => Some(failing.reason.clone()),
+            (_, None) => rotation.reason.clone(),
+        };
+        Self {
+            tenant_id: provider.tenant_id.clone(),
+            provider_id: provider.provider_id.clone(),
+            account_id: provider.account_id.clone(),
+            rotation_id: rotation.rotation_id.clone(),
+            old_access_key_id: rotation.old_key.access_key_id.clone(),
+            new_access_key_id: rotation.new_key.access_key_id.clone(),
+            grace_ends_at: rotation.grace_ends_at,
+            reason,
+            orders: rotation.orders.clone(),
+        }
+    }
 }
 
 /// A provider whose credential was accepted.
@@ -306,6 +365,12 @@ impl Event {
             Self::CredentialBreach(_) => "Credential Breach",
             Self::DrillOverdue(_) => "Drill Overdue",
             Self::DrillFinished(_) => "Drill Finished",
+            Self::RotationStarted(_) => "Rotation Started",
+            Self::RotationFailing(_) => "Rotation Failing",
+            Self::RotationPromoted(_) => "Rotation Promoted",
+            Self::RotationCompleted(_) => "Rotation Completed",
+            Self::RotationFailed(_) => "Rotation Failed",
+            Self::RetiredKeyRevoked(_) => "Retired Key Revoked",
         }
     }
 
@@ -318,6 +383,7 @@ impl Event {
                 event.provider_id.clone().unwrap_or_default()
             }
             Self::ProviderRevoked(event)
+            | Self::RetiredKeyRevoked(event)
             | Self::RevocationBlocked(event)
             | Self::RevocationUnproven(event)
             | Self::RevokedKeyAlive(event) => event.provider_id.to_string(),
@@ -333,6 +399,11 @@ impl Event {
             Self::BreachNotice(event) => event.account_id.clone(),
             Self::CredentialBreach(event) => event.reported_by.clone(),
             Self::DrillOverdue(event) | Self::DrillFinished(event) => event.drill_id.to_string(),
+            Self::RotationStarted(event)
+            | Self::RotationFailing(event)
+            | Self::RotationPromoted(event)
+            | Self::RotationCompleted(event)
+            | Self::RotationFailed(event) => event.provider_id.to_string(),
         }
     }
 }

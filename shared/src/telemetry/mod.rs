@@ -5,6 +5,6 @@ mod log;
 
 pub use event::{
     Bus, ContainmentSummary, CredentialBreachEvent, DrillEvent, Event, KeyEvent, MailEvent, NoticeEvent, OrderEvent,
-    ProviderEvent, ProviderVerifiedEvent, PutEventFailed, ResidualAccessSummary, UnmatchedReportEvent,
+    ProviderEvent, ProviderVerifiedEvent, PutEventFailed, ResidualAccessSummary, RotationEvent, UnmatchedReportEvent,
 };
 pub use log::{chain, init, subscriber};

@@ -11,6 +11,7 @@ mod drill;
 mod halt;
 mod order_execution;
 mod revocation_view;
+mod rotation;
 mod route;
 mod sweep;
 mod webhook;

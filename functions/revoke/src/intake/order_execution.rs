@@ -151,7 +151,7 @@ impl Intake {
             BreachScope::AccessKeyId(access_key_id) => Ok(vec![access_key_id.clone()]),
             BreachScope::ProviderId(provider_id) => {
                 let provider = self.providers.provider(provider_id).await?.ok_or(OrderError::UnknownProvider)?;
-                Ok(vec![provider.access_key_id])
+                Ok(provider.keys_in_use().into_iter().cloned().collect())
             }
             BreachScope::TenantId(_) | BreachScope::AccountId(_) | BreachScope::All(_) => Ok(Vec::new()),
         }

@@ -83,6 +83,9 @@ struct ProofView<'a> {
     provider_id: &'a ProviderId,
     tenant_id: &'a TenantId,
     account_id: &'a str,
+    /// Whether the provider went on with another key.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    retired: bool,
     receipt: &'a Receipt,
     /// What the tenant has to be told, if anything.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -129,6 +132,7 @@ impl<'a> ProgressView<'a> {
             provider_id: &owner.provider_id,
             tenant_id: &owner.tenant_id,
             account_id: &owner.account_id,
+            retired: key.retired,
             receipt: &key.receipt,
             tenant_notice: tenant_notice(key),
             last_seen_alive: &key.seen_alive,

@@ -1,5 +1,5 @@
-//! The sweep: keys whose next attempt is due are enqueued again, orders that are due are executed again, and drills that run are
-//! looked at.
+//! The sweep: keys whose next attempt is due are enqueued again, orders that are due are executed again, drills that run are
+//! looked at, and rotations that have come somewhere are taken on.
 //!
 //! The records hold what is left to do; messages only trigger it. So whatever happens to a message, to a worker or to
 //! the writer of an order, the work goes on within minutes, and a retry hours later does not need a message.
@@ -10,7 +10,7 @@ use jiff::SignedDuration;
 use shared::id::OrderId;
 use shared::queue::{Deadline, QueueError};
 use shared::record::{Due, DueSubject, OrderMilestone, Pass, RecordError};
-use shared::telemetry::chain;
+use shared::telemetry::{PutEventFailed, chain};
 use thiserror::Error;
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
@@ -36,7 +36,7 @@ const RESCHEDULE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// An item was not processed and stays due.
 #[derive(Debug, Error)]
-enum SweepError {
+pub(super) enum SweepError {
     #[error(transparent)]
     Record(#[from] RecordError),
     #[error(transparent)]
@@ -47,6 +47,8 @@ enum SweepError {
     Drill(#[from] DrillError),
     #[error("a key of the order was not stopped, or the order was not enqueued")]
     Incomplete,
+    #[error("operators were not told")]
+    Event(#[from] PutEventFailed),
 }
 
 impl Intake {
@@ -103,6 +105,9 @@ impl Intake {
                 // Its end has taken it off the sweep.
                 None => return Ok(()),
             },
+            DueSubject::Rotation(provider_id, rotation_id) => {
+                return Box::pin(self.look_at_rotation(due, provider_id, rotation_id)).await;
+            }
         };
         Ok(self.providers.reschedule(due, again_at).await?)
     }

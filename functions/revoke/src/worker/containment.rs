@@ -68,7 +68,7 @@ impl Worker {
         }
         for order_id in key.orders.iter().rev() {
             match self.providers.order(order_id).await {
-                Ok(order) if order.as_ref().is_some_and(|order| !order.is_off_boarding()) => return Some(true),
+                Ok(order) if order.as_ref().is_some_and(|order| !order.is_without_breach()) => return Some(true),
                 Ok(_) => {}
                 Err(error) => {
                     tracing::warn!(

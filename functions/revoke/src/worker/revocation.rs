@@ -318,6 +318,7 @@ fn key_event(key: &KeyItem, owner: &Owner) -> Option<Event> {
         orders: key.orders.clone(),
     };
     match key.state {
+        KeyState::Revoked if key.retired => Some(Event::RetiredKeyRevoked(detail)),
         KeyState::Revoked => Some(Event::ProviderRevoked(detail)),
         KeyState::RefusedUnproven => Some(Event::RevocationUnproven(detail)),
         KeyState::RevocationBlocked(_) => Some(Event::RevocationBlocked(detail)),
@@ -515,6 +516,12 @@ mod tests {
                 json!({"status": "revoked", "receipt": {
                     "deleted_by": "deleted", "refused": refused, "sessions_possible_until": until,
                     "residual_access": revoked_access,
+                }}),
+            ),
+            (
+                include_str!("../../../../events/revoke-retired-key-revoked.json"),
+                json!({"status": "revoked", "retired": true, "receipt": {
+                    "deleted_by": "deleted", "refused": refused, "residual_access": seen(json!([])),
                 }}),
             ),
             (

@@ -35,6 +35,16 @@ pub(super) struct Checked {
     /// Its provider.
     pub(super) provider: Arc<Provider>,
     /// The key that signs its request.
+    pub(super) signer: SigningKey,
+    /// The key that signs it if that one is refused.
+    pub(super) fallback: Option<SigningKey>,
+}
+
+/// A key with its secret.
+pub(super) struct SigningKey {
+    /// The provider as it is when it sends with this key.
+    pub(super) provider: Arc<Provider>,
+    /// The key.
     pub(super) credential: Credential,
 }
 
@@ -156,18 +166,27 @@ impl Delivery {
         Ok(rates.is_probe_due(provider, is_last_resort, ambient.now()) && rates.elect_probe(provider, ambient).await?)
     }
 
-    /// Opens the secret of a fresh read. If the secret is missing, or KMS refuses to open it, it is read once more: the read
-    /// may have fallen between two writes.
+    /// Opens the secrets of a fresh read, of both keys if the provider's is being replaced; one is enough. If a secret is
+    /// missing, or KMS refuses to open it, it is read once more: the read may have fallen between two writes.
     pub(super) async fn open_secret(&self) -> DeliveryStep<()> {
         let mut snapshot = self.batch.snapshots.fresh().await?;
         let mut refused = None;
         for _ in 0..2 {
             match snapshot.eligibility(&self.mail) {
                 Eligibility::Eligible(provider) => {
-                    let sealed = snapshot.sealed(&provider).ok_or(DeliveryError::SecretMissing)?;
-                    match self.services.secrets.open(&provider, sealed).await {
-                        Ok(_) => return Ok(Continue(())),
-                        Err(error) => refused = Some(error),
+                    let mut is_open = false;
+                    for signer in self.signers(&snapshot, &provider) {
+                        let sealed = snapshot.sealed(&signer).ok_or(DeliveryError::SecretMissing)?;
+                        match self.services.secrets.open(&signer, sealed).await {
+                            Ok(_) => is_open = true,
+                            Err(error) => {
+                                self.note_unopened(&provider, &signer, &error).await;
+                                refused = Some(error);
+                            }
+                        }
+                    }
+                    if is_open {
+                        return Ok(Continue(()));
                     }
                 }
                 Eligibility::SecretMissing => {}
@@ -176,6 +195,13 @@ impl Delivery {
             snapshot = self.batch.snapshots.newer_than(&snapshot).await?;
         }
         Err(refused.map_or(DeliveryError::SecretMissing, DeliveryError::Custody))
+    }
+
+    /// The keys that may sign the mail by this read.
+    fn signers(&self, snapshot: &Snapshot, provider: &Arc<Provider>) -> Vec<Arc<Provider>> {
+        let Services { ambient, rotations, .. } = self.services.as_ref();
+        let now = ambient.now();
+        snapshot.signers(provider, rotations.is_held(provider, now), now)
     }
 
     /// The last check before the request, so that a stop that was committed meanwhile counts. If the mail may not go after
@@ -191,14 +217,18 @@ impl Delivery {
         let eligibility = snapshot.eligibility(&self.mail);
         let reason = match &eligibility {
             Eligibility::Eligible(provider) => {
-                let credential =
-                    snapshot.sealed(provider).and_then(|sealed| self.services.secrets.get(provider, sealed));
+                let mut signers = self.signers(&snapshot, provider).into_iter().filter_map(|provider| {
+                    let sealed = snapshot.sealed(&provider)?;
+                    let credential = self.services.secrets.get(&provider, sealed)?;
+                    Some(SigningKey { provider, credential })
+                });
+                let (signer, fallback) = (signers.next(), signers.next());
                 let has_time = self.remaining() >= self.until(start.at) + SES_TIMEOUT + RECORD_TIMEOUT;
-                match credential {
+                match signer {
                     _ if !start.is_probe && self.services.rates.is_breaker_open(provider) => "breaker_open",
-                    Some(credential) if has_time && self.is_in_time(start.at) => {
+                    Some(signer) if has_time && self.is_in_time(start.at) => {
                         let provider = Arc::clone(provider);
-                        return Ok(Continue(Checked { snapshot, provider, credential }));
+                        return Ok(Continue(Checked { snapshot, provider, signer, fallback }));
                     }
                     // It is too late, or the secret is not the one that was opened above: it is received again at once.
                     _ => "late",
@@ -220,10 +250,10 @@ impl Delivery {
 
     /// What the request asks right before it is written: it may have waited for a connection, and a stop may have been
     /// committed meanwhile.
-    pub(super) fn write_permit(&self, checked: &Checked, start: Start) -> WritePermit {
+    pub(super) fn write_permit(&self, checked: &Checked, signer: &SigningKey, start: Start) -> WritePermit {
         let (services, batch) = (Arc::clone(&self.services), Arc::clone(&self.batch));
         let (mail, snapshot) = (Arc::clone(&self.mail), Arc::clone(&checked.snapshot));
-        let signed_by = checked.provider.access_key_id.clone();
+        let signed_by = signer.provider.access_key_id.clone();
         WritePermit::new(async move {
             let snapshot = match snapshot.is_fresh() {
                 true => snapshot,
@@ -234,7 +264,7 @@ impl Delivery {
             };
             match snapshot.eligibility(&mail) {
                 Eligibility::Eligible(provider) => {
-                    provider.access_key_id == signed_by
+                    snapshot.may_sign(&provider, &signed_by)
                         && (start.is_probe || !services.rates.is_breaker_open(&provider))
                 }
                 _ => false,

@@ -11,9 +11,11 @@
 //! | after the record | the mail's final state | the message is acknowledged |
 //! | between requeueing and acknowledgement | two messages | the second one finds the row of the first |
 //! | between event and record | no final state | the event is published again |
+//! | between the requests of a rotation's two keys | a claim whose lease ends | in doubt |
 
 mod admission;
 mod breaker;
+mod rotation;
 mod settlement;
 mod suspension;
 
@@ -22,14 +24,15 @@ use std::ops::ControlFlow::{self, Break, Continue};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use shared::queue::{Message, Outgoing};
 use shared::record::{LedgerRow, MailState, RecordError};
 use shared::telemetry::{Event, chain};
-use shared::tenant::SES_TIMEOUT;
+use shared::tenant::{Failure, SES_TIMEOUT};
 use tokio::time::Instant;
 
-use self::admission::{Checked, Start};
+use self::admission::{Checked, SigningKey, Start};
+use self::rotation::{decisive, is_of_key};
 use crate::context::{BatchContext, Services};
 use crate::delay::Delay;
 use crate::delivery_error::DeliveryError;
@@ -179,24 +182,54 @@ impl Delivery {
     }
 
     /// Sends the mail at its start, and acts on the answer. The breaker learns of it at the same time, because a request that
-    /// used its whole timeout leaves little.
+    /// used its whole timeout leaves little. If the key is refused and the provider has another one, that signs the mail at
+    /// once: the refusal proves that SES does not have it.
     async fn send(&self, row: &LedgerRow, checked: &Checked, start: Start) -> Result<Disposition, DeliveryError> {
         self.sleep_until(start).await;
         let begun = self.services.ambient.now();
+        let Checked { provider, signer, fallback, .. } = checked;
+        let failure = match self.request(checked, signer, start).await {
+            Ok(ses_message_id) => return Ok(self.accepted(row, checked, signer, ses_message_id, (begun, start)).await),
+            Err(failure) => failure,
+        };
+        let (signer, failure) = match fallback {
+            Some(fallback) if is_of_key(&failure.kind) && self.has_time_to_send() => {
+                match self.request(checked, fallback, start).await {
+                    Ok(ses_message_id) => {
+                        let accepted = self.accepted(row, checked, fallback, ses_message_id, (begun, start)).await;
+                        // Not before the acceptance is recorded.
+                        self.note_refusal(provider, &signer.provider, &failure).await;
+                        return Ok(accepted);
+                    }
+                    Err(second) => decisive(provider, (signer, failure), (fallback, second)),
+                }
+            }
+            _ => (signer, failure),
+        };
+        let told = self.record_on_breaker(provider, &failure, start);
+        tokio::join!(told, self.handle_failure(row, provider, signer, &failure)).1
+    }
+
+    /// One request to SES.
+    async fn request(&self, checked: &Checked, signer: &SigningKey, start: Start) -> Result<String, Failure> {
         let fill = |request| ses_request::fill(request, &self.mail);
-        let permit = self.write_permit(checked, start);
-        let Checked { provider, credential, .. } = checked;
-        match self.services.tenants.send_email(credential, fill, permit).await {
-            Ok(ses_message_id) => {
-                let disposition = self.record_acceptance(row, provider, ses_message_id).await;
-                self.close_breaker(provider, begun, start).await;
-                Ok(disposition)
-            }
-            Err(failure) => {
-                let told = self.record_on_breaker(provider, &failure, start);
-                tokio::join!(told, self.handle_failure(row, provider, credential, &failure)).1
-            }
-        }
+        let permit = self.write_permit(checked, signer, start);
+        self.services.tenants.send_email(&signer.credential, fill, permit).await
+    }
+
+    /// SES has the mail.
+    async fn accepted(
+        &self,
+        row: &LedgerRow,
+        checked: &Checked,
+        signer: &SigningKey,
+        ses_message_id: String,
+        (begun, start): (Timestamp, Start),
+    ) -> Disposition {
+        let disposition = self.record_acceptance(row, &signer.provider, ses_message_id).await;
+        self.close_breaker(&checked.provider, begun, start).await;
+        self.note_accepted_by(&checked.provider, &signer.provider).await;
+        disposition
     }
 
     /// Gives up a mail whose message was received too often, or that expired while something on our side was broken. Event,

@@ -6,9 +6,11 @@ use jiff::SignedDuration;
 use shared::queue::Interrupted;
 use shared::record::{LedgerRow, MailState, Provider, RecordError, SuspensionReason};
 use shared::telemetry::chain;
-use shared::tenant::{Credential, Failure};
+use shared::tenant::Failure;
 use tokio::time::{sleep, timeout};
 
+use super::admission::SigningKey;
+use super::rotation::is_of_key;
 use super::{Delivery, disposition_of};
 use crate::context::Services;
 use crate::delay::Delay;
@@ -115,7 +117,7 @@ impl Delivery {
         &self,
         row: &LedgerRow,
         provider: &Provider,
-        credential: &Credential,
+        SigningKey { provider: signed_by, credential }: &SigningKey,
         failure: &Failure,
     ) -> Result<Disposition, DeliveryError> {
         tracing::debug!(
@@ -124,6 +126,13 @@ impl Delivery {
             %failure,
             "SES did not accept a mail"
         );
+        // Nothing is held against a provider because of a key that it does not send with.
+        if signed_by.access_key_id != provider.access_key_id && is_of_key(&failure.kind) {
+            self.release_claim(row, failure.kind.as_str()).await?;
+            let requeued = self.requeue(Delay::SUSPECTED).await;
+            self.note_refusal(provider, signed_by, failure).await;
+            return requeued;
+        }
         match action_for(&failure.kind, &self.mail) {
             FailureAction::Doubt => self.record_doubt(row).await,
             FailureAction::Reject(code) => self.reject(row, code).await,

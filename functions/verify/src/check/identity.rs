@@ -121,6 +121,19 @@ pub(crate) fn check_iam_user(identity: &CallerIdentity, region: Region) -> (Chec
     (Check::passed(name, format!("sts:GetCallerIdentity: {}", identity.arn)), Some(user))
 }
 
+/// The failed check of a key that is to replace one of another account; `None` if the account is the same.
+pub(crate) fn check_same_account(user: &IamUser, account_id: &str) -> Option<Check> {
+    (user.account_id != account_id).then(|| {
+        Check::failed(
+            CheckName::Account,
+            format!("the key belongs to account {}, the provider to {account_id}", user.account_id),
+            format!(
+                "Create the new access key in account {account_id}. A key of another account is a provider of its own: POST /providers"
+            ),
+        )
+    })
+}
+
 /// Whether the account is the one that the key's id encodes.
 pub(crate) fn check_account(access_key_id: &AccessKeyId, user: &IamUser) -> Check {
     let name = CheckName::Account;
@@ -263,6 +276,15 @@ mod tests {
             assert_eq!(user.path(), path, "{arn}");
             assert_eq!(user.sibling_arn("group/g"), "arn:aws:iam::1:group/g", "{arn}");
         }
+    }
+
+    #[test]
+    fn a_key_replaces_only_one_of_its_own_account() {
+        let user = IamUser { account_id: "171436882533".to_owned(), arn: String::new(), name: String::new() };
+        assert_eq!(check_same_account(&user, "171436882533"), None);
+        let wrong = check_same_account(&user, "609629065308").unwrap();
+        assert_eq!(wrong.outcome, Failed);
+        assert!(wrong.evidence.contains("171436882533") && wrong.evidence.contains("609629065308"), "{wrong:?}");
     }
 
     #[test]

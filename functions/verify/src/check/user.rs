@@ -1,5 +1,6 @@
 //! What a key can do with its own user, and with other users.
 
+use shared::id::AccessKeyId;
 use shared::policy::{Finding, FindingKind, Severity};
 use shared::record::{Check, CheckName, CheckOutcome};
 use shared::tenant::{Failure, FailureKind as Kind, ListedKey, User};
@@ -86,6 +87,15 @@ const SECOND_KEY: &str = "Look in IAM whether the user has a second access key, 
 /// The same, if the policies that were read show that the key may not ask.
 pub(crate) fn second_key_not_asked() -> Check {
     Check::unknown(CheckName::SecondKey, "iam:ListAccessKeys: not asked, the policies do not allow it", SECOND_KEY)
+}
+
+/// The same for a key that replaces another one of its user: the second key is known.
+pub(crate) fn check_replaced_key(replaced: &AccessKeyId) -> Check {
+    Check::warning(
+        CheckName::SecondKey,
+        format!("the user has two access keys: this one and {}, which it replaces", replaced.masked()),
+        "Nothing has to be done: the key that is replaced deletes itself when the grace is over. IAM lets a user have two access keys, so no third one can be created until then.",
+    )
 }
 
 /// Whether the user has a second access key, which would outlive this one. Only a key that can do too much can tell.

@@ -1,16 +1,21 @@
-//! One attempt to onboard a key: counted, verified, looked up, and stored if every required check passed.
+//! One attempt to onboard a key: counted, verified, looked up, and stored if every required check passed. A key that replaces
+//! another one goes the same way up to the storing.
 
-mod store;
+pub(crate) mod store;
 
 use std::sync::atomic::AtomicUsize;
 
 use shared::http::Problem;
 use shared::id::ProviderId;
 use shared::policy::PolicyStyle;
-use shared::record::{Check, CheckName, KeyItem, VerificationOutcome, VerificationReport, VerifiedProvider};
-use shared::tenant::Credential;
+use shared::record::{
+    Check, CheckName, Fences, KeyItem, Provider, VerificationOutcome, VerificationReport, VerifiedProvider,
+};
+use shared::tenant::{AccountStatus, Credential};
 
 use crate::Verify;
+use crate::check::identity::{IamUser, check_same_account};
+use crate::check::user::check_replaced_key;
 use crate::idempotency::IdempotentRequest;
 use crate::report_builder::ReportBuilder;
 use crate::submission::Submission;
@@ -53,6 +58,26 @@ pub(crate) enum OnboardingOutcome {
     IdempotencyKeyUsed,
 }
 
+/// A key that was looked at.
+pub(crate) enum Examination {
+    /// It can be stored.
+    Passed(Box<AcceptedKey>),
+    /// It cannot.
+    Ended(OnboardingOutcome),
+}
+
+/// A key that every required check accepts, and what it was accepted on.
+pub(crate) struct AcceptedKey {
+    /// Whose it is.
+    pub(crate) user: IamUser,
+    /// What SES says about the account.
+    pub(crate) account: AccountStatus,
+    /// The report.
+    pub(crate) report: VerificationReport,
+    /// The fences, as they were read before.
+    pub(crate) fences: Fences,
+}
+
 /// Which tenant onboarded a key before.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum KeyHolder {
@@ -68,9 +93,25 @@ impl OnboardingAttempt<'_> {
     ///
     /// # Errors
     /// 503 if our own account did not answer.
-    pub(crate) async fn run(&self, mut report: ReportBuilder) -> Result<OnboardingOutcome, Problem> {
+    pub(crate) async fn run(&self, report: ReportBuilder) -> Result<OnboardingOutcome, Problem> {
+        match self.examine(report, None).await? {
+            Examination::Passed(accepted) => self.store(*accepted).await,
+            Examination::Ended(outcome) => Ok(outcome),
+        }
+    }
+
+    /// Verifies the key. `replaces` is the provider whose key it is to replace, which must be of the same account.
+    ///
+    /// # Errors
+    /// 503 if our own account did not answer.
+    pub(crate) async fn examine(
+        &self,
+        mut report: ReportBuilder,
+        replaces: Option<&Provider>,
+    ) -> Result<Examination, Problem> {
+        let ended = |outcome| Ok(Examination::Ended(outcome));
         if let Some(retry_after_s) = self.count_attempt().await? {
-            return Ok(OnboardingOutcome::TooManyAttempts { retry_after_s });
+            return ended(OnboardingOutcome::TooManyAttempts { retry_after_s });
         }
         let Verify { tenants, providers, ambient, required_assurance, .. } = self.verify;
         let account_id = self.credential.access_key_id.account_id();
@@ -78,7 +119,7 @@ impl OnboardingAttempt<'_> {
         let fences = self.budget.call_own("read the fences", fences).await?;
         if let Some(until) = fences.closed_until(ambient.now()) {
             let seconds = until.duration_since(ambient.now()).as_secs();
-            return Ok(OnboardingOutcome::OrderInProgress { retry_after_s: seconds.unsigned_abs().max(1) });
+            return ended(OnboardingOutcome::OrderInProgress { retry_after_s: seconds.unsigned_abs().max(1) });
         }
         let verification = Verification {
             clients: tenants,
@@ -89,30 +130,37 @@ impl OnboardingAttempt<'_> {
             denials: AtomicUsize::new(0),
         };
         let Some(identity) = verification.verify_secret(&mut report).await else {
-            return Ok(self.refuse(report));
+            return ended(self.refuse(report));
         };
         // Not before STS has accepted the secret: only a caller who has it is told what we know of the key.
         let key = providers.key(&self.credential.access_key_id);
         match self.budget.call_own("read the key item", key).await? {
             None => report.add(Check::passed(CheckName::NotReported, "no report of this key is known")),
             Some(key) => match self.key_holder(&key) {
-                Some(holder) => return Ok(OnboardingOutcome::AlreadyOnboarded(holder)),
+                Some(holder) => return ended(OnboardingOutcome::AlreadyOnboarded(holder)),
                 None => {
                     report.add(key_is_reported());
-                    return Ok(self.refuse(report));
+                    return ended(self.refuse(report));
                 }
             },
         }
         let Some(user) = verification.identify_user(&identity, &mut report) else {
-            return Ok(self.refuse(report));
+            return ended(self.refuse(report));
         };
+        if let Some(wrong) = replaces.and_then(|provider| check_same_account(&user, &provider.account_id)) {
+            report.replace(wrong);
+            return ended(self.refuse(report));
+        }
         let account = verification.verify_permissions(&user, &mut report).await;
+        if let Some(provider) = replaces.filter(|provider| provider.user_arn == user.arn) {
+            report.replace(check_replaced_key(&provider.access_key_id));
+        }
         let report = self.finish(report);
         match account {
             Some(account) if report.outcome == VerificationOutcome::Accepted => {
-                self.store(user, &account, report, fences).await
+                Ok(Examination::Passed(Box::new(AcceptedKey { user, account, report, fences })))
             }
-            _ => Ok(OnboardingOutcome::Refused(Box::new(report))),
+            _ => ended(OnboardingOutcome::Refused(Box::new(report))),
         }
     }
 
@@ -138,14 +186,14 @@ impl OnboardingAttempt<'_> {
     }
 
     /// Which tenant onboarded the key of this item. `None` for a tombstone: the key was reported, nobody onboarded it.
-    fn key_holder(&self, key: &KeyItem) -> Option<KeyHolder> {
+    pub(crate) fn key_holder(&self, key: &KeyItem) -> Option<KeyHolder> {
         let owner = key.owner.as_ref()?;
         let same = owner.tenant_id == self.submission.tenant_id;
         Some(if same { KeyHolder::SameTenant(owner.provider_id.clone()) } else { KeyHolder::OtherTenant })
     }
 }
 
-fn key_is_reported() -> Check {
+pub(crate) fn key_is_reported() -> Check {
     Check::failed(
         CheckName::NotReported,
         "this key was reported as known to others",

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use shared::custody::Holder;
+use jiff::Timestamp;
+use shared::custody::{Holder, Sealed};
 use shared::http::Problem;
 use shared::id::ProviderId;
 use shared::record::{
@@ -14,29 +15,25 @@ use shared::telemetry::{Event, ProviderVerifiedEvent, chain};
 use shared::tenant::AccountStatus;
 use tokio::time::timeout;
 
-use super::{OnboardingAttempt, OnboardingOutcome, key_is_reported};
+use super::{AcceptedKey, OnboardingAttempt, OnboardingOutcome, key_is_reported};
 use crate::Verify;
 use crate::check::identity::IamUser;
 
 /// How long sending the event may take: the key is stored, and the caller must get a response.
-const EVENT_TIMEOUT: Duration = Duration::from_secs(1);
+pub(crate) const EVENT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// `Retry-After` if an order came during the verification: until its second pass is over, in seconds.
-const FENCE_RETRY_AFTER_S: u64 = 90;
+pub(crate) const FENCE_RETRY_AFTER_S: u64 = 90;
 
 impl OnboardingAttempt<'_> {
     /// Stores everything, or nothing. A concurrent attempt or a report of the key may have been faster.
-    pub(super) async fn store(
-        &self,
-        user: IamUser,
-        account: &AccountStatus,
-        report: VerificationReport,
-        fences: Fences,
-    ) -> Result<OnboardingOutcome, Problem> {
-        let sealed = self.seal(VerifiedProvider { provider: self.new_provider(user, account), report }, fences);
+    pub(super) async fn store(&self, accepted: AcceptedKey) -> Result<OnboardingOutcome, Problem> {
+        let AcceptedKey { user, account, report, fences } = accepted;
+        let provider = self.new_provider(user, &account);
+        let sealed = self.seal(VerifiedProvider { provider, report, rotation_reports: None }, fences);
         let onboarding = self.budget.call_own("seal the secret", sealed).await?;
         let committed = self.budget.call_own("store the provider", self.commit(&onboarding)).await?;
-        let VerifiedProvider { provider, mut report } = onboarding.provider;
+        let VerifiedProvider { provider, mut report, .. } = onboarding.provider;
         Ok(match committed {
             Onboarded::KeyExists(key) if !is_key_of(&key, &provider.provider_id) => match self.key_holder(&key) {
                 Some(holder) => OnboardingOutcome::AlreadyOnboarded(holder),
@@ -50,7 +47,7 @@ impl OnboardingAttempt<'_> {
             // A key item with our own provider id was written by our own commit, whose answer was lost.
             Onboarded::Stored | Onboarded::KeyExists(_) => {
                 self.send_event(&provider, &report).await;
-                OnboardingOutcome::Onboarded(Box::new(VerifiedProvider { provider, report }))
+                OnboardingOutcome::Onboarded(Box::new(VerifiedProvider { provider, report, rotation_reports: None }))
             }
         })
     }
@@ -77,6 +74,7 @@ impl OnboardingAttempt<'_> {
                 signed_by: signer.clone(),
             }),
             canary: self.submission.canary,
+            rotation: None,
             created_at: now,
             updated_at: now,
         }
@@ -85,17 +83,9 @@ impl OnboardingAttempt<'_> {
     /// All that is stored, with the secret sealed for both lanes.
     async fn seal(&self, verified: VerifiedProvider, fences: Fences) -> Result<Onboarding, Problem> {
         let provider = &verified.provider;
-        let holder = Holder {
-            tenant_id: &provider.tenant_id,
-            provider_id: &provider.provider_id,
-            access_key_id: &provider.access_key_id,
-        };
-        let secret = &self.credential.secret_access_key;
-        let (send_lane, revoke_lane) =
-            tokio::try_join!(self.verify.send_lane.seal(holder, secret), self.verify.revoke_lane.seal(holder, secret))
-                .map_err(|error| Problem::unavailable().caused_by(&error))?;
+        let (send_lane, revoke_lane) = self.seal_lanes(&provider.provider_id).await?;
         Ok(Onboarding {
-            key: new_key_item(provider, &verified.report),
+            key: new_key_item(provider, &verified.report, provider.created_at),
             send_lane,
             revoke_lane,
             audit: AuditEvent { event: "onboarded", at: provider.created_at, by: "verify".to_owned(), reason: None },
@@ -106,6 +96,18 @@ impl OnboardingAttempt<'_> {
             provider: verified,
             fences,
         })
+    }
+
+    /// The secret sealed for both lanes of a provider.
+    pub(crate) async fn seal_lanes(&self, provider_id: &ProviderId) -> Result<(Sealed, Sealed), Problem> {
+        let holder = Holder {
+            tenant_id: &self.submission.tenant_id,
+            provider_id,
+            access_key_id: &self.credential.access_key_id,
+        };
+        let secret = &self.credential.secret_access_key;
+        tokio::try_join!(self.verify.send_lane.seal(holder, secret), self.verify.revoke_lane.seal(holder, secret))
+            .map_err(|error| Problem::unavailable().caused_by(&error))
     }
 
     /// Writes the transaction. If it failed without saying why, reads whether it was committed: two concurrent
@@ -154,7 +156,8 @@ fn is_key_of(key: &KeyItem, provider_id: &ProviderId) -> bool {
     key.owner.as_ref().is_some_and(|owner| owner.provider_id == *provider_id)
 }
 
-fn new_key_item(provider: &Provider, report: &VerificationReport) -> KeyItem {
+/// The item of the key that a provider sends with, or will, as it was seen alive by its verification.
+pub(crate) fn new_key_item(provider: &Provider, report: &VerificationReport, seen_at: Timestamp) -> KeyItem {
     let owner = Owner {
         provider_id: provider.provider_id.clone(),
         tenant_id: provider.tenant_id.clone(),
@@ -164,7 +167,7 @@ fn new_key_item(provider: &Provider, report: &VerificationReport) -> KeyItem {
         consent: provider.consent.clone(),
         sessions_denied: report.sessions_denied,
     };
-    let mut key = KeyItem::new(provider.access_key_id.clone(), Some(owner), KeyState::Active, provider.created_at);
-    key.seen_alive = BTreeMap::from([(Plane::Sts, provider.created_at), (Plane::Ses, provider.created_at)]);
+    let mut key = KeyItem::new(provider.access_key_id.clone(), Some(owner), KeyState::Active, seen_at);
+    key.seen_alive = BTreeMap::from([(Plane::Sts, seen_at), (Plane::Ses, seen_at)]);
     key
 }

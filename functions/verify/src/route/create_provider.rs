@@ -55,32 +55,15 @@ impl Verify {
                 log.outcome("too_many_attempts");
                 Err(too_many_attempts(retry_after_s))
             }
-            OnboardingOutcome::OrderInProgress { retry_after_s } => {
-                log.outcome("order_in_progress");
-                Err(Problem::new(
-                    503,
-                    "A breach order is being executed that covers this tenant, this AWS account or all. Nothing was stored; hand the key over again after the time in Retry-After.",
-                )
-                .kind("order-in-progress")
-                .retry_after(retry_after_s))
-            }
+            OnboardingOutcome::OrderInProgress { retry_after_s } => Err(order_in_progress(retry_after_s, log)),
             // A concurrent request with the same `Idempotency-Key` may have onboarded it: then its answer is ours too.
             OnboardingOutcome::AlreadyOnboarded(KeyHolder::SameTenant(provider_id)) => {
                 match attempt.replay(log).await? {
                     Some(replay) => Ok(replay),
-                    None => {
-                        log.outcome("already_onboarded");
-                        log.provider(&provider_id);
-                        Err(Problem::new(409, "This access key was onboarded before; `provider_id` has it.")
-                            .kind("already-onboarded")
-                            .with("provider_id", &provider_id))
-                    }
+                    None => Err(key_taken(&KeyHolder::SameTenant(provider_id), log)),
                 }
             }
-            OnboardingOutcome::AlreadyOnboarded(KeyHolder::OtherTenant) => {
-                log.outcome("taken_by_another_tenant");
-                Err(Problem::new(409, "This access key is taken.").kind("key-taken"))
-            }
+            OnboardingOutcome::AlreadyOnboarded(holder @ KeyHolder::OtherTenant) => Err(key_taken(&holder, log)),
             OnboardingOutcome::IdempotencyKeyUsed => attempt.replay(log).await?.ok_or_else(Problem::unavailable),
         }
     }
@@ -119,7 +102,7 @@ impl OnboardingAttempt<'_> {
 }
 
 /// The problem of a report that does not accept the key: 422 if the key is at fault, 503 if AWS or we are.
-fn not_accepted(report: &VerificationReport, log: &mut RequestLog) -> Problem {
+pub(super) fn not_accepted(report: &VerificationReport, log: &mut RequestLog) -> Problem {
     log.outcome(report.outcome.as_str());
     log.checks(&report.failed_checks(), &report.undecided_checks());
     let problem = if report.outcome == VerificationOutcome::Refused {
@@ -136,7 +119,35 @@ fn not_accepted(report: &VerificationReport, log: &mut RequestLog) -> Problem {
     problem.with("report", report)
 }
 
-fn too_many_attempts(retry_after_s: u64) -> Problem {
+/// The problem of a key that was handed over before.
+pub(super) fn key_taken(holder: &KeyHolder, log: &mut RequestLog) -> Problem {
+    match holder {
+        KeyHolder::SameTenant(provider_id) => {
+            log.outcome("already_onboarded");
+            log.provider(provider_id);
+            Problem::new(409, "This access key was onboarded before; `provider_id` has it.")
+                .kind("already-onboarded")
+                .with("provider_id", provider_id)
+        }
+        KeyHolder::OtherTenant => {
+            log.outcome("taken_by_another_tenant");
+            Problem::new(409, "This access key is taken.").kind("key-taken")
+        }
+    }
+}
+
+/// The problem of a key that an order covers which is being executed.
+pub(super) fn order_in_progress(retry_after_s: u64, log: &mut RequestLog) -> Problem {
+    log.outcome("order_in_progress");
+    Problem::new(
+        503,
+        "A breach order is being executed that covers this tenant, this AWS account or all. Nothing was stored; hand the key over again after the time in Retry-After.",
+    )
+    .kind("order-in-progress")
+    .retry_after(retry_after_s)
+}
+
+pub(super) fn too_many_attempts(retry_after_s: u64) -> Problem {
     Problem::new(429, "Too many attempts with this key or tenant. Try again after the time in Retry-After.")
         .kind("too-many-attempts")
         .retry_after(retry_after_s)

@@ -1,15 +1,18 @@
 //! The routes of the API that this function answers, one file for each operation.
 
+mod cancel_rotation;
 mod check_policy;
 mod create_provider;
+mod create_rotation;
 pub(crate) mod get_forwarding;
 mod get_mail;
 pub(crate) mod get_policy;
 mod get_provider;
+mod get_rotation;
 mod list_providers;
 
 use shared::http::{Problem, Request};
-use shared::id::ProviderId;
+use shared::id::{ProviderId, RotationId};
 
 /// One operation of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +21,9 @@ pub(crate) enum Route {
     ListProviders,
     GetProvider,
     GetMail,
+    CreateRotation,
+    GetRotation,
+    CancelRotation,
     GetPolicy,
     GetForwarding,
     CheckPolicy,
@@ -35,11 +41,14 @@ pub const ROUTES: &[&str] = &{
 };
 
 impl Route {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 10] = [
         Self::CreateProvider,
         Self::ListProviders,
         Self::GetProvider,
         Self::GetMail,
+        Self::CreateRotation,
+        Self::GetRotation,
+        Self::CancelRotation,
         Self::GetPolicy,
         Self::GetForwarding,
         Self::CheckPolicy,
@@ -51,6 +60,9 @@ impl Route {
             Self::ListProviders => "GET /providers",
             Self::GetProvider => "GET /providers/{provider_id}",
             Self::GetMail => "GET /providers/{provider_id}/mails/{mail_id}",
+            Self::CreateRotation => "POST /providers/{provider_id}/rotations",
+            Self::GetRotation => "GET /providers/{provider_id}/rotations/{rotation_id}",
+            Self::CancelRotation => "DELETE /providers/{provider_id}/rotations/{rotation_id}",
             Self::GetPolicy => "GET /policy",
             Self::GetForwarding => "GET /policy/forwarding",
             Self::CheckPolicy => "POST /policy/check",
@@ -69,6 +81,9 @@ impl Route {
             Self::ListProviders => "list_providers",
             Self::GetProvider => "get_provider",
             Self::GetMail => "get_mail",
+            Self::CreateRotation => "create_rotation",
+            Self::GetRotation => "get_rotation",
+            Self::CancelRotation => "cancel_rotation",
             Self::GetPolicy => "get_policy",
             Self::GetForwarding => "get_forwarding",
             Self::CheckPolicy => "check_policy",
@@ -89,6 +104,11 @@ fn provider_id(request: &Request) -> Result<ProviderId, Problem> {
     ProviderId::parse(path_parameter(request, "provider_id")?).map_err(|_| Problem::not_found("provider"))
 }
 
+/// The rotation id in the path, likewise.
+fn rotation_id(request: &Request) -> Result<RotationId, Problem> {
+    RotationId::parse(path_parameter(request, "rotation_id")?).map_err(|_| Problem::not_found("rotation"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,6 +120,9 @@ mod tests {
             (include_str!("../../../../events/verify-list-providers.json"), "list_providers"),
             (include_str!("../../../../events/verify-get-provider.json"), "get_provider"),
             (include_str!("../../../../events/verify-get-mail.json"), "get_mail"),
+            (include_str!("../../../../events/verify-create-rotation.json"), "create_rotation"),
+            (include_str!("../../../../events/verify-get-rotation.json"), "get_rotation"),
+            (include_str!("../../../../events/verify-cancel-rotation.json"), "cancel_rotation"),
             (include_str!("../../../../events/verify-get-policy.json"), "get_policy"),
             (include_str!("../../../../events/verify-get-forwarding.json"), "get_forwarding"),
             (include_str!("../../../../events/verify-check-policy.json"), "check_policy"),

@@ -10,7 +10,7 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 
 use crate::fixtures::fake_aws::{FakeAws, IAM_PROBES, LIST_PROBES, json_error, query_error};
-use crate::fixtures::{SECRET, create, event, post, submission, verify};
+use crate::fixtures::{SECRET, create, create_rotation, event, post, submission, verify};
 
 /// Log lines of this process.
 #[derive(Clone, Default)]
@@ -73,6 +73,21 @@ async fn the_secret_is_in_no_response_and_in_no_log_line_whatever_fails() {
             let (status, body, response) = post(&aws, &submission(), Some("once")).await;
             assert!((200..600).contains(&status), "{step} {body}");
             let answer = format!("{response:?}");
+            assert!(!answer.contains(SECRET) && !answer.contains(&sealed), "{step} {code}: {answer}");
+        }
+    }
+    // The same for a key that replaces another one.
+    let rotation = json!({"access_key_id": "AKIASP2TPHJSQH3FJRUY", "secret_access_key": SECRET});
+    for step in steps {
+        for (status, code) in [(403, "AccessDenied"), (500, "InternalFailure"), (200, "Garbage")] {
+            let aws = FakeAws::new();
+            let (_, view, _) = post(&aws, &submission(), None).await;
+            let text = if step.starts_with("tenant:") || step == "own:Encrypt" { repeats.as_str() } else { "no" };
+            aws.answer(step, if status == 200 { (200, text.to_owned()) } else { query_error(status, code, text) });
+            let mut request = create_rotation(&rotation);
+            let provider_id = view["provider_id"].as_str().unwrap().to_owned();
+            request.path_parameters.insert("provider_id".to_owned(), provider_id);
+            let answer = format!("{:?}", verify(&aws).handle(request).await);
             assert!(!answer.contains(SECRET) && !answer.contains(&sealed), "{step} {code}: {answer}");
         }
     }

@@ -5,3 +5,4 @@ mod leak;
 mod onboarding;
 mod own_policies;
 mod reading;
+mod rotation;

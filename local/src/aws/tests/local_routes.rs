@@ -155,3 +155,25 @@ async fn a_taken_port_names_the_flag_that_moves_it() {
     let error = bind(taken.local_addr().unwrap()).await.unwrap_err();
     assert!(error.to_string().contains("--aws-port"), "{error}");
 }
+
+#[tokio::test]
+async fn a_user_has_two_keys_at_most() {
+    let world = World::start().await;
+    let address = serve(&world).await;
+    let policy: Value = serde_json::from_str(CLASSIC).unwrap();
+    let (_, first) =
+        ask(address, "POST", "/tenants", json!({"policies": [policy], "identities": ["example.com"]})).await;
+    let account = first["account_id"].as_str().unwrap();
+    let path = format!("/tenants/{account}/access-keys");
+    assert_eq!(ask(address, "POST", &path, json!({"user_name": "nobody"})).await.0, StatusCode::NOT_FOUND);
+    let (status, second) = ask(address, "POST", &path, json!({"user_name": "mailer"})).await;
+    assert_eq!((status, &second["user_arn"]), (StatusCode::CREATED, &first["user_arn"]));
+    assert_ne!(first["access_key_id"], second["access_key_id"]);
+    let text = |field: &str| second[field].as_str().unwrap().to_owned();
+    let credentials = Credentials::new(text("access_key_id"), text("secret_access_key"), None, None, "test");
+    send(&client!(aws_sdk_sesv2, world, credentials), "a@example.com", &["x@example.org"]).await.unwrap();
+    assert_eq!(ask(address, "POST", &path, json!({"user_name": "mailer"})).await.0, StatusCode::CONFLICT);
+    let id = first["access_key_id"].as_str().unwrap();
+    assert_eq!(ask(address, "DELETE", &format!("{path}/{id}"), Value::Null).await.0, StatusCode::NO_CONTENT);
+    assert_eq!(ask(address, "POST", &path, json!({"user_name": "mailer"})).await.0, StatusCode::CREATED);
+}

@@ -20,7 +20,7 @@ use parking_lot::Mutex;
 
 pub(crate) use self::credentials::SignerCredential;
 pub(crate) use self::role::RoleResource;
-pub(crate) use self::user::NewUser;
+pub(crate) use self::user::{NewUser, NoFurtherKey};
 
 #[cfg(test)]
 pub(crate) use self::access_key::account as account_of_key;

@@ -36,7 +36,46 @@ pub(crate) struct NewKey {
     pub(crate) secret_access_key: String,
 }
 
+/// Why a user gets no further key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoFurtherKey {
+    /// There is no such user.
+    NoUser,
+    /// It has two, and IAM allows no more (IAM user guide, "IAM and AWS STS quotas").
+    TwoAlready,
+}
+
+/// The access keys that a user may have.
+const MAX_KEYS: usize = 2;
+
 impl Iam {
+    /// Creates a further key of a user, as its administrator would.
+    ///
+    /// # Errors
+    /// There is no such user, or it has as many keys as IAM allows.
+    pub(crate) fn add_key(&self, account_id: &str, user_name: &str) -> Result<NewKey, NoFurtherKey> {
+        let access_key_id = access_key::encode(access_key::LONG_TERM, account_id, random::bytes()).unwrap_or_default();
+        let secret_access_key = random::text::<40>(SECRET_ALPHABET);
+        let mut accounts = self.state.write();
+        let state = accounts.get_mut(account_id).ok_or(NoFurtherKey::NoUser)?;
+        let user = state.users.get(user_name).ok_or(NoFurtherKey::NoUser)?.clone();
+        let keys = state.access_keys.entry(user_name.to_owned()).or_default();
+        if keys.len() >= MAX_KEYS {
+            return Err(NoFurtherKey::TwoAlready);
+        }
+        keys.push(IamAccessKey {
+            access_key_id: access_key_id.clone(),
+            secret_access_key: secret_access_key.clone(),
+            user_name: user_name.to_owned(),
+            status: "Active".to_owned(),
+            created_at: Utc::now(),
+        });
+        drop(accounts);
+        let caller = user_caller(&access_key_id, account_id, user.arn.clone(), user.user_id);
+        self.credentials.remember(secret_access_key.clone(), caller);
+        Ok(NewKey { user_arn: user.arn, access_key_id, secret_access_key })
+    }
+
     /// Creates a user with a key, or with `None` a key of the account's root. The key's id decodes to `key_account_id`.
     /// Answers `None` where the account has a user of that name.
     pub(crate) fn create_key(
@@ -89,11 +128,14 @@ impl Iam {
         self.control_policies.lock().insert(account_id.to_owned(), documents);
     }
 
-    /// Replaces the inline policies of all users of an account. False where there is no such account.
-    pub(crate) fn set_policies(&self, account_id: &str, policies: &[Value]) -> bool {
+    /// Replaces the inline policies of all users of an account, or of one. False where there is no such account or user.
+    pub(crate) fn set_policies(&self, account_id: &str, user_name: Option<&str>, policies: &[Value]) -> bool {
         let mut accounts = self.state.write();
         let Some(state) = accounts.get_mut(account_id) else { return false };
-        for user in state.users.keys() {
+        if user_name.is_some_and(|name| !state.users.contains_key(name)) {
+            return false;
+        }
+        for user in state.users.keys().filter(|user| user_name.is_none_or(|name| name == user.as_str())) {
             state.user_inline_policies.insert(user.clone(), named(policies));
         }
         true
@@ -202,21 +244,26 @@ impl Iam {
             created_at: Utc::now(),
         };
         state.access_keys.insert(name, vec![key]);
-        Some(Caller {
-            access_key_id: access_key_id.to_owned(),
-            principal: Principal {
-                arn,
-                user_id,
-                account_id: account_id.to_owned(),
-                principal_type: PrincipalType::User,
-                source_identity: None,
-                tags: None,
-            },
-            role_arn: None,
-            session_policies: Vec::new(),
-            source_function_arn: None,
-            token_issued_at: None,
-        })
+        Some(user_caller(access_key_id, account_id, arn, user_id))
+    }
+}
+
+/// A user who calls with this key.
+fn user_caller(access_key_id: &str, account_id: &str, arn: String, user_id: String) -> Caller {
+    Caller {
+        access_key_id: access_key_id.to_owned(),
+        principal: Principal {
+            arn,
+            user_id,
+            account_id: account_id.to_owned(),
+            principal_type: PrincipalType::User,
+            source_identity: None,
+            tags: None,
+        },
+        role_arn: None,
+        session_policies: Vec::new(),
+        source_function_arn: None,
+        token_issued_at: None,
     }
 }
 

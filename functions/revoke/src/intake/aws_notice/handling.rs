@@ -1,8 +1,9 @@
 //! What a notice leads to: an order for each key of the account that it names, and an event that says so.
 
+use jiff::Timestamp;
 use shared::id::{OrderId, ProviderId};
 use shared::queue::Message;
-use shared::record::{BreachScope, Provider, RecordError, StatusName};
+use shared::record::{BreachScope, ListedProvider, Provider, RecordError, StatusName};
 use shared::telemetry::{Event, NoticeEvent, UnmatchedReportEvent, chain};
 
 use super::{AwsNotice, NoticeReaction, NoticeSubject};
@@ -115,7 +116,7 @@ impl Intake {
             }
         };
         for ReachedProvider { provider, scope } in reached {
-            match notice.reaction(provider.created_at) {
+            match notice.reaction(probed_at(&provider, &scope)) {
                 NoticeReaction::Revoke => {
                     let of = match &scope {
                         BreachScope::AccessKeyId(access_key_id) => access_key_id.as_str(),
@@ -179,12 +180,12 @@ impl Intake {
             for listed in &page.providers {
                 let provider_id = &listed.position.provider_id;
                 let Some(provider) = self.providers.provider(provider_id).await? else { continue };
-                if provider.account_id != account_id || !provider.user_name.eq_ignore_ascii_case(user_name) {
+                if provider.account_id != account_id {
                     continue;
                 }
+                let Some(scope) = scope_of_user(&provider, user_name) else { continue };
                 is_known = true;
                 if provider.status.status != StatusName::Revoked {
-                    let scope = BreachScope::ProviderId(provider_id.clone());
                     reached.push(ReachedProvider { provider, scope });
                 }
             }
@@ -208,6 +209,33 @@ impl Intake {
             );
         })
         .is_ok()
+    }
+}
+
+/// When we last made probes with the keys that a notice is about: when the key was handed over, or the latest of them.
+fn probed_at(provider: &Provider, scope: &BreachScope) -> Timestamp {
+    let listed = ListedProvider::from(provider);
+    match scope {
+        BreachScope::AccessKeyId(access_key_id) => listed.handed_over_at(access_key_id),
+        _ => {
+            let keys = provider.keys_in_use().into_iter();
+            keys.map(|key| listed.handed_over_at(key)).max().unwrap_or(provider.created_at)
+        }
+    }
+}
+
+/// What a user's keys are of a provider: all of it, or in rotation perhaps one of its two keys. `None`: nothing.
+fn scope_of_user(provider: &Provider, user_name: &str) -> Option<BreachScope> {
+    let is_of_user = |name: &String| name.eq_ignore_ascii_case(user_name);
+    let whole = || BreachScope::ProviderId(provider.provider_id.clone());
+    let Some(rotation) = provider.running_rotation() else {
+        return is_of_user(&provider.user_name).then(whole);
+    };
+    let is_of_user = [&rotation.old_key, &rotation.new_key].map(|key| is_of_user(&key.user_name).then_some(key));
+    match is_of_user {
+        [Some(_), Some(_)] => Some(whole()),
+        [Some(key), None] | [None, Some(key)] => Some(BreachScope::AccessKeyId(key.access_key_id.clone())),
+        [None, None] => None,
     }
 }
 
@@ -255,6 +283,7 @@ fn notice_event(notice: &AwsNotice, progress: &NoticeProgress) -> NoticeEvent {
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
+    use shared::id::AccessKeyId;
 
     use super::super::tests::{message, sample};
     use super::*;
@@ -413,6 +442,45 @@ mod tests {
             json!({"source": "aws.health", "account": "171436882533", "detail": {"eventTypeCode": "AWS_EC2_X"}});
         let outcome = Intake::new(&start).unwrap().handle_notice(&message(&event)).await;
         assert_eq!((outcome, operations(&calls)), (MessageOutcome::Done, vec!["SendMessage".to_owned()]));
+    }
+
+    #[test]
+    fn in_rotation_a_user_is_one_key_or_the_provider_and_our_probes_are_those_of_the_new_key() {
+        let (old, new) = ("AKIASP2TPHJSQH3FJRUX", "AKIASP2TPHJSQH3FJRUY");
+        let provider = |users: [&str; 2], phase: &str| -> Provider {
+            let key = |id: &str, user: &str| json!({"access_key_id": id, "user_name": user, "user_arn": "arn"});
+            serde_json::from_value(json!({
+                "provider_id": "prv_01KAQX5D8E3C9V7N2M4R6T8W0Y", "tenant_id": "acme", "name": "n",
+                "region": "eu-central-1", "account_id": "171436882533", "user_name": users[0], "user_arn": "arn",
+                "access_key_id": old, "status": "active", "max_send_rate": 14.0, "max_24_hour_send": 50000.0,
+                "sandbox": false, "created_at": "2026-11-01T09:00:00Z", "updated_at": "2026-11-01T09:00:00Z",
+                "rotation": {
+                    "rotation_id": "rot_01KAQX9Z3K5M7P9R1T3V5X7Z9B", "phase": phase, "old_key": key(old, users[0]),
+                    "new_key": key(new, users[1]), "grace_seconds": 60, "started_at": "2026-11-23T09:00:00Z",
+                },
+            }))
+            .unwrap()
+        };
+        let of_key = |id: &str| BreachScope::AccessKeyId(AccessKeyId::from_pasted(id).unwrap());
+        let whole = BreachScope::ProviderId(provider(["a", "b"], "candidate").provider_id);
+        for (users, phase, asked, expected) in [
+            (["a", "a"], "candidate", "A", Some(whole.clone())),
+            (["a", "b"], "candidate", "a", Some(of_key(old))),
+            (["a", "b"], "candidate", "b", Some(of_key(new))),
+            (["a", "b"], "candidate", "c", None),
+            (["a", "b"], "failed", "a", Some(whole.clone())),
+            (["a", "b"], "failed", "b", None),
+        ] {
+            assert_eq!(scope_of_user(&provider(users, phase), asked), expected, "{users:?} {phase} {asked}");
+        }
+        let provider = provider(["a", "a"], "candidate");
+        for (scope, expected) in [
+            (of_key(old), "2026-11-01T09:00:00Z"),
+            (of_key(new), "2026-11-23T09:00:00Z"),
+            (whole, "2026-11-23T09:00:00Z"),
+        ] {
+            assert_eq!(probed_at(&provider, &scope).to_string(), expected, "{scope:?}");
+        }
     }
 
     #[test]

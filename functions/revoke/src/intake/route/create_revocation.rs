@@ -24,9 +24,27 @@ struct DryRun<'a> {
     /// Keys that are named without a provider.
     access_key_ids: Vec<AccessKeyId>,
     /// Providers whose key would be revoked; those whose key is dead are left out.
-    providers: Vec<ListedProvider>,
+    providers: Vec<DryRunProvider>,
     /// Whether there are more than these.
     truncated: bool,
+}
+
+/// A provider that an order would reach.
+#[derive(Serialize)]
+struct DryRunProvider {
+    #[serde(flatten)]
+    listed: ListedProvider,
+    /// The other key of a running rotation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    other_access_key_id: Option<AccessKeyId>,
+}
+
+impl From<ListedProvider> for DryRunProvider {
+    fn from(listed: ListedProvider) -> Self {
+        let is_running = listed.rotation.as_ref().is_some_and(|rotation| rotation.phase.is_running());
+        let other_access_key_id = listed.other_keys().next().filter(|_| is_running).cloned();
+        Self { listed, other_access_key_id }
+    }
 }
 
 impl Intake {
@@ -72,13 +90,14 @@ impl Intake {
             BreachScope::ProviderId(provider_id) => {
                 let provider = self.providers.provider(provider_id).await?;
                 let provider = provider.ok_or_else(|| invalid("scope.provider_id", "names no provider"))?;
-                run.providers.push(ListedProvider::from(&provider));
+                run.providers.push(ListedProvider::from(&provider).into());
             }
             BreachScope::TenantId(_) | BreachScope::AccountId(_) | BreachScope::All(_) => {
                 let mut after = None;
                 loop {
                     let page = self.providers.list_scope(scope, after.as_ref(), DRY_RUN_PAGE).await?;
-                    run.providers.extend(page.providers.into_iter().filter(ListedProvider::may_live));
+                    let may_live = page.providers.into_iter().filter(ListedProvider::may_live);
+                    run.providers.extend(may_live.map(DryRunProvider::from));
                     after = page.next;
                     if after.is_none() || run.providers.len() > MAX_DRY_RUN {
                         break;
