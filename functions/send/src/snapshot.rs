@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
 use shared::custody::{Lane, Sealed};
 use shared::id::{AccessKeyId, ProviderId};
 use shared::record::{HALT_PK, HALT_SK, Halt, Item, Provider, Providers, RecordError, Secrets, StatusName};
@@ -73,6 +74,8 @@ pub(crate) enum Eligibility {
     Halted,
     /// The provider is suspended.
     Suspended(Arc<Provider>),
+    /// The operator holds the provider: the mail is looked at again then.
+    Held(Timestamp),
     /// The provider was stopped for good.
     Stopped,
     /// The provider's item cannot be read.
@@ -87,7 +90,7 @@ impl Snapshot {
 
     /// Whether the mail may go out. The tenant is checked first, so that nothing about another tenant's provider is
     /// revealed or changed.
-    pub(crate) fn eligibility(&self, mail: &Mail) -> Eligibility {
+    pub(crate) fn eligibility(&self, mail: &Mail, now: Timestamp) -> Eligibility {
         let provider = match self.providers.get(&mail.provider_id) {
             None => return Eligibility::ProviderUnknown,
             Some(None) => return Eligibility::ProviderUnreadable,
@@ -99,17 +102,22 @@ impl Snapshot {
         if self.halt == Halt::Halted {
             return Eligibility::Halted;
         }
-        match provider.status.status {
-            StatusName::Active if self.sealed.contains_key(&provider.access_key_id) => {
+        let held_until = provider.hold.as_ref().and_then(|hold| hold.wait_until(mail.first_seen, now));
+        match (provider.status.status, held_until) {
+            (StatusName::Active, Some(until)) => Eligibility::Held(until),
+            (StatusName::Active, None) if self.sealed.contains_key(&provider.access_key_id) => {
                 Eligibility::Eligible(Arc::clone(provider))
             }
-            StatusName::Active => Eligibility::SecretMissing,
-            StatusName::Suspended => Eligibility::Suspended(Arc::clone(provider)),
-            StatusName::UnknownKey
-            | StatusName::Revoking
-            | StatusName::Revoked
-            | StatusName::RefusedUnproven
-            | StatusName::RevocationBlocked => Eligibility::Stopped,
+            (StatusName::Active, None) => Eligibility::SecretMissing,
+            (StatusName::Suspended, _) => Eligibility::Suspended(Arc::clone(provider)),
+            (
+                StatusName::UnknownKey
+                | StatusName::Revoking
+                | StatusName::Revoked
+                | StatusName::RefusedUnproven
+                | StatusName::RevocationBlocked,
+                _,
+            ) => Eligibility::Stopped,
         }
     }
 
@@ -258,10 +266,12 @@ fn read_items(
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use shared::record::Status;
+    use shared::record::{Hold, Status};
 
     use super::*;
-    use crate::fixtures::{provider, sample, sample_with};
+    use crate::fixtures::{provider, sample, sample_with, time};
+
+    const NOW: &str = "2026-11-23T11:00:00Z";
 
     fn snapshot(halt: Halt, status: Status, with_secret: bool) -> Snapshot {
         let provider = provider(status);
@@ -282,6 +292,7 @@ mod tests {
             Eligibility::SecretMissing => "torn",
             Eligibility::Halted => "halted",
             Eligibility::Suspended(_) => "suspended",
+            Eligibility::Held(_) => "held",
             Eligibility::Stopped => "stopped",
             Eligibility::ProviderUnknown | Eligibility::TenantMismatch | Eligibility::ProviderUnreadable => "other",
         };
@@ -298,7 +309,37 @@ mod tests {
         ];
         for (halt, status, with_secret, expected) in cases {
             let snapshot = snapshot(halt, Status::plain(status), with_secret);
-            assert_eq!(name(snapshot.eligibility(&sample())), expected, "{status:?}");
+            assert_eq!(name(snapshot.eligibility(&sample(), time(NOW))), expected, "{status:?}");
+        }
+    }
+
+    #[test]
+    fn a_hold_keeps_an_active_provider_from_sending_and_no_other_state_from_anything() {
+        let held = |status, with_secret, halt, lifted_at: Option<&str>| {
+            let mut snapshot = snapshot(halt, Status::plain(status), with_secret);
+            let mut provider = provider(Status::plain(status));
+            provider.hold = Some(Hold {
+                reason: "a complaint".to_owned(),
+                held_by: "arn:aws:iam::111122223333:user/ops".to_owned(),
+                held_at: time("2026-11-23T10:30:00Z"),
+                lifted_at: lifted_at.map(time),
+            });
+            snapshot.providers = HashMap::from([(provider.provider_id.clone(), Some(Arc::new(provider)))]);
+            format!("{:?}", snapshot.eligibility(&sample(), time(NOW)))
+        };
+        let cases = [
+            (StatusName::Active, true, Halt::Open, None, "Held(2026-11-23T11:00:40Z)"),
+            (StatusName::Active, false, Halt::Open, None, "Held(2026-11-23T11:00:40Z)"),
+            (StatusName::Active, true, Halt::Open, Some("2026-11-23T11:00:00Z"), "Held(2026-11-23T11:00:40Z)"),
+            (StatusName::Active, true, Halt::Open, Some("2026-11-23T10:50:00Z"), "Eligible"),
+            (StatusName::Active, true, Halt::Halted, None, "Halted"),
+            (StatusName::Suspended, true, Halt::Open, None, "Suspended"),
+            (StatusName::Revoking, true, Halt::Open, None, "Stopped"),
+            (StatusName::Revoked, false, Halt::Open, None, "Stopped"),
+        ];
+        for (status, with_secret, halt, lifted_at, expected) in cases {
+            let shown = held(status, with_secret, halt, lifted_at);
+            assert!(shown.starts_with(expected), "{status:?} {lifted_at:?}: {shown}");
         }
     }
 
@@ -314,9 +355,9 @@ mod tests {
     fn nothing_about_another_tenants_provider_is_revealed() {
         let snapshot = snapshot(Halt::Halted, Status::plain(StatusName::Revoked), true);
         let foreign = sample_with(json!({"tenant_id": "mallory"}));
-        assert!(matches!(snapshot.eligibility(&foreign), Eligibility::TenantMismatch));
+        assert!(matches!(snapshot.eligibility(&foreign, time(NOW)), Eligibility::TenantMismatch));
         let unknown = sample_with(json!({"provider_id": "prv_01BX5ZZKBKACTAV9WEVGEMMVRZ"}));
-        assert!(matches!(snapshot.eligibility(&unknown), Eligibility::ProviderUnknown));
+        assert!(matches!(snapshot.eligibility(&unknown, time(NOW)), Eligibility::ProviderUnknown));
     }
 
     #[test]

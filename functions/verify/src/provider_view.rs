@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 use shared::id::{ProviderId, TenantId};
-use shared::record::{Assurance, Consent, PolicyBreadth, StatusName, VerificationReport, VerifiedProvider};
+use shared::record::{Assurance, Consent, Hold, PolicyBreadth, StatusName, VerificationReport, VerifiedProvider};
 use shared::tenant::Region;
 
 /// The public form of a provider.
@@ -23,6 +23,9 @@ pub(crate) struct ProviderView<'a> {
     sandbox: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     consent: Option<&'a Consent>,
+    /// An operator's hold, while it is in force.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hold: Option<&'a Hold>,
     #[serde(skip_serializing_if = "Option::is_none")]
     assurance: Option<Assurance>,
     policy_breadth: PolicyBreadth,
@@ -56,6 +59,7 @@ impl<'a> ProviderView<'a> {
             quota: Quota { max_send_rate: provider.max_send_rate, max_24_hour_send: provider.max_24_hour_send },
             sandbox: provider.sandbox,
             consent: provider.consent.as_ref(),
+            hold: provider.hold.as_ref().filter(|hold| hold.is_in_force()),
             assurance: report.assurance,
             policy_breadth: report.policy_breadth,
             created_at: provider.created_at,
@@ -98,6 +102,12 @@ mod tests {
                 given_at: Timestamp::UNIX_EPOCH,
                 signed_by: "arn:aws:iam::111122223333:user/ops".to_owned(),
             }),
+            hold: Some(Hold {
+                reason: "a complaint".to_owned(),
+                held_by: "arn:aws:iam::111122223333:user/ops".to_owned(),
+                held_at: Timestamp::UNIX_EPOCH,
+                lifted_at: None,
+            }),
             created_at: Timestamp::UNIX_EPOCH,
             updated_at: Timestamp::UNIX_EPOCH,
         };
@@ -124,6 +134,8 @@ mod tests {
                 "quota": {"max_send_rate": 14.0, "max_24_hour_send": -1.0}, "sandbox": false,
                 "consent": {"pause_sending": true, "given_at": "1970-01-01T00:00:00Z",
                     "signed_by": "arn:aws:iam::111122223333:user/ops"},
+                "hold": {"reason": "a complaint", "held_by": "arn:aws:iam::111122223333:user/ops",
+                    "held_at": "1970-01-01T00:00:00Z"},
                 "assurance": "proven", "policy_breadth": "all_users", "created_at": "1970-01-01T00:00:00Z",
                 "updated_at": "1970-01-01T00:00:00Z",
                 "report": {"checked_at": "1970-01-01T00:00:00Z", "verdict": "accepted", "assurance": "proven",

@@ -21,6 +21,7 @@ mod containment;
 mod fan_out;
 mod fence;
 mod halt;
+mod hold;
 mod item;
 mod item_update;
 mod key;
@@ -52,6 +53,7 @@ pub use fan_out::{
 };
 pub use fence::{FENCE_CLOSED_FOR, Fences};
 pub use halt::{HALT_PK, HALT_SK, Halt, HaltItem};
+pub use hold::{Hold, HoldOutcome};
 pub use item::{Item, RecordError};
 pub use key::{KeyItem, MAX_ORDERS, Owner, Plane, Proof, Receipt, RefusedCall};
 pub use key_state::{BlockReason, KeyState};

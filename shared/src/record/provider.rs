@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::item::{from_item, to_item};
-use super::{Consent, Item, RecordError, Status, VerificationReport};
+use super::{Consent, Hold, Item, RecordError, Status, VerificationReport};
 use crate::id::{AccessKeyId, ProviderId, TenantId};
 use crate::tenant::Region;
 
@@ -39,6 +39,9 @@ pub struct Provider {
     /// What the tenant agreed to, if to anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consent: Option<Consent>,
+    /// The operator's latest hold, in force or lifted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Hold>,
     /// When it was taken.
     pub created_at: Timestamp,
     /// When its status last changed.
@@ -110,6 +113,9 @@ mod tests {
             "sandbox": false, "consent": {
                 "pause_sending": true, "given_at": "2026-11-23T09:00:00Z",
                 "signed_by": "arn:aws:sts::111122223333:assumed-role/operator-backend/backend",
+            },
+            "hold": {
+                "reason": "a complaint", "held_by": "arn:aws:iam::111122223333:user/ops", "held_at": "2026-11-23T09:00:00Z",
             },
             "created_at": "2026-11-23T09:00:00Z", "updated_at": "2026-11-23T09:00:00Z",
             "report": {

@@ -4,7 +4,7 @@ mod event;
 mod log;
 
 pub use event::{
-    Bus, ContainmentSummary, Event, HaltEvent, KeyEvent, MailEvent, NoticeEvent, OrderEvent, ProviderEvent,
+    Bus, ContainmentSummary, Event, HaltEvent, HoldEvent, KeyEvent, MailEvent, NoticeEvent, OrderEvent, ProviderEvent,
     ProviderVerifiedEvent, PutEventFailed, ResidualAccessSummary, UnmatchedReportEvent,
 };
 pub use log::{chain, init, subscriber};

@@ -194,6 +194,8 @@ mod tests {
             (include_str!("../../../../events/revoke-list-keys.json"), EventSource::Http),
             (include_str!("../../../../events/revoke-delete-provider.json"), EventSource::Http),
             (include_str!("../../../../events/revoke-attest-key.json"), EventSource::Http),
+            (include_str!("../../../../events/revoke-put-hold.json"), EventSource::Http),
+            (include_str!("../../../../events/revoke-delete-hold.json"), EventSource::Http),
             (include_str!("../../../../events/revoke-get-halt.json"), EventSource::Http),
             (include_str!("../../../../events/revoke-put-halt.json"), EventSource::Http),
             (include_str!("../../../../events/revoke-delete-halt.json"), EventSource::Http),

@@ -76,6 +76,7 @@ impl OnboardingAttempt<'_> {
                 given_at: now,
                 signed_by: signer.clone(),
             }),
+            hold: None,
             created_at: now,
             updated_at: now,
         }

@@ -5,6 +5,7 @@ mod attest_key;
 mod create_revocation;
 mod create_revocation_of_all;
 mod delete_halt;
+mod delete_hold;
 mod delete_provider;
 mod delete_webhook;
 mod get_evidence;
@@ -15,6 +16,7 @@ mod list_keys;
 mod list_revocations;
 mod order_response;
 mod put_halt;
+mod put_hold;
 mod receive_webhook;
 mod register_webhook;
 mod webhook_view;
@@ -35,6 +37,8 @@ pub const ROUTES: &[&str] = &[
     LIST_KEYS,
     ATTEST_KEY,
     DELETE_PROVIDER,
+    PUT_HOLD,
+    DELETE_HOLD,
     GET_HALT,
     PUT_HALT,
     DELETE_HALT,
@@ -56,6 +60,8 @@ const GET_HALT: &str = "GET /halt";
 const PUT_HALT: &str = "PUT /halt";
 const DELETE_HALT: &str = "DELETE /halt";
 const DELETE_PROVIDER: &str = "DELETE /providers/{provider_id}";
+const PUT_HOLD: &str = "PUT /providers/{provider_id}/hold";
+const DELETE_HOLD: &str = "DELETE /providers/{provider_id}/hold";
 const REGISTER_WEBHOOK: &str = "PUT /webhooks/{name}";
 const GET_WEBHOOK: &str = "GET /webhooks/{name}";
 const DELETE_WEBHOOK: &str = "DELETE /webhooks/{name}";
@@ -116,6 +122,14 @@ impl Intake {
                 log.route("delete_provider");
                 self.delete_provider(request, log).await
             }
+            Some(PUT_HOLD) => {
+                log.route("put_hold");
+                self.put_hold(request, log).await
+            }
+            Some(DELETE_HOLD) => {
+                log.route("delete_hold");
+                self.delete_hold(request, log).await
+            }
             Some(REGISTER_WEBHOOK) => {
                 log.route("register_webhook");
                 self.register_webhook(request, log).await
@@ -174,6 +188,7 @@ mod tests {
     use shared::testing::fake_aws;
 
     use super::attest_key::AttestationRequest;
+    use super::put_hold::HoldRequest;
     use super::register_webhook::RegistrationRequest;
     use super::*;
     use crate::intake::breach_report::RevocationRequest;
@@ -202,6 +217,16 @@ mod tests {
         let off_board = sample(include_str!("../../../../../events/revoke-delete-provider.json"));
         assert_eq!(off_board.route_key.as_deref(), Some(DELETE_PROVIDER));
         assert!(parameter(&off_board, "provider_id", ProviderId::parse).is_some());
+
+        for (json, route_key) in [
+            (include_str!("../../../../../events/revoke-put-hold.json"), PUT_HOLD),
+            (include_str!("../../../../../events/revoke-delete-hold.json"), DELETE_HOLD),
+        ] {
+            let hold = sample(json);
+            assert_eq!(hold.route_key.as_deref(), Some(route_key));
+            let (_, reason, by) = HoldRequest::parse(&hold, &mut RequestLog::default()).unwrap();
+            assert!(!reason.is_empty() && by.starts_with("arn:aws:"));
+        }
     }
 
     #[test]
