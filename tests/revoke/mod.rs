@@ -13,6 +13,7 @@ mod outsider;
 mod proof;
 mod race;
 mod residual_access;
+mod revocability;
 mod scopes;
 mod sweep;
 mod webhook;

@@ -33,6 +33,7 @@ mod progress;
 mod provider;
 mod provider_status;
 mod residual_access;
+mod revocability;
 mod secret;
 mod status;
 mod stop;
@@ -67,6 +68,7 @@ pub use residual_access::{
     ForeignPolicy, IdentityPolicies, MAX_FOREIGN_POLICIES, MAX_SESSION_DURATION, OtherKey, OtherKeys, ReadOutcome,
     Removal, ResidualAccess,
 };
+pub use revocability::{Revocability, RevocabilityFault, RevocabilityLooks, UnprovenPosition, slot_of};
 pub use secret::Secrets;
 pub use status::{Status, StatusName, SuspensionReason};
 pub use stop::StopOutcome;

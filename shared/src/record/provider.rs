@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::item::{from_item, to_item};
-use super::{Consent, Hold, Item, RecordError, Status, VerificationReport};
+use super::{Consent, Hold, Item, RecordError, Revocability, Status, VerificationReport};
 use crate::id::{AccessKeyId, ProviderId, TenantId};
 use crate::tenant::Region;
 
@@ -42,6 +42,9 @@ pub struct Provider {
     /// The operator's latest hold, in force or lifted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<Hold>,
+    /// Whether the revocation of its key would work, as it was seen last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revocability: Option<Revocability>,
     /// When it was taken.
     pub created_at: Timestamp,
     /// When its status last changed.
@@ -72,6 +75,11 @@ impl Provider {
     /// Partition key of a provider and its audit trail.
     pub fn pk(provider_id: &ProviderId) -> String {
         format!("provider#{provider_id}")
+    }
+
+    /// Whether the revocation of the key that it sends with would work; `None` if nothing is known of that key.
+    pub fn shown_revocability(&self) -> Option<&Revocability> {
+        self.revocability.as_ref().filter(|seen| seen.access_key_id == self.access_key_id)
     }
 
     /// Sort key of the provider's own item; its audit trail has the same partition key.
@@ -116,6 +124,9 @@ mod tests {
             },
             "hold": {
                 "reason": "a complaint", "held_by": "arn:aws:iam::111122223333:user/ops", "held_at": "2026-11-23T09:00:00Z",
+            },
+            "revocability": {
+                "access_key_id": "AKIASP2TPHJSQH3FJRUX", "fault": "delete_denied", "since": "2026-11-23T10:00:00Z",
             },
             "created_at": "2026-11-23T09:00:00Z", "updated_at": "2026-11-23T09:00:00Z",
             "report": {

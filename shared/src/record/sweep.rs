@@ -100,7 +100,7 @@ impl Due {
         Self { subject: DueSubject::Order(order.order_id.clone()), next_attempt_at }
     }
 
-    fn from_item(item: &Item) -> Option<Self> {
+    pub(super) fn from_item(item: &Item) -> Option<Self> {
         let text = |name: &str| item.get(name).and_then(|value: &AttributeValue| value.as_s().ok());
         let subject = match text("pk")?.split_once('#')? {
             ("key", id) => DueSubject::Key(AccessKeyId::from_pasted(id).ok()?),

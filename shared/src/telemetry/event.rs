@@ -34,6 +34,8 @@ pub enum Event {
     ProviderHeld(HoldEvent),
     /// `Provider Hold Lifted`: its mail goes out again, unless something else stands in the way.
     ProviderHoldLifted(HoldEvent),
+    /// `Provider Not Revocable`: its key was looked at, and its revocation would not work.
+    ProviderNotRevocable(RevocabilityEvent),
     /// `Mail Rejected`: this mail will never be sent.
     MailRejected(MailEvent),
     /// `Mail In Doubt`: SES may or may not have accepted it, and it will not be sent again.
@@ -104,6 +106,26 @@ pub struct HoldEvent {
     pub reason: String,
     /// The ARN that signed the request.
     pub changed_by: String,
+}
+
+/// A live key whose revocation would not work.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RevocabilityEvent {
+    /// The operator's name for the tenant.
+    pub tenant_id: TenantId,
+    /// The provider.
+    pub provider_id: ProviderId,
+    /// The tenant's AWS account.
+    pub account_id: String,
+    /// The access key id. It is not a secret, and the tenant needs it to act.
+    pub access_key_id: AccessKeyId,
+    /// What stands in the way: `delete_denied`, `secret_unreadable`, …
+    pub reason: &'static str,
+    /// Since when that is known.
+    pub since: Timestamp,
+    /// When the key was last proved revocable.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revocable_at: Option<Timestamp>,
 }
 
 /// What happened to a mail.
@@ -285,6 +307,7 @@ impl Event {
             Self::ProviderResumed(_) => "Provider Resumed",
             Self::ProviderHeld(_) => "Provider Held",
             Self::ProviderHoldLifted(_) => "Provider Hold Lifted",
+            Self::ProviderNotRevocable(_) => "Provider Not Revocable",
             Self::MailRejected(_) => "Mail Rejected",
             Self::MailInDoubt(_) => "Mail In Doubt",
             Self::MailExpired(_) => "Mail Expired",
@@ -308,6 +331,7 @@ impl Event {
             Self::ProviderVerified(event) => event.provider_id.to_string(),
             Self::ProviderSuspended(event) | Self::ProviderResumed(event) => event.provider_id.to_string(),
             Self::ProviderHeld(event) | Self::ProviderHoldLifted(event) => event.provider_id.to_string(),
+            Self::ProviderNotRevocable(event) => event.provider_id.to_string(),
             Self::MailRejected(event) | Self::MailInDoubt(event) | Self::MailExpired(event) => {
                 event.provider_id.clone().unwrap_or_default()
             }

@@ -5,6 +5,6 @@ mod log;
 
 pub use event::{
     Bus, ContainmentSummary, Event, HaltEvent, HoldEvent, KeyEvent, MailEvent, NoticeEvent, OrderEvent, ProviderEvent,
-    ProviderVerifiedEvent, PutEventFailed, ResidualAccessSummary, UnmatchedReportEvent,
+    ProviderVerifiedEvent, PutEventFailed, ResidualAccessSummary, RevocabilityEvent, UnmatchedReportEvent,
 };
 pub use log::{chain, init, subscriber};

@@ -7,6 +7,7 @@ mod aws_notice;
 mod breach_event;
 mod breach_report;
 mod halt;
+mod look_dispatch;
 mod order_execution;
 mod revocation_view;
 mod route;
@@ -32,6 +33,7 @@ use self::order_execution::OrderError;
 pub use self::route::ROUTES;
 use self::webhook::OpenedSecrets;
 use crate::batch::{MessageOutcome, dead_letter, handle_batch};
+use crate::look_schedule::LookSchedule;
 
 /// What a cold start builds once.
 pub(crate) struct Intake {
@@ -41,6 +43,10 @@ pub(crate) struct Intake {
     webhook_secrets: OpenedSecrets,
     /// The queue of `revoke-worker`.
     queue: Queue,
+    /// The queue of looks at live keys, for `revoke-worker` too.
+    look_queue: Queue,
+    /// When live keys are looked at.
+    look_schedule: LookSchedule,
     /// For breach reports that can never be accepted.
     dead_letters: Queue,
     bus: Bus,
@@ -94,6 +100,8 @@ impl Intake {
             secrets: Secrets::new(dynamodb, &start.environment)?,
             webhook_secrets: OpenedSecrets::new(WebhookCustody::new(start.kms()?, &start.environment)?),
             queue: Queue::new(sqs.clone(), start.required("REVOCATION_QUEUE_URL")?, "revocation"),
+            look_queue: Queue::new(sqs.clone(), start.required("REVOCABILITY_QUEUE_URL")?, "revocability"),
+            look_schedule: LookSchedule::from_days(start.environment.required_number("REVOCABILITY_PROOF_DAYS")?),
             dead_letters: Queue::new(sqs, start.required("BREACH_DEAD_LETTER_QUEUE_URL")?, "breach dead-letter"),
             bus: start.bus("sendingbee.revoke")?,
             ambient: start.ambient,
@@ -120,6 +128,7 @@ impl Intake {
             }
             EventSource::Schedule => {
                 self.sweep(deadline).await;
+                self.dispatch_looks(deadline).await;
                 InvocationResponse::Empty
             }
             EventSource::Unknown => {

@@ -77,6 +77,7 @@ impl OnboardingAttempt<'_> {
                 signed_by: signer.clone(),
             }),
             hold: None,
+            revocability: None,
             created_at: now,
             updated_at: now,
         }
