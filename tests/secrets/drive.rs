@@ -348,6 +348,8 @@ async fn live_on(caller: &RecordingCaller<'_>, provider_id: &str) {
     let path = format!("/providers/{provider_id}");
     let reason = json!({ "reason": "a test" });
     caller.call(Method::PUT, &format!("{path}/hold"), Some(&reason), &[]).await;
+    caller.post(&format!("{path}/test-mails"), &json!({ "to": "success", "from": "jane@example.com" })).await;
+    caller.post(&format!("{path}/test-mails"), &json!({ "to": "success" })).await;
     caller.call(Method::DELETE, &format!("{path}/hold"), Some(&reason), &[]).await;
     caller.get("/providers?not_revocable_since=2100-01-01T00%3A00%3A00Z").await;
 }

@@ -2,6 +2,7 @@
 
 mod check_policy;
 mod create_provider;
+mod create_test_mail;
 pub(crate) mod get_forwarding;
 mod get_mail;
 pub(crate) mod get_policy;
@@ -18,6 +19,7 @@ pub(crate) enum Route {
     ListProviders,
     GetProvider,
     GetMail,
+    CreateTestMail,
     GetPolicy,
     GetForwarding,
     CheckPolicy,
@@ -35,11 +37,12 @@ pub const ROUTES: &[&str] = &{
 };
 
 impl Route {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::CreateProvider,
         Self::ListProviders,
         Self::GetProvider,
         Self::GetMail,
+        Self::CreateTestMail,
         Self::GetPolicy,
         Self::GetForwarding,
         Self::CheckPolicy,
@@ -51,6 +54,7 @@ impl Route {
             Self::ListProviders => "GET /providers",
             Self::GetProvider => "GET /providers/{provider_id}",
             Self::GetMail => "GET /providers/{provider_id}/mails/{mail_id}",
+            Self::CreateTestMail => "POST /providers/{provider_id}/test-mails",
             Self::GetPolicy => "GET /policy",
             Self::GetForwarding => "GET /policy/forwarding",
             Self::CheckPolicy => "POST /policy/check",
@@ -69,6 +73,7 @@ impl Route {
             Self::ListProviders => "list_providers",
             Self::GetProvider => "get_provider",
             Self::GetMail => "get_mail",
+            Self::CreateTestMail => "create_test_mail",
             Self::GetPolicy => "get_policy",
             Self::GetForwarding => "get_forwarding",
             Self::CheckPolicy => "check_policy",
@@ -100,6 +105,7 @@ mod tests {
             (include_str!("../../../../events/verify-list-providers.json"), "list_providers"),
             (include_str!("../../../../events/verify-get-provider.json"), "get_provider"),
             (include_str!("../../../../events/verify-get-mail.json"), "get_mail"),
+            (include_str!("../../../../events/verify-create-test-mail.json"), "create_test_mail"),
             (include_str!("../../../../events/verify-get-policy.json"), "get_policy"),
             (include_str!("../../../../events/verify-get-forwarding.json"), "get_forwarding"),
             (include_str!("../../../../events/verify-check-policy.json"), "check_policy"),
