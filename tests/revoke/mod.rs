@@ -1,6 +1,7 @@
 //! End to end: `revoke` and `revoke-worker`.
 
 mod attestation;
+mod audit;
 mod blocked;
 mod breach;
 mod containment;

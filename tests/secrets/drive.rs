@@ -351,6 +351,7 @@ async fn live_on(caller: &RecordingCaller<'_>, provider_id: &str) {
     caller.post(&format!("{path}/test-mails"), &json!({ "to": "success", "from": "jane@example.com" })).await;
     caller.post(&format!("{path}/test-mails"), &json!({ "to": "success" })).await;
     caller.call(Method::DELETE, &format!("{path}/hold"), Some(&reason), &[]).await;
+    caller.get(&format!("{path}/audit")).await;
     caller.get("/providers?not_revocable_since=2100-01-01T00%3A00%3A00Z").await;
 }
 

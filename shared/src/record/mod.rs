@@ -45,7 +45,7 @@ mod verification;
 mod webhook;
 
 pub use attestation::{Attestation, AttestationOutcome};
-pub use audit::AuditEvent;
+pub use audit::{AuditEvent, AuditPosition, StoredAuditEvent};
 pub use consent::Consent;
 pub use containment::{BreachContainment, PauseOutcome};
 pub use fan_out::{

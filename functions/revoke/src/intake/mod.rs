@@ -201,6 +201,7 @@ mod tests {
             (include_str!("../../../../events/revoke-get-revocation.json"), EventSource::Http),
             (include_str!("../../../../events/revoke-get-evidence.json"), EventSource::Http),
             (include_str!("../../../../events/revoke-list-keys.json"), EventSource::Http),
+            (include_str!("../../../../events/revoke-list-audit-events.json"), EventSource::Http),
             (include_str!("../../../../events/revoke-delete-provider.json"), EventSource::Http),
             (include_str!("../../../../events/revoke-attest-key.json"), EventSource::Http),
             (include_str!("../../../../events/revoke-put-hold.json"), EventSource::Http),

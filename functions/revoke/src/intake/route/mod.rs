@@ -12,6 +12,7 @@ mod get_evidence;
 mod get_halt;
 mod get_revocation;
 mod get_webhook;
+mod list_audit_events;
 mod list_keys;
 mod list_revocations;
 mod order_response;
@@ -35,6 +36,7 @@ pub const ROUTES: &[&str] = &[
     GET_REVOCATION,
     GET_EVIDENCE,
     LIST_KEYS,
+    LIST_AUDIT_EVENTS,
     ATTEST_KEY,
     DELETE_PROVIDER,
     PUT_HOLD,
@@ -55,6 +57,7 @@ const LIST_REVOCATIONS: &str = "GET /revocations";
 const GET_REVOCATION: &str = "GET /revocations/{order_id}";
 const GET_EVIDENCE: &str = "GET /revocations/{order_id}/evidence";
 const LIST_KEYS: &str = "GET /keys";
+const LIST_AUDIT_EVENTS: &str = "GET /providers/{provider_id}/audit";
 const ATTEST_KEY: &str = "POST /revocations/{order_id}/attestation";
 const GET_HALT: &str = "GET /halt";
 const PUT_HALT: &str = "PUT /halt";
@@ -121,6 +124,10 @@ impl Intake {
             Some(DELETE_PROVIDER) => {
                 log.route("delete_provider");
                 self.delete_provider(request, log).await
+            }
+            Some(LIST_AUDIT_EVENTS) => {
+                log.route("list_audit_events");
+                self.list_audit_events(request, log).await
             }
             Some(PUT_HOLD) => {
                 log.route("put_hold");
