@@ -1,6 +1,7 @@
 //! End to end: `revoke` and `revoke-worker`.
 
 mod attestation;
+mod audit;
 mod blocked;
 mod breach;
 mod containment;
@@ -15,6 +16,7 @@ mod outsider;
 mod proof;
 mod race;
 mod residual_access;
+mod revocability;
 mod scopes;
 mod sweep;
 mod webhook;

@@ -105,6 +105,8 @@ pub(super) async fn run(stack: &Stack) -> Driven {
     fail_sending(&caller, (good, good_id), (failing, failing_id), (inactive, inactive_id), swapped_id).await;
 
     fail_rotation(&caller, good, good_id, &mut stored).await;
+    look_at_keys(stack, &tenants).await;
+    live_on(&caller, good_id).await;
 
     // Slow deletions make the other keys wait in the queue.
     let slow = json!({ "on": ["iam:DeleteAccessKey"], "latency_ms": 1500 });
@@ -371,6 +373,33 @@ async fn fail_sending(
 }
 
 /// Stores one key's sealed secret as that of another key.
+/// Has all keys looked at: one is refused, one has a revoke lane that KMS does not open.
+async fn look_at_keys(stack: &Stack, tenants: &[Tenant]) {
+    let tables = Tables::new(stack).await;
+    for tenant in tenants {
+        assert!(tables.make_due(tenant).await);
+    }
+    stack.run_sweep().await;
+    for tenant in tenants {
+        eventually("a look at each key", || async {
+            tables.key_item(tenant).await.contains_key("revocability_looks").then_some(())
+        })
+        .await;
+    }
+}
+
+/// What an operator does with a provider between its onboarding and its end.
+async fn live_on(caller: &RecordingCaller<'_>, provider_id: &str) {
+    let path = format!("/providers/{provider_id}");
+    let reason = json!({ "reason": "a test" });
+    caller.call(Method::PUT, &format!("{path}/hold"), Some(&reason), &[]).await;
+    caller.post(&format!("{path}/test-mails"), &json!({ "to": "success", "from": "jane@example.com" })).await;
+    caller.post(&format!("{path}/test-mails"), &json!({ "to": "success" })).await;
+    caller.call(Method::DELETE, &format!("{path}/hold"), Some(&reason), &[]).await;
+    caller.get(&format!("{path}/audit")).await;
+    caller.get("/providers?not_revocable_since=2100-01-01T00%3A00%3A00Z").await;
+}
+
 async fn replace_sealed_secret(stack: &Stack, from: &Tenant, to: &Tenant, lane: &str) {
     let (dynamodb, table) = stack.table("SecretsTable").await;
     let get = dynamodb.get_item().table_name(&table).key("pk", sealed_secret_pk(from, lane));

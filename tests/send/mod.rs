@@ -5,6 +5,7 @@ mod crash;
 mod delivery;
 mod denial;
 mod doubt;
+mod hold;
 mod invalid_mail;
 mod mail_id;
 mod outage;

@@ -160,6 +160,21 @@ impl Tables {
             .unwrap();
     }
 
+    /// Makes a live key one that nothing has proved revocable since this time.
+    pub(crate) async fn set_unproven_since(&self, tenant: &Tenant, since: &str) {
+        self.client
+            .update_item()
+            .table_name(&self.providers)
+            .key("pk", string(&format!("key#{}", tenant.access_key_id)))
+            .key("sk", string("key"))
+            .update_expression("SET unproven_since = :since")
+            .condition_expression("attribute_exists(unproven_since)")
+            .expression_attribute_values(":since", string(since))
+            .send()
+            .await
+            .unwrap();
+    }
+
     /// Whether the sweep would execute an order again.
     pub(crate) async fn is_order_due(&self, order_id: &str) -> bool {
         let items = self.query(&self.providers, "pk", string(&format!("order#{order_id}"))).await;

@@ -5,3 +5,4 @@ mod credential;
 mod onboarding;
 mod policy;
 mod reading;
+mod test_mail;

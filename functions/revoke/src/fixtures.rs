@@ -41,6 +41,8 @@ pub(crate) fn cold_start_by_body(
         ("WEBHOOK_KEY", "arn:aws:kms:eu-central-1:111122223333:key/webhook"),
         ("REVOCATION_QUEUE_URL", "https://sqs.test/revocation"),
         ("REVOCATION_DEAD_LETTER_QUEUE_URL", "https://sqs.test/revocation-dead-letter"),
+        ("REVOCABILITY_QUEUE_URL", "https://sqs.test/revocability"),
+        ("REVOCABILITY_PROOF_DAYS", "7"),
         ("BREACH_DEAD_LETTER_QUEUE_URL", "https://sqs.test/breach-dead-letter"),
         ("SEND_MAPPING_ID", "mapping-1"),
         ("BUS_NAME", "bus"),

@@ -9,6 +9,7 @@
 //! | `intake` | `revoke`: routes, breach events, the execution of orders, the sweep |
 //! | `worker` | `revoke-worker`: what to do next about a key, and the calls into the tenant's AWS |
 //! | `fan_out` | the pages of an order for more than one provider |
+//! | `look_schedule` | when live keys are looked at, for both |
 //! | `order_counts` | how far an order has come, from its keys |
 //! | `tenant_notice` | what a tenant is told about a key that could not be deleted, for both |
 //! | `work_item` | the messages between them |
@@ -19,6 +20,7 @@ mod fan_out;
 #[cfg(test)]
 mod fixtures;
 mod intake;
+mod look_schedule;
 mod order_counts;
 mod tenant_notice;
 mod work_item;

@@ -19,6 +19,8 @@ pub(crate) enum WorkItem {
     Page(PageOfOrder),
     /// Take the next steps of one key.
     Key(AccessKeyId),
+    /// Look whether the revocation of a live key would work.
+    Look(AccessKeyId),
 }
 
 /// A page and its order.
@@ -64,7 +66,7 @@ impl WorkItem {
         let subject = match &self {
             Self::Order(order) => order.order_id.to_string(),
             Self::Page(PageOfOrder { order, page }) => format!("page {} of {}", page.page, order.order_id),
-            Self::Key(access_key_id) => access_key_id.masked(),
+            Self::Key(access_key_id) | Self::Look(access_key_id) => access_key_id.masked(),
         };
         let body = self.into_body().map_err(|_| QueueError {
             subject: subject.clone(),
@@ -98,6 +100,11 @@ pub(crate) async fn enqueue_key(
     WorkItem::Key(access_key_id.clone()).send(queue, group, delay).await
 }
 
+/// Enqueues a look at a live key, in the queue for looks.
+pub(crate) async fn enqueue_look(queue: &Queue, access_key_id: &AccessKeyId) -> Result<(), QueueError> {
+    WorkItem::Look(access_key_id.clone()).send(queue, SWEEP_GROUP, Duration::ZERO).await
+}
+
 #[cfg(test)]
 mod tests {
     use shared::queue::Batch;
@@ -118,6 +125,12 @@ mod tests {
             WorkItem::parse(key).unwrap(),
             WorkItem::Key(AccessKeyId::from_pasted("AKIASP2TPHJSQH3FJRUX").unwrap())
         );
+
+        let sample = serde_json::from_str(include_str!("../../../events/revoke-worker-look.json")).unwrap();
+        let body = &Batch::from_json(sample, jiff::Timestamp::UNIX_EPOCH).unwrap().messages[0].body;
+        let look = WorkItem::Look(AccessKeyId::from_pasted("AKIASP2TPHJSQH3FJRUX").unwrap());
+        assert_eq!(WorkItem::parse(body).unwrap(), look);
+        assert_eq!(WorkItem::parse(&look.clone().into_body().unwrap()).unwrap(), look);
 
         let cases = [
             ("", "body"),

@@ -74,6 +74,8 @@ pub(crate) enum Eligibility {
     Halted,
     /// The provider is suspended.
     Suspended(Arc<Provider>),
+    /// The operator holds the provider: the mail is looked at again then.
+    Held(Timestamp),
     /// The provider was stopped for good.
     Stopped,
     /// The provider's item cannot be read.
@@ -88,7 +90,7 @@ impl Snapshot {
 
     /// Whether the mail may go out. The tenant is checked first, so that nothing about another tenant's provider is
     /// revealed or changed.
-    pub(crate) fn eligibility(&self, mail: &Mail) -> Eligibility {
+    pub(crate) fn eligibility(&self, mail: &Mail, now: Timestamp) -> Eligibility {
         let provider = match self.providers.get(&mail.provider_id) {
             None => return Eligibility::ProviderUnknown,
             Some(None) => return Eligibility::ProviderUnreadable,
@@ -100,17 +102,24 @@ impl Snapshot {
         if self.halt == Halt::Halted {
             return Eligibility::Halted;
         }
-        match provider.status.status {
-            StatusName::Active if provider.keys_in_use().into_iter().any(|key| self.sealed.contains_key(key)) => {
+        let held_until = provider.hold.as_ref().and_then(|hold| hold.wait_until(mail.first_seen, now));
+        match (provider.status.status, held_until) {
+            (StatusName::Active, Some(until)) => Eligibility::Held(until),
+            (StatusName::Active, None)
+                if provider.keys_in_use().into_iter().any(|key| self.sealed.contains_key(key)) =>
+            {
                 Eligibility::Eligible(Arc::clone(provider))
             }
-            StatusName::Active => Eligibility::SecretMissing,
-            StatusName::Suspended => Eligibility::Suspended(Arc::clone(provider)),
-            StatusName::UnknownKey
-            | StatusName::Revoking
-            | StatusName::Revoked
-            | StatusName::RefusedUnproven
-            | StatusName::RevocationBlocked => Eligibility::Stopped,
+            (StatusName::Active, None) => Eligibility::SecretMissing,
+            (StatusName::Suspended, _) => Eligibility::Suspended(Arc::clone(provider)),
+            (
+                StatusName::UnknownKey
+                | StatusName::Revoking
+                | StatusName::Revoked
+                | StatusName::RefusedUnproven
+                | StatusName::RevocationBlocked,
+                _,
+            ) => Eligibility::Stopped,
         }
     }
 
@@ -293,10 +302,12 @@ fn read_items(
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use shared::record::Status;
+    use shared::record::{Hold, Status};
 
     use super::*;
-    use crate::fixtures::{provider, sample, sample_with};
+    use crate::fixtures::{provider, sample, sample_with, time};
+
+    const NOW: &str = "2026-11-23T11:00:00Z";
 
     fn snapshot(halt: Halt, status: Status, with_secret: bool) -> Snapshot {
         let provider = provider(status);
@@ -317,6 +328,7 @@ mod tests {
             Eligibility::SecretMissing => "torn",
             Eligibility::Halted => "halted",
             Eligibility::Suspended(_) => "suspended",
+            Eligibility::Held(_) => "held",
             Eligibility::Stopped => "stopped",
             Eligibility::ProviderUnknown | Eligibility::TenantMismatch | Eligibility::ProviderUnreadable => "other",
         };
@@ -333,7 +345,37 @@ mod tests {
         ];
         for (halt, status, with_secret, expected) in cases {
             let snapshot = snapshot(halt, Status::plain(status), with_secret);
-            assert_eq!(name(snapshot.eligibility(&sample())), expected, "{status:?}");
+            assert_eq!(name(snapshot.eligibility(&sample(), time(NOW))), expected, "{status:?}");
+        }
+    }
+
+    #[test]
+    fn a_hold_keeps_an_active_provider_from_sending_and_no_other_state_from_anything() {
+        let held = |status, with_secret, halt, lifted_at: Option<&str>| {
+            let mut snapshot = snapshot(halt, Status::plain(status), with_secret);
+            let mut provider = provider(Status::plain(status));
+            provider.hold = Some(Hold {
+                reason: "a complaint".to_owned(),
+                held_by: "arn:aws:iam::111122223333:user/ops".to_owned(),
+                held_at: time("2026-11-23T10:30:00Z"),
+                lifted_at: lifted_at.map(time),
+            });
+            snapshot.providers = HashMap::from([(provider.provider_id.clone(), Some(Arc::new(provider)))]);
+            format!("{:?}", snapshot.eligibility(&sample(), time(NOW)))
+        };
+        let cases = [
+            (StatusName::Active, true, Halt::Open, None, "Held(2026-11-23T11:00:40Z)"),
+            (StatusName::Active, false, Halt::Open, None, "Held(2026-11-23T11:00:40Z)"),
+            (StatusName::Active, true, Halt::Open, Some("2026-11-23T11:00:00Z"), "Held(2026-11-23T11:00:40Z)"),
+            (StatusName::Active, true, Halt::Open, Some("2026-11-23T10:50:00Z"), "Eligible"),
+            (StatusName::Active, true, Halt::Halted, None, "Halted"),
+            (StatusName::Suspended, true, Halt::Open, None, "Suspended"),
+            (StatusName::Revoking, true, Halt::Open, None, "Stopped"),
+            (StatusName::Revoked, false, Halt::Open, None, "Stopped"),
+        ];
+        for (status, with_secret, halt, lifted_at, expected) in cases {
+            let shown = held(status, with_secret, halt, lifted_at);
+            assert!(shown.starts_with(expected), "{status:?} {lifted_at:?}: {shown}");
         }
     }
 
@@ -380,7 +422,7 @@ mod tests {
             let signers = snapshot.signers(&provider, is_held, now);
             let ids: Vec<_> = signers.iter().map(|signer| signer.access_key_id.as_str()).collect();
             assert_eq!(ids, expected, "{phase} {with_secrets:?} {is_held}");
-            let is_eligible = matches!(snapshot.eligibility(&sample()), Eligibility::Eligible(_));
+            let is_eligible = matches!(snapshot.eligibility(&sample(), Timestamp::UNIX_EPOCH), Eligibility::Eligible(_));
             assert_eq!(is_eligible, !expected.is_empty(), "{phase} {with_secrets:?}");
             for key in [OLD, NEW] {
                 let may_sign = snapshot.may_sign(&provider, &AccessKeyId::from_pasted(key).unwrap());
@@ -412,9 +454,9 @@ mod tests {
     fn nothing_about_another_tenants_provider_is_revealed() {
         let snapshot = snapshot(Halt::Halted, Status::plain(StatusName::Revoked), true);
         let foreign = sample_with(json!({"tenant_id": "mallory"}));
-        assert!(matches!(snapshot.eligibility(&foreign), Eligibility::TenantMismatch));
+        assert!(matches!(snapshot.eligibility(&foreign, time(NOW)), Eligibility::TenantMismatch));
         let unknown = sample_with(json!({"provider_id": "prv_01BX5ZZKBKACTAV9WEVGEMMVRZ"}));
-        assert!(matches!(snapshot.eligibility(&unknown), Eligibility::ProviderUnknown));
+        assert!(matches!(snapshot.eligibility(&unknown, time(NOW)), Eligibility::ProviderUnknown));
     }
 
     #[test]

@@ -35,6 +35,7 @@ mod tests;
 use lambda_runtime::LambdaEvent;
 use shared::custody::{Custody, Lane};
 use shared::http::{Problem, Request, RequestLog, Response};
+use shared::queue::Queue;
 use shared::record::{Assurance, Mails, Providers, Secrets};
 use shared::runtime::{Ambient, ColdStart, MissingVariable, serve};
 use shared::telemetry::Bus;
@@ -51,6 +52,8 @@ pub struct Verify {
     providers: Providers,
     secrets: Secrets,
     mails: Mails,
+    /// The queue that all mail takes.
+    send_queue: Queue,
     send_lane: Custody,
     revoke_lane: Custody,
     bus: Bus,
@@ -95,6 +98,7 @@ impl Verify {
             providers: Providers::new(dynamodb.clone(), environment)?,
             secrets: Secrets::new(dynamodb.clone(), environment)?,
             mails: Mails::new(dynamodb, environment)?,
+            send_queue: Queue::new(start.sqs()?, start.required("SEND_QUEUE_URL")?, "send"),
             send_lane: Custody::new(kms.clone(), environment, Lane::Send)?,
             revoke_lane: Custody::new(kms, environment, Lane::Revoke)?,
             bus: start.bus("sendingbee.verify")?,
@@ -127,6 +131,7 @@ impl Verify {
             Route::CreateRotation => Box::pin(self.create_rotation(request, log)).await,
             Route::GetRotation => Box::pin(self.get_rotation(request, log)).await,
             Route::CancelRotation => Box::pin(self.cancel_rotation(request, log)).await,
+            Route::CreateTestMail => Box::pin(self.create_test_mail(request, log)).await,
             Route::GetPolicy => route::get_policy::get_policy(request),
             Route::GetForwarding => route::get_forwarding::get_forwarding(request, &self.notice_bus),
             Route::CheckPolicy => self.check_policy(request, log),

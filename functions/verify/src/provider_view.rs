@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 use serde::Serialize;
 use shared::id::{ProviderId, TenantId};
-use shared::record::{Assurance, Consent, PolicyBreadth, StatusName, VerificationReport, VerifiedProvider};
+use shared::record::{
+    Assurance, Consent, Hold, PolicyBreadth, RevocabilityFault, StatusName, VerificationReport, VerifiedProvider,
+};
 use shared::tenant::Region;
 
 use crate::rotation_view::RotationView;
@@ -27,6 +29,15 @@ pub(crate) struct ProviderView<'a> {
     consent: Option<&'a Consent>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     canary: bool,
+    /// An operator's hold, while it is in force.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hold: Option<&'a Hold>,
+    /// When it was last proved that the key's revocation would work.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revocable_at: Option<Timestamp>,
+    /// Whether it would, as it was seen last; absent until somebody has looked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revocability: Option<RevocabilityView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     assurance: Option<Assurance>,
     policy_breadth: PolicyBreadth,
@@ -36,6 +47,15 @@ pub(crate) struct ProviderView<'a> {
     updated_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     report: Option<&'a VerificationReport>,
+}
+
+/// Whether the key's revocation would work.
+#[derive(Serialize)]
+struct RevocabilityView {
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<RevocabilityFault>,
+    since: Timestamp,
 }
 
 /// What SES allowed the account to send when the key was verified.
@@ -63,6 +83,13 @@ impl<'a> ProviderView<'a> {
             sandbox: provider.sandbox,
             consent: provider.consent.as_ref(),
             canary: provider.canary,
+            hold: provider.hold.as_ref().filter(|hold| hold.is_in_force()),
+            revocable_at: provider.shown_revocability().and_then(|seen| seen.revocable_at),
+            revocability: provider.shown_revocability().map(|seen| RevocabilityView {
+                state: if seen.fault.is_some() { "not_revocable" } else { "revocable" },
+                reason: seen.fault,
+                since: seen.since,
+            }),
             assurance: report.assurance,
             policy_breadth: report.policy_breadth,
             rotation: provider
@@ -85,7 +112,7 @@ impl<'a> ProviderView<'a> {
 mod tests {
     use serde_json::json;
     use shared::id::AccessKeyId;
-    use shared::record::{Provider, Status, VerificationOutcome};
+    use shared::record::{Provider, Revocability, Status, VerificationOutcome};
 
     use super::*;
 
@@ -111,6 +138,18 @@ mod tests {
             }),
             canary: true,
             rotation: None,
+            hold: Some(Hold {
+                reason: "a complaint".to_owned(),
+                held_by: "arn:aws:iam::111122223333:user/ops".to_owned(),
+                held_at: Timestamp::UNIX_EPOCH,
+                lifted_at: None,
+            }),
+            revocability: Some(Revocability {
+                access_key_id: AccessKeyId::from_pasted("AKIASP2TPHJSQH3FJRUX").unwrap(),
+                fault: Some(RevocabilityFault::DeleteDenied),
+                since: Timestamp::UNIX_EPOCH,
+                revocable_at: Some(Timestamp::UNIX_EPOCH),
+            }),
             created_at: Timestamp::UNIX_EPOCH,
             updated_at: Timestamp::UNIX_EPOCH,
         };
@@ -125,7 +164,7 @@ mod tests {
             findings: Vec::new(),
             own_policies: None,
         };
-        let verified = VerifiedProvider { provider, report, rotation_reports: None };
+        let mut verified = VerifiedProvider { provider, report, rotation_reports: None };
         let whole = serde_json::to_value(ProviderView::with_report(&verified)).unwrap();
         assert_eq!(
             whole,
@@ -137,6 +176,10 @@ mod tests {
                 "quota": {"max_send_rate": 14.0, "max_24_hour_send": -1.0}, "sandbox": false,
                 "consent": {"pause_sending": true, "given_at": "1970-01-01T00:00:00Z",
                     "signed_by": "arn:aws:iam::111122223333:user/ops"}, "canary": true,
+                "hold": {"reason": "a complaint", "held_by": "arn:aws:iam::111122223333:user/ops",
+                    "held_at": "1970-01-01T00:00:00Z"},
+                "revocable_at": "1970-01-01T00:00:00Z",
+                "revocability": {"state": "not_revocable", "reason": "delete_denied", "since": "1970-01-01T00:00:00Z"},
                 "assurance": "proven", "policy_breadth": "all_users", "created_at": "1970-01-01T00:00:00Z",
                 "updated_at": "1970-01-01T00:00:00Z",
                 "report": {"checked_at": "1970-01-01T00:00:00Z", "verdict": "accepted", "assurance": "proven",
@@ -146,5 +189,12 @@ mod tests {
         );
         let listed = serde_json::to_value(ProviderView::without_report(&verified)).unwrap();
         assert!(listed.get("report").is_none() && listed["consent"] == whole["consent"]);
+
+        // What was seen of a key that it does not send with says nothing.
+        verified.provider.revocability.as_mut().unwrap().access_key_id =
+            AccessKeyId::from_pasted("AKIAY34FZKBOKMUTVV7A").unwrap();
+        verified.provider.hold.as_mut().unwrap().lifted_at = Some(Timestamp::UNIX_EPOCH);
+        let other = serde_json::to_value(ProviderView::without_report(&verified)).unwrap();
+        assert!(["hold", "revocable_at", "revocability"].iter().all(|field| other.get(field).is_none()), "{other}");
     }
 }

@@ -6,7 +6,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::item::{from_item, to_item};
-use super::{Attestation, BreachContainment, Consent, Item, KeyState, RecordError, ResidualAccess, sweep_index};
+use super::revocability::add_live_key;
+use super::{
+    Attestation, BreachContainment, Consent, Item, KeyState, RecordError, ResidualAccess, RevocabilityLooks,
+    sweep_index,
+};
 use crate::id::{AccessKeyId, OrderId, ProviderId, TenantId};
 use crate::tenant::Region;
 
@@ -57,7 +61,10 @@ pub struct KeyItem {
     /// How often progress of its revocation was written.
     #[serde(default)]
     pub attempts: u32,
-    /// When the sweep picks it up again; absent = nothing is left to do.
+    /// What looks at it have shown while it lived: whether its revocation would work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revocability_looks: Option<RevocabilityLooks>,
+    /// When the sweep picks it up again; absent = nothing is left to do. Of a live key: when it is looked at next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_attempt_at: Option<Timestamp>,
     /// Whether operators have yet to be notified of its state.
@@ -191,6 +198,7 @@ impl KeyItem {
             seen_alive: BTreeMap::new(),
             receipt: Receipt::default(),
             attempts: 0,
+            revocability_looks: None,
             next_attempt_at: None,
             notification_pending: false,
         }
@@ -210,7 +218,9 @@ impl KeyItem {
     /// [`RecordError::Shape`], if it cannot be written as an item.
     pub fn to_item(&self) -> Result<Item, RecordError> {
         let mut item = to_item(&Self::pk(&self.access_key_id), Self::SK, self)?;
-        if let Some(next_attempt_at) = self.next_attempt_at {
+        if self.state == KeyState::Active {
+            add_live_key(&mut item, self);
+        } else if let Some(next_attempt_at) = self.next_attempt_at {
             sweep_index::add(&mut item, next_attempt_at);
         }
         Ok(item)

@@ -22,6 +22,7 @@ mod drill;
 mod fan_out;
 mod fence;
 mod halt;
+mod hold;
 mod item;
 mod item_update;
 mod key;
@@ -33,6 +34,7 @@ mod progress;
 mod provider;
 mod provider_status;
 mod residual_access;
+mod revocability;
 mod rotation;
 mod rotation_change;
 mod secret;
@@ -46,7 +48,7 @@ mod verification;
 mod webhook;
 
 pub use attestation::{Attestation, AttestationOutcome};
-pub use audit::AuditEvent;
+pub use audit::{AuditEvent, AuditPosition, StoredAuditEvent};
 pub use consent::Consent;
 pub use containment::{BreachContainment, PauseOutcome};
 pub use drill::{Canary, Drill, DrillOutcome, DrillTimes};
@@ -56,6 +58,7 @@ pub use fan_out::{
 };
 pub use fence::{FENCE_CLOSED_FOR, Fences};
 pub use halt::{HALT_PK, HALT_SK, Halt, HaltChange, HaltState};
+pub use hold::{Hold, HoldOutcome};
 pub use item::{Item, RecordError};
 pub use key::{KeyItem, MAX_ORDERS, Owner, Plane, Proof, Receipt, RefusedCall};
 pub use key_state::{BlockReason, KeyState};
@@ -69,6 +72,7 @@ pub use residual_access::{
     ForeignPolicy, IdentityPolicies, MAX_FOREIGN_POLICIES, MAX_SESSION_DURATION, OtherKey, OtherKeys, ReadOutcome,
     Removal, ResidualAccess,
 };
+pub use revocability::{Revocability, RevocabilityFault, RevocabilityLooks, UnprovenPosition, slot_of};
 pub use rotation::{
     Failing, PromotedBy, Rotation, RotationKey, RotationPhase, RotationReports, RotationRole, SigningOrder, StopEffect,
 };

@@ -4,7 +4,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::item::{from_item, to_item};
-use super::{Consent, Item, RecordError, Rotation, RotationReports, Status, StatusName, VerificationReport};
+use super::{
+    Consent, Hold, Item, RecordError, Revocability, Rotation, RotationReports, Status, StatusName, VerificationReport,
+};
 use crate::id::{AccessKeyId, ProviderId, TenantId};
 use crate::tenant::Region;
 
@@ -45,6 +47,12 @@ pub struct Provider {
     /// The latest replacement of its key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotation: Option<Rotation>,
+    /// The operator's latest hold, in force or lifted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Hold>,
+    /// Whether the revocation of its key would work, as it was seen last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revocability: Option<Revocability>,
     /// When it was taken.
     pub created_at: Timestamp,
     /// When its status last changed.
@@ -78,6 +86,11 @@ impl Provider {
     /// Partition key of a provider and its audit trail.
     pub fn pk(provider_id: &ProviderId) -> String {
         format!("provider#{provider_id}")
+    }
+
+    /// Whether the revocation of the key that it sends with would work; `None` if nothing is known of that key.
+    pub fn shown_revocability(&self) -> Option<&Revocability> {
+        self.revocability.as_ref().filter(|seen| seen.access_key_id == self.access_key_id)
     }
 
     /// Sort key of the provider's own item; its audit trail has the same partition key.
@@ -124,6 +137,12 @@ mod tests {
             "sandbox": false, "consent": {
                 "pause_sending": true, "given_at": "2026-11-23T09:00:00Z",
                 "signed_by": "arn:aws:sts::111122223333:assumed-role/operator-backend/backend",
+            },
+            "hold": {
+                "reason": "a complaint", "held_by": "arn:aws:iam::111122223333:user/ops", "held_at": "2026-11-23T09:00:00Z",
+            },
+            "revocability": {
+                "access_key_id": "AKIASP2TPHJSQH3FJRUX", "fault": "delete_denied", "since": "2026-11-23T10:00:00Z",
             },
             "created_at": "2026-11-23T09:00:00Z", "updated_at": "2026-11-23T09:00:00Z",
             "report": {

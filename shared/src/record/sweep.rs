@@ -121,7 +121,7 @@ impl Due {
         Self { subject: DueSubject::Order(order.order_id.clone()), next_attempt_at }
     }
 
-    fn from_item(item: &Item) -> Option<Self> {
+    pub(super) fn from_item(item: &Item) -> Option<Self> {
         let text = |name: &str| item.get(name).and_then(|value: &AttributeValue| value.as_s().ok());
         let pk = text("pk")?;
         let subject = match pk.split_once('#').unwrap_or((pk, "")) {

@@ -41,6 +41,24 @@ impl Providers {
         self.get(&Provider::pk(provider_id), Provider::SK).await
     }
 
+    /// The providers of these ids that exist, in their order, with their reports, each read consistently. At most 100.
+    ///
+    /// # Errors
+    /// DynamoDB did not answer, or an item cannot be read.
+    pub async fn verified_providers(&self, provider_ids: &[ProviderId]) -> Result<Vec<VerifiedProvider>, RecordError> {
+        if provider_ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let key = |id: &ProviderId| {
+            Item::from([("pk".to_owned(), string(Provider::pk(id))), ("sk".to_owned(), string(Provider::SK))])
+        };
+        let items = self.batch_get(provider_ids.iter().map(key).collect()).await?;
+        let mut providers =
+            items.into_iter().map(|item| from_item("provider", item)).collect::<Result<Vec<VerifiedProvider>, _>>()?;
+        providers.sort_by_key(|found| provider_ids.iter().position(|id| *id == found.provider.provider_id));
+        Ok(providers)
+    }
+
     /// Reads a key item, consistently.
     ///
     /// # Errors

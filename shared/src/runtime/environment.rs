@@ -35,6 +35,14 @@ impl Environment {
         self.optional(name).map(str::to_owned).ok_or_else(|| MissingVariable(name.to_owned()))
     }
 
+    /// The variable's value as a number.
+    ///
+    /// # Errors
+    /// [`MissingVariable`] names it, also if it is no such number.
+    pub fn required_number(&self, name: &str) -> Result<u32, MissingVariable> {
+        self.required(name)?.parse().map_err(|_| MissingVariable(format!("{name} as a number")))
+    }
+
     /// The variable's value, if it is set and not empty.
     pub fn optional(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())

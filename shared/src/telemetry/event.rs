@@ -30,6 +30,12 @@ pub enum Event {
     ProviderSuspended(ProviderEvent),
     /// `Provider Resumed`: what suspended it is over, and its mail goes out again.
     ProviderResumed(ProviderEvent),
+    /// `Provider Held`: an operator holds it, and no mail is sent until the operator lifts that.
+    ProviderHeld(HoldEvent),
+    /// `Provider Hold Lifted`: its mail goes out again, unless something else stands in the way.
+    ProviderHoldLifted(HoldEvent),
+    /// `Provider Not Revocable`: its key was looked at, and its revocation would not work.
+    ProviderNotRevocable(RevocabilityEvent),
     /// `Mail Rejected`: this mail will never be sent.
     MailRejected(MailEvent),
     /// `Mail In Doubt`: SES may or may not have accepted it, and it will not be sent again.
@@ -150,6 +156,41 @@ pub struct ProviderEvent {
     /// Why, if there is a reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+}
+
+/// A change of an operator's hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HoldEvent {
+    /// The operator's name for the tenant.
+    pub tenant_id: TenantId,
+    /// The provider.
+    pub provider_id: ProviderId,
+    /// The tenant's AWS account.
+    pub account_id: String,
+    /// Why, in words.
+    pub reason: String,
+    /// The ARN that signed the request.
+    pub changed_by: String,
+}
+
+/// A live key whose revocation would not work.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RevocabilityEvent {
+    /// The operator's name for the tenant.
+    pub tenant_id: TenantId,
+    /// The provider.
+    pub provider_id: ProviderId,
+    /// The tenant's AWS account.
+    pub account_id: String,
+    /// The access key id. It is not a secret, and the tenant needs it to act.
+    pub access_key_id: AccessKeyId,
+    /// What stands in the way: `delete_denied`, `secret_unreadable`, …
+    pub reason: &'static str,
+    /// Since when that is known.
+    pub since: Timestamp,
+    /// When the key was last proved revocable.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revocable_at: Option<Timestamp>,
 }
 
 /// What happened to a mail.
@@ -348,6 +389,9 @@ impl Event {
             Self::ProviderVerified(_) => "Provider Verified",
             Self::ProviderSuspended(_) => "Provider Suspended",
             Self::ProviderResumed(_) => "Provider Resumed",
+            Self::ProviderHeld(_) => "Provider Held",
+            Self::ProviderHoldLifted(_) => "Provider Hold Lifted",
+            Self::ProviderNotRevocable(_) => "Provider Not Revocable",
             Self::MailRejected(_) => "Mail Rejected",
             Self::MailInDoubt(_) => "Mail In Doubt",
             Self::MailExpired(_) => "Mail Expired",
@@ -379,6 +423,8 @@ impl Event {
         match self {
             Self::ProviderVerified(event) => event.provider_id.to_string(),
             Self::ProviderSuspended(event) | Self::ProviderResumed(event) => event.provider_id.to_string(),
+            Self::ProviderHeld(event) | Self::ProviderHoldLifted(event) => event.provider_id.to_string(),
+            Self::ProviderNotRevocable(event) => event.provider_id.to_string(),
             Self::MailRejected(event) | Self::MailInDoubt(event) | Self::MailExpired(event) => {
                 event.provider_id.clone().unwrap_or_default()
             }

@@ -4,7 +4,8 @@ mod event;
 mod log;
 
 pub use event::{
-    Bus, ContainmentSummary, CredentialBreachEvent, DrillEvent, Event, KeyEvent, MailEvent, NoticeEvent, OrderEvent,
-    ProviderEvent, ProviderVerifiedEvent, PutEventFailed, ResidualAccessSummary, RotationEvent, UnmatchedReportEvent,
+    Bus, ContainmentSummary, CredentialBreachEvent, DrillEvent, Event, HoldEvent, KeyEvent, MailEvent, NoticeEvent,
+    OrderEvent, ProviderEvent, ProviderVerifiedEvent, PutEventFailed, ResidualAccessSummary, RevocabilityEvent,
+    RotationEvent, UnmatchedReportEvent,
 };
 pub use log::{chain, init, subscriber};

@@ -7,11 +7,13 @@
 //! | `excess_probe`, `list_probe` | calls that a harmless key may not make |
 //! | `credential`, `region` | a key with its Region |
 //! | `failure`, `denial`, `input_fault` | a failed call, classified by code and text |
+//! | `delete_permission` | what the probe of the deletion shows, at onboarding and later |
 //! | `write_tracker` | whether a request can have reached AWS, and whether it still may |
 
 mod calls;
 mod clients;
 mod credential;
+mod delete_permission;
 mod denial;
 mod excess_probe;
 mod failure;
@@ -25,6 +27,7 @@ mod write_tracker;
 pub use calls::{AccountStatus, CallerIdentity, EmailIdentity, User};
 pub use clients::{Clients, SES_TIMEOUT};
 pub use credential::{Credential, InvalidSecret, SecretAccessKey};
+pub use delete_permission::DeletePermission;
 pub use denial::{Denial, DeniedBy};
 pub use excess_probe::{ListedKey, SessionProbe};
 pub use failure::{Failure, FailureKind, UnverifiedIdentities};

@@ -9,6 +9,7 @@ mod breach_event;
 mod breach_report;
 mod drill;
 mod halt;
+mod look_dispatch;
 mod order_execution;
 mod revocation_view;
 mod rotation;
@@ -35,6 +36,7 @@ use self::order_execution::OrderError;
 pub use self::route::ROUTES;
 use self::webhook::OpenedSecrets;
 use crate::batch::{MessageOutcome, dead_letter, handle_batch};
+use crate::look_schedule::LookSchedule;
 
 /// What a cold start builds once.
 pub(crate) struct Intake {
@@ -44,6 +46,10 @@ pub(crate) struct Intake {
     webhook_secrets: OpenedSecrets,
     /// The queue of `revoke-worker`.
     queue: Queue,
+    /// The queue of looks at live keys, for `revoke-worker` too.
+    look_queue: Queue,
+    /// When live keys are looked at.
+    look_schedule: LookSchedule,
     /// For breach reports that can never be accepted.
     dead_letters: Queue,
     /// By which Lambda polls the queue of `send`.
@@ -105,6 +111,8 @@ impl Intake {
             secrets: Secrets::new(dynamodb, &start.environment)?,
             webhook_secrets: OpenedSecrets::new(WebhookCustody::new(start.kms()?, &start.environment)?),
             queue: Queue::new(sqs.clone(), start.required("REVOCATION_QUEUE_URL")?, "revocation"),
+            look_queue: Queue::new(sqs.clone(), start.required("REVOCABILITY_QUEUE_URL")?, "revocability"),
+            look_schedule: LookSchedule::from_days(start.environment.required_number("REVOCABILITY_PROOF_DAYS")?),
             dead_letters: Queue::new(sqs, start.required("BREACH_DEAD_LETTER_QUEUE_URL")?, "breach dead-letter"),
             send_mapping: start.event_source_mapping(&start.required("SEND_MAPPING_ID")?)?,
             bus: start.bus("sendingbee.revoke")?,
@@ -134,6 +142,7 @@ impl Intake {
             EventSource::Schedule => {
                 // At the same time, so that neither waits for what the other asks.
                 tokio::join!(self.follow_halt_item(), self.sweep(deadline));
+                self.dispatch_looks(deadline).await;
                 InvocationResponse::Empty
             }
             EventSource::DrillSchedule => {
@@ -210,8 +219,11 @@ mod tests {
             (include_str!("../../../../events/revoke-get-revocation.json"), EventSource::Http),
             (include_str!("../../../../events/revoke-get-evidence.json"), EventSource::Http),
             (include_str!("../../../../events/revoke-list-keys.json"), EventSource::Http),
+            (include_str!("../../../../events/revoke-list-audit-events.json"), EventSource::Http),
             (include_str!("../../../../events/revoke-delete-provider.json"), EventSource::Http),
             (include_str!("../../../../events/revoke-attest-key.json"), EventSource::Http),
+            (include_str!("../../../../events/revoke-put-hold.json"), EventSource::Http),
+            (include_str!("../../../../events/revoke-delete-hold.json"), EventSource::Http),
             (include_str!("../../../../events/revoke-get-halt.json"), EventSource::Http),
             (include_str!("../../../../events/revoke-put-halt.json"), EventSource::Http),
             (include_str!("../../../../events/revoke-delete-halt.json"), EventSource::Http),

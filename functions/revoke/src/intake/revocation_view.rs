@@ -142,7 +142,8 @@ impl<'a> ProgressView<'a> {
             attempts: key.attempts,
             order_count: key.order_count,
             reason: key.state.reason(),
-            next_attempt_at: key.next_attempt_at,
+            // Of a live key it is the next look at whether this would work.
+            next_attempt_at: key.next_attempt_at.filter(|_| key.state.is_stopped()),
             proof,
         }
     }

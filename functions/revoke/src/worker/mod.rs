@@ -4,11 +4,14 @@
 //! ([`key_step`]), calls the tenant's AWS ([`revocation`]), and writes the result under the condition that nobody else wrote
 //! progress in between. A worker can be killed anywhere: the message is delivered again, the next step was enqueued with a
 //! delay before the deletion was sent, and the sweep picks up every key whose `next_attempt_at` has passed.
+//!
+//! Messages of another queue have live keys looked at ([`look`]): whether their revocation would work.
 
 mod call_result;
 mod containment;
 mod foreign_principals;
 mod key_step;
+mod look;
 mod revocation;
 mod survey;
 
@@ -27,8 +30,10 @@ use shared::telemetry::{Bus, chain};
 use shared::tenant::Clients;
 use tokio::task::JoinSet;
 
+use self::look::MAX_LOOK_DURATION;
 use crate::batch::{MessageOutcome, dead_letter, handle_batch};
 use crate::fan_out::{FanOutRun, ListOutcome};
+use crate::look_schedule::LookSchedule;
 use crate::work_item::{PageOfOrder, WorkItem, enqueue_order};
 
 /// The time that a worker keeps for the last page that it lists, and for the message that has the rest listed.
@@ -46,6 +51,8 @@ pub(crate) struct Worker {
     /// For messages that can never be handled.
     dead_letters: Queue,
     bus: Bus,
+    /// When live keys are looked at.
+    look_schedule: LookSchedule,
     ambient: Ambient,
 }
 
@@ -68,6 +75,7 @@ impl Worker {
                 "revocation dead-letter",
             ),
             bus: start.bus("sendingbee.revoke")?,
+            look_schedule: LookSchedule::from_days(environment.required_number("REVOCABILITY_PROOF_DAYS")?),
             ambient: start.ambient,
         })
     }
@@ -86,6 +94,7 @@ impl Worker {
         let message_id = message.message_id.as_str();
         match WorkItem::parse(&message.body) {
             Ok(WorkItem::Key(access_key_id)) => self.handle_key(&access_key_id, None, message_id, deadline).await,
+            Ok(WorkItem::Look(access_key_id)) => self.handle_look(&access_key_id, message_id, deadline).await,
             Ok(WorkItem::Order(order)) if order.fan_out.is_some() => self.list_on(&order, message_id, deadline).await,
             Ok(WorkItem::Order(order)) => {
                 let ids = order.access_key_ids.clone();
@@ -95,6 +104,25 @@ impl Worker {
                 self.handle_keys(&page.access_key_ids, &order, message_id, deadline).await
             }
             Err(invalid) => dead_letter(&self.dead_letters, message, "invalid_message", &invalid).await,
+        }
+    }
+
+    /// Looks at a live key.
+    async fn handle_look(&self, access_key_id: &AccessKeyId, message_id: &str, deadline: Deadline) -> MessageOutcome {
+        if !deadline.allows(MAX_LOOK_DURATION, self.ambient.now()) {
+            return MessageOutcome::Retry;
+        }
+        match Box::pin(self.look_at(access_key_id)).await {
+            Ok(()) => MessageOutcome::Done,
+            Err(error) => {
+                tracing::warn!(
+                    message_id,
+                    access_key_id = access_key_id.masked(),
+                    error = chain(&error),
+                    "look at a key not recorded: the message is retried"
+                );
+                MessageOutcome::Retry
+            }
         }
     }
 

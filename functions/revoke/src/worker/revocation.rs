@@ -11,7 +11,7 @@ use shared::id::AccessKeyId;
 use shared::queue::{Deadline, QueueError};
 use shared::record::{KeyItem, KeyState, Owner, Plane, ProgressOutcome, Proof, ReadOutcome, RecordError, Removal};
 use shared::telemetry::{ContainmentSummary, Event, KeyEvent, ResidualAccessSummary, chain};
-use shared::tenant::{Credential, Failure, FailureKind as Kind};
+use shared::tenant::{Credential, Denial, Failure, FailureKind as Kind};
 
 use super::Worker;
 use super::call_result::{DeletionResult, ProbeResult};
@@ -139,11 +139,14 @@ impl Worker {
         // AWS's quarantine denies the deletion and does not restrict SES, so that a thief can still send (AWS managed
         // policy AWSCompromisedKeyQuarantineV3).
         if let Err(Failure { kind: Kind::Denied(denial), .. }) = &answer {
-            let quarantined =
-                denial.may_be_quarantine() && within_timeout(self.tenants.get_account(credential)).await.is_ok();
-            return DeletionResult::Denied { quarantined };
+            return DeletionResult::Denied { quarantined: self.is_quarantined(credential, denial).await };
         }
         DeletionResult::from_answer(&answer)
+    }
+
+    /// Whether a denial of the deletion is AWS's quarantine.
+    pub(super) async fn is_quarantined(&self, credential: &Credential, denial: &Denial) -> bool {
+        denial.may_be_quarantine() && within_timeout(self.tenants.get_account(credential)).await.is_ok()
     }
 
     /// Finds out whether the key is refused on every plane that says something about it.
@@ -188,22 +191,33 @@ impl Worker {
         self.record_if_unchanged(key, |key| after_notification(key, now), &"notified").await.map(Some)
     }
 
-    /// Opens the revoke lane.
+    /// Opens the revoke lane; `None` if it does not exist.
+    pub(super) async fn try_open_secret(
+        &self,
+        key: &KeyItem,
+        owner: &Owner,
+    ) -> Result<Option<Result<Credential, CustodyError>>, RecordError> {
+        let Some(sealed) = self.secrets.get(&key.access_key_id, Lane::Revoke).await? else { return Ok(None) };
+        let holder =
+            Holder { tenant_id: &owner.tenant_id, provider_id: &owner.provider_id, access_key_id: &key.access_key_id };
+        let opened = self.custody.open(holder, &sealed).await.map(|secret_access_key| Credential {
+            access_key_id: key.access_key_id.clone(),
+            secret_access_key,
+            region: owner.region,
+        });
+        Ok(Some(opened))
+    }
+
+    /// Opens the revoke lane for a revocation.
     pub(super) async fn open_secret(
         &self,
         key: &KeyItem,
         owner: &Owner,
     ) -> Result<Result<Credential, SecretError>, RecordError> {
-        let Some(sealed) = self.secrets.get(&key.access_key_id, Lane::Revoke).await? else {
-            return Ok(Err(SecretError::Missing));
-        };
-        let holder =
-            Holder { tenant_id: &owner.tenant_id, provider_id: &owner.provider_id, access_key_id: &key.access_key_id };
-        Ok(match self.custody.open(holder, &sealed).await {
-            Ok(secret_access_key) => {
-                Ok(Credential { access_key_id: key.access_key_id.clone(), secret_access_key, region: owner.region })
-            }
-            Err(error) => {
+        Ok(match self.try_open_secret(key, owner).await? {
+            None => Err(SecretError::Missing),
+            Some(Ok(credential)) => Ok(credential),
+            Some(Err(error)) => {
                 tracing::error!(provider_id = %owner.provider_id, error = chain(&error), "revoke lane not opened");
                 Err(match error {
                     CustodyError::Unavailable { .. } => SecretError::Unavailable,

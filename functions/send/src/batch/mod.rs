@@ -162,7 +162,7 @@ async fn reserve_starts(services: &Arc<Services>, context: &BatchContext, items:
         if item.is_processed_alone() || mail.expiry() <= now {
             continue;
         }
-        if let Eligibility::Eligible(provider) = snapshot.eligibility(mail) {
+        if let Eligibility::Eligible(provider) = snapshot.eligibility(mail, now) {
             let key = (provider.account_id.clone(), provider.region.as_str());
             let mails = accounts.entry(key).or_insert_with(|| AccountMails {
                 provider,

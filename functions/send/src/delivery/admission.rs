@@ -60,8 +60,8 @@ impl Delivery {
     /// Whether the mail may go out at all.
     pub(super) async fn admit(&self) -> DeliveryStep<Arc<Provider>> {
         let snapshot = self.batch.snapshots.fresh().await?;
-        let eligibility = match snapshot.eligibility(&self.mail) {
-            Eligibility::SecretMissing => self.batch.snapshots.newer_than(&snapshot).await?.eligibility(&self.mail),
+        let eligibility = match self.eligibility(&snapshot) {
+            Eligibility::SecretMissing => self.eligibility(&*self.batch.snapshots.newer_than(&snapshot).await?),
             eligibility => eligibility,
         };
         let is_own = !matches!(
@@ -86,6 +86,11 @@ impl Delivery {
         }
     }
 
+    /// Whether a read says that the mail may go out now.
+    pub(super) fn eligibility(&self, snapshot: &Snapshot) -> Eligibility {
+        snapshot.eligibility(&self.mail, self.services.ambient.now())
+    }
+
     /// The delay of a mail of which an identity or the configuration set was denied while it waited for its start.
     pub(super) fn denied_since(&self, provider: &Provider, admitted_at: Timestamp) -> Option<Delay> {
         let Services { ambient, denied_resources, .. } = self.services.as_ref();
@@ -104,6 +109,7 @@ impl Delivery {
             Eligibility::TenantMismatch => self.dead_letter(&Rejection::tenant_mismatch()).await,
             Eligibility::Halted => self.requeue(Delay::HALTED).await,
             Eligibility::Suspended(_) => self.requeue(Delay::SUSPENDED).await,
+            Eligibility::Held(until) => self.requeue_after(self.until(until)).await,
             Eligibility::Stopped => self.end(&EndReason::Rejected(RejectionReason::ProviderRevoked.into())).await,
         }
     }
@@ -172,7 +178,7 @@ impl Delivery {
         let mut snapshot = self.batch.snapshots.fresh().await?;
         let mut refused = None;
         for _ in 0..2 {
-            match snapshot.eligibility(&self.mail) {
+            match self.eligibility(&snapshot) {
                 Eligibility::Eligible(provider) => {
                     let mut is_open = false;
                     for signer in self.signers(&snapshot, &provider) {
@@ -214,7 +220,7 @@ impl Delivery {
                 return Err(error.into());
             }
         };
-        let eligibility = snapshot.eligibility(&self.mail);
+        let eligibility = self.eligibility(&snapshot);
         let reason = match &eligibility {
             Eligibility::Eligible(provider) => {
                 let mut signers = self.signers(&snapshot, provider).into_iter().filter_map(|provider| {
@@ -262,7 +268,7 @@ impl Delivery {
                     Err(_) => return false,
                 },
             };
-            match snapshot.eligibility(&mail) {
+            match snapshot.eligibility(&mail, services.ambient.now()) {
                 Eligibility::Eligible(provider) => {
                     snapshot.may_sign(&provider, &signed_by)
                         && (start.is_probe || !services.rates.is_breaker_open(&provider))

@@ -335,12 +335,17 @@ impl Delivery {
     /// Sends a copy of the message to the send queue, with a delay. The original is acknowledged only after this; if that
     /// fails there are two messages, and the second one finds the row of the first.
     async fn requeue(&self, delay: Delay) -> Result<Disposition, DeliveryError> {
+        self.requeue_after(delay.with_jitter(&self.services.ambient)).await
+    }
+
+    /// Requeues the mail after exactly this time, in whole seconds, which SQS counts in, rounded up.
+    async fn requeue_after(&self, wait: Duration) -> Result<Disposition, DeliveryError> {
         let body = self.body_with_first_seen();
         let copy = Outgoing {
             subject: &self.message.message_id,
             body: &body,
             group: self.mail.provider_id.as_str(),
-            delay: delay.with_jitter(&self.services.ambient),
+            delay: Duration::from_millis(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).div_ceil(1000) * 1000),
             hops: Some(self.message.hops.saturating_add(1)),
         };
         self.services.send_queue.send(copy).await?;

@@ -85,7 +85,10 @@ impl Delivery {
         }
         let snapshot = self.batch.snapshots.fresh().await?;
         let snapshot = self.batch.snapshots.newer_than(&snapshot).await?;
-        if matches!(snapshot.eligibility(&self.mail), Eligibility::Eligible(_) | Eligibility::SecretMissing) {
+        if matches!(
+            self.eligibility(&snapshot),
+            Eligibility::Eligible(_) | Eligibility::SecretMissing | Eligibility::Held(_)
+        ) {
             let event = Event::ProviderSuspended(provider_event(provider, reason));
             self.services.bus.put(&event, self.services.ambient.now()).await?;
             let providers = &self.services.tables.providers;
@@ -142,7 +145,7 @@ impl Delivery {
         self.services.suspicions.restart(&provider.access_key_id, self.services.ambient.now()).await?;
         // The look took time. An order that came meanwhile must not be followed by an event that says otherwise.
         let current = self.batch.snapshots.newer_than(snapshot).await?;
-        match current.eligibility(&self.mail) {
+        match self.eligibility(&current) {
             Eligibility::Suspended(current)
                 if current.status == provider.status && current.access_key_id == provider.access_key_id => {}
             _ => return Ok(false),

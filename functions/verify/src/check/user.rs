@@ -3,7 +3,7 @@
 use shared::id::AccessKeyId;
 use shared::policy::{Finding, FindingKind, Severity};
 use shared::record::{Check, CheckName, CheckOutcome};
-use shared::tenant::{Failure, FailureKind as Kind, ListedKey, User};
+use shared::tenant::{DeletePermission, Failure, FailureKind as Kind, ListedKey, User};
 
 use super::{TRY_AGAIN, evidence, permission_remedy};
 
@@ -42,15 +42,14 @@ pub(crate) fn check_console_login(answer: &Result<User, Failure>) -> Check {
 /// Whether the key may delete itself, by the probe with an id that cannot exist.
 pub(crate) fn check_delete_access_key(probe: &Result<(), Failure>) -> Check {
     let name = CheckName::DeleteAccessKey;
-    match probe {
-        Ok(()) => Check::unknown(name, format!("{DELETE}: the probe was not refused"), TRY_AGAIN),
-        Err(failure) => match &failure.kind {
-            Kind::NotFound => Check::passed(name, evidence(DELETE, failure)),
-            Kind::Denied(denial) => {
-                Check::failed(name, evidence(DELETE, failure), permission_remedy(DELETE, OWN_USER, denial))
-            }
-            _ => Check::unknown(name, evidence(DELETE, failure), TRY_AGAIN),
-        },
+    let seen = match probe {
+        Ok(()) => format!("{DELETE}: the probe was not refused"),
+        Err(failure) => evidence(DELETE, failure),
+    };
+    match DeletePermission::from_probe(probe) {
+        DeletePermission::Allowed => Check::passed(name, seen),
+        DeletePermission::Denied(denial) => Check::failed(name, seen, permission_remedy(DELETE, OWN_USER, &denial)),
+        DeletePermission::Unknown => Check::unknown(name, seen, TRY_AGAIN),
     }
 }
 

@@ -75,6 +75,8 @@ impl OnboardingAttempt<'_> {
             }),
             canary: self.submission.canary,
             rotation: None,
+            hold: None,
+            revocability: None,
             created_at: now,
             updated_at: now,
         }

@@ -4,6 +4,7 @@ mod cancel_rotation;
 mod check_policy;
 mod create_provider;
 mod create_rotation;
+mod create_test_mail;
 pub(crate) mod get_forwarding;
 mod get_mail;
 pub(crate) mod get_policy;
@@ -24,6 +25,7 @@ pub(crate) enum Route {
     CreateRotation,
     GetRotation,
     CancelRotation,
+    CreateTestMail,
     GetPolicy,
     GetForwarding,
     CheckPolicy,
@@ -41,7 +43,7 @@ pub const ROUTES: &[&str] = &{
 };
 
 impl Route {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::CreateProvider,
         Self::ListProviders,
         Self::GetProvider,
@@ -49,6 +51,7 @@ impl Route {
         Self::CreateRotation,
         Self::GetRotation,
         Self::CancelRotation,
+        Self::CreateTestMail,
         Self::GetPolicy,
         Self::GetForwarding,
         Self::CheckPolicy,
@@ -63,6 +66,7 @@ impl Route {
             Self::CreateRotation => "POST /providers/{provider_id}/rotations",
             Self::GetRotation => "GET /providers/{provider_id}/rotations/{rotation_id}",
             Self::CancelRotation => "DELETE /providers/{provider_id}/rotations/{rotation_id}",
+            Self::CreateTestMail => "POST /providers/{provider_id}/test-mails",
             Self::GetPolicy => "GET /policy",
             Self::GetForwarding => "GET /policy/forwarding",
             Self::CheckPolicy => "POST /policy/check",
@@ -84,6 +88,7 @@ impl Route {
             Self::CreateRotation => "create_rotation",
             Self::GetRotation => "get_rotation",
             Self::CancelRotation => "cancel_rotation",
+            Self::CreateTestMail => "create_test_mail",
             Self::GetPolicy => "get_policy",
             Self::GetForwarding => "get_forwarding",
             Self::CheckPolicy => "check_policy",
@@ -123,6 +128,7 @@ mod tests {
             (include_str!("../../../../events/verify-create-rotation.json"), "create_rotation"),
             (include_str!("../../../../events/verify-get-rotation.json"), "get_rotation"),
             (include_str!("../../../../events/verify-cancel-rotation.json"), "cancel_rotation"),
+            (include_str!("../../../../events/verify-create-test-mail.json"), "create_test_mail"),
             (include_str!("../../../../events/verify-get-policy.json"), "get_policy"),
             (include_str!("../../../../events/verify-get-forwarding.json"), "get_forwarding"),
             (include_str!("../../../../events/verify-check-policy.json"), "check_policy"),

@@ -136,6 +136,17 @@ fn an_error_that_a_function_logs_is_told() {
     }
 }
 
+/// `revoke` counts them in the field of a log line.
+#[test]
+fn keys_that_are_not_proved_revocable_are_told() {
+    let (stack, alarms, filters) = (stack(), alarms(), filters());
+    let revoke = stack.all::<FunctionResource>().find(|function| function.binary == "revoke").unwrap();
+    let overdue = Metric::of("stack", "RevocabilityOverdue", "", "");
+    let counted = Filter { log_group: revoke.log_group.clone(), counts_errors: false, metric: overdue.clone() };
+    assert!(filters.contains(&counted), "{filters:?}");
+    assert!(alarms.contains(&overdue.at_least("Maximum", 1)));
+}
+
 #[test]
 fn every_alarm_watches_a_metric_that_is_written() {
     let stack = stack();

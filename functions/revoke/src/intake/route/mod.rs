@@ -5,6 +5,7 @@ mod attest_key;
 mod create_revocation;
 mod create_revocation_of_all;
 mod delete_halt;
+mod delete_hold;
 mod delete_provider;
 mod delete_webhook;
 mod drill_view;
@@ -13,11 +14,13 @@ mod get_evidence;
 mod get_halt;
 mod get_revocation;
 mod get_webhook;
+mod list_audit_events;
 mod list_drills;
 mod list_keys;
 mod list_revocations;
 mod order_response;
 mod put_halt;
+mod put_hold;
 mod receive_webhook;
 mod register_webhook;
 mod start_drill;
@@ -37,8 +40,11 @@ pub const ROUTES: &[&str] = &[
     GET_REVOCATION,
     GET_EVIDENCE,
     LIST_KEYS,
+    LIST_AUDIT_EVENTS,
     ATTEST_KEY,
     DELETE_PROVIDER,
+    PUT_HOLD,
+    DELETE_HOLD,
     GET_HALT,
     PUT_HALT,
     DELETE_HALT,
@@ -58,11 +64,14 @@ const LIST_REVOCATIONS: &str = "GET /revocations";
 const GET_REVOCATION: &str = "GET /revocations/{order_id}";
 const GET_EVIDENCE: &str = "GET /revocations/{order_id}/evidence";
 const LIST_KEYS: &str = "GET /keys";
+const LIST_AUDIT_EVENTS: &str = "GET /providers/{provider_id}/audit";
 const ATTEST_KEY: &str = "POST /revocations/{order_id}/attestation";
 const GET_HALT: &str = "GET /halt";
 const PUT_HALT: &str = "PUT /halt";
 const DELETE_HALT: &str = "DELETE /halt";
 const DELETE_PROVIDER: &str = "DELETE /providers/{provider_id}";
+const PUT_HOLD: &str = "PUT /providers/{provider_id}/hold";
+const DELETE_HOLD: &str = "DELETE /providers/{provider_id}/hold";
 const REGISTER_WEBHOOK: &str = "PUT /webhooks/{name}";
 const GET_WEBHOOK: &str = "GET /webhooks/{name}";
 const DELETE_WEBHOOK: &str = "DELETE /webhooks/{name}";
@@ -125,6 +134,18 @@ impl Intake {
             Some(DELETE_PROVIDER) => {
                 log.route("delete_provider");
                 self.delete_provider(request, log).await
+            }
+            Some(LIST_AUDIT_EVENTS) => {
+                log.route("list_audit_events");
+                self.list_audit_events(request, log).await
+            }
+            Some(PUT_HOLD) => {
+                log.route("put_hold");
+                self.put_hold(request, log).await
+            }
+            Some(DELETE_HOLD) => {
+                log.route("delete_hold");
+                self.delete_hold(request, log).await
             }
             Some(REGISTER_WEBHOOK) => {
                 log.route("register_webhook");
@@ -198,6 +219,7 @@ mod tests {
     use super::attest_key::AttestationRequest;
     use super::delete_halt::ResumeRequest;
     use super::put_halt::HaltRequest;
+    use super::put_hold::HoldRequest;
     use super::register_webhook::RegistrationRequest;
     use super::start_drill::DrillRequest;
     use super::*;
@@ -252,6 +274,19 @@ mod tests {
         let show = sample(include_str!("../../../../../events/revoke-get-drill.json"));
         assert_eq!(show.route_key.as_deref(), Some(GET_DRILL));
         assert!(parameter(&show, "drill_id", DrillId::parse).is_some());
+    }
+
+    #[test]
+    fn the_sample_holds_name_their_routes() {
+        for (json, route_key) in [
+            (include_str!("../../../../../events/revoke-put-hold.json"), PUT_HOLD),
+            (include_str!("../../../../../events/revoke-delete-hold.json"), DELETE_HOLD),
+        ] {
+            let hold = sample(json);
+            assert_eq!(hold.route_key.as_deref(), Some(route_key));
+            let (_, reason, by) = HoldRequest::parse(&hold, &mut RequestLog::default()).unwrap();
+            assert!(!reason.is_empty() && by.starts_with("arn:aws:"));
+        }
     }
 
     #[test]
@@ -319,6 +354,8 @@ mod tests {
                 ("SECRETS_TABLE", "secrets"),
                 ("WEBHOOK_KEY", "arn:aws:kms:eu-central-1:111122223333:key/webhook"),
                 ("REVOCATION_QUEUE_URL", "https://sqs.test/revocation"),
+                ("REVOCABILITY_QUEUE_URL", "https://sqs.test/revocability"),
+                ("REVOCABILITY_PROOF_DAYS", "7"),
                 ("BREACH_DEAD_LETTER_QUEUE_URL", "https://sqs.test/breach-dead-letter"),
                 ("SEND_MAPPING_ID", "mapping-1"),
                 ("BUS_NAME", "bus"),
