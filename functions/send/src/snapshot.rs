@@ -422,7 +422,8 @@ mod tests {
             let signers = snapshot.signers(&provider, is_held, now);
             let ids: Vec<_> = signers.iter().map(|signer| signer.access_key_id.as_str()).collect();
             assert_eq!(ids, expected, "{phase} {with_secrets:?} {is_held}");
-            let is_eligible = matches!(snapshot.eligibility(&sample(), Timestamp::UNIX_EPOCH), Eligibility::Eligible(_));
+            let is_eligible =
+                matches!(snapshot.eligibility(&sample(), Timestamp::UNIX_EPOCH), Eligibility::Eligible(_));
             assert_eq!(is_eligible, !expected.is_empty(), "{phase} {with_secrets:?}");
             for key in [OLD, NEW] {
                 let may_sign = snapshot.may_sign(&provider, &AccessKeyId::from_pasted(key).unwrap());
