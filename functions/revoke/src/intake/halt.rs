@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use shared::id::OrderId;
 use shared::queue::{MappingError, MappingState};
-use shared::record::{Halt, HaltState, OrderFilter, RecordError};
+use shared::record::{Halt, HaltState, Order, OrderFilter, RecordError};
 use shared::telemetry::{Event, chain};
 use tokio::time::timeout;
 
 use super::Intake;
+use crate::order_counts::order_counts;
 
 /// The time for what follows from a change, so that an answer is given whatever fails. The sweep does the rest.
 const FOLLOW_TIMEOUT: Duration = Duration::from_secs(10);
@@ -101,8 +102,8 @@ impl Intake {
         }
     }
 
-    /// Some of the orders that are not complete. It is empty only if there is none: the index may not have the order that
-    /// halted yet, so that one is read by its id.
+    /// Some of the orders that are not complete, each as it is now and not as the sweep saw it last. It is empty only if there
+    /// is none: the index may not have the order that halted yet, so that one is read by its id.
     ///
     /// # Errors
     /// DynamoDB did not answer.
@@ -112,7 +113,11 @@ impl Intake {
         let mut before = None;
         loop {
             let (orders, next) = self.providers.list_orders(&filter, before.as_ref(), ORDERS_ON_A_PAGE).await?;
-            open.extend(orders.into_iter().map(|order| order.order_id).take(MAX_OPEN_ORDERS));
+            for order in orders {
+                if open.len() < MAX_OPEN_ORDERS {
+                    open.extend(self.still_open(order).await?);
+                }
+            }
             before = next;
             if before.is_none() || !open.is_empty() {
                 break;
@@ -120,11 +125,20 @@ impl Intake {
         }
         if let Some(order_id) = halt.change.as_ref().and_then(|change| change.order_id.as_ref())
             && !open.contains(order_id)
-            && self.providers.order(order_id).await?.is_some_and(|order| order.completed_at.is_none())
+            && let Some(order) = self.providers.order(order_id).await?
         {
-            open.push(order_id.clone());
+            open.extend(self.still_open(order).await?);
         }
         Ok(open)
+    }
+
+    /// The id of an order, unless it is complete now.
+    async fn still_open(&self, mut order: Order) -> Result<Option<OrderId>, RecordError> {
+        if order.completed_at.is_none() {
+            let counts = order_counts(&self.providers, &order).await?;
+            self.tell_progress(&mut order, &counts).await?;
+        }
+        Ok(order.completed_at.is_none().then_some(order.order_id))
     }
 }
 
@@ -234,8 +248,9 @@ mod tests {
         let order = |order_id: &str| {
             json!({
                 "pk": { "S": format!("order#{order_id}") }, "sk": { "S": "order" }, "order_id": { "S": order_id },
-                "scope": { "M": { "all": { "BOOL": true } } }, "reason": { "S": "leaked" }, "reported_by": { "S": "ops" },
-                "created_at": { "S": "2026-11-23T10:00:00Z" },
+                "scope": { "M": { "access_key_id": { "S": "AKIASP2TPHJSQH3FJRUX" } } }, "reason": { "S": "leaked" },
+                "reported_by": { "S": "ops" }, "created_at": { "S": "2026-11-23T10:00:00Z" },
+                "access_key_ids": { "L": [{ "S": "AKIASP2TPHJSQH3FJRUX" }] },
             })
         };
         let mut complete = order(HALTING);

@@ -61,7 +61,7 @@ impl Intake {
             Ok(open) if open.is_empty() || force => open,
             Ok(open) => {
                 log.outcome("orders_open");
-                let detail = "Orders are open: keys that they revoke are not proved dead. Look at the revocations in \
+                let detail = "Orders are open: keys that they revoke are not proved dead, or are still being listed. Look at the revocations in \
                               `open_orders`, or lift the halt with `force: true`.";
                 return Err(Problem::new(409, detail).kind("orders-open").with("open_orders", &open));
             }
@@ -130,8 +130,9 @@ mod tests {
     fn one_open() -> FakeResponse {
         let order = json!({
             "pk": { "S": "order#rvk_01ARZ3NDEKTSV4RRFFQ69G5FAV" }, "sk": { "S": "order" },
-            "order_id": { "S": "rvk_01ARZ3NDEKTSV4RRFFQ69G5FAV" }, "scope": { "M": { "all": { "BOOL": true } } },
-            "reason": { "S": "leaked" }, "reported_by": { "S": "ops" }, "created_at": { "S": "2026-11-23T10:00:00Z" },
+            "order_id": { "S": "rvk_01ARZ3NDEKTSV4RRFFQ69G5FAV" },
+            "scope": { "M": { "access_key_id": { "S": "AKIASP2TPHJSQH3FJRUX" } } },
+            "access_key_ids": { "L": [{ "S": "AKIASP2TPHJSQH3FJRUX" }] }, "reason": { "S": "leaked" }, "reported_by": { "S": "ops" }, "created_at": { "S": "2026-11-23T10:00:00Z" },
         });
         (200, json!({ "Items": [order] }).to_string())
     }
