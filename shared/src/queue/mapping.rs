@@ -3,27 +3,22 @@
 //! There is no SDK client: one that is used for two calls would cost minutes of compile time. The requests are built by
 //! hand, signed with the SDKs' own signer, and sent by the SDKs' own orchestrator over the process's connector.
 
-use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials as _;
-use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
-use aws_sigv4::sign::v4;
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_async::time::SystemTimeSource;
 use aws_smithy_runtime::client::orchestrator::operation::Operation;
 use aws_smithy_runtime::client::retries::classifiers::{HttpStatusCodeClassifier, TransientErrorClassifier};
 use aws_smithy_runtime_api::box_error::BoxError;
-use aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterceptorContextMut;
-use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse, OrchestratorError};
 use aws_smithy_runtime_api::client::result::SdkError;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
-use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::error::ErrorMetadata;
 use aws_types::SdkConfig;
 use serde::Deserialize;
 use serde_json::json;
 use thiserror::Error;
+
+use crate::runtime::RequestSigner;
 
 /// The error of an update while the mapping is still changing (AWS: Lambda API reference, "UpdateEventSourceMapping").
 const IN_USE: &str = "ResourceInUseException";
@@ -134,7 +129,7 @@ impl EventSourceMapping {
             Some(provider) => provider.provide_credentials().await.map_err(|_| failed("no credentials"))?,
             None => return Err(failed("no credentials")),
         };
-        let signer = MappingSigner { credentials, region: region.to_string(), body: body.clone() };
+        let signer = RequestSigner { credentials, region: region.to_string(), service: "lambda", body: body.clone() };
         let mut call = Operation::builder()
             .service_name("lambda")
             .operation_name(operation)
@@ -180,57 +175,6 @@ fn unsigned(method: &str, path: &str, body: &str) -> Result<HttpRequest, BoxErro
         http.headers_mut().insert("content-length", body.len().to_string());
     }
     Ok(http)
-}
-
-/// Signs each attempt anew with the function's own credentials. It has no contents in `Debug`: it holds a secret.
-struct MappingSigner {
-    credentials: Credentials,
-    region: String,
-    body: String,
-}
-
-impl std::fmt::Debug for MappingSigner {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("MappingSigner")
-    }
-}
-
-#[dyn_dispatch_hint]
-impl Intercept for MappingSigner {
-    fn name(&self) -> &'static str {
-        "MappingSigner"
-    }
-
-    fn modify_before_transmit(
-        &self,
-        context: &mut BeforeTransmitInterceptorContextMut<'_>,
-        components: &RuntimeComponents,
-        _config: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let now = components.time_source().ok_or("no time source")?.now();
-        let request = context.request_mut();
-        let identity = self.credentials.clone().into();
-        let parameters = v4::SigningParams::builder()
-            .identity(&identity)
-            .region(&self.region)
-            .name("lambda")
-            .time(now)
-            .settings(SigningSettings::default())
-            .build()?
-            .into();
-        let content_type = request.headers().get("content-type").map(|value| ("content-type", value.to_owned()));
-        let signable = SignableRequest::new(
-            request.method(),
-            request.uri(),
-            content_type.iter().map(|(name, value)| (*name, value.as_str())),
-            SignableBody::Bytes(self.body.as_bytes()),
-        )?;
-        let (instructions, _) = sign(signable, &parameters)?.into_parts();
-        for (name, value) in instructions.headers() {
-            request.headers_mut().insert(name.to_owned(), value.to_owned());
-        }
-        Ok(())
-    }
 }
 
 /// Of a refusal only the code is kept, which Lambda sends in a header, with a URL after a colon if it likes (AWS: Smithy,

@@ -8,6 +8,7 @@ mod cold_start;
 mod config;
 mod connector;
 mod environment;
+mod request_signer;
 mod serve;
 
 pub use ambient::Ambient;
@@ -16,4 +17,5 @@ pub use cold_start::ColdStart;
 pub use config::own_config;
 pub use connector::Connector;
 pub use environment::{Environment, MissingVariable};
+pub(crate) use request_signer::RequestSigner;
 pub use serve::serve;

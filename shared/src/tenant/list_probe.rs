@@ -7,28 +7,20 @@
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
-use aws_sigv4::http_request::{
-    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings, UriPathNormalizationMode,
-    sign,
-};
-use aws_sigv4::sign::v4;
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_async::time::SystemTimeSource;
 use aws_smithy_runtime::client::orchestrator::operation::Operation;
 use aws_smithy_runtime::client::retries::classifiers::{HttpStatusCodeClassifier, TransientErrorClassifier};
 use aws_smithy_runtime_api::box_error::BoxError;
-use aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterceptorContextMut;
-use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse, OrchestratorError};
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
-use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::error::ErrorMetadata;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 
 use super::write_tracker::WriteTracker;
 use super::{Clients, Credential, Denial, Failure, FailureKind, Region};
+use crate::runtime::RequestSigner;
 
 /// The longest that one attempt may take.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(4);
@@ -121,6 +113,13 @@ impl Clients {
         let written = WriteTracker::default();
         let request = probe.request();
         let endpoint = self.endpoint_url.clone().unwrap_or_else(|| endpoint(request.service, credential.region));
+        let Credential { access_key_id, secret_access_key, region } = credential;
+        let signer = RequestSigner {
+            credentials: Credentials::new(access_key_id.as_str(), secret_access_key.expose(), None, None, "Tenant"),
+            region: region.to_string(),
+            service: request.service,
+            body: request.body.to_owned(),
+        };
         let operation = Operation::builder()
             .service_name(request.service)
             .operation_name(probe.action())
@@ -138,7 +137,7 @@ impl Clients {
             )
             .sleep_impl(TokioSleep::new())
             .time_source(SystemTimeSource::new())
-            .interceptor(Signer { credential: credential.clone(), service: request.service, body: request.body })
+            .interceptor(signer)
             .interceptor(written.clone())
             .serializer(move |(): ()| unsigned(&request))
             .deserializer(read_response)
@@ -187,71 +186,6 @@ fn unsigned(request: &ProbeRequest) -> Result<HttpRequest, BoxError> {
         headers.insert("content-length", request.body.len().to_string());
     }
     Ok(http)
-}
-
-/// Signs each attempt anew. It has no contents in `Debug`: it holds a secret.
-struct Signer {
-    credential: Credential,
-    service: &'static str,
-    body: &'static str,
-}
-
-impl std::fmt::Debug for Signer {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("Signer")
-    }
-}
-
-#[dyn_dispatch_hint]
-impl Intercept for Signer {
-    fn name(&self) -> &'static str {
-        "Signer"
-    }
-
-    fn modify_before_transmit(
-        &self,
-        context: &mut BeforeTransmitInterceptorContextMut<'_>,
-        components: &RuntimeComponents,
-        _config: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let now = components.time_source().ok_or("no time source")?.now();
-        let request = context.request_mut();
-        let Credential { access_key_id, secret_access_key, region } = &self.credential;
-        let identity =
-            Credentials::new(access_key_id.as_str(), secret_access_key.expose(), None, None, "Tenant").into();
-        let mut settings = SigningSettings::default();
-        if self.service == "s3" {
-            // AWS: "Signature Calculations for the Authorization Header" of the S3 API reference.
-            settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
-            settings.percent_encoding_mode = PercentEncodingMode::Single;
-            settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
-        }
-        let parameters = v4::SigningParams::builder()
-            .identity(&identity)
-            .region(region.as_str())
-            .name(self.service)
-            .time(now)
-            .settings(settings)
-            .build()?
-            .into();
-        let headers: Vec<(String, String)> = request
-            .headers()
-            .iter()
-            .filter(|(name, _)| *name != "user-agent" && *name != "content-length")
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect();
-        let signable = SignableRequest::new(
-            request.method(),
-            request.uri(),
-            headers.iter().map(|(name, value)| (name.as_str(), value.as_str())),
-            SignableBody::Bytes(self.body.as_bytes()),
-        )?;
-        let (instructions, _) = sign(signable, &parameters)?.into_parts();
-        for (name, value) in instructions.headers() {
-            request.headers_mut().insert(name.to_owned(), value.to_owned());
-        }
-        Ok(())
-    }
 }
 
 /// Nothing of an answer is kept: 2xx says it all. Of a refusal, code and text are read in each service's form.
@@ -403,6 +337,5 @@ mod tests {
         let (answer, _) =
             probe(ListProbe::Buckets, 403, &format!("<Code>AccessDenied</Code><Message>{SECRET}</Message>")).await;
         assert!(!format!("{answer:?}").contains(SECRET), "{answer:?}");
-        assert_eq!(format!("{:?}", Signer { credential: credential(), service: "s3", body: "" }), "Signer");
     }
 }
