@@ -91,32 +91,21 @@ impl Tables {
 
     /// Makes the next attempt of a key due, as if the time until then had passed. Returns whether an attempt is planned.
     pub(crate) async fn make_due(&self, tenant: &Tenant) -> bool {
-        let updated = self
-            .client
-            .update_item()
-            .table_name(&self.providers)
-            .key("pk", string(&format!("key#{}", tenant.access_key_id)))
-            .key("sk", string("key"))
-            .update_expression("SET next_attempt_at = :past")
-            .condition_expression("attribute_exists(next_attempt_at)")
-            .expression_attribute_values(":past", string("2020-01-01T00:00:00Z"))
-            .send()
-            .await;
-        match updated.map_err(SdkError::into_service_error) {
-            Ok(_) => true,
-            Err(UpdateItemError::ConditionalCheckFailedException(_)) => false,
-            Err(error) => panic!("UpdateItem of a key's next attempt: {error:?}"),
-        }
+        self.make_item_due(&format!("key#{}", tenant.access_key_id), "key").await
     }
 
     /// Makes a rotation due, as if the time until then had passed. Returns whether it is looked at at all.
     pub(crate) async fn make_rotation_due(&self, provider_id: &str, rotation_id: &str) -> bool {
+        self.make_item_due(&format!("provider#{provider_id}"), &format!("rotation#{rotation_id}")).await
+    }
+
+    async fn make_item_due(&self, pk: &str, sk: &str) -> bool {
         let updated = self
             .client
             .update_item()
             .table_name(&self.providers)
-            .key("pk", string(&format!("provider#{provider_id}")))
-            .key("sk", string(&format!("rotation#{rotation_id}")))
+            .key("pk", string(pk))
+            .key("sk", string(sk))
             .update_expression("SET next_attempt_at = :past")
             .condition_expression("attribute_exists(next_attempt_at)")
             .expression_attribute_values(":past", string("2020-01-01T00:00:00Z"))
@@ -125,7 +114,7 @@ impl Tables {
         match updated.map_err(SdkError::into_service_error) {
             Ok(_) => true,
             Err(UpdateItemError::ConditionalCheckFailedException(_)) => false,
-            Err(error) => panic!("UpdateItem of a rotation's next attempt: {error:?}"),
+            Err(error) => panic!("UpdateItem of the next attempt of {pk}: {error:?}"),
         }
     }
 
