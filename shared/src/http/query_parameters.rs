@@ -33,6 +33,16 @@ impl<'a> QueryParameters<'a> {
     pub fn required(&self, name: &str) -> Result<String, Problem> {
         self.get(name).ok_or_else(|| invalid(name, "is missing"))
     }
+
+    /// How many entries of a list are asked for in `limit`: from 1 to `max`, and `default` without it.
+    ///
+    /// # Errors
+    /// A 400 problem if it is no such number.
+    pub fn limit(&self, default: i32, max: i32) -> Result<i32, Problem> {
+        let Some(limit) = self.get("limit") else { return Ok(default) };
+        let limit = limit.parse().ok().filter(|limit| (1..=max).contains(limit));
+        limit.ok_or_else(|| invalid("limit", format!("must be a number from 1 to {max}")))
+    }
 }
 
 /// The 400 problem of an invalid parameter.

@@ -84,13 +84,7 @@ impl Verify {
 impl ListQuery {
     fn from_request(request: &Request) -> Result<Self, Problem> {
         let query = QueryParameters::from_request(request, &["tenant_id", "not_revocable_since", "limit", "cursor"])?;
-        let limit = query.get("limit").map_or(Ok(DEFAULT_LIMIT), |limit| {
-            limit
-                .parse()
-                .ok()
-                .filter(|limit| (1..=MAX_LIMIT).contains(limit))
-                .ok_or_else(|| invalid("limit", format!("must be a number from 1 to {MAX_LIMIT}")))
-        })?;
+        let limit = query.limit(DEFAULT_LIMIT, MAX_LIMIT)?;
         let bad_cursor = || invalid("cursor", "must be the `next_cursor` of the page before");
         let cursor = query.get("cursor");
         let providers = match (query.get("tenant_id"), query.get("not_revocable_since")) {

@@ -25,7 +25,7 @@ impl Intake {
     /// Answers with one page, read consistently. Events hold ids, states, codes, and the reasons that people gave.
     pub(super) async fn list_audit_events(&self, request: &Request, log: &mut RequestLog) -> Result<Response, Problem> {
         let query = QueryParameters::from_request(request, &["cursor", "limit"])?;
-        let (limit, after) = (limit(&query)?, after(&query)?);
+        let (limit, after) = (query.limit(DEFAULT_LIMIT, MAX_LIMIT)?, after(&query)?);
         let provider_id =
             parameter(request, "provider_id", ProviderId::parse).ok_or_else(|| Problem::not_found("provider"))?;
         log.provider(&provider_id);
@@ -37,15 +37,6 @@ impl Intake {
         log.outcome("listed");
         Ok(respond(200, &AuditTrailPage { provider_id: &provider_id, events, next_cursor }))
     }
-}
-
-fn limit(query: &QueryParameters<'_>) -> Result<i32, Problem> {
-    let Some(limit) = query.get("limit") else { return Ok(DEFAULT_LIMIT) };
-    limit
-        .parse()
-        .ok()
-        .filter(|limit| (1..=MAX_LIMIT).contains(limit))
-        .ok_or_else(|| invalid("limit", format!("must be a number from 1 to {MAX_LIMIT}")))
 }
 
 fn after(query: &QueryParameters<'_>) -> Result<Option<AuditPosition>, Problem> {
@@ -74,7 +65,7 @@ mod tests {
         let parse = |parameters: Value| {
             let request = request(parameters);
             let query = QueryParameters::from_request(&request, &["cursor", "limit"])?;
-            Ok::<_, Problem>((limit(&query)?, after(&query)?))
+            Ok::<_, Problem>((query.limit(DEFAULT_LIMIT, MAX_LIMIT)?, after(&query)?))
         };
         let ulid = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
         assert_eq!(parse(json!({})).unwrap(), (25, None));

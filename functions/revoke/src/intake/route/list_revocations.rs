@@ -9,8 +9,8 @@ use shared::record::{BreachScope, FanOut, Order, OrderFilter, OrderMilestone, Or
 use crate::intake::Intake;
 use crate::intake::breach_report::SCOPE_WORDS;
 
-const DEFAULT_LIMIT: usize = 25;
-const MAX_LIMIT: usize = 100;
+const DEFAULT_LIMIT: i32 = 25;
+const MAX_LIMIT: i32 = 100;
 
 /// Orders that are read at a time, matching or not.
 const READ_AT_A_TIME: i32 = 100;
@@ -69,7 +69,8 @@ impl Intake {
     pub(super) async fn list_revocations(&self, request: &Request, log: &mut RequestLog) -> Result<Response, Problem> {
         let known = ["state", "scope", "since", "event_id", "cursor", "limit"];
         let query = QueryParameters::from_request(request, &known)?;
-        let (filter, limit) = (filter(&query)?, limit(&query)?);
+        let filter = filter(&query)?;
+        let limit = usize::try_from(query.limit(DEFAULT_LIMIT, MAX_LIMIT)?).unwrap_or_default();
         let mut before = query.get("cursor").map(|cursor| parse_cursor(&cursor)).transpose()?;
         let (mut orders, mut read) = (Vec::new(), 0);
         loop {
@@ -111,15 +112,6 @@ fn filter(query: &QueryParameters<'_>) -> Result<OrderFilter, Problem> {
     let since = query.get("since").map(|since| since.parse()).transpose();
     let since = since.map_err(|_| invalid("since", "must be a time such as 2026-11-23T10:00:00Z"))?;
     Ok(OrderFilter { open, scope, event_id: query.get("event_id"), since })
-}
-
-fn limit(query: &QueryParameters<'_>) -> Result<usize, Problem> {
-    let Some(limit) = query.get("limit") else { return Ok(DEFAULT_LIMIT) };
-    limit
-        .parse()
-        .ok()
-        .filter(|limit| (1..=MAX_LIMIT).contains(limit))
-        .ok_or_else(|| invalid("limit", format!("must be a number from 1 to {MAX_LIMIT}")))
 }
 
 fn parse_cursor(cursor: &str) -> Result<OrderPosition, Problem> {
