@@ -1,8 +1,8 @@
-//! Keys that are being replaced: a new key is promoted when it was accepted, held back while it is refused, and tried by a
+//! Keys that are being replaced: a new key is promoted when it was accepted, not tried for a minute while it is refused, and tried by a
 //! probe where no mail tries it.
 //!
-//! The probe is made here because it opens the send lane, which nobody else may, and on a schedule because nobody but the
-//! operator puts messages into the mail's queue.
+//! The probe is made here because it opens the send lane, which nobody else may, and on a schedule because it is for providers
+//! that have no mail in the queue.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
@@ -30,9 +30,9 @@ const DENIED: &str = "denied";
 /// The reason of a candidate that nothing has proved in [`PROVED_WITHIN`].
 const NOT_PROVED: &str = "not_proved";
 
-/// How long a new key that was refused is held back: as long as it may take the tenant to mend it, and as short as a wait for
+/// How long a new key that was refused is not tried: as long as it may take the tenant to mend it, and as short as a wait for
 /// a policy's propagation.
-const HOLD: SignedDuration = SignedDuration::from_secs(60);
+const TRIED_AGAIN_AFTER: SignedDuration = SignedDuration::from_secs(60);
 
 /// How long a candidate may be refused before its rotation fails.
 const FAILS_AFTER: SignedDuration = SignedDuration::from_hours(1);
@@ -66,31 +66,31 @@ pub(crate) enum RotationError {
 /// What this process knows of rotations beyond the read of a batch.
 #[derive(Debug, Default)]
 pub(crate) struct Rotations {
-    /// New keys that were refused a moment ago, and until when they are held back.
-    held: Mutex<HashMap<RotationId, Timestamp>>,
+    /// New keys that were refused a moment ago, and until when they are not tried.
+    refused: Mutex<HashMap<RotationId, Timestamp>>,
     /// Rotations whose candidate this process is promoting or has promoted.
     promoted: Mutex<HashSet<RotationId>>,
 }
 
 impl Rotations {
-    /// Whether the new key of a provider is held back.
-    pub(crate) fn is_held(&self, provider: &Provider, now: Timestamp) -> bool {
+    /// Whether the new key of a provider was refused a moment ago.
+    pub(crate) fn is_refused(&self, provider: &Provider, now: Timestamp) -> bool {
         let Some(rotation) = provider.running_rotation() else { return false };
-        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        held.get(&rotation.rotation_id).is_some_and(|until| now < *until)
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.get(&rotation.rotation_id).is_some_and(|until| now < *until)
     }
 
-    /// Ends that.
-    pub(crate) fn release(&self, rotation: &Rotation) {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).remove(&rotation.rotation_id);
+    /// Forgets a refusal.
+    pub(crate) fn forget_refusal(&self, rotation: &Rotation) {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).remove(&rotation.rotation_id);
     }
 
-    /// Holds a new key back. Returns whether it was not.
-    fn hold(&self, rotation: &Rotation, now: Timestamp) -> bool {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        held.retain(|_, until| now < *until);
-        let until = now.saturating_add(HOLD).unwrap_or(now);
-        held.insert(rotation.rotation_id.clone(), until).is_none()
+    /// Notes that a new key was refused. Returns whether that is new.
+    fn note_refusal(&self, rotation: &Rotation, now: Timestamp) -> bool {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.retain(|_, until| now < *until);
+        let until = now.saturating_add(TRIED_AGAIN_AFTER).unwrap_or(now);
+        refused.insert(rotation.rotation_id.clone(), until).is_none()
     }
 
     /// Begins a promotion. Returns whether nobody in this process has.
@@ -179,15 +179,15 @@ impl Services {
             // Another process was faster, or the provider has changed in some other way: the next read tells.
             Ok(false) | Err(_) => self.rotations.forget_promotion(rotation),
         }
-        self.rotations.release(rotation);
+        self.rotations.forget_refusal(rotation);
         promoted.map(drop)
     }
 
-    /// Notes that a new key is refused and tells operators, once in this process as long as it is held back.
+    /// Notes that a new key is refused and tells operators, once in this process as long as it is not tried.
     pub(crate) async fn note_failing(&self, provider: &Provider, reason: &str) -> Result<(), RotationError> {
         let Some(rotation) = provider.running_rotation() else { return Ok(()) };
         let now = self.ambient.now();
-        if !self.rotations.hold(rotation, now) {
+        if !self.rotations.note_refusal(rotation, now) {
             return Ok(());
         }
         let known = rotation.failing.as_ref();
@@ -197,7 +197,7 @@ impl Services {
         let failing = Failing {
             since: known.map_or(now, |failing| failing.since),
             reason: reason.to_owned(),
-            retry_at: now.saturating_add(HOLD).unwrap_or(now),
+            retry_at: now.saturating_add(TRIED_AGAIN_AFTER).unwrap_or(now),
         };
         tracing::warn!(
             provider_id = %provider.provider_id,
@@ -404,16 +404,16 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_was_refused_is_held_back_for_a_minute() {
+    fn a_key_that_was_refused_is_not_tried_for_a_minute() {
         let rotations = Rotations::default();
         let provider = in_rotation(None);
         let rotation = provider.rotation.as_ref().unwrap();
-        assert!(!rotations.is_held(&provider, at(0)));
-        assert!(rotations.hold(rotation, at(0)) && !rotations.hold(rotation, at(1)));
-        assert!(rotations.is_held(&provider, at(60)) && !rotations.is_held(&provider, at(61)));
-        assert!(rotations.hold(rotation, at(61)), "it may be told again");
-        rotations.release(rotation);
-        assert!(!rotations.is_held(&provider, at(62)));
+        assert!(!rotations.is_refused(&provider, at(0)));
+        assert!(rotations.note_refusal(rotation, at(0)) && !rotations.note_refusal(rotation, at(1)));
+        assert!(rotations.is_refused(&provider, at(60)) && !rotations.is_refused(&provider, at(61)));
+        assert!(rotations.note_refusal(rotation, at(61)), "it may be told again");
+        rotations.forget_refusal(rotation);
+        assert!(!rotations.is_refused(&provider, at(62)));
         assert!(rotations.begin_promotion(rotation) && !rotations.begin_promotion(rotation));
         rotations.forget_promotion(rotation);
         assert!(rotations.begin_promotion(rotation));

@@ -129,9 +129,9 @@ impl Snapshot {
     }
 
     /// The keys that may sign a mail of a provider now and whose secrets were read, the first one first: each as the provider
-    /// that sends with it. `is_held`: the new key of its rotation was refused a moment ago.
-    pub(crate) fn signers(&self, provider: &Arc<Provider>, is_held: bool, now: Timestamp) -> Vec<Arc<Provider>> {
-        let order = provider.signing_order(is_held, now);
+    /// that sends with it. `is_refused`: the new key of its rotation was refused a moment ago.
+    pub(crate) fn signers(&self, provider: &Arc<Provider>, is_refused: bool, now: Timestamp) -> Vec<Arc<Provider>> {
+        let order = provider.signing_order(is_refused, now);
         let mut keys: Vec<_> = [Some(order.first), order.fallback]
             .into_iter()
             .flatten()
@@ -417,11 +417,11 @@ mod tests {
             ("cancelled", &[OLD, NEW], false, &[OLD]),
             ("candidate", &[], false, &[]),
         ];
-        for (phase, with_secrets, is_held, expected) in cases {
+        for (phase, with_secrets, is_refused, expected) in cases {
             let (snapshot, provider) = in_rotation(phase, with_secrets);
-            let signers = snapshot.signers(&provider, is_held, now);
+            let signers = snapshot.signers(&provider, is_refused, now);
             let ids: Vec<_> = signers.iter().map(|signer| signer.access_key_id.as_str()).collect();
-            assert_eq!(ids, expected, "{phase} {with_secrets:?} {is_held}");
+            assert_eq!(ids, expected, "{phase} {with_secrets:?} {is_refused}");
             let is_eligible =
                 matches!(snapshot.eligibility(&sample(), Timestamp::UNIX_EPOCH), Eligibility::Eligible(_));
             assert_eq!(is_eligible, !expected.is_empty(), "{phase} {with_secrets:?}");

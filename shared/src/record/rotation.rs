@@ -216,12 +216,12 @@ impl Provider {
     /// Which key signs a mail now. Whether there is a secret of it, the caller knows.
     ///
     /// A new key is tried from the beginning, and while it is refused only now and then, so that a key that does not work
-    /// costs a mail an attempt and not an account its pace. `is_held`: the caller has seen it refused a moment ago.
-    pub fn signing_order(&self, is_held: bool, now: Timestamp) -> SigningOrder<'_> {
+    /// costs a mail an attempt and not an account its pace. `is_refused`: the caller has seen it refused a moment ago.
+    pub fn signing_order(&self, is_refused: bool, now: Timestamp) -> SigningOrder<'_> {
         let alone = SigningOrder { first: &self.access_key_id, fallback: None };
         let Some(rotation) = self.running_rotation() else { return alone };
         let (old, new) = (&rotation.old_key.access_key_id, &rotation.new_key.access_key_id);
-        let is_tried = !is_held && rotation.failing.as_ref().is_none_or(|failing| now >= failing.retry_at);
+        let is_tried = !is_refused && rotation.failing.as_ref().is_none_or(|failing| now >= failing.retry_at);
         match rotation.phase {
             RotationPhase::Candidate if is_tried => SigningOrder { first: new, fallback: Some(old) },
             RotationPhase::Candidate => SigningOrder { first: old, fallback: None },

@@ -207,7 +207,7 @@ impl Delivery {
     fn signers(&self, snapshot: &Snapshot, provider: &Arc<Provider>) -> Vec<Arc<Provider>> {
         let Services { ambient, rotations, .. } = self.services.as_ref();
         let now = ambient.now();
-        snapshot.signers(provider, rotations.is_held(provider, now), now)
+        snapshot.signers(provider, rotations.is_refused(provider, now), now)
     }
 
     /// The last check before the request, so that a stop that was committed meanwhile counts. If the mail may not go after

@@ -38,7 +38,7 @@ impl Delivery {
             if rotation.phase == RotationPhase::Candidate {
                 self.services.promote(provider, PromotedBy::Mail).await
             } else if rotation.failing.is_some() {
-                self.services.rotations.release(rotation);
+                self.services.rotations.forget_refusal(rotation);
                 self.services.tables.providers.clear_failing(provider).await
             } else {
                 Ok(())
