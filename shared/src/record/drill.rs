@@ -217,28 +217,10 @@ impl Providers {
     /// # Errors
     /// DynamoDB did not answer, or an item cannot be read.
     pub async fn free_canaries(&self) -> Result<Vec<Canary>, RecordError> {
-        let (mut canaries, mut start) = (Vec::new(), None);
-        loop {
-            let answer = self
-                .client
-                .query()
-                .table_name(&self.table)
-                .consistent_read(true)
-                .key_condition_expression("pk = :pk")
-                .filter_expression("attribute_not_exists(drill_id)")
-                .expression_attribute_values(":pk", string(Canary::PK))
-                .set_exclusive_start_key(start.take())
-                .send()
-                .await
-                .map_err(RecordError::dynamodb("Query", Canary::PK))?;
-            for item in answer.items.unwrap_or_default() {
-                canaries.push(from_item(Canary::PK, item)?);
-            }
-            start = answer.last_evaluated_key;
-            if start.is_none() {
-                return Ok(canaries);
-            }
-        }
+        let values = Item::from([(":provider".to_owned(), string("prv_"))]);
+        let mut canaries: Vec<Canary> = self.read_all(Canary::PK, "begins_with(sk, :provider)", values).await?;
+        canaries.retain(|canary| canary.drill_id.is_none());
+        Ok(canaries)
     }
 
     /// Takes the canary and writes the drill, in one transaction. Returns whether it did: another drill may have taken the

@@ -114,17 +114,7 @@ impl Providers {
     /// # Errors
     /// DynamoDB did not answer.
     pub async fn halt_state(&self) -> Result<HaltState, RecordError> {
-        let answer = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .key("pk", string(HALT_PK))
-            .key("sk", string(HALT_SK))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(RecordError::dynamodb("GetItem", HALT_PK))?;
-        Ok(HaltState::from_item(answer.item.as_ref()))
+        Ok(HaltState::from_item(self.get_item(HALT_PK, HALT_SK).await?.as_ref()))
     }
 
     /// Halts all sending for an order, in one write whatever the number of providers. An order halts once: repeated, this

@@ -1,6 +1,5 @@
 //! Onboarding: everything about a new provider in one transaction, or nothing.
 
-use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
 use serde::{Deserialize, Serialize};
 
 use super::item::to_item;
@@ -74,14 +73,7 @@ impl Providers {
         let Onboarding { provider: verified, key, .. } = onboarding;
         let provider = &verified.provider;
         let pk = KeyItem::pk(&key.access_key_id);
-        let secret = |lane, sealed: &Sealed| -> Result<TransactWriteItem, RecordError> {
-            let put = Put::builder()
-                .table_name(&secrets.table)
-                .set_item(Some(Secrets::to_item(&key.access_key_id, lane, sealed)))
-                .build()
-                .map_err(RecordError::dynamodb("build Put", &pk))?;
-            Ok(TransactWriteItem::builder().put(put).build())
-        };
+        let secret = |lane, sealed: &Sealed| secrets.put_in_transaction(&key.access_key_id, lane, sealed);
         let mut writes = vec![
             self.put_if_absent(key.to_item()?)?,
             self.put_if_absent(verified.to_item()?)?,

@@ -154,19 +154,7 @@ impl Providers {
     /// # Errors
     /// DynamoDB did not answer.
     pub async fn due_looks(&self, now: Timestamp, limit: i32) -> Result<Vec<Due>, RecordError> {
-        let answer = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .index_name("sweep")
-            .key_condition_expression("sweep = :sweep AND next_attempt_at <= :now")
-            .expression_attribute_values(":sweep", string(LIVE_KEYS))
-            .expression_attribute_values(":now", timestamp(now))
-            .limit(limit)
-            .send()
-            .await
-            .map_err(RecordError::dynamodb("Query", "sweep"))?;
-        Ok(answer.items.unwrap_or_default().iter().filter_map(Due::from_item).collect())
+        Ok(self.list_partition(LIVE_KEYS, now, None, limit).await?.due)
     }
 
     /// How many live keys nothing has proved revocable since `since`, as the index has it; it counts to `limit`.

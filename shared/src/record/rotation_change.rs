@@ -5,7 +5,7 @@
 //! by whom: a candidate by `send`, which can prove that its key works, and every other one by the sweep of `revoke`, which
 //! revokes the key that is not used any more. When nothing is left to do it keeps what became of the rotation.
 
-use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, TransactWriteItem};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -127,14 +127,7 @@ impl Providers {
     ) -> Result<RotationStarted, RecordError> {
         let RotationStart { provider, rotation, key, .. } = start;
         let pk = KeyItem::pk(&key.access_key_id);
-        let secret = |lane, sealed: &Sealed| -> Result<TransactWriteItem, RecordError> {
-            let put = Put::builder()
-                .table_name(&secrets.table)
-                .set_item(Some(Secrets::to_item(&key.access_key_id, lane, sealed)))
-                .build()
-                .map_err(RecordError::dynamodb("build Put", &pk))?;
-            Ok(TransactWriteItem::builder().put(put).build())
-        };
+        let secret = |lane, sealed: &Sealed| secrets.put_in_transaction(&key.access_key_id, lane, sealed);
         let is_completed = rotation.phase == RotationPhase::Completed;
         let change = RotationChange { provider, rotation, serve: is_completed.then_some(RotationRole::New) };
         let mut update = change.update(rotation.started_at)?;

@@ -6,10 +6,10 @@
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::primitives::Blob;
-use aws_sdk_dynamodb::types::{AttributeValue, Delete, TransactWriteItem};
+use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem};
 
 use super::item::string;
-use super::{Item, RecordError};
+use super::{Item, KeyItem, RecordError};
 use crate::custody::{Lane, Sealed};
 use crate::id::AccessKeyId;
 use crate::runtime::{Environment, MissingVariable};
@@ -39,6 +39,21 @@ impl Secrets {
     pub fn access_key_id(item: &Item, lane: Lane) -> Option<AccessKeyId> {
         let pk = item.get("pk")?.as_s().ok()?;
         AccessKeyId::from_pasted(pk.strip_prefix(lane.as_str())?.strip_prefix('#')?).ok()
+    }
+
+    /// A Put of a key's sealed secret as a part of a transaction.
+    pub(super) fn put_in_transaction(
+        &self,
+        access_key_id: &AccessKeyId,
+        lane: Lane,
+        sealed: &Sealed,
+    ) -> Result<TransactWriteItem, RecordError> {
+        let put = Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(Self::to_item(access_key_id, lane, sealed)))
+            .build()
+            .map_err(RecordError::dynamodb("build Put", KeyItem::pk(access_key_id)))?;
+        Ok(TransactWriteItem::builder().put(put).build())
     }
 
     /// A sealed secret as an item.

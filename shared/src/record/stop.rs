@@ -71,7 +71,6 @@ impl Providers {
     /// Writes an order if its id is free. Returns the order that has the id now: this one, or an earlier one.
     ///
     /// The sweep executes it again in a minute, because whoever writes it may die before the stop.
-    /// [`Providers::mark_executed`] cancels that.
     ///
     /// # Errors
     /// DynamoDB did not answer, or the item that has the id cannot be read.

@@ -55,7 +55,7 @@ impl Providers {
     /// # Errors
     /// DynamoDB did not answer.
     pub async fn list_due(&self, now: Timestamp, start: Option<Item>) -> Result<DuePage, RecordError> {
-        self.list_partition(sweep_index::PARTITION, now, start).await
+        self.list_partition(sweep_index::PARTITION, now, start, PAGE_SIZE).await
     }
 
     /// Lists the rotations whose new key is a candidate and has to be looked at, from the index.
@@ -63,14 +63,15 @@ impl Providers {
     /// # Errors
     /// DynamoDB did not answer.
     pub async fn list_due_candidates(&self, now: Timestamp, start: Option<Item>) -> Result<DuePage, RecordError> {
-        self.list_partition(sweep_index::CANDIDATES, now, start).await
+        self.list_partition(sweep_index::CANDIDATES, now, start, PAGE_SIZE).await
     }
 
-    async fn list_partition(
+    pub(super) async fn list_partition(
         &self,
         partition: &str,
         now: Timestamp,
         start: Option<Item>,
+        limit: i32,
     ) -> Result<DuePage, RecordError> {
         let answer = self
             .client
@@ -81,20 +82,12 @@ impl Providers {
             .expression_attribute_values(":sweep", string(partition))
             .expression_attribute_values(":now", timestamp(now))
             .set_exclusive_start_key(start)
-            .limit(PAGE_SIZE)
+            .limit(limit)
             .send()
             .await
             .map_err(RecordError::dynamodb("Query", "sweep"))?;
         let due = answer.items.unwrap_or_default().iter().filter_map(Due::from_item).collect();
         Ok(DuePage { due, next: answer.last_evaluated_key })
-    }
-
-    /// Takes an order that was executed completely off the sweep.
-    ///
-    /// # Errors
-    /// DynamoDB did not answer.
-    pub async fn mark_executed(&self, order: &Order) -> Result<(), RecordError> {
-        self.reschedule(&Due::from_new_order(order), None).await
     }
 
     /// Makes an item due at `next`, or takes it off the sweep. Changes nothing if somebody has rescheduled it since it was
@@ -115,12 +108,6 @@ impl Providers {
 }
 
 impl Due {
-    /// The due item of an order that was just written.
-    fn from_new_order(order: &Order) -> Self {
-        let next_attempt_at = sweep_index::due_after(order.created_at).to_string();
-        Self { subject: DueSubject::Order(order.order_id.clone()), next_attempt_at }
-    }
-
     pub(super) fn from_item(item: &Item) -> Option<Self> {
         let text = |name: &str| item.get(name).and_then(|value: &AttributeValue| value.as_s().ok());
         let pk = text("pk")?;

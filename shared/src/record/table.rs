@@ -152,7 +152,13 @@ impl Providers {
     }
 
     pub(super) async fn get<T: DeserializeOwned>(&self, pk: &str, sk: &str) -> Result<Option<T>, RecordError> {
-        self.client
+        self.get_item(pk, sk).await?.map(|item| from_item(pk, item)).transpose()
+    }
+
+    /// Reads an item, consistently, as it is stored.
+    pub(super) async fn get_item(&self, pk: &str, sk: &str) -> Result<Option<Item>, RecordError> {
+        let answer = self
+            .client
             .get_item()
             .table_name(&self.table)
             .key("pk", string(pk))
@@ -160,10 +166,8 @@ impl Providers {
             .consistent_read(true)
             .send()
             .await
-            .map_err(RecordError::dynamodb("GetItem", pk))?
-            .item
-            .map(|item| from_item(pk, item))
-            .transpose()
+            .map_err(RecordError::dynamodb("GetItem", pk))?;
+        Ok(answer.item)
     }
 }
 
