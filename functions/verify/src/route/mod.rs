@@ -5,15 +5,18 @@ mod check_policy;
 mod create_provider;
 mod create_rotation;
 mod create_test_mail;
+mod create_verification;
 pub(crate) mod get_forwarding;
 mod get_mail;
 pub(crate) mod get_policy;
 mod get_provider;
 mod get_rotation;
+mod get_verification;
 mod list_providers;
 
-use shared::http::{Problem, Request};
+use shared::http::{Problem, Request, RequestLog};
 use shared::id::{ProviderId, RotationId};
+use shared::record::Provider;
 
 /// One operation of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +29,8 @@ pub(crate) enum Route {
     GetRotation,
     CancelRotation,
     CreateTestMail,
+    CreateVerification,
+    GetVerification,
     GetPolicy,
     GetForwarding,
     CheckPolicy,
@@ -43,7 +48,7 @@ pub const ROUTES: &[&str] = &{
 };
 
 impl Route {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 13] = [
         Self::CreateProvider,
         Self::ListProviders,
         Self::GetProvider,
@@ -52,6 +57,8 @@ impl Route {
         Self::GetRotation,
         Self::CancelRotation,
         Self::CreateTestMail,
+        Self::CreateVerification,
+        Self::GetVerification,
         Self::GetPolicy,
         Self::GetForwarding,
         Self::CheckPolicy,
@@ -67,6 +74,8 @@ impl Route {
             Self::GetRotation => "GET /providers/{provider_id}/rotations/{rotation_id}",
             Self::CancelRotation => "DELETE /providers/{provider_id}/rotations/{rotation_id}",
             Self::CreateTestMail => "POST /providers/{provider_id}/test-mails",
+            Self::CreateVerification => "POST /providers/{provider_id}/verifications",
+            Self::GetVerification => "GET /providers/{provider_id}/verifications/{verification_id}",
             Self::GetPolicy => "GET /policy",
             Self::GetForwarding => "GET /policy/forwarding",
             Self::CheckPolicy => "POST /policy/check",
@@ -89,6 +98,8 @@ impl Route {
             Self::GetRotation => "get_rotation",
             Self::CancelRotation => "cancel_rotation",
             Self::CreateTestMail => "create_test_mail",
+            Self::CreateVerification => "create_verification",
+            Self::GetVerification => "get_verification",
             Self::GetPolicy => "get_policy",
             Self::GetForwarding => "get_forwarding",
             Self::CheckPolicy => "check_policy",
@@ -107,6 +118,20 @@ fn path_parameter<'a>(request: &'a Request, name: &str) -> Result<&'a str, Probl
 /// The provider id in the path. A text that cannot be one is answered like an id that does not exist.
 fn provider_id(request: &Request) -> Result<ProviderId, Problem> {
     ProviderId::parse(path_parameter(request, "provider_id")?).map_err(|_| Problem::not_found("provider"))
+}
+
+/// Refuses what is asked for a provider that an order has stopped.
+fn check_not_stopped(provider: &Provider, log: &mut RequestLog) -> Result<(), Problem> {
+    if !provider.is_stopped() {
+        return Ok(());
+    }
+    log.outcome("stopped");
+    let problem =
+        Problem::new(409, "An order has stopped the provider: it sends nothing any more. Look at its status.");
+    Err(problem
+        .kind("provider-stopped")
+        .with("status", &provider.status.status)
+        .with("reason", &provider.status.reason))
 }
 
 /// The rotation id in the path, likewise.
@@ -129,6 +154,8 @@ mod tests {
             (include_str!("../../../../events/verify-get-rotation.json"), "get_rotation"),
             (include_str!("../../../../events/verify-cancel-rotation.json"), "cancel_rotation"),
             (include_str!("../../../../events/verify-create-test-mail.json"), "create_test_mail"),
+            (include_str!("../../../../events/verify-create-verification.json"), "create_verification"),
+            (include_str!("../../../../events/verify-get-verification.json"), "get_verification"),
             (include_str!("../../../../events/verify-get-policy.json"), "get_policy"),
             (include_str!("../../../../events/verify-get-forwarding.json"), "get_forwarding"),
             (include_str!("../../../../events/verify-check-policy.json"), "check_policy"),
