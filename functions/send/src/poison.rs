@@ -102,31 +102,26 @@ async fn record(
 #[cfg(test)]
 mod tests {
     use serde_json::Value;
-    use shared::record::SuspensionReason;
+    use shared::record::{Status, StatusName, SuspensionReason};
     use shared::telemetry::ProviderEvent;
 
     use super::*;
-    use crate::fixtures::{SAMPLE, message, sample};
+    use crate::fixtures::{SAMPLE, message, provider};
 
     #[test]
     fn the_sample_events_are_what_the_bus_gets() {
-        let mail = sample();
         let message = message(SAMPLE.to_owned());
         let ids = MailIds::from_body(&message.body);
         let of_mail = |reason: &str| mail_event(&message, &ids, reason.to_owned());
-        let suspended = ProviderEvent {
-            tenant_id: mail.tenant_id.clone(),
-            provider_id: mail.provider_id.clone(),
-            account_id: "171436882533".to_owned(),
-            reason: Some(SuspensionReason::SendingPaused.as_str().to_owned()),
-            tenant_notice: None,
-        };
+        let (provider, paused) = (provider(Status::plain(StatusName::Active)), SuspensionReason::SendingPaused);
+        let suspended = ProviderEvent::suspended(&provider, paused);
+        let resumed = ProviderEvent::new(&provider, Some(paused.as_str().to_owned()));
         let cases = [
             (include_str!("../../../events/send-mail-rejected.json"), Event::MailRejected(of_mail("invalid:to[1]"))),
             (include_str!("../../../events/send-mail-in-doubt.json"), Event::MailInDoubt(of_mail("no_answer"))),
             (include_str!("../../../events/send-mail-expired.json"), Event::MailExpired(of_mail("expired"))),
-            (include_str!("../../../events/send-provider-suspended.json"), Event::ProviderSuspended(suspended.clone())),
-            (include_str!("../../../events/send-provider-resumed.json"), Event::ProviderResumed(suspended)),
+            (include_str!("../../../events/send-provider-suspended.json"), Event::ProviderSuspended(suspended)),
+            (include_str!("../../../events/send-provider-resumed.json"), Event::ProviderResumed(resumed)),
         ];
         for (sample, event) in cases {
             let sample: Value = serde_json::from_str(sample).unwrap();

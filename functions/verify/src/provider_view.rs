@@ -7,10 +7,10 @@ use shared::record::{
     Assurance, Consent, Hold, PolicyBreadth, RevocabilityFault, StatusName, SuspensionReason, VerificationReport,
     VerifiedProvider, WatchItem, WatchedAccount,
 };
+use shared::telemetry::suspension_remedy;
 use shared::tenant::Region;
 
 use crate::rotation_view::RotationView;
-use crate::worker::tenant_notice::remedy;
 
 /// The public form of a provider.
 #[derive(Serialize)]
@@ -135,7 +135,7 @@ impl<'a> ProviderView<'a> {
                 .rotation
                 .as_ref()
                 .map(|rotation| RotationView::new(&provider.provider_id, rotation, None)),
-            remedy: provider.status.suspension().map(|reason| remedy(provider, reason)),
+            remedy: provider.status.suspension().map(|reason| suspension_remedy(provider, reason)),
             watch: None,
             created_at: provider.created_at,
             updated_at: provider.updated_at,

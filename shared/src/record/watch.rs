@@ -95,12 +95,7 @@ pub enum WatchNews {
     /// Something that callers see is another now.
     Changed(Vec<ProviderChange>),
     /// The provider was suspended.
-    Suspended {
-        /// Why.
-        reason: SuspensionReason,
-        /// What the tenant has to be told.
-        tenant_notice: String,
-    },
+    Suspended(SuspensionReason),
     /// Its suspension ended.
     Resumed(SuspensionReason),
     /// AWS has put the key's user under quarantine: a breach.
@@ -500,7 +495,7 @@ mod tests {
                     before: json!(true),
                     after: json!(false),
                 }]),
-                WatchNews::Suspended { reason: SuspensionReason::KeyGone, tenant_notice: "…".to_owned() },
+                WatchNews::Suspended(SuspensionReason::KeyGone),
                 WatchNews::Resumed(SuspensionReason::SendingPaused),
                 WatchNews::Quarantined,
             ],

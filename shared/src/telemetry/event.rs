@@ -7,9 +7,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 use thiserror::Error;
 
+use super::suspension_notice;
 use crate::id::{AccessKeyId, DrillId, OrderId, ProviderId, RotationId, TenantId};
 use crate::record::{
     Assurance, BreachScope, DrillTimes, HaltChange, Order, Provider, ProviderChange, Rotation, RotationPhase,
+    SuspensionReason,
 };
 
 /// An event could not be sent to the bus.
@@ -174,6 +176,14 @@ impl ProviderEvent {
             account_id: provider.account_id.clone(),
             reason,
             tenant_notice: None,
+        }
+    }
+
+    /// The suspension of this provider.
+    pub fn suspended(provider: &Provider, reason: SuspensionReason) -> Self {
+        Self {
+            tenant_notice: Some(suspension_notice(provider, reason)),
+            ..Self::new(provider, Some(reason.as_str().to_owned()))
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod event;
 mod log;
+mod suspension_notice;
 
 pub use event::{
     Bus, ContainmentSummary, CredentialBreachEvent, DrillEvent, Event, HoldEvent, KeyEvent, MailEvent, NoticeEvent,
@@ -9,3 +10,4 @@ pub use event::{
     RevocabilityEvent, RotationEvent, UnmatchedReportEvent,
 };
 pub use log::{chain, init, subscriber};
+pub use suspension_notice::{suspension_notice, suspension_remedy};

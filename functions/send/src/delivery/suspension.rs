@@ -89,7 +89,7 @@ impl Delivery {
             self.eligibility(&snapshot),
             Eligibility::Eligible(_) | Eligibility::SecretMissing | Eligibility::Held(_)
         ) {
-            let event = Event::ProviderSuspended(provider_event(provider, reason));
+            let event = Event::ProviderSuspended(ProviderEvent::suspended(provider, reason));
             self.services.bus.put(&event, self.services.ambient.now()).await?;
             let providers = &self.services.tables.providers;
             providers.suspend(provider, reason, &self.services.ambient).await?;
@@ -150,7 +150,7 @@ impl Delivery {
                 if current.status == provider.status && current.access_key_id == provider.access_key_id => {}
             _ => return Ok(false),
         }
-        let event = Event::ProviderResumed(provider_event(provider, reason));
+        let event = Event::ProviderResumed(ProviderEvent::new(provider, Some(reason.as_str().to_owned())));
         self.services.bus.put(&event, self.services.ambient.now()).await?;
         let providers = &self.services.tables.providers;
         let resumed = providers.resume(provider, reason, &self.services.ambient).await?;
@@ -272,10 +272,6 @@ fn is_key_refused(failure: &Failure) -> bool {
 /// Whether it is time for the first look at a suspended provider.
 fn is_look_possible(provider: &Provider, now: Timestamp) -> bool {
     now.duration_since(provider.updated_at) >= FIRST_LOOK_AFTER
-}
-
-fn provider_event(provider: &Provider, reason: SuspensionReason) -> ProviderEvent {
-    ProviderEvent::new(provider, Some(reason.as_str().to_owned()))
 }
 
 #[cfg(test)]

@@ -9,11 +9,9 @@
 //! | `task`, `dispatch` | the messages, and the schedule that enqueues them |
 //! | `watch_schedule` | when a provider is verified, and how thoroughly: pure |
 //! | `watch_finding`, `watch_outcome` | what checks mean for a key in use, and what that changes: pure |
-//! | `tenant_notice` | what a tenant is told |
 
 mod dispatch;
 pub(crate) mod task;
-pub(crate) mod tenant_notice;
 mod watch_finding;
 mod watch_outcome;
 mod watch_schedule;
@@ -324,7 +322,6 @@ impl VerifyWorker {
 }
 
 fn event_of(provider: &Provider, news: &WatchNews) -> Event {
-    let about = |reason: &str| ProviderEvent::new(provider, Some(reason.to_owned()));
     match news {
         WatchNews::Changed(changes) => Event::ProviderChanged(ProviderChangedEvent {
             tenant_id: provider.tenant_id.clone(),
@@ -332,11 +329,10 @@ fn event_of(provider: &Provider, news: &WatchNews) -> Event {
             account_id: provider.account_id.clone(),
             changes: changes.clone(),
         }),
-        WatchNews::Suspended { reason, tenant_notice } => Event::ProviderSuspended(ProviderEvent {
-            tenant_notice: Some(tenant_notice.clone()),
-            ..about(reason.as_str())
-        }),
-        WatchNews::Resumed(reason) => Event::ProviderResumed(about(reason.as_str())),
+        WatchNews::Suspended(reason) => Event::ProviderSuspended(ProviderEvent::suspended(provider, *reason)),
+        WatchNews::Resumed(reason) => {
+            Event::ProviderResumed(ProviderEvent::new(provider, Some(reason.as_str().to_owned())))
+        }
         WatchNews::Quarantined => breach(provider),
     }
 }
@@ -362,8 +358,6 @@ mod tests {
     fn the_sample_events_are_what_the_bus_gets() {
         let change =
             |field: &str, before: Value, after: Value| ProviderChange { field: field.to_owned(), before, after };
-        let reason = SuspensionReason::KeyGone;
-        let tenant_notice = tenant_notice::tenant_notice(&provider(), reason);
         for (sample, news) in [
             (
                 include_str!("../../../../events/verify-worker-provider-changed.json"),
@@ -374,7 +368,7 @@ mod tests {
             ),
             (
                 include_str!("../../../../events/verify-worker-provider-suspended.json"),
-                WatchNews::Suspended { reason, tenant_notice },
+                WatchNews::Suspended(SuspensionReason::KeyGone),
             ),
             (
                 include_str!("../../../../events/verify-worker-provider-resumed.json"),

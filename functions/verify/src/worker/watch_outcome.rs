@@ -10,7 +10,6 @@ use shared::record::{
 use shared::runtime::Ambient;
 use shared::tenant::{AccountStatus, User};
 
-use super::tenant_notice::tenant_notice;
 use super::watch_finding::WatchFinding;
 use super::watch_schedule::{CONFIRMED_AFTER, Depth, WatchSchedule};
 
@@ -103,8 +102,7 @@ pub(crate) fn after_verification(
     let mut suspend = |reason: SuspensionReason, after: &mut Watch| {
         if provider.status.suspension() != Some(reason) {
             trail.push(audit("suspended", reason.as_str().to_owned()));
-            let tenant_notice = tenant_notice(provider, reason);
-            after.untold.push(WatchNews::Suspended { reason, tenant_notice });
+            after.untold.push(WatchNews::Suspended(reason));
             update.status = Some(Status::because(StatusName::Suspended, reason.as_str()));
         }
     };
@@ -252,7 +250,7 @@ mod tests {
     fn told(outcome: &WatchOutcome) -> Vec<&'static str> {
         let news = outcome.after.untold.iter().map(|news| match news {
             WatchNews::Changed(_) => "changed",
-            WatchNews::Suspended { .. } => "suspended",
+            WatchNews::Suspended(_) => "suspended",
             WatchNews::Resumed(_) => "resumed",
             WatchNews::Quarantined => "quarantined",
         });

@@ -1,10 +1,10 @@
 //! What a tenant's administrator has to be told about a suspension, and can do about it: a text that operators pass on, and the remedy
 //! that `GET /providers/{provider_id}` shows. Pure.
 
-use shared::record::{Provider, SuspensionReason};
+use crate::record::{Provider, SuspensionReason};
 
 /// The text for the tenant: what happened, and its remedy.
-pub(crate) fn tenant_notice(provider: &Provider, reason: SuspensionReason) -> String {
+pub fn suspension_notice(provider: &Provider, reason: SuspensionReason) -> String {
     let (what, remedy) = words(provider, reason);
     let Provider { account_id, region, user_name, .. } = provider;
     format!(
@@ -15,7 +15,7 @@ pub(crate) fn tenant_notice(provider: &Provider, reason: SuspensionReason) -> St
 }
 
 /// What the tenant can do about a suspension.
-pub(crate) fn remedy(provider: &Provider, reason: SuspensionReason) -> String {
+pub fn suspension_remedy(provider: &Provider, reason: SuspensionReason) -> String {
     words(provider, reason).1
 }
 
@@ -74,16 +74,22 @@ fn words(provider: &Provider, reason: SuspensionReason) -> (&'static str, String
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures::provider;
 
     #[test]
     fn every_suspension_says_what_happened_and_what_to_do_with_account_region_and_a_shortened_key() {
-        let provider = provider();
+        let provider: Provider = serde_json::from_value(serde_json::json!({
+            "provider_id": "prv_01KAQX5D8E3C9V7N2M4R6T8W0Y", "tenant_id": "acme", "name": "n", "region": "eu-central-1",
+            "account_id": "171436882533", "user_name": "mailer", "user_arn": "arn:aws:iam::171436882533:user/mailer",
+            "access_key_id": "AKIASP2TPHJSQH3FJRUX", "status": "active", "max_send_rate": 14.0,
+            "max_24_hour_send": 50000.0, "sandbox": false, "created_at": "2026-11-23T09:00:00Z",
+            "updated_at": "2026-11-23T09:00:00Z",
+        }))
+        .unwrap();
         for reason in SuspensionReason::ALL {
-            let text = tenant_notice(&provider, reason);
+            let text = suspension_notice(&provider, reason);
             assert!(text.contains(&provider.account_id) && text.contains(provider.region.as_str()), "{text}");
             assert!(text.contains("AKIA…JRUX") && !text.contains(provider.access_key_id.as_str()), "{text}");
-            let remedy = remedy(&provider, reason);
+            let remedy = suspension_remedy(&provider, reason);
             assert!(text.ends_with(&remedy) && remedy.len() > 40, "{text}");
         }
     }
