@@ -106,6 +106,7 @@ fn environment_variables(name: &str) -> Vec<(&'static str, String)> {
     ]
     .map(|(name, value)| (name, value.to_owned()))
     .into();
+    variables.push(("REVOCABILITY_PROOF_DAYS", "7".to_owned()));
     for variable in [
         "AWS_LAMBDA_FUNCTION_NAME",
         "PROVIDERS_TABLE",
@@ -118,6 +119,7 @@ fn environment_variables(name: &str) -> Vec<(&'static str, String)> {
         "SEND_DEAD_LETTER_QUEUE_URL",
         "REVOCATION_QUEUE_URL",
         "REVOCATION_DEAD_LETTER_QUEUE_URL",
+        "REVOCABILITY_QUEUE_URL",
         "BREACH_DEAD_LETTER_QUEUE_URL",
         "SEND_MAPPING_ID",
         "WEBHOOK_KEY",
