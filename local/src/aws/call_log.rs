@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use serde::Serialize;
 
 /// Requests kept for each account.
-const MAX_KEPT: usize = 10_000;
+const MAX_KEPT: usize = 100_000;
 
 /// One request.
 #[derive(Clone, Debug, Serialize)]

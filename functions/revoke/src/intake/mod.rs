@@ -45,7 +45,7 @@ pub(crate) struct Intake {
     webhook_secrets: OpenedSecrets,
     /// The queue of `revoke-worker`.
     queue: Queue,
-    /// The queue of looks at live keys, for `revoke-worker` too.
+    /// The queue of looks at live keys and of orders to list on, for `revoke-worker` too.
     look_queue: Queue,
     /// When live keys are looked at.
     look_schedule: LookSchedule,

@@ -188,7 +188,7 @@ impl Intake {
             Ok((current, ListOutcome::Over | ListOutcome::Waits(_))) => (current.unwrap_or(order), true),
             Ok((current, ListOutcome::OutOfTime)) => {
                 let order = current.unwrap_or(order);
-                let is_enqueued = self.enqueue(&order).await.is_ok();
+                let is_enqueued = self.enqueue_listing(&order).await;
                 (order, is_enqueued)
             }
             Err(error) => {
@@ -197,11 +197,25 @@ impl Intake {
                     error = chain(&error),
                     "providers of an order not listed: the worker lists on"
                 );
-                let is_enqueued = self.enqueue(&order).await.is_ok();
+                let is_enqueued = self.enqueue_listing(&order).await;
                 (order, is_enqueued)
             }
         };
         OrderExecution { order, keys: Vec::new(), is_enqueued, is_notified: true, counts: OrderCounts::default() }
+    }
+
+    /// Has the worker list on. Not through the queue of the keys: a worker may take minutes for those that are listed.
+    async fn enqueue_listing(&self, order: &Order) -> bool {
+        enqueue_order(&self.look_queue, order)
+            .await
+            .inspect_err(|error| {
+                tracing::error!(
+                    order_id = %order.order_id,
+                    error = chain(error),
+                    "order not enqueued to be listed on: the sweep retries"
+                );
+            })
+            .is_ok()
     }
 
     /// The fan-out as `revoke` runs it.
@@ -299,6 +313,7 @@ fn unknown_key(order: &Order, access_key_id: &AccessKeyId) -> UnmatchedReportEve
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
+    use shared::record::FanOut;
 
     use super::*;
     use crate::fixtures::{cold_start, operations};
@@ -337,6 +352,21 @@ mod tests {
             // Taken off the sweep.
             assert_eq!(made.last().unwrap() == "UpdateItem", expected, "{made:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn an_order_is_listed_on_through_a_queue_that_no_keys_are_in() {
+        let (start, calls) = cold_start(|operation| {
+            (operation == "GetItem providers").then(|| (400, json!({ "__type": "ValidationException" }).to_string()))
+        });
+        let order = serde_json::from_value(json!({
+            "order_id": "rvk_01KAQX7Q5RD0B6S4M3Z1Y9T8WC", "scope": {"tenant_id": "acme"}, "reason": "leaked",
+            "reported_by": "ops", "created_at": "2026-11-23T10:00:01Z", "fan_out": FanOut::default(),
+        }));
+        assert!(Intake::new(&start).unwrap().execute(order.unwrap()).await.is_enqueued);
+        let calls = calls.lock().unwrap();
+        let sent: Vec<_> = calls.iter().filter(|(operation, _)| operation == "SendMessage").collect();
+        assert!(sent.len() == 1 && sent[0].1.contains("https://sqs.test/revocability"), "{sent:?}");
     }
 
     #[test]

@@ -5,7 +5,8 @@
 //! progress in between. A worker can be killed anywhere: the message is delivered again, the next step was enqueued with a
 //! delay before the deletion was sent, and the sweep picks up every key whose `next_attempt_at` has passed.
 //!
-//! Messages of another queue have live keys looked at ([`look`]): whether their revocation would work.
+//! Messages of another queue have live keys looked at ([`look`]): whether their revocation would work. Through it come orders
+//! whose providers are listed on, too: so their stops do not wait for a worker that is busy with keys listed before.
 
 mod call_result;
 mod containment;
@@ -47,6 +48,8 @@ pub(crate) struct Worker {
     tenants: Clients,
     /// Where later steps are enqueued.
     queue: Queue,
+    /// Where an order is enqueued whose providers have to be listed on.
+    listing_queue: Queue,
     /// For messages that can never be handled.
     dead_letters: Queue,
     bus: Bus,
@@ -68,6 +71,7 @@ impl Worker {
             custody: Custody::new(start.kms()?, environment, Lane::Revoke)?,
             tenants: Clients::new(environment, &start.http),
             queue: Queue::new(sqs.clone(), start.required("REVOCATION_QUEUE_URL")?, "revocation"),
+            listing_queue: Queue::new(sqs.clone(), start.required("REVOCABILITY_QUEUE_URL")?, "revocability"),
             dead_letters: Queue::new(
                 sqs,
                 start.required("REVOCATION_DEAD_LETTER_QUEUE_URL")?,
@@ -137,7 +141,7 @@ impl Worker {
         let until = deadline.time().saturating_sub(LISTING_RESERVE).unwrap_or(Timestamp::UNIX_EPOCH);
         match run.list_on(&order.order_id, until).await {
             Ok((_, ListOutcome::Over | ListOutcome::Waits(_))) => MessageOutcome::Done,
-            Ok((_, ListOutcome::OutOfTime)) => match enqueue_order(&self.queue, order).await {
+            Ok((_, ListOutcome::OutOfTime)) => match enqueue_order(&self.listing_queue, order).await {
                 Ok(()) => MessageOutcome::Done,
                 Err(_) => MessageOutcome::Retry,
             },
@@ -226,5 +230,35 @@ impl Worker {
             );
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use shared::id::OrderId;
+
+    use super::*;
+    use crate::fixtures::{NOW_MS, cold_start, item};
+
+    #[tokio::test]
+    async fn a_worker_without_time_has_an_order_listed_on_through_a_queue_that_no_keys_are_in() {
+        let (start, calls) = cold_start(|operation| {
+            (operation == "GetItem providers").then(|| {
+                item(&json!({
+                    "order_id": {"S": "rvk_01KAQX7Q5RD0B6S4M3Z1Y9T8WC"}, "scope": {"M": {"tenant_id": {"S": "acme"}}},
+                    "reason": {"S": "leaked"}, "reported_by": {"S": "ops"}, "created_at": {"S": "2026-11-23T09:59:59Z"},
+                    "fan_out": {"M": {"pass": {"S": "first"}, "pages": {"N": "0"}, "keys": {"N": "0"}, "writes": {"N": "0"}}},
+                }))
+            })
+        });
+        let worker = Worker::new(&start).unwrap();
+        let order_id = OrderId::parse("rvk_01KAQX7Q5RD0B6S4M3Z1Y9T8WC").unwrap();
+        let order = worker.providers.order(&order_id).await.unwrap().unwrap();
+        let deadline = Deadline::from_millis(u64::try_from(NOW_MS).unwrap());
+        assert!(matches!(worker.list_on(&order, "message", deadline).await, MessageOutcome::Done));
+        let calls = calls.lock().unwrap();
+        let sent: Vec<_> = calls.iter().filter(|(operation, _)| operation == "SendMessage").collect();
+        assert!(sent.len() == 1 && sent[0].1.contains("https://sqs.test/revocability"), "{sent:?}");
     }
 }

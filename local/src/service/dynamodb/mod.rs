@@ -1,6 +1,7 @@
 //! DynamoDB: tables and their items.
 
 mod table;
+mod transactions;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,10 +13,12 @@ use axum::http::StatusCode;
 use fakecloud_core::auth::ResourcePolicyProvider;
 use fakecloud_dynamodb::{DynamoDbResourcePolicyProvider, DynamoDbService, SharedDynamoDbState};
 use serde_json::{Value, json};
+use tokio::sync::RwLock;
 
 #[cfg(test)]
 pub(crate) use self::table::Projection;
 pub(crate) use self::table::TableResource;
+use self::transactions::Transactions;
 
 use super::call::Call;
 use super::embedded::Embedded;
@@ -37,6 +40,9 @@ pub(super) const SERVICE: ServiceDefinition =
 pub(crate) struct DynamoDb {
     embedded: Embedded,
     state: SharedDynamoDbState,
+    transactions: Transactions,
+    /// Held by a transaction alone, by others together.
+    access: RwLock<()>,
     setup: Setup,
 }
 
@@ -44,7 +50,8 @@ impl DynamoDb {
     fn start(setup: &Setup, _services: &ServiceList) -> anyhow::Result<Arc<dyn StandInService>> {
         let state: SharedDynamoDbState = setup.state();
         let embedded = Embedded::enforcing(DynamoDbService::new(state.clone()))?;
-        Ok(Arc::new(Self { embedded, state, setup: setup.clone() }))
+        let transactions = Transactions::new(setup, state.clone())?;
+        Ok(Arc::new(Self { embedded, state, transactions, access: RwLock::new(()), setup: setup.clone() }))
     }
 }
 
@@ -64,6 +71,7 @@ impl StandInService for DynamoDb {
     async fn run(self: Arc<Self>) {
         loop {
             tokio::time::sleep(TTL_INTERVAL).await;
+            let _access = self.access.read().await;
             fakecloud_dynamodb::ttl::process_ttl_expirations(&self.state);
         }
     }
@@ -119,6 +127,17 @@ impl StandInService for DynamoDb {
     }
 
     async fn handle(&self, request: &ServiceRequest<'_>) -> Result<ServiceResponse, ServiceError> {
+        if request.call.operation == "TransactWriteItems" {
+            let _access = self.access.write().await;
+            if let Some(response) = self.transactions.run(request).await {
+                return Ok(response);
+            }
+            return Ok(self.embedded.handle(request).await);
+        }
+        let _access = self.access.read().await;
         Ok(self.embedded.handle(request).await)
     }
 }
+
+#[cfg(test)]
+mod tests;
