@@ -4,6 +4,8 @@
 //! all, with 200 ms for each call into a tenant's account; up to 1,000 keys it also counts the calls to AWS. With `IAM_DOWN_S=3600`
 //! IAM answers nothing but 500 for so many seconds after the order.
 //!
+//! With `WATCH_PROVIDERS=1000` it measures how so many providers are verified again that are all due at once.
+//!
 //! With `ROTATION_SECONDS=60` it measures how a key is replaced while 100 mails are sent each second for so long.
 //!
 //! `FUNCTIONS` names the folder with the functions' binaries; without it, that is `target/lambda`. A breach and a rotation are measured
@@ -21,6 +23,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use aws_sdk_dynamodb::types::{AttributeValue, Select};
 use operator::Operator;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -54,11 +57,15 @@ fn main() {
         let keys = keys.parse().unwrap();
         return tokio::runtime::Runtime::new().unwrap().block_on(measure_breach(&functions, keys));
     }
+    if let Ok(providers) = std::env::var("WATCH_PROVIDERS") {
+        let providers = providers.parse().unwrap();
+        return tokio::runtime::Runtime::new().unwrap().block_on(measure_watch(&functions, providers));
+    }
     if let Ok(seconds) = std::env::var("ROTATION_SECONDS") {
         let seconds = seconds.parse().unwrap();
         return tokio::runtime::Runtime::new().unwrap().block_on(measure_rotation(&functions, seconds));
     }
-    for name in ["verify", "send", "revoke", "revoke-worker"] {
+    for name in ["verify", "verify-worker", "send", "revoke", "revoke-worker"] {
         let bootstrap = functions.join(name).join("bootstrap");
         let size = std::fs::metadata(&bootstrap).unwrap().len();
         let mut starts: Vec<Duration> = (0..STARTS).map(|_| measure_start(&bootstrap, name)).collect();
@@ -107,6 +114,8 @@ fn environment_variables(name: &str) -> Vec<(&'static str, String)> {
     .map(|(name, value)| (name, value.to_owned()))
     .into();
     variables.push(("REVOCABILITY_PROOF_DAYS", "7".to_owned()));
+    variables.push(("WATCH_HOURS", "24".to_owned()));
+    variables.push(("REQUIRED_ASSURANCE", "observed".to_owned()));
     for variable in [
         "AWS_LAMBDA_FUNCTION_NAME",
         "PROVIDERS_TABLE",
@@ -121,6 +130,8 @@ fn environment_variables(name: &str) -> Vec<(&'static str, String)> {
         "REVOCATION_DEAD_LETTER_QUEUE_URL",
         "REVOCABILITY_QUEUE_URL",
         "BREACH_DEAD_LETTER_QUEUE_URL",
+        "VERIFICATION_QUEUE_URL",
+        "VERIFICATION_DEAD_LETTER_QUEUE_URL",
         "SEND_MAPPING_ID",
         "WEBHOOK_KEY",
     ] {
@@ -329,6 +340,75 @@ async fn print_calls(operator: &Operator, since: jiff::Timestamp, keys: u64) {
     for (operation, count) in calls {
         println!("calls          {:>6.2} a key  {operation} ({count})", count as f64 / keys as f64);
     }
+}
+
+/// Has providers verified that are all due: cheaply, as on six of seven days.
+async fn measure_watch(functions: &Path, providers: u64) {
+    let (mut process, url) = start_stack(functions);
+    let operator = Operator::connect(&url).await.unwrap();
+    let policy = operator.api(Method::GET, "/policy?style=classic", None).await.unwrap().body;
+    let started = Instant::now();
+    let onboarded = onboard_many(&operator, &policy, providers).await;
+    println!("onboarding     {} providers in {:.0} s", onboarded.len(), started.elapsed().as_secs_f64());
+    let mut aws: reqwest::Url = operator.outputs.send_queue_url.parse().unwrap();
+    aws.set_path("");
+    let dynamodb = aws_sdk_dynamodb::Client::new(&operator::sdk_config(aws.as_str()));
+    let tables = dynamodb.list_tables().send().await.unwrap();
+    let table = tables.table_names().iter().find(|name| name.contains("ProvidersTable")).unwrap();
+    let string = |text: &str| AttributeValue::S(text.to_owned());
+    for (_, provider_id) in &onboarded {
+        let update = dynamodb.update_item().table_name(table).key("pk", string(&format!("provider#{provider_id}")));
+        let update = update.key("sk", string("watch")).update_expression("SET next_attempt_at = :past");
+        update.expression_attribute_values(":past", string("2020-01-01T00:00:00Z")).send().await.unwrap();
+    }
+    let since = shared::runtime::Ambient::system().now();
+    let soon = since + jiff::SignedDuration::from_hours(1);
+    let started = Instant::now();
+    let event: Value = serde_json::from_str(include_str!("../../events/verify-worker-watch.json")).unwrap();
+    let mut enqueued_for = Duration::ZERO;
+    let verified = loop {
+        let enqueuing = Instant::now();
+        let invoked = operator.local_api(Method::POST, "/functions/verify-worker/invoke", Some(&event)).await.unwrap();
+        assert_eq!(invoked.status, 200, "{}", invoked.text);
+        enqueued_for += enqueuing.elapsed();
+        let query = dynamodb.query().table_name(table).index_name("sweep").select(Select::Count);
+        let query = query.key_condition_expression("sweep = :watch AND next_attempt_at > :soon");
+        let query = query.expression_attribute_values(":watch", string("watch"));
+        let pages = query.expression_attribute_values(":soon", string(&soon.to_string())).into_paginator().send();
+        let pages = pages.collect::<Result<Vec<_>, _>>().await.unwrap();
+        let count: i32 = pages.iter().map(|page| page.count()).sum();
+        if u64::try_from(count).unwrap() >= providers {
+            break started.elapsed();
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    };
+    println!(
+        "verified       {providers} in {:.1} s, {:.1} a second; the schedule ran for {:.1} s of that",
+        verified.as_secs_f64(),
+        providers as f64 / verified.as_secs_f64(),
+        enqueued_for.as_secs_f64(),
+    );
+    let environments = operator.local_api(Method::GET, "/environments", None).await.unwrap().body;
+    let workers = environments["environments"].as_array().unwrap().iter();
+    let workers = workers.filter(|one| one["function"].as_str().is_some_and(|name| name.ends_with("verify-worker")));
+    let cpu: Vec<f64> = workers.map(|one| cpu_seconds(one["pid"].as_i64().unwrap())).collect();
+    println!(
+        "CPU            {:.2} ms of verify-worker a provider, in {} environments",
+        cpu.iter().sum::<f64>() * 1000.0 / providers as f64,
+        cpu.len(),
+    );
+    if providers <= COUNTED_KEYS {
+        print_calls(&operator, since, providers).await;
+    }
+    drop(process.stdin.take());
+    process.wait().unwrap();
+}
+
+/// The seconds of CPU that a process has used (proc(5): `utime` and `stime`, in hundredths of a second).
+fn cpu_seconds(pid: i64) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) / 100.0
 }
 
 /// Replaces a key under mail, with a grace of 5 s, and counts what became of the mail.
