@@ -180,7 +180,7 @@ impl OnboardingAttempt<'_> {
     fn finish(&self, report: ReportBuilder) -> VerificationReport {
         let mut report = report.finish(self.verify.ambient.now());
         if self.submission.consent_signed_by.is_some() {
-            PolicyStyle::Hardened.version_with_pause().clone_into(&mut report.recommended_policy);
+            PolicyStyle::Hardened.version_with(true, false).clone_into(&mut report.recommended_policy);
         }
         report
     }
