@@ -5,6 +5,7 @@ use std::fmt;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
+use super::configuration_change::CONFIGURATION_SK;
 use super::item::{string, timestamp};
 use super::item_update::ItemUpdate;
 use super::{Drill, Item, KeyItem, Order, OrderPage, Provider, Providers, RecordError, RotationItem, sweep_index};
@@ -32,6 +33,8 @@ pub enum DueSubject {
     Drill(DrillId),
     /// A rotation that has come somewhere.
     Rotation(ProviderId, RotationId),
+    /// The configuration of a tenant's SES.
+    Configuration(ProviderId),
 }
 
 /// One page of what is due.
@@ -122,7 +125,11 @@ impl Due {
                 }
             }
             ("provider", id) => {
-                DueSubject::Rotation(ProviderId::parse(id).ok()?, RotationItem::rotation_id(text("sk")?)?)
+                let provider_id = ProviderId::parse(id).ok()?;
+                match text("sk")?.as_str() {
+                    CONFIGURATION_SK => DueSubject::Configuration(provider_id),
+                    sk => DueSubject::Rotation(provider_id, RotationItem::rotation_id(sk)?),
+                }
             }
             _ => return None,
         };
@@ -139,6 +146,7 @@ impl fmt::Display for DueSubject {
             Self::Page(order_id, page) => write!(formatter, "page {page} of {order_id}"),
             Self::Drill(drill_id) => drill_id.fmt(formatter),
             Self::Rotation(provider_id, rotation_id) => write!(formatter, "{rotation_id} of {provider_id}"),
+            Self::Configuration(provider_id) => write!(formatter, "the configuration of {provider_id}"),
         }
     }
 }
@@ -151,6 +159,7 @@ impl DueSubject {
             Self::Page(order_id, page) => (Order::pk(order_id), OrderPage::sk(*page)),
             Self::Drill(drill_id) => (Drill::PK.to_owned(), drill_id.to_string()),
             Self::Rotation(provider_id, rotation_id) => (Provider::pk(provider_id), RotationItem::sk(rotation_id)),
+            Self::Configuration(provider_id) => (Provider::pk(provider_id), CONFIGURATION_SK.to_owned()),
         }
     }
 }
@@ -170,6 +179,7 @@ mod tests {
                 ProviderId::parse("prv_01ARZ3NDEKTSV4RRFFQ69G5FAV").unwrap(),
                 RotationId::parse("rot_01ARZ3NDEKTSV4RRFFQ69G5FAV").unwrap(),
             ),
+            DueSubject::Configuration(ProviderId::parse("prv_01ARZ3NDEKTSV4RRFFQ69G5FAV").unwrap()),
         ];
         for subject in subjects {
             let (pk, sk) = subject.key();

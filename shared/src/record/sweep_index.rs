@@ -11,6 +11,9 @@ pub(super) const PARTITION: &str = "due";
 /// Another partition: rotations whose new key is a candidate. `send` looks at these.
 pub(super) const CANDIDATES: &str = "rotation";
 
+/// Another partition: configurations of tenants' SES, by when they are looked at next. `verify-worker` looks at these.
+pub(super) const CONFIGURATIONS: &str = "configuration";
+
 /// When the sweep picks up an order and the keys that it stopped, in case whoever wrote them does not get further.
 const SWEEP_AFTER: SignedDuration = SignedDuration::from_secs(60);
 
@@ -23,6 +26,12 @@ pub(super) fn add(item: &mut Item, next_attempt_at: Timestamp) {
 /// The same for a rotation whose new key is a candidate.
 pub(super) fn add_candidate(item: &mut Item, next_attempt_at: Timestamp) {
     item.insert("sweep".to_owned(), string(CANDIDATES));
+    item.insert("next_attempt_at".to_owned(), timestamp(next_attempt_at));
+}
+
+/// The same for a configuration of a tenant's SES.
+pub(super) fn add_configuration(item: &mut Item, next_attempt_at: Timestamp) {
+    item.insert("sweep".to_owned(), string(CONFIGURATIONS));
     item.insert("next_attempt_at".to_owned(), timestamp(next_attempt_at));
 }
 

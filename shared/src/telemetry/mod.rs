@@ -1,8 +1,10 @@
 //! What people see of the system: log lines and events. Neither ever contains a secret, an address, a subject or a body.
 
+mod configuration_event;
 mod event;
 mod log;
 
+pub use configuration_event::ConfigurationEvent;
 pub use event::{
     Bus, ContainmentSummary, CredentialBreachEvent, DrillEvent, Event, HoldEvent, KeyEvent, MailEvent, NoticeEvent,
     OrderEvent, ProviderEvent, ProviderVerifiedEvent, PutEventFailed, ResidualAccessSummary, RevocabilityEvent,

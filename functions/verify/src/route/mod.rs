@@ -5,12 +5,15 @@ mod check_policy;
 mod create_provider;
 mod create_rotation;
 mod create_test_mail;
+mod delete_configuration;
+mod get_configuration;
 pub(crate) mod get_forwarding;
 mod get_mail;
 pub(crate) mod get_policy;
 mod get_provider;
 mod get_rotation;
 mod list_providers;
+mod put_configuration;
 
 use shared::http::{Problem, Request};
 use shared::id::{ProviderId, RotationId};
@@ -26,6 +29,9 @@ pub(crate) enum Route {
     GetRotation,
     CancelRotation,
     CreateTestMail,
+    PutConfiguration,
+    GetConfiguration,
+    DeleteConfiguration,
     GetPolicy,
     GetForwarding,
     CheckPolicy,
@@ -43,7 +49,7 @@ pub const ROUTES: &[&str] = &{
 };
 
 impl Route {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 14] = [
         Self::CreateProvider,
         Self::ListProviders,
         Self::GetProvider,
@@ -52,6 +58,9 @@ impl Route {
         Self::GetRotation,
         Self::CancelRotation,
         Self::CreateTestMail,
+        Self::PutConfiguration,
+        Self::GetConfiguration,
+        Self::DeleteConfiguration,
         Self::GetPolicy,
         Self::GetForwarding,
         Self::CheckPolicy,
@@ -67,6 +76,9 @@ impl Route {
             Self::GetRotation => "GET /providers/{provider_id}/rotations/{rotation_id}",
             Self::CancelRotation => "DELETE /providers/{provider_id}/rotations/{rotation_id}",
             Self::CreateTestMail => "POST /providers/{provider_id}/test-mails",
+            Self::PutConfiguration => "PUT /providers/{provider_id}/configuration",
+            Self::GetConfiguration => "GET /providers/{provider_id}/configuration",
+            Self::DeleteConfiguration => "DELETE /providers/{provider_id}/configuration",
             Self::GetPolicy => "GET /policy",
             Self::GetForwarding => "GET /policy/forwarding",
             Self::CheckPolicy => "POST /policy/check",
@@ -89,6 +101,9 @@ impl Route {
             Self::GetRotation => "get_rotation",
             Self::CancelRotation => "cancel_rotation",
             Self::CreateTestMail => "create_test_mail",
+            Self::PutConfiguration => "put_configuration",
+            Self::GetConfiguration => "get_configuration",
+            Self::DeleteConfiguration => "delete_configuration",
             Self::GetPolicy => "get_policy",
             Self::GetForwarding => "get_forwarding",
             Self::CheckPolicy => "check_policy",
@@ -129,6 +144,9 @@ mod tests {
             (include_str!("../../../../events/verify-get-rotation.json"), "get_rotation"),
             (include_str!("../../../../events/verify-cancel-rotation.json"), "cancel_rotation"),
             (include_str!("../../../../events/verify-create-test-mail.json"), "create_test_mail"),
+            (include_str!("../../../../events/verify-put-configuration.json"), "put_configuration"),
+            (include_str!("../../../../events/verify-get-configuration.json"), "get_configuration"),
+            (include_str!("../../../../events/verify-delete-configuration.json"), "delete_configuration"),
             (include_str!("../../../../events/verify-get-policy.json"), "get_policy"),
             (include_str!("../../../../events/verify-get-forwarding.json"), "get_forwarding"),
             (include_str!("../../../../events/verify-check-policy.json"), "check_policy"),
