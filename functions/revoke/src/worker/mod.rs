@@ -14,6 +14,7 @@ mod key_step;
 mod look;
 mod revocation;
 mod survey;
+mod take_down;
 
 use std::sync::Arc;
 
