@@ -70,6 +70,7 @@ async fn run_function(name: &str, bootstrap: Option<&Path>) -> anyhow::Result<()
     }
     match name {
         "verify" => verify::run().await,
+        "verify-worker" => verify::run_worker().await,
         "send" => send::run().await,
         "revoke" => revoke::run().await,
         "revoke-worker" => revoke::run_worker().await,

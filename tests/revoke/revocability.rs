@@ -20,20 +20,12 @@ async fn look(stack: &Stack, tenant: &Tenant) {
     stack.run_sweep().await;
 }
 
-/// The provider as it is shown, once it fulfils a condition.
-async fn provider_when(stack: &Stack, provider_id: &str, what: &str, condition: impl Fn(&Value) -> bool) -> Value {
-    eventually(&format!("{provider_id}: {what}"), || async {
-        let provider = stack.get_provider(provider_id).await.body;
-        condition(&provider).then_some(provider)
-    })
-    .await
-}
-
 async fn not_revocable(stack: &Stack, provider_id: &str, reason: &str) -> Value {
-    provider_when(stack, provider_id, reason, |provider| {
-        provider["revocability"]["state"] == "not_revocable" && provider["revocability"]["reason"] == reason
-    })
-    .await
+    stack
+        .provider_when(provider_id, reason, |provider| {
+            provider["revocability"]["state"] == "not_revocable" && provider["revocability"]["reason"] == reason
+        })
+        .await
 }
 
 /// What the looks at a key have shown, as it is stored, once it fulfils a condition.
@@ -82,7 +74,7 @@ async fn a_look_proves_a_key_revocable_and_the_list_shows_the_others_page_by_pag
     assert!(before.get("revocability").is_none() && before.get("revocable_at").is_none(), "{before}");
 
     look(stack, tenant).await;
-    let shown = provider_when(stack, provider_id, "revocable", |provider| provider["revocable_at"].is_string()).await;
+    let shown = stack.provider_when(provider_id, "revocable", |provider| provider["revocable_at"].is_string()).await;
     assert_eq!(shown["revocability"], json!({ "state": "revocable", "since": shown["revocable_at"] }));
     stack.assert_key_untouched(tenant).await;
     let tables = Tables::new(stack).await;
@@ -99,9 +91,9 @@ async fn a_look_proves_a_key_revocable_and_the_list_shows_the_others_page_by_pag
     // A later proof is a later time, and a stopped key is in no list.
     look(stack, tenant).await;
     let proved = timestamp(&shown["revocable_at"]);
-    let again =
-        provider_when(stack, provider_id, "proved again", |provider| timestamp(&provider["revocable_at"]) > proved)
-            .await;
+    let again = stack
+        .provider_when(provider_id, "proved again", |provider| timestamp(&provider["revocable_at"]) > proved)
+        .await;
     assert_eq!(again["revocability"], shown["revocability"]);
     let order_id = stack.revoke_key(&providers[0].0).await;
     assert_receipt(&stack.key_in_state(&order_id, "revoked").await, "deleted");
@@ -160,7 +152,8 @@ async fn a_shut_kms_key_is_found_before_the_breach_told_once_for_each_key_and_al
     own_faults(json!([])).await;
     for (tenant, provider_id) in &providers {
         look(stack, tenant).await;
-        provider_when(stack, provider_id, "revocable", |provider| provider["revocability"]["state"] == "revocable")
+        stack
+            .provider_when(provider_id, "revocable", |provider| provider["revocability"]["state"] == "revocable")
             .await;
     }
     assert_eq!(listed(stack, &as_parameter(now()), 10).await.len(), 2);
@@ -239,7 +232,7 @@ async fn a_look_whose_worker_is_killed_is_made_again_and_a_fault_that_was_not_to
     stack.set_faults(&tenant, &json!({})).await;
     assert!(stack.get_provider(&provider_id).await.body.get("revocability").is_none());
     // The message is delivered again.
-    provider_when(stack, &provider_id, "revocable", |provider| provider["revocable_at"].is_string()).await;
+    stack.provider_when(&provider_id, "revocable", |provider| provider["revocable_at"].is_string()).await;
 
     // The bus takes no events. The fault is recorded, and told by the next look.
     let set_bus = |rules: Value| async move {

@@ -10,6 +10,7 @@ mod send;
 mod stack;
 mod tables;
 mod tenants;
+mod verifications;
 mod wait;
 mod webhooks;
 

@@ -99,6 +99,21 @@ impl Tables {
         self.make_item_due(&format!("provider#{provider_id}"), &format!("rotation#{rotation_id}")).await
     }
 
+    /// Makes the verification of a provider due, as if the time until then had passed. Returns whether it is watched.
+    pub(crate) async fn make_watch_due(&self, provider_id: &str) -> bool {
+        self.make_item_due(&format!("provider#{provider_id}"), "watch").await
+    }
+
+    /// Moves the time since when a provider's verification has failed into the past, as if time had passed.
+    pub(crate) async fn set_failing_since(&self, provider_id: &str) {
+        self.set_time(provider_id, "watch", "watch.failing.since").await;
+    }
+
+    /// The same for another time of its watch.
+    pub(crate) async fn set_watch_time(&self, provider_id: &str, name: &str) {
+        self.set_time(provider_id, "watch", &format!("watch.{name}")).await;
+    }
+
     async fn make_item_due(&self, pk: &str, sk: &str) -> bool {
         let updated = self
             .client
@@ -136,11 +151,15 @@ impl Tables {
 
     /// Moves a time of a provider's rotation into the past, as if time had passed.
     pub(crate) async fn set_rotation_time(&self, provider_id: &str, path: &str) {
+        self.set_time(provider_id, "provider", path).await;
+    }
+
+    async fn set_time(&self, provider_id: &str, sk: &str, path: &str) {
         self.client
             .update_item()
             .table_name(&self.providers)
             .key("pk", string(&format!("provider#{provider_id}")))
-            .key("sk", string("provider"))
+            .key("sk", string(sk))
             .update_expression(format!("SET {path} = :past"))
             .condition_expression(format!("attribute_exists({path})"))
             .expression_attribute_values(":past", string("2020-01-01T00:00:00Z"))

@@ -5,4 +5,6 @@ mod credential;
 mod onboarding;
 mod policy;
 mod reading;
+mod suspension;
 mod test_mail;
+mod watch;

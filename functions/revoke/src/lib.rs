@@ -13,9 +13,7 @@
 //! | `order_counts` | how far an order has come, from its keys |
 //! | `tenant_notice` | what a tenant is told about a key that could not be deleted, for both |
 //! | `work_item` | the messages between them |
-//! | `batch` | SQS batches, for both |
 
-mod batch;
 mod fan_out;
 #[cfg(test)]
 mod fixtures;

@@ -6,7 +6,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use shared::id::AccessKeyId;
-use shared::record::{RevocabilityFault, slot_of};
+use shared::record::{RevocabilityFault, after_with_jitter, next_slot};
 use shared::runtime::Ambient;
 
 /// After a refusal by STS, until the look that confirms it. Only refusals at least [`LookSchedule::CONFIRMED_AFTER`] apart count.
@@ -45,41 +45,27 @@ impl LookSchedule {
 
     /// The next look at a key that was just proved revocable: at its slot, half a period to one and a half from now.
     pub(crate) fn after_proof(self, access_key_id: &AccessKeyId, now: Timestamp, ambient: &Ambient) -> Timestamp {
-        let period = self.period.as_secs();
-        let slot = i64::try_from(slot_of(access_key_id) % period.unsigned_abs()).unwrap_or(0);
-        let earliest = now.as_second() + period / 2;
-        let wait = period / 2 + (slot - earliest).rem_euclid(period);
-        // The jitter is a hundredth of the period, and the look not later than the period allows.
-        later(now, with_jitter(SignedDuration::from_secs(wait), period / 100, ambient))
+        next_slot(access_key_id.as_str(), self.period, now, ambient)
     }
 
     /// The next look at a key with a fault.
     pub(crate) fn after_fault(self, fault: RevocabilityFault, now: Timestamp, ambient: &Ambient) -> Timestamp {
         let wait = if fault.is_ours() { OWN_FAULT_AGAIN_AFTER } else { TENANTS_FAULT_AGAIN_AFTER };
         let wait = wait.min(self.period);
-        later(now, with_jitter(wait, wait.as_secs() / 6, ambient))
+        after_with_jitter(now, wait, wait / 6, ambient)
     }
 
     /// The look that confirms a refusal.
     pub(crate) fn after_refusal(self, now: Timestamp, ambient: &Ambient) -> Timestamp {
-        later(now, with_jitter(CONFIRM_AFTER, 60, ambient))
+        after_with_jitter(now, CONFIRM_AFTER, SignedDuration::from_secs(60), ambient)
     }
 
     /// The next look after so many in a row that had no answer.
     pub(crate) fn after_no_answer(self, unanswered: u32, now: Timestamp, ambient: &Ambient) -> Timestamp {
         let doubled = AGAIN_AFTER_NO_ANSWER * 2_i32.pow(unanswered.saturating_sub(1).min(10));
         let wait = doubled.min(MAX_AGAIN_AFTER_NO_ANSWER);
-        later(now, with_jitter(wait, wait.as_secs() / 5, ambient))
+        after_with_jitter(now, wait, wait / 5, ambient)
     }
-}
-
-fn with_jitter(wait: SignedDuration, at_most_s: i64, ambient: &Ambient) -> SignedDuration {
-    let jitter = ambient.below(at_most_s.max(0).unsigned_abs() + 1);
-    wait + SignedDuration::from_secs(i64::try_from(jitter).unwrap_or(0))
-}
-
-fn later(now: Timestamp, wait: SignedDuration) -> Timestamp {
-    now.saturating_add(wait).unwrap_or(Timestamp::MAX)
 }
 
 #[cfg(test)]

@@ -119,6 +119,7 @@ mod tests {
             provider_id: mail.provider_id.clone(),
             account_id: "171436882533".to_owned(),
             reason: Some(SuspensionReason::SendingPaused.as_str().to_owned()),
+            tenant_notice: None,
         };
         let cases = [
             (include_str!("../../../events/send-mail-rejected.json"), Event::MailRejected(of_mail("invalid:to[1]"))),

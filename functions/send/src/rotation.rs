@@ -269,12 +269,8 @@ impl Services {
                 CandidateProbe::Accepted => {
                     // A suspension because of the old key ends with the promotion.
                     if provider.status.is_suspended_for_key() {
-                        let event = Event::ProviderResumed(ProviderEvent {
-                            tenant_id: provider.tenant_id.clone(),
-                            provider_id: provider.provider_id.clone(),
-                            account_id: provider.account_id.clone(),
-                            reason: provider.status.reason.clone(),
-                        });
+                        let event =
+                            Event::ProviderResumed(ProviderEvent::new(provider, provider.status.reason.clone()));
                         self.bus.put(&event, now).await?;
                     }
                     self.promote(provider, PromotedBy::Probe).await?;

@@ -74,7 +74,7 @@ pub(crate) enum Eligibility {
     Halted,
     /// The provider is suspended.
     Suspended(Arc<Provider>),
-    /// The operator holds the provider: the mail is looked at again then.
+    /// The operator holds the provider, or a hold or suspension of it has just ended: the mail is looked at again then.
     Held(Timestamp),
     /// The provider was stopped for good.
     Stopped,
@@ -102,7 +102,7 @@ impl Snapshot {
         if self.halt == Halt::Halted {
             return Eligibility::Halted;
         }
-        let held_until = provider.hold.as_ref().and_then(|hold| hold.wait_until(mail.first_seen, now));
+        let held_until = provider.waits_until(mail.first_seen, now);
         match (provider.status.status, held_until) {
             (StatusName::Active, Some(until)) => Eligibility::Held(until),
             (StatusName::Active, None)

@@ -1,7 +1,8 @@
-//! `verify`: accepts a tenant's access key only if it is useful and harmless.
+//! Verification: accepts a tenant's access key only if it is useful and harmless.
 //!
-//! It has HTTP routes, so it seals secrets and opens none: its role has no `kms:Decrypt`. Nothing is stored unless every
-//! required check has passed.
+//! One crate, two functions, two roles. `verify` has the HTTP routes, so it seals secrets and opens none: its role has no `kms:Decrypt`.
+//! Nothing is stored unless every required check has passed. `verify-worker` opens the send lane and verifies providers that are in
+//! use; no HTTP route reaches it.
 //!
 //! | module | what it holds |
 //! |---|---|
@@ -13,6 +14,8 @@
 //! | `configuration` | the configuration of a tenant's SES, with its consent |
 //! | `check` | what each answer means: pure functions |
 //! | `report_builder` | the report while checks are still being made |
+//! | `verification_view` | a verification that somebody asked for, as it is shown |
+//! | `worker` | `verify-worker`: the watch over providers |
 //! | `time_budget`, `retry_policy` | how long calls may take, and which are repeated |
 
 mod check;
@@ -28,11 +31,15 @@ mod route;
 mod submission;
 mod time_budget;
 mod verification;
+mod verification_view;
+mod worker;
 
 #[cfg(test)]
 mod fixtures;
 #[cfg(test)]
 mod tests;
+
+use std::sync::Arc;
 
 use lambda_runtime::LambdaEvent;
 use shared::custody::{Custody, Lane};
@@ -47,6 +54,7 @@ use thiserror::Error;
 pub use route::ROUTES;
 use route::Route;
 use route::get_forwarding::NoticeBus;
+use worker::VerifyWorker;
 
 /// What a cold start builds once.
 pub struct Verify {
@@ -56,6 +64,8 @@ pub struct Verify {
     mails: Mails,
     /// The queue that all mail takes.
     send_queue: Queue,
+    /// The queue to `verify-worker`.
+    verification_queue: Queue,
     send_lane: Custody,
     revoke_lane: Custody,
     bus: Bus,
@@ -88,6 +98,20 @@ pub async fn run() -> anyhow::Result<()> {
     serve(|event: LambdaEvent<Request>| verify.handle(event.payload)).await.map_err(anyhow::Error::from_boxed)
 }
 
+/// Cold start of `verify-worker`: serves until Lambda ends the process.
+///
+/// # Errors
+/// A variable is missing, by name, or the Runtime API is gone.
+pub async fn run_worker() -> anyhow::Result<()> {
+    let worker = Arc::new(VerifyWorker::new(&ColdStart::begin())?);
+    serve(move |event| Box::pin(Arc::clone(&worker).handle(event))).await.map_err(anyhow::Error::from_boxed)
+}
+
+/// The assurance that the operator requires.
+fn required_assurance(start: &ColdStart) -> Result<Assurance, ColdStartError> {
+    Assurance::parse(&start.required(REQUIRED_ASSURANCE)?).ok_or(ColdStartError::UnknownAssurance)
+}
+
 impl Verify {
     /// The handler over the clients of this cold start.
     ///
@@ -101,12 +125,12 @@ impl Verify {
             secrets: Secrets::new(dynamodb.clone(), environment)?,
             mails: Mails::new(dynamodb, environment)?,
             send_queue: Queue::new(start.sqs()?, start.required("SEND_QUEUE_URL")?, "send"),
+            verification_queue: Queue::new(start.sqs()?, start.required("VERIFICATION_QUEUE_URL")?, "verification"),
             send_lane: Custody::new(kms.clone(), environment, Lane::Send)?,
             revoke_lane: Custody::new(kms, environment, Lane::Revoke)?,
             bus: start.bus("sendingbee.verify")?,
             tenants: Clients::new(environment, &start.http),
-            required_assurance: Assurance::parse(&start.required(REQUIRED_ASSURANCE)?)
-                .ok_or(ColdStartError::UnknownAssurance)?,
+            required_assurance: required_assurance(start)?,
             notice_bus: NoticeBus::from_variable(start.required("NOTICE_BUS_ARN")?),
         })
     }
@@ -137,6 +161,8 @@ impl Verify {
             Route::PutConfiguration => Box::pin(self.put_configuration(request, log)).await,
             Route::GetConfiguration => Box::pin(self.get_configuration(request, log)).await,
             Route::DeleteConfiguration => Box::pin(self.delete_configuration(request, log)).await,
+            Route::CreateVerification => Box::pin(self.create_verification(request, log)).await,
+            Route::GetVerification => Box::pin(self.get_verification(request, log)).await,
             Route::GetPolicy => route::get_policy::get_policy(request),
             Route::GetForwarding => route::get_forwarding::get_forwarding(request, &self.notice_bus),
             Route::CheckPolicy => self.check_policy(request, log),

@@ -2,13 +2,15 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
-use shared::id::{ProviderId, TenantId};
+use shared::id::{ProviderId, TenantId, VerificationId};
 use shared::record::{
-    Assurance, Consent, Hold, PolicyBreadth, RevocabilityFault, StatusName, VerificationReport, VerifiedProvider,
+    Assurance, Consent, Hold, PolicyBreadth, RevocabilityFault, StatusName, SuspensionReason, VerificationReport,
+    VerifiedProvider, WatchItem, WatchedAccount,
 };
 use shared::tenant::Region;
 
 use crate::rotation_view::RotationView;
+use crate::worker::tenant_notice::remedy;
 
 /// The public form of a provider.
 #[derive(Serialize)]
@@ -43,10 +45,47 @@ pub(crate) struct ProviderView<'a> {
     policy_breadth: PolicyBreadth,
     #[serde(skip_serializing_if = "Option::is_none")]
     rotation: Option<RotationView<'a>>,
+    /// What the tenant can do about a suspension.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remedy: Option<String>,
+    /// What its verifications have shown since it was onboarded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    watch: Option<WatchView<'a>>,
     created_at: Timestamp,
     updated_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     report: Option<&'a VerificationReport>,
+}
+
+/// The watch over a provider.
+#[derive(Serialize)]
+struct WatchView<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checked_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verified_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_check_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failing: Option<FailingView>,
+    #[serde(skip_serializing_if = "is_zero")]
+    unanswered: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<&'a WatchedAccount>,
+    /// The verification that somebody asked for and that is running.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    running: Option<&'a VerificationId>,
+}
+
+/// What failed when it was last verified, before it suspends.
+#[derive(Serialize)]
+struct FailingView {
+    reason: SuspensionReason,
+    since: Timestamp,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// Whether the key's revocation would work.
@@ -96,15 +135,35 @@ impl<'a> ProviderView<'a> {
                 .rotation
                 .as_ref()
                 .map(|rotation| RotationView::new(&provider.provider_id, rotation, None)),
+            remedy: provider.status.suspension().map(|reason| remedy(provider, reason)),
+            watch: None,
             created_at: provider.created_at,
             updated_at: provider.updated_at,
             report: None,
         }
     }
 
-    /// One provider, with the report that its key was accepted on.
+    /// One provider, with the latest report that accepted its key.
     pub(crate) fn with_report(verified: &'a VerifiedProvider) -> Self {
         Self { report: Some(&verified.report), ..Self::without_report(verified) }
+    }
+
+    /// The same with its watch.
+    pub(crate) fn with_watch(verified: &'a VerifiedProvider, item: Option<&'a WatchItem>) -> Self {
+        let watch = item.map(|WatchItem { watch, next_attempt_at }| WatchView {
+            checked_at: watch.checked_at,
+            verified_at: watch.verified_at,
+            next_check_at: *next_attempt_at,
+            failing: watch
+                .failing
+                .as_ref()
+                .filter(|failing| failing.access_key_id == verified.provider.access_key_id)
+                .map(|failing| FailingView { reason: failing.reason, since: failing.since }),
+            unanswered: watch.unanswered,
+            account: watch.seen.as_ref(),
+            running: watch.asked.as_ref(),
+        });
+        Self { watch, ..Self::with_report(verified) }
     }
 }
 
@@ -138,6 +197,7 @@ mod tests {
             }),
             canary: true,
             rotation: None,
+            suspension: None,
             hold: Some(Hold {
                 reason: "a complaint".to_owned(),
                 held_by: "arn:aws:iam::111122223333:user/ops".to_owned(),
@@ -180,7 +240,9 @@ mod tests {
                     "held_at": "1970-01-01T00:00:00Z"},
                 "revocable_at": "1970-01-01T00:00:00Z",
                 "revocability": {"state": "not_revocable", "reason": "delete_denied", "since": "1970-01-01T00:00:00Z"},
-                "assurance": "proven", "policy_breadth": "all_users", "created_at": "1970-01-01T00:00:00Z",
+                "assurance": "proven", "policy_breadth": "all_users", "remedy": "Resume it in the SES console \
+                    (https://eu-central-1.console.aws.amazon.com/ses/home?region=eu-central-1#/account), or with: aws sesv2 \
+                    put-account-sending-attributes --sending-enabled --region eu-central-1", "created_at": "1970-01-01T00:00:00Z",
                 "updated_at": "1970-01-01T00:00:00Z",
                 "report": {"checked_at": "1970-01-01T00:00:00Z", "verdict": "accepted", "assurance": "proven",
                     "sessions_denied": true, "policy_breadth": "all_users",

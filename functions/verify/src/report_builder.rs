@@ -30,6 +30,11 @@ impl ReportBuilder {
         self.checks.push(check);
     }
 
+    /// The checks that were made.
+    pub(crate) fn checks(&self) -> &[Check] {
+        &self.checks
+    }
+
     /// Whether this check was made and failed.
     pub(crate) fn has_failed(&self, name: CheckName) -> bool {
         self.checks.iter().any(|check| check.name == name && check.outcome == CheckOutcome::Failed)

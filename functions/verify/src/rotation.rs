@@ -182,12 +182,7 @@ impl OnboardingAttempt<'_> {
     async fn send_rotation_events(&self, provider: &Provider, rotation: &Rotation) {
         let mut events = vec![Event::RotationStarted(RotationEvent::new(provider, rotation))];
         if provider.status.is_suspended_for_key() {
-            events.push(Event::ProviderResumed(ProviderEvent {
-                tenant_id: provider.tenant_id.clone(),
-                provider_id: provider.provider_id.clone(),
-                account_id: provider.account_id.clone(),
-                reason: provider.status.reason.clone(),
-            }));
+            events.push(Event::ProviderResumed(ProviderEvent::new(provider, provider.status.reason.clone())));
         }
         for event in events {
             let error = match timeout(EVENT_TIMEOUT, self.verify.bus.put(&event, self.verify.ambient.now())).await {
@@ -208,21 +203,15 @@ impl OnboardingAttempt<'_> {
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
+    use shared::record::Status;
 
     use super::*;
+    use crate::fixtures;
 
     fn provider(status: &str, reason: Option<&str>) -> Provider {
-        let mut provider = json!({
-            "provider_id": "prv_01ARZ3NDEKTSV4RRFFQ69G5FAV", "tenant_id": "acme", "name": "n", "region": "eu-central-1",
-            "account_id": "171436882533", "user_name": "u", "user_arn": "arn:aws:iam::171436882533:user/u",
-            "access_key_id": "AKIASP2TPHJSQH3FJRUX", "status": status, "max_send_rate": 14.0,
-            "max_24_hour_send": 50000.0, "sandbox": false, "created_at": "2026-11-23T09:00:00Z",
-            "updated_at": "2026-11-23T09:00:00Z",
-        });
-        if let Some(reason) = reason {
-            provider["reason"] = Value::from(reason);
-        }
-        serde_json::from_value(provider).unwrap()
+        let status =
+            Status { status: serde_json::from_value(status.into()).unwrap(), reason: reason.map(str::to_owned) };
+        Provider { status, ..fixtures::provider() }
     }
 
     #[test]

@@ -58,6 +58,11 @@ impl DrillId {
 #[serde(try_from = "String", into = "String")]
 pub struct RotationId(String);
 
+/// A verification of a provider that somebody asked for: `vfy_` and a ULID.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct VerificationId(String);
+
 impl ProviderId {
     /// A new id.
     pub fn new(ambient: &Ambient) -> Self {
@@ -69,6 +74,13 @@ impl RotationId {
     /// A new id.
     pub fn new(ambient: &Ambient) -> Self {
         Self(format!("rot_{}", ambient.ulid()))
+    }
+}
+
+impl VerificationId {
+    /// A new id.
+    pub fn new(ambient: &Ambient) -> Self {
+        Self(format!("vfy_{}", ambient.ulid()))
     }
 }
 
@@ -108,6 +120,10 @@ fn check_order_id(text: &str) -> Result<(), InvalidId> {
 
 fn check_drill_id(text: &str) -> Result<(), InvalidId> {
     check_prefixed_ulid(text, "drl_").ok_or(InvalidId("must be a drill id, `drl_` and a ULID"))
+}
+
+fn check_verification_id(text: &str) -> Result<(), InvalidId> {
+    check_prefixed_ulid(text, "vfy_").ok_or(InvalidId("must be a verification id, `vfy_` and a ULID"))
 }
 
 fn check_rotation_id(text: &str) -> Result<(), InvalidId> {
@@ -166,7 +182,8 @@ id!(
     ProviderId by check_provider_id,
     OrderId by check_order_id,
     DrillId by check_drill_id,
-    RotationId by check_rotation_id
+    RotationId by check_rotation_id,
+    VerificationId by check_verification_id
 );
 
 #[cfg(test)]

@@ -4,18 +4,21 @@
 //! |---|---|
 //! | `message` | a received message |
 //! | `batch` | each message in a task of its own, and the partial batch response |
+//! | `handled_batch` | a batch of steps: handled, delivered again, or dead-lettered |
 //! | `deadline` | how long an invocation may still work, with the one reserve for its response |
 //! | `sender` | sending, requeueing and dead-lettering |
 //! | `mapping` | switching Lambda's polling of a queue on and off |
 
 mod batch;
 mod deadline;
+mod handled_batch;
 mod mapping;
 mod message;
 mod sender;
 
 pub use batch::{Batch, Interrupted, process_batch};
 pub use deadline::{Deadline, RESPONSE_RESERVE};
+pub use handled_batch::{MessageOutcome, dead_letter, handle_batch};
 pub use mapping::{EventSourceMapping, MappingError, MappingState};
 pub use message::{MAX_BODY_BYTES, Message};
 pub use sender::{DeadLetter, Outgoing, Queue, QueueError};

@@ -1,24 +1,18 @@
 //! An operator's hold: a provider sends nothing until the operator lifts it, whatever its status is meanwhile.
 //!
 //! It stands in the provider's item beside the status, so no verification that ends a suspension lifts it, and no revocation
-//! asks for it. Mail that waits is looked at in rounds, the oldest first, and a lifted hold lets mail go from the next round
-//! on, in the same order. SQS keeps none by itself: without rounds, mail would come back in the order of where each one stood in its wait.
+//! asks for it. Its mail waits in [`rounds`](super::rounds).
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::item::string;
 use super::item_update::ItemUpdate;
+use super::rounds::Rounds;
 use super::transaction::{Transaction, back_off, contended};
 use super::{AuditEvent, Provider, Providers, RecordError, StatusName};
 use crate::id::ProviderId;
 use crate::runtime::Ambient;
-
-/// How often held mail is looked at. With [`SPREAD`] this is the longest that mail waits after a lift: less than a minute.
-const ROUND: SignedDuration = SignedDuration::from_secs(40);
-
-/// For how long the mail of a round is spread, by when it was handed over.
-const SPREAD: SignedDuration = SignedDuration::from_secs(15);
 
 /// Attempts of a change, if other writers come first.
 const MAX_ATTEMPTS: u32 = 4;
@@ -58,22 +52,8 @@ impl Hold {
 
     /// When a mail that was handed over at `first_seen` is looked at again; `None` if it may go.
     pub fn wait_until(&self, first_seen: Timestamp, now: Timestamp) -> Option<Timestamp> {
-        let round = self.next_round(self.lifted_at.unwrap_or(now));
-        let turn = round.saturating_add(self.turn(first_seen, round)).unwrap_or(round);
-        (now < turn).then_some(turn)
-    }
-
-    /// When the first round after `time` begins.
-    fn next_round(&self, time: Timestamp) -> Timestamp {
-        let rounds = time.duration_since(self.held_at).as_secs().max(0) / ROUND.as_secs() + 1;
-        self.held_at.saturating_add(SignedDuration::from_secs(rounds * ROUND.as_secs())).unwrap_or(Timestamp::MAX)
-    }
-
-    /// When it is the mail's turn in a round: its place in the time that the hold has lasted by then.
-    fn turn(&self, first_seen: Timestamp, round: Timestamp) -> SignedDuration {
-        let lasted = round.duration_since(self.held_at).as_millis().max(1);
-        let place = first_seen.duration_since(self.held_at).as_millis().clamp(0, lasted);
-        SignedDuration::from_millis(i64::try_from(SPREAD.as_millis() * place / lasted).unwrap_or(0))
+        let rounds = Rounds { began_at: self.held_at, ended_at: self.lifted_at, get_longer: false };
+        rounds.wait_until(first_seen, now)
     }
 }
 
@@ -163,76 +143,5 @@ impl Providers {
             }
         }
         Err(contended(pk))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn at(seconds: i64) -> Timestamp {
-        Timestamp::from_second(1_800_000_000 + seconds).unwrap()
-    }
-
-    fn hold(lifted_at: Option<i64>) -> Hold {
-        Hold {
-            reason: "a complaint".to_owned(),
-            held_by: "arn:aws:iam::111122223333:user/ops".to_owned(),
-            held_at: at(0),
-            lifted_at: lifted_at.map(at),
-        }
-    }
-
-    #[test]
-    fn held_mail_waits_for_its_turn_in_the_next_round_and_lifted_mail_for_the_round_after_the_lift() {
-        let cases = [
-            // Lifted at, handed over at, looked at at, waits until.
-            (None, -100, 0, Some(40)),
-            (None, 40, 40, Some(80 + 7)),
-            (None, 79, 79, Some(80 + 14)),
-            (None, 0, 5000, Some(5040)),
-            (Some(50), 0, 50, Some(80)),
-            (Some(50), 0, 80, None),
-            (Some(50), 40, 86, Some(80 + 7)),
-            (Some(50), 40, 88, None),
-            // What is handed over after the lift does not overtake what has waited.
-            (Some(50), 60, 60, Some(80 + 11)),
-            (Some(50), 90, 90, Some(80 + 15)),
-            (Some(50), 95, 95, None),
-            (Some(50), 5000, 5000, None),
-        ];
-        for (lifted, first_seen, now, expected) in cases {
-            let until = hold(lifted).wait_until(at(first_seen), at(now));
-            let seconds = until.map(|until| until.as_second() - at(0).as_second());
-            assert_eq!(seconds, expected, "lifted {lifted:?}, first seen {first_seen}, now {now}");
-        }
-    }
-
-    proptest! {
-        /// Whatever was handed over when: it waits, after a lift for less than a minute, and nobody overtakes.
-        #[test]
-        fn after_a_lift_mail_flows_within_a_minute_in_the_order_in_which_it_was_handed_over(
-            held_for in 0_i64..1_000_000,
-            first in -100_i64..1_000_100,
-            later in 0_i64..1000,
-            looked_at in 0_i64..1_000_000,
-        ) {
-            let in_force = hold(None);
-            let wait = in_force.wait_until(at(first), at(looked_at)).map(|until| until.duration_since(at(looked_at)));
-            prop_assert!(wait.is_some_and(|wait| wait > SignedDuration::ZERO && wait <= ROUND + SPREAD));
-
-            let lifted = hold(Some(held_for));
-            let go = |first_seen| lifted.wait_until(at(first_seen), at(held_for)).unwrap();
-            prop_assert!(go(first) <= go(first + later));
-            prop_assert!(go(first + later).duration_since(at(held_for)) < SignedDuration::from_mins(1));
-            // When its turn has come it goes, and not sooner.
-            prop_assert_eq!(lifted.wait_until(at(first), go(first)), None);
-            // Mail that was looked at while the hold was in force, in the round of the lift, comes back at its turn.
-            if looked_at <= held_for && in_force.next_round(at(looked_at)) == lifted.next_round(at(held_for)) {
-                prop_assert_eq!(in_force.wait_until(at(first), at(looked_at)), Some(go(first)));
-            }
-        }
     }
 }

@@ -64,6 +64,11 @@ pub(super) fn timestamp(time: Timestamp) -> AttributeValue {
     string(time.to_string())
 }
 
+/// Writes a part of a record as an attribute of the item with this partition key.
+pub(super) fn to_attribute<T: Serialize>(part: &T, pk: &str) -> Result<AttributeValue, RecordError> {
+    serde_dynamo::to_attribute_value(part).map_err(|_| RecordError::Shape { pk: pk.to_owned() })
+}
+
 /// Writes a record as an item under its key.
 pub(crate) fn to_item<T: Serialize>(pk: &str, sk: &str, record: &T) -> Result<Item, RecordError> {
     let mut item: Item = serde_dynamo::to_item(record).map_err(|_| RecordError::Shape { pk: pk.to_owned() })?;

@@ -39,7 +39,9 @@ mod residual_access;
 mod revocability;
 mod rotation;
 mod rotation_change;
+mod rounds;
 mod secret;
+mod slot;
 mod status;
 mod stop;
 mod sweep;
@@ -48,6 +50,7 @@ mod table;
 mod transaction;
 mod turn;
 mod verification;
+mod watch;
 mod webhook;
 
 pub use attestation::{Attestation, AttestationOutcome};
@@ -81,19 +84,24 @@ pub use residual_access::{
     ForeignPolicy, IdentityPolicies, MAX_FOREIGN_POLICIES, MAX_SESSION_DURATION, OtherKey, OtherKeys, ReadOutcome,
     Removal, ResidualAccess,
 };
-pub use revocability::{Revocability, RevocabilityFault, RevocabilityLooks, UnprovenPosition, slot_of};
+pub use revocability::{Revocability, RevocabilityFault, RevocabilityLooks, UnprovenPosition};
 pub use rotation::{
     Failing, PromotedBy, Rotation, RotationKey, RotationPhase, RotationReports, RotationRole, SigningOrder, StopEffect,
 };
 pub use rotation_change::{CancelOutcome, RotationItem, RotationStart, RotationStarted};
 pub use secret::Secrets;
-pub use status::{Status, StatusName, SuspensionReason};
+pub use slot::{after_with_jitter, next_slot, slot_of};
+pub use status::{Status, StatusName, Suspension, SuspensionReason};
 pub use stop::StopOutcome;
 pub use sweep::{Due, DuePage, DueSubject};
 pub use table::Providers;
 pub use turn::Turn;
 pub use verification::{
     Assurance, Check, CheckName, CheckOutcome, OwnPolicies, PolicyBreadth, VerificationOutcome, VerificationReport,
+};
+pub use watch::{
+    AskOutcome, AskedVerification, FailingVerification, ProviderChange, ProviderUpdate, Watch, WatchItem, WatchNews,
+    WatchRecord, WatchedAccount,
 };
 pub use webhook::{
     InvalidSenderName, LiveSecret, MAX_LIVE_SECRETS, SenderName, WebhookChange, WebhookScope, WebhookSender,

@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::item::to_item;
 use super::transaction::{KEY_ITEM, Transaction, contended};
-use super::{AuditEvent, Canary, Configuration, Fences, KeyItem, Providers, RecordError, Secrets, VerifiedProvider};
+use super::{
+    AuditEvent, Canary, Configuration, Fences, KeyItem, Providers, RecordError, Secrets, VerifiedProvider, Watch,
+};
 use crate::custody::{Lane, Sealed};
 use crate::id::{ProviderId, TenantId};
 use crate::runtime::Ambient;
@@ -61,7 +63,7 @@ impl Providers {
     }
 
     /// Stores a new provider in one transaction: the key item and the `Idempotency-Key` if they are absent, the
-    /// provider, both sealed secrets and the first audit event, and no fence may have moved. Two concurrent onboardings of one
+    /// provider, its watch, both sealed secrets and the first audit event, and no fence may have moved. Two concurrent onboardings of one
     /// key: one wins.
     ///
     /// # Errors
@@ -82,6 +84,7 @@ impl Providers {
             secret(Lane::Send, &onboarding.send_lane)?,
             secret(Lane::Revoke, &onboarding.revoke_lane)?,
             self.put(onboarding.audit.to_item(&provider.provider_id, ambient)?)?,
+            self.put(Watch::after_onboarding(provider.created_at).to_first_item(provider, ambient)?)?,
         ];
         if let Some((key, idempotency)) = &onboarding.idempotency {
             let pk = idempotency_pk(&provider.tenant_id, key);
@@ -110,7 +113,7 @@ impl Providers {
 }
 
 /// The position of the idempotency item in the transaction.
-const IDEMPOTENCY_ITEM: usize = 5;
+const IDEMPOTENCY_ITEM: usize = 6;
 
 const IDEMPOTENCY_SK: &str = "idempotency";
 

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::item::{from_item, to_item};
 use super::{
-    Consent, Hold, Item, RecordError, Revocability, Rotation, RotationReports, Status, StatusName, VerificationReport,
+    Consent, Hold, Item, RecordError, Revocability, Rotation, RotationReports, Status, StatusName, Suspension,
+    VerificationReport,
 };
 use crate::id::{AccessKeyId, ProviderId, TenantId};
 use crate::tenant::Region;
@@ -47,6 +48,9 @@ pub struct Provider {
     /// The latest replacement of its key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotation: Option<Rotation>,
+    /// Its latest suspension, over or not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspension: Option<Suspension>,
     /// The operator's latest hold, in force or lifted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<Hold>,
@@ -96,6 +100,22 @@ impl Provider {
     /// Sort key of the provider's own item; its audit trail has the same partition key.
     pub const SK: &'static str = "provider";
 
+    /// Until when a mail that was handed over at `first_seen` waits for a hold or a suspension, or for its turn after their end.
+    pub fn waits_until(&self, first_seen: Timestamp, now: Timestamp) -> Option<Timestamp> {
+        let held = self.hold.as_ref().and_then(|hold| hold.wait_until(first_seen, now));
+        // A rotation ends a suspension without saying so.
+        let is_known =
+            |suspension: &Suspension| suspension.ended_at.is_some() || self.status.status == StatusName::Suspended;
+        let suspended = self.suspension.filter(is_known).and_then(|suspension| suspension.wait_until(first_seen, now));
+        held.max(suspended)
+    }
+
+    /// The suspension as it ends.
+    pub(super) fn ended_suspension(&self, now: Timestamp) -> Suspension {
+        let since = self.suspension.map_or(self.updated_at, |suspension| suspension.since);
+        Suspension { since, ended_at: Some(now) }
+    }
+
     /// Whether an order has stopped it.
     pub fn is_stopped(&self) -> bool {
         !matches!(self.status.status, StatusName::Active | StatusName::Suspended)
@@ -138,7 +158,7 @@ mod tests {
                 "pause_sending": true, "given_at": "2026-11-23T09:00:00Z",
                 "signed_by": "arn:aws:sts::111122223333:assumed-role/operator-backend/backend",
             },
-            "hold": {
+            "suspension": {"since": "2026-11-23T09:00:00Z"}, "hold": {
                 "reason": "a complaint", "held_by": "arn:aws:iam::111122223333:user/ops", "held_at": "2026-11-23T09:00:00Z",
             },
             "revocability": {

@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::item::{string, timestamp};
 use super::item_update::ItemUpdate;
 use super::transaction::{KEY_ITEM, Transaction, back_off, contended};
-use super::{AuditEvent, Due, Item, KeyItem, Owner, Provider, Providers, RecordError, StatusName, sweep_index};
+use super::{
+    AuditEvent, Due, Item, KeyItem, Owner, Provider, Providers, RecordError, StatusName, slot_of, sweep_index,
+};
 use crate::id::AccessKeyId;
 use crate::runtime::Ambient;
 
@@ -119,24 +121,13 @@ impl RevocabilityFault {
     }
 }
 
-/// A number that stays the same for a key and is spread evenly over all keys: FNV-1a of its id
-/// (<http://www.isthe.com/chongo/tech/comp/fnv/>).
-pub fn slot_of(access_key_id: &AccessKeyId) -> u64 {
-    let bytes = access_key_id.as_str().bytes();
-    let hash =
-        bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-    // Its low bits follow from few characters.
-    hash ^ (hash >> 32)
-}
-
 /// Puts a live key's item into both indexes, for its first look.
 pub(super) fn add_live_key(item: &mut Item, key: &KeyItem) {
     let spread = FIRST_LOOKS_SPREAD_OVER.as_secs().unsigned_abs();
-    let slot = i64::try_from(slot_of(&key.access_key_id) % spread).unwrap_or(0);
+    let slot = i64::try_from(slot_of(key.access_key_id.as_str()) % spread).unwrap_or(0);
     let first_look = FIRST_LOOK_AFTER + SignedDuration::from_secs(slot);
     let due = key.next_attempt_at.or_else(|| key.updated_at.checked_add(first_look).ok()).unwrap_or(key.updated_at);
-    sweep_index::add(item, due);
-    item.insert("sweep".to_owned(), string(LIVE_KEYS));
+    sweep_index::add_to(item, LIVE_KEYS, due);
     item.insert("unproven_since".to_owned(), timestamp(key.unproven_since()));
 }
 
@@ -335,18 +326,6 @@ mod tests {
         stopped.state = crate::record::KeyState::Revoking(None);
         let item = stopped.to_item().unwrap();
         assert!(!item.contains_key("sweep") && !item.contains_key("unproven_since"), "{item:?}");
-    }
-
-    #[test]
-    fn slots_are_spread_evenly() {
-        let mut hours = [0_u32; 168];
-        for n in 0..16_800_u32 {
-            let digit = |place: u32| char::from(b'A' + u8::try_from(n / 26_u32.pow(place) % 26).unwrap());
-            let id = format!("AKIASP2TPHJS{}{}{}{}RUX2", digit(3), digit(2), digit(1), digit(0));
-            let id = AccessKeyId::from_pasted(&id).unwrap();
-            hours[usize::try_from(slot_of(&id) % 168).unwrap()] += 1;
-        }
-        assert!(hours.iter().all(|keys| (60..150).contains(keys)), "{hours:?}");
     }
 
     #[test]

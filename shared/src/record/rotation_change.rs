@@ -153,7 +153,7 @@ impl Providers {
             true => sweep_index::add(&mut item, rotation.started_at),
             false => {
                 let first_probe = rotation.started_at.saturating_add(FIRST_PROBE_AFTER).unwrap_or(rotation.started_at);
-                sweep_index::add_candidate(&mut item, first_probe);
+                sweep_index::add_to(&mut item, sweep_index::CANDIDATES, first_probe);
             }
         }
         let mut writes = vec![
@@ -165,6 +165,10 @@ impl Providers {
             self.rotation_audit(&provider.provider_id, rotation, "rotation_started", "verify", ambient)?,
             self.key_as_read(&start.old_key)?,
         ];
+        if provider.is_stopped() {
+            // A provider comes back to life, and with it the watch that its stop has ended.
+            writes.push(self.watch_again(&provider.provider_id, rotation.started_at)?);
+        }
         let first_fence = writes.len();
         writes.extend(self.fences_unmoved(&start.fences)?);
         match self.transact(&pk, writes).await? {

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+use super::rounds::Rounds;
 
 /// Where a provider or key is on its way from `active` to `revoked`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,7 +38,8 @@ pub struct Status {
 }
 
 /// Why a provider is suspended. README.md ("Operate") tells operators what to do about each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum SuspensionReason {
     /// The tenant or AWS paused the account's sending.
     SendingPaused,
@@ -47,12 +51,54 @@ pub enum SuspensionReason {
     PermissionMissing,
     /// A policy denies the key to send, as AWS's quarantine policy for keys found in public does.
     Quarantined,
+    /// AWS does not know the key any more: the tenant has deleted or deactivated it, or its user.
+    KeyGone,
+    /// The key may not delete itself any more, or not read its user: a breach would find it alive.
+    NotRevocable,
+    /// The key may do more than it has to.
+    ExcessPermissions,
+    /// It is known less well than the operator requires that the key can do nothing else.
+    AssuranceLost,
+    /// SES does not answer the key in the provider's Region: the Region is disabled, or `ses:GetAccount` denied.
+    SesUnavailable,
+}
+
+/// The latest suspension of a provider, which lasts or is over. Its mail waits in rounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Suspension {
+    /// Since when.
+    pub since: Timestamp,
+    /// When it ended; absent while it lasts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
+}
+
+impl Suspension {
+    /// One that begins.
+    pub fn begins(now: Timestamp) -> Self {
+        Self { since: now, ended_at: None }
+    }
+
+    /// When a mail that was handed over at `first_seen` is looked at again; `None` if it may go.
+    pub fn wait_until(&self, first_seen: Timestamp, now: Timestamp) -> Option<Timestamp> {
+        Rounds { began_at: self.since, ended_at: self.ended_at, get_longer: true }.wait_until(first_seen, now)
+    }
 }
 
 impl SuspensionReason {
     /// Every reason.
-    pub const ALL: [Self; 5] =
-        [Self::SendingPaused, Self::AccountSuspended, Self::KeyRejected, Self::PermissionMissing, Self::Quarantined];
+    pub const ALL: [Self; 10] = [
+        Self::SendingPaused,
+        Self::AccountSuspended,
+        Self::KeyRejected,
+        Self::PermissionMissing,
+        Self::Quarantined,
+        Self::KeyGone,
+        Self::NotRevocable,
+        Self::ExcessPermissions,
+        Self::AssuranceLost,
+        Self::SesUnavailable,
+    ];
 
     /// The reason that is stored as this word; `None` for a word that is none.
     pub fn parse(word: &str) -> Option<Self> {
@@ -62,8 +108,27 @@ impl SuspensionReason {
     /// Whether it is the key that is refused, so that another key may send. The others are about the account.
     pub fn is_about_key(self) -> bool {
         match self {
-            Self::KeyRejected | Self::PermissionMissing | Self::Quarantined => true,
-            Self::SendingPaused | Self::AccountSuspended => false,
+            Self::KeyRejected
+            | Self::PermissionMissing
+            | Self::Quarantined
+            | Self::KeyGone
+            | Self::NotRevocable
+            | Self::ExcessPermissions
+            | Self::AssuranceLost => true,
+            Self::SendingPaused | Self::AccountSuspended | Self::SesUnavailable => false,
+        }
+    }
+
+    /// Whether a request to send shows when it is over. What is left only a verification finds.
+    pub fn is_seen_by_sending(self) -> bool {
+        match self {
+            Self::SendingPaused
+            | Self::AccountSuspended
+            | Self::KeyRejected
+            | Self::PermissionMissing
+            | Self::Quarantined
+            | Self::KeyGone => true,
+            Self::NotRevocable | Self::ExcessPermissions | Self::AssuranceLost | Self::SesUnavailable => false,
         }
     }
 
@@ -75,6 +140,11 @@ impl SuspensionReason {
             Self::KeyRejected => "key_rejected",
             Self::PermissionMissing => "permission_missing",
             Self::Quarantined => "quarantined",
+            Self::KeyGone => "key_gone",
+            Self::NotRevocable => "not_revocable",
+            Self::ExcessPermissions => "excess_permissions",
+            Self::AssuranceLost => "assurance_lost",
+            Self::SesUnavailable => "ses_unavailable",
         }
     }
 }

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::configuration_change::CONFIGURATION_SK;
 use super::item::{string, timestamp};
 use super::item_update::ItemUpdate;
+use super::watch::WATCH_SK;
 use super::{Drill, Item, KeyItem, Order, OrderPage, Provider, Providers, RecordError, RotationItem, sweep_index};
 use crate::id::{AccessKeyId, DrillId, OrderId, ProviderId, RotationId};
 
@@ -35,6 +36,8 @@ pub enum DueSubject {
     Rotation(ProviderId, RotationId),
     /// The configuration of a tenant's SES.
     Configuration(ProviderId),
+    /// The verification of a provider.
+    Watch(ProviderId),
 }
 
 /// One page of what is due.
@@ -128,6 +131,7 @@ impl Due {
                 let provider_id = ProviderId::parse(id).ok()?;
                 match text("sk")?.as_str() {
                     CONFIGURATION_SK => DueSubject::Configuration(provider_id),
+                    WATCH_SK => DueSubject::Watch(provider_id),
                     sk => DueSubject::Rotation(provider_id, RotationItem::rotation_id(sk)?),
                 }
             }
@@ -147,6 +151,7 @@ impl fmt::Display for DueSubject {
             Self::Drill(drill_id) => drill_id.fmt(formatter),
             Self::Rotation(provider_id, rotation_id) => write!(formatter, "{rotation_id} of {provider_id}"),
             Self::Configuration(provider_id) => write!(formatter, "the configuration of {provider_id}"),
+            Self::Watch(provider_id) => write!(formatter, "the verification of {provider_id}"),
         }
     }
 }
@@ -160,6 +165,7 @@ impl DueSubject {
             Self::Drill(drill_id) => (Drill::PK.to_owned(), drill_id.to_string()),
             Self::Rotation(provider_id, rotation_id) => (Provider::pk(provider_id), RotationItem::sk(rotation_id)),
             Self::Configuration(provider_id) => (Provider::pk(provider_id), CONFIGURATION_SK.to_owned()),
+            Self::Watch(provider_id) => (Provider::pk(provider_id), WATCH_SK.to_owned()),
         }
     }
 }
@@ -180,6 +186,7 @@ mod tests {
                 RotationId::parse("rot_01ARZ3NDEKTSV4RRFFQ69G5FAV").unwrap(),
             ),
             DueSubject::Configuration(ProviderId::parse("prv_01ARZ3NDEKTSV4RRFFQ69G5FAV").unwrap()),
+            DueSubject::Watch(ProviderId::parse("prv_01ARZ3NDEKTSV4RRFFQ69G5FAV").unwrap()),
         ];
         for subject in subjects {
             let (pk, sk) = subject.key();

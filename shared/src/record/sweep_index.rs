@@ -14,18 +14,20 @@ pub(super) const CANDIDATES: &str = "rotation";
 /// Another partition: configurations of tenants' SES, by when they are looked at next. `verify-worker` looks at these.
 pub(super) const CONFIGURATIONS: &str = "configuration";
 
+/// Another partition: providers, by when they are verified next. `verify-worker` looks at these.
+pub(super) const WATCHED: &str = "watch";
+
 /// When the sweep picks up an order and the keys that it stopped, in case whoever wrote them does not get further.
 const SWEEP_AFTER: SignedDuration = SignedDuration::from_secs(60);
 
 /// Adds an item to the index; it is due from `next_attempt_at` on.
 pub(super) fn add(item: &mut Item, next_attempt_at: Timestamp) {
-    item.insert("sweep".to_owned(), string(PARTITION));
-    item.insert("next_attempt_at".to_owned(), timestamp(next_attempt_at));
+    add_to(item, PARTITION, next_attempt_at);
 }
 
-/// The same for a rotation whose new key is a candidate.
-pub(super) fn add_candidate(item: &mut Item, next_attempt_at: Timestamp) {
-    item.insert("sweep".to_owned(), string(CANDIDATES));
+/// The same for one of the other partitions.
+pub(super) fn add_to(item: &mut Item, partition: &str, next_attempt_at: Timestamp) {
+    item.insert("sweep".to_owned(), string(partition));
     item.insert("next_attempt_at".to_owned(), timestamp(next_attempt_at));
 }
 

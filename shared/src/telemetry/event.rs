@@ -9,7 +9,9 @@ use thiserror::Error;
 
 use super::ConfigurationEvent;
 use crate::id::{AccessKeyId, DrillId, OrderId, ProviderId, RotationId, TenantId};
-use crate::record::{Assurance, BreachScope, DrillTimes, HaltChange, Order, Provider, Rotation, RotationPhase};
+use crate::record::{
+    Assurance, BreachScope, DrillTimes, HaltChange, Order, Provider, ProviderChange, Rotation, RotationPhase,
+};
 
 /// An event could not be sent to the bus.
 #[derive(Debug, Error)]
@@ -31,6 +33,8 @@ pub enum Event {
     ProviderSuspended(ProviderEvent),
     /// `Provider Resumed`: what suspended it is over, and its mail goes out again.
     ProviderResumed(ProviderEvent),
+    /// `Provider Changed`: a verification found something that callers see to be another now.
+    ProviderChanged(ProviderChangedEvent),
     /// `Provider Held`: an operator holds it, and no mail is sent until the operator lifts that.
     ProviderHeld(HoldEvent),
     /// `Provider Hold Lifted`: its mail goes out again, unless something else stands in the way.
@@ -159,6 +163,35 @@ pub struct ProviderEvent {
     /// Why, if there is a reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What the tenant has to be told, to be passed on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tenant_notice: Option<String>,
+}
+
+impl ProviderEvent {
+    /// Something that happened to this provider.
+    pub fn new(provider: &Provider, reason: Option<String>) -> Self {
+        Self {
+            tenant_id: provider.tenant_id.clone(),
+            provider_id: provider.provider_id.clone(),
+            account_id: provider.account_id.clone(),
+            reason,
+            tenant_notice: None,
+        }
+    }
+}
+
+/// What a verification found to be another now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ProviderChangedEvent {
+    /// The operator's name for the tenant.
+    pub tenant_id: TenantId,
+    /// The provider.
+    pub provider_id: ProviderId,
+    /// The tenant's AWS account.
+    pub account_id: String,
+    /// What changed.
+    pub changes: Vec<ProviderChange>,
 }
 
 /// A change of an operator's hold.
@@ -392,6 +425,7 @@ impl Event {
             Self::ProviderVerified(_) => "Provider Verified",
             Self::ProviderSuspended(_) => "Provider Suspended",
             Self::ProviderResumed(_) => "Provider Resumed",
+            Self::ProviderChanged(_) => "Provider Changed",
             Self::ProviderHeld(_) => "Provider Held",
             Self::ProviderHoldLifted(_) => "Provider Hold Lifted",
             Self::ProviderNotRevocable(_) => "Provider Not Revocable",
@@ -427,6 +461,7 @@ impl Event {
         match self {
             Self::ProviderVerified(event) => event.provider_id.to_string(),
             Self::ProviderSuspended(event) | Self::ProviderResumed(event) => event.provider_id.to_string(),
+            Self::ProviderChanged(event) => event.provider_id.to_string(),
             Self::ProviderHeld(event) | Self::ProviderHoldLifted(event) => event.provider_id.to_string(),
             Self::ProviderNotRevocable(event) => event.provider_id.to_string(),
             Self::ConfigurationChanged(event) => event.provider_id.to_string(),

@@ -7,7 +7,7 @@ mod log;
 pub use configuration_event::ConfigurationEvent;
 pub use event::{
     Bus, ContainmentSummary, CredentialBreachEvent, DrillEvent, Event, HoldEvent, KeyEvent, MailEvent, NoticeEvent,
-    OrderEvent, ProviderEvent, ProviderVerifiedEvent, PutEventFailed, ResidualAccessSummary, RevocabilityEvent,
-    RotationEvent, UnmatchedReportEvent,
+    OrderEvent, ProviderChangedEvent, ProviderEvent, ProviderVerifiedEvent, PutEventFailed, ResidualAccessSummary,
+    RevocabilityEvent, RotationEvent, UnmatchedReportEvent,
 };
 pub use log::{chain, init, subscriber};

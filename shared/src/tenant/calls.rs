@@ -47,6 +47,8 @@ pub struct AccountStatus {
     pub max_send_rate: f64,
     /// Recipients in 24 hours; -1 = unlimited.
     pub max_24_hour_send: f64,
+    /// Recipients of the last 24 hours, of all that send in this account and Region.
+    pub sent_last_24_hours: f64,
 }
 
 /// An SES identity.
@@ -177,6 +179,7 @@ impl Clients {
             enforcement: answer.enforcement_status().unwrap_or_default().to_owned(),
             max_send_rate: quota.map(|quota| quota.max_send_rate()).unwrap_or_default(),
             max_24_hour_send: quota.map(|quota| quota.max24_hour_send()).unwrap_or_default(),
+            sent_last_24_hours: quota.map(|quota| quota.sent_last24_hours()).unwrap_or_default(),
         })
     }
 

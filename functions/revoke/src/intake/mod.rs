@@ -25,7 +25,7 @@ use serde::Serialize;
 use serde_json::Value;
 use shared::custody::WebhookCustody;
 use shared::http::{FieldError, Problem, Response};
-use shared::queue::{Deadline, EventSourceMapping, Message, Queue};
+use shared::queue::{Deadline, EventSourceMapping, Message, MessageOutcome, Queue, dead_letter, handle_batch};
 use shared::record::{BreachScope, Providers, Secrets};
 use shared::runtime::{Ambient, ColdStart, MissingVariable};
 use shared::telemetry::{Bus, UnmatchedReportEvent, chain};
@@ -35,7 +35,6 @@ use self::breach_event::BreachEvent;
 use self::order_execution::OrderError;
 pub use self::route::ROUTES;
 use self::webhook::OpenedSecrets;
-use crate::batch::{MessageOutcome, dead_letter, handle_batch};
 use crate::look_schedule::LookSchedule;
 
 /// What a cold start builds once.

@@ -24,7 +24,7 @@ use lambda_runtime::LambdaEvent;
 use serde_json::Value;
 use shared::custody::{Custody, Lane};
 use shared::id::AccessKeyId;
-use shared::queue::{Deadline, Message, Queue};
+use shared::queue::{Deadline, Message, MessageOutcome, Queue, dead_letter, handle_batch};
 use shared::record::{Order, Providers, RecordError, Secrets, StopOutcome};
 use shared::runtime::{Ambient, ColdStart, MissingVariable};
 use shared::telemetry::{Bus, chain};
@@ -32,7 +32,6 @@ use shared::tenant::Clients;
 use tokio::task::JoinSet;
 
 use self::look::MAX_LOOK_DURATION;
-use crate::batch::{MessageOutcome, dead_letter, handle_batch};
 use crate::fan_out::{FanOutRun, ListOutcome};
 use crate::look_schedule::LookSchedule;
 use crate::work_item::{PageOfOrder, WorkItem, enqueue_order};

@@ -108,7 +108,12 @@ impl Delivery {
             Eligibility::ProviderUnknown => self.dead_letter(&Rejection::provider_unknown()).await,
             Eligibility::TenantMismatch => self.dead_letter(&Rejection::tenant_mismatch()).await,
             Eligibility::Halted => self.requeue(Delay::HALTED).await,
-            Eligibility::Suspended(_) => self.requeue(Delay::SUSPENDED).await,
+            Eligibility::Suspended(provider) => {
+                match provider.waits_until(self.mail.first_seen, self.services.ambient.now()) {
+                    Some(until) => self.requeue_after(self.until(until)).await,
+                    None => self.requeue(Delay::SUSPENDED).await,
+                }
+            }
             Eligibility::Held(until) => self.requeue_after(self.until(until)).await,
             Eligibility::Stopped => self.end(&EndReason::Rejected(RejectionReason::ProviderRevoked.into())).await,
         }

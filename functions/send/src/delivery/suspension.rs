@@ -92,7 +92,7 @@ impl Delivery {
             let event = Event::ProviderSuspended(provider_event(provider, reason));
             self.services.bus.put(&event, self.services.ambient.now()).await?;
             let providers = &self.services.tables.providers;
-            providers.suspend(&provider.provider_id, &provider.access_key_id, reason, &self.services.ambient).await?;
+            providers.suspend(provider, reason, &self.services.ambient).await?;
             tracing::warn!(provider_id = %provider.provider_id, reason = reason.as_str(), "provider suspended");
         }
         suspended.insert(provider.provider_id.clone());
@@ -118,7 +118,7 @@ impl Delivery {
 
     async fn resume(&self, provider: &Provider, snapshot: &Snapshot) -> Result<bool, DeliveryError> {
         let now = self.services.ambient.now();
-        let Some(reason) = provider.status.reason.as_deref().and_then(SuspensionReason::parse) else {
+        let Some(reason) = provider.status.suspension().filter(|reason| reason.is_seen_by_sending()) else {
             return Ok(false);
         };
         if !is_look_possible(provider, now) || !self.has_time_to_send() {
@@ -153,8 +153,7 @@ impl Delivery {
         let event = Event::ProviderResumed(provider_event(provider, reason));
         self.services.bus.put(&event, self.services.ambient.now()).await?;
         let providers = &self.services.tables.providers;
-        let resumed =
-            providers.resume(&provider.provider_id, &provider.access_key_id, reason, &self.services.ambient).await?;
+        let resumed = providers.resume(provider, reason, &self.services.ambient).await?;
         if resumed {
             tracing::info!(provider_id = %provider.provider_id, reason = reason.as_str(), "provider resumed");
         }
@@ -172,7 +171,7 @@ impl Delivery {
                     account => pause_by_account(&account),
                 }
             }
-            SuspensionReason::KeyRejected => {
+            SuspensionReason::KeyRejected | SuspensionReason::KeyGone => {
                 let by_sts = self.within(tenants.get_caller_identity(credential)).await.map(drop);
                 let by_ses = self.within(tenants.get_account(credential)).await.map(drop);
                 refusal_by_calls(&by_sts, &by_ses)
@@ -180,6 +179,10 @@ impl Delivery {
             SuspensionReason::PermissionMissing | SuspensionReason::Quarantined => {
                 denial_by_probe(&self.probe(credential).await)
             }
+            SuspensionReason::NotRevocable
+            | SuspensionReason::ExcessPermissions
+            | SuspensionReason::AssuranceLost
+            | SuspensionReason::SesUnavailable => LookResult::Unknown,
         }
     }
 
@@ -272,12 +275,7 @@ fn is_look_possible(provider: &Provider, now: Timestamp) -> bool {
 }
 
 fn provider_event(provider: &Provider, reason: SuspensionReason) -> ProviderEvent {
-    ProviderEvent {
-        tenant_id: provider.tenant_id.clone(),
-        provider_id: provider.provider_id.clone(),
-        account_id: provider.account_id.clone(),
-        reason: Some(reason.as_str().to_owned()),
-    }
+    ProviderEvent::new(provider, Some(reason.as_str().to_owned()))
 }
 
 #[cfg(test)]
@@ -296,6 +294,7 @@ mod tests {
             production_access: true,
             max_send_rate: 14.0,
             max_24_hour_send: 50_000.0,
+            sent_last_24_hours: 0.0,
         })
     }
 

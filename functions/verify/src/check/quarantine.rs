@@ -14,6 +14,9 @@ use shared::tenant::{AccountStatus, Denial, DeniedBy, Failure, FailureKind, List
 use super::excess::{ExcessProbe, ProbeAnswer};
 use super::{TRY_AGAIN, evidence};
 
+/// What the names of AWS's policies begin with.
+const POLICY: &str = "AWSCompromisedKeyQuarantine";
+
 const DELETE: &str = "iam:DeleteAccessKey";
 
 const REMEDY: &str = "This is what AWS does to a user whose key it found in public (policy AWSCompromisedKeyQuarantine). Delete the key in IAM now, look in CloudTrail for what was done with it, and hand over a key of a new user. If it was a Deny statement of your own, take it out, or let it deny everything else as the hardened policy does.";
@@ -83,11 +86,16 @@ pub(crate) fn quarantine_attached(policy_arn: &str) -> Check {
 pub(crate) fn is_quarantine_policy(policy_arn: &str) -> bool {
     policy_arn
         .split_once(":iam::aws:policy/")
-        .is_some_and(|(_, name)| name.rsplit('/').next().unwrap_or_default().starts_with("AWSCompromisedKeyQuarantine"))
+        .is_some_and(|(_, name)| name.rsplit('/').next().unwrap_or_default().starts_with(POLICY))
+}
+
+/// Whether the failed check names AWS's policy, so that it cannot be a Deny statement of the tenant's own.
+pub(crate) fn is_by_name(check: &Check) -> bool {
+    check.evidence.contains(POLICY)
 }
 
 fn by_name(action: &str, failure: &Failure) -> Check {
-    let seen = format!("{}, by AWSCompromisedKeyQuarantine", evidence(action, failure));
+    let seen = format!("{}, by {POLICY}", evidence(action, failure));
     Check::failed(CheckName::Quarantine, seen, REMEDY)
 }
 

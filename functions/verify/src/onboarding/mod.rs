@@ -129,7 +129,7 @@ impl OnboardingAttempt<'_> {
             required: *required_assurance,
             denials: AtomicUsize::new(0),
         };
-        let Some(identity) = verification.verify_secret(&mut report).await else {
+        let Ok(identity) = verification.verify_secret(&mut report).await else {
             return ended(self.refuse(report));
         };
         // Not before STS has accepted the secret: only a caller who has it is told what we know of the key.
@@ -151,7 +151,7 @@ impl OnboardingAttempt<'_> {
             report.replace(wrong);
             return ended(self.refuse(report));
         }
-        let account = verification.verify_permissions(&user, &mut report).await;
+        let account = verification.verify_permissions(&user, &mut report).await.account.ok();
         if let Some(provider) = replaces.filter(|provider| provider.user_arn == user.arn) {
             report.replace(check_replaced_key(&provider.access_key_id));
         }

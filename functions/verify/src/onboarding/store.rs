@@ -75,6 +75,7 @@ impl OnboardingAttempt<'_> {
             }),
             canary: self.submission.canary,
             rotation: None,
+            suspension: None,
             hold: None,
             revocability: None,
             created_at: now,

@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use shared::http::{Problem, Request, RequestLog, Response, body, invalid, respond};
 use shared::id::{MailId, ProviderId, TenantId};
 use shared::queue::Outgoing;
-use shared::record::{Provider, StatusName};
+use shared::record::Provider;
 
-use super::provider_id;
+use super::{check_not_stopped, provider_id};
 use crate::Verify;
 
 /// The recipients that SES itself simulates, by the word for what becomes of the mail. They may be written to from the
@@ -107,16 +107,7 @@ impl Verify {
         let mail = body::<TestMailRequest>(request)?.check()?;
         let provider = self.providers.provider(&provider_id).await?.ok_or_else(|| Problem::not_found("provider"))?;
         log.tenant(&provider.tenant_id);
-        if !matches!(provider.status.status, StatusName::Active | StatusName::Suspended) {
-            log.outcome("stopped");
-            return Err(Problem::new(
-                409,
-                "An order has stopped the provider: it sends nothing any more. Look at its status.",
-            )
-            .kind("provider-stopped")
-            .with("status", &provider.status.status)
-            .with("reason", &provider.status.reason));
-        }
+        check_not_stopped(&provider, log)?;
         let given = mail.mail_id.clone();
         let mail_id = match given {
             Some(mail_id) => mail_id,

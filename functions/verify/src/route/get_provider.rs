@@ -1,4 +1,4 @@
-//! `GET /providers/{provider_id}`: a provider, with the report that its key was accepted on.
+//! `GET /providers/{provider_id}`: a provider, with its watch and the latest report that accepted its key.
 
 use shared::http::{Problem, Request, RequestLog, Response, respond};
 
@@ -14,6 +14,7 @@ impl Verify {
         let verified = self.providers.verified_provider(&provider_id).await?;
         let verified = verified.ok_or_else(|| Problem::not_found("provider"))?;
         log.tenant(&verified.provider.tenant_id);
-        Ok(respond(200, &ProviderView::with_report(&verified)))
+        let watch = self.providers.watch(&provider_id).await?;
+        Ok(respond(200, &ProviderView::with_watch(&verified, watch.as_ref())))
     }
 }

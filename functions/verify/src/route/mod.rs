@@ -5,6 +5,7 @@ mod check_policy;
 mod create_provider;
 mod create_rotation;
 mod create_test_mail;
+mod create_verification;
 mod delete_configuration;
 mod get_configuration;
 pub(crate) mod get_forwarding;
@@ -12,11 +13,13 @@ mod get_mail;
 pub(crate) mod get_policy;
 mod get_provider;
 mod get_rotation;
+mod get_verification;
 mod list_providers;
 mod put_configuration;
 
-use shared::http::{Problem, Request};
+use shared::http::{Problem, Request, RequestLog};
 use shared::id::{ProviderId, RotationId};
+use shared::record::Provider;
 
 /// One operation of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +35,8 @@ pub(crate) enum Route {
     PutConfiguration,
     GetConfiguration,
     DeleteConfiguration,
+    CreateVerification,
+    GetVerification,
     GetPolicy,
     GetForwarding,
     CheckPolicy,
@@ -49,7 +54,7 @@ pub const ROUTES: &[&str] = &{
 };
 
 impl Route {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 16] = [
         Self::CreateProvider,
         Self::ListProviders,
         Self::GetProvider,
@@ -61,6 +66,8 @@ impl Route {
         Self::PutConfiguration,
         Self::GetConfiguration,
         Self::DeleteConfiguration,
+        Self::CreateVerification,
+        Self::GetVerification,
         Self::GetPolicy,
         Self::GetForwarding,
         Self::CheckPolicy,
@@ -79,6 +86,8 @@ impl Route {
             Self::PutConfiguration => "PUT /providers/{provider_id}/configuration",
             Self::GetConfiguration => "GET /providers/{provider_id}/configuration",
             Self::DeleteConfiguration => "DELETE /providers/{provider_id}/configuration",
+            Self::CreateVerification => "POST /providers/{provider_id}/verifications",
+            Self::GetVerification => "GET /providers/{provider_id}/verifications/{verification_id}",
             Self::GetPolicy => "GET /policy",
             Self::GetForwarding => "GET /policy/forwarding",
             Self::CheckPolicy => "POST /policy/check",
@@ -104,6 +113,8 @@ impl Route {
             Self::PutConfiguration => "put_configuration",
             Self::GetConfiguration => "get_configuration",
             Self::DeleteConfiguration => "delete_configuration",
+            Self::CreateVerification => "create_verification",
+            Self::GetVerification => "get_verification",
             Self::GetPolicy => "get_policy",
             Self::GetForwarding => "get_forwarding",
             Self::CheckPolicy => "check_policy",
@@ -122,6 +133,20 @@ fn path_parameter<'a>(request: &'a Request, name: &str) -> Result<&'a str, Probl
 /// The provider id in the path. A text that cannot be one is answered like an id that does not exist.
 fn provider_id(request: &Request) -> Result<ProviderId, Problem> {
     ProviderId::parse(path_parameter(request, "provider_id")?).map_err(|_| Problem::not_found("provider"))
+}
+
+/// Refuses what is asked for a provider that an order has stopped.
+fn check_not_stopped(provider: &Provider, log: &mut RequestLog) -> Result<(), Problem> {
+    if !provider.is_stopped() {
+        return Ok(());
+    }
+    log.outcome("stopped");
+    let problem =
+        Problem::new(409, "An order has stopped the provider: it sends nothing any more. Look at its status.");
+    Err(problem
+        .kind("provider-stopped")
+        .with("status", &provider.status.status)
+        .with("reason", &provider.status.reason))
 }
 
 /// The rotation id in the path, likewise.
@@ -147,6 +172,8 @@ mod tests {
             (include_str!("../../../../events/verify-put-configuration.json"), "put_configuration"),
             (include_str!("../../../../events/verify-get-configuration.json"), "get_configuration"),
             (include_str!("../../../../events/verify-delete-configuration.json"), "delete_configuration"),
+            (include_str!("../../../../events/verify-create-verification.json"), "create_verification"),
+            (include_str!("../../../../events/verify-get-verification.json"), "get_verification"),
             (include_str!("../../../../events/verify-get-policy.json"), "get_policy"),
             (include_str!("../../../../events/verify-get-forwarding.json"), "get_forwarding"),
             (include_str!("../../../../events/verify-check-policy.json"), "check_policy"),

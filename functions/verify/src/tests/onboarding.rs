@@ -292,8 +292,8 @@ async fn nothing_is_taken_while_an_order_covers_the_tenant_the_account_or_all() 
 #[tokio::test(start_paused = true)]
 async fn a_key_is_not_taken_if_an_order_is_placed_while_it_is_verified() {
     let aws = FakeAws::new();
-    // The five writes of an onboarding come before its fences.
-    let kept = std::iter::repeat_n(json!({"Code": "None"}), 5);
+    // The six writes of an onboarding come before its fences.
+    let kept = std::iter::repeat_n(json!({"Code": "None"}), 6);
     let moved: Vec<_> = kept.chain([json!({"Code": "ConditionalCheckFailed"})]).collect();
     aws.answer("own:TransactWriteItems", cancelled(&moved));
     let (status, problem, _) = post(&aws, &submission(), None).await;

@@ -13,7 +13,11 @@ async fn a_provider_is_read_alone_and_in_a_list() {
     let verify = verify(&aws);
 
     let one = verify.handle(get(include_str!("../../../../events/verify-get-provider.json"), provider_id)).await;
-    assert_eq!((one.status_code, json_of(&one)), (200, created.clone()));
+    let mut shown = json_of(&one);
+    let watch = shown.as_object_mut().unwrap().remove("watch").unwrap();
+    assert_eq!((one.status_code, shown), (200, created.clone()));
+    assert_eq!(watch["verified_at"], created["created_at"], "{watch}");
+    assert!(watch["next_check_at"].is_string(), "{watch}");
 
     let list = verify.handle(event(include_str!("../../../../events/verify-list-providers.json"))).await;
     let list = json_of(&list);

@@ -50,6 +50,16 @@ pub(crate) struct Verification<'a> {
     pub(crate) denials: AtomicUsize,
 }
 
+/// What IAM and SES answer a key about its own user and account.
+pub(crate) struct Access {
+    /// `iam:GetUser`.
+    pub(crate) own_user: Result<User, Failure>,
+    /// The probe of `iam:DeleteAccessKey`.
+    pub(crate) deletion: Result<(), Failure>,
+    /// `ses:GetAccount`.
+    pub(crate) account: Result<AccountStatus, Failure>,
+}
+
 /// A permission that a check found missing, as AWS denied it.
 struct DeniedPermission {
     check: CheckName,
@@ -69,10 +79,10 @@ fn denial_of<T>(answer: &Result<T, Failure>) -> Option<&Denial> {
 impl Verification<'_> {
     /// Whether id and secret belong together. Only after this may the caller be told what we know of the key: otherwise
     /// this route would tell people about keys that they do not have.
-    pub(crate) async fn verify_secret(&self, report: &mut ReportBuilder) -> Option<CallerIdentity> {
+    pub(crate) async fn verify_secret(&self, report: &mut ReportBuilder) -> Result<CallerIdentity, Failure> {
         let answer = self.call_with_retry(|| self.clients.get_caller_identity(self.credential)).await;
         report.add(identity::check_live(&answer));
-        answer.ok()
+        answer
     }
 
     /// Whose key it is. `None` if it is not the key of an IAM user: then no further call may be made with it.
@@ -85,8 +95,8 @@ impl Verification<'_> {
         user
     }
 
-    /// What the key can do. Returns what SES says about the account.
-    pub(crate) async fn verify_permissions(&self, user: &IamUser, report: &mut ReportBuilder) -> Option<AccountStatus> {
+    /// What the key can do, as far as calls show it that a good key is allowed.
+    pub(crate) async fn verify_access(&self, user: &IamUser, report: &mut ReportBuilder) -> Access {
         let own_user = self.call_with_retry(|| self.clients.get_user(self.credential)).await;
         report.add(user::check_get_user(&own_user));
         report.add(user::check_console_login(&own_user));
@@ -97,7 +107,13 @@ impl Verification<'_> {
         let account = self.call_with_retry(|| self.clients.get_account(self.credential)).await;
         report.add(ses::check_region(&account, self.credential.region.as_str()));
         report.add(quarantine::check_quarantine(&deletion, &account));
+        Access { own_user, deletion, account }
+    }
 
+    /// What the key can do, whole. Returns what SES says about the account, and what IAM says about the user.
+    pub(crate) async fn verify_permissions(&self, user: &IamUser, report: &mut ReportBuilder) -> Access {
+        let access = self.verify_access(user, report).await;
+        let Access { own_user, deletion, account } = &access;
         let mut denied = Vec::new();
         let mut note = |check, action, resource: &str, denial: Option<&Denial>| {
             denied.extend(denial.cloned().map(|denial| {
@@ -105,29 +121,29 @@ impl Verification<'_> {
                 DeniedPermission { check, action, resource, denial }
             }));
         };
-        note(CheckName::GetUser, "iam:GetUser", &user.arn, denial_of(&own_user));
-        note(CheckName::DeleteAccessKey, "iam:DeleteAccessKey", &user.arn, denial_of(&deletion));
-        note(CheckName::SesRegion, "ses:GetAccount", "*", denial_of(&account));
+        note(CheckName::GetUser, "iam:GetUser", &user.arn, denial_of(own_user));
+        note(CheckName::DeleteAccessKey, "iam:DeleteAccessKey", &user.arn, denial_of(deletion));
+        note(CheckName::SesRegion, "ses:GetAccount", "*", denial_of(account));
 
         // If SES does not know the key, or did not answer, the send probe says nothing either.
-        if matches!(&account, Ok(_) | Err(Failure { kind: FailureKind::Denied(_), .. })) {
+        if matches!(account, Ok(_) | Err(Failure { kind: FailureKind::Denied(_), .. })) {
             let probe = self.probe_sending(report).await;
             note(CheckName::Sending, "ses:SendEmail", &self.some_identity(user), denial_of(&probe));
-            if let Ok(account) = &account {
+            if let Ok(account) = account {
                 report.add(ses::check_sending_status(account, &probe));
                 report.add(ses::check_sandbox(account));
             }
         }
 
-        let own_user = own_user.ok();
+        let own_user = own_user.as_ref().ok();
         // The expensive probes come last, and only for a key that would otherwise be accepted: every denial is visible
         // to intrusion detection in the tenant's account.
         if report.would_accept() {
-            self.probe_excess(user, own_user.as_ref(), report).await;
+            self.probe_excess(user, own_user, report).await;
         } else if denied.iter().any(|denied| report.has_failed(denied.check)) {
-            Box::pin(self.explain_denials(user, own_user.as_ref(), &denied, report)).await;
+            Box::pin(self.explain_denials(user, own_user, &denied, report)).await;
         }
-        account.ok()
+        access
     }
 
     async fn probe_sending(&self, report: &mut ReportBuilder) -> Result<(), Failure> {

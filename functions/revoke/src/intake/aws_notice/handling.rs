@@ -2,12 +2,11 @@
 
 use jiff::Timestamp;
 use shared::id::{OrderId, ProviderId};
-use shared::queue::Message;
+use shared::queue::{Message, MessageOutcome, dead_letter};
 use shared::record::{BreachScope, ListedProvider, Provider, RecordError, StatusName};
 use shared::telemetry::{Event, NoticeEvent, UnmatchedReportEvent, chain};
 
 use super::{AwsNotice, NoticeReaction, NoticeSubject};
-use crate::batch::{MessageOutcome, dead_letter};
 use crate::intake::Intake;
 use crate::intake::breach_report::BreachReport;
 use crate::intake::order_execution::OrderError;

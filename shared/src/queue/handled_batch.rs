@@ -1,17 +1,18 @@
-//! SQS batches, as `revoke` and `revoke-worker` handle them.
+//! A batch whose messages each are handled to the end or delivered again, and messages that can never be handled.
 
 use std::sync::Arc;
 
 use aws_lambda_events::sqs::SqsBatchResponse;
 use serde_json::Value;
-use shared::http::FieldError;
-use shared::queue::{Batch, DeadLetter, Deadline, Message, Queue, process_batch};
-use shared::runtime::Ambient;
-use shared::telemetry::chain;
+
+use super::{Batch, DeadLetter, Deadline, Message, Queue, process_batch};
+use crate::http::FieldError;
+use crate::runtime::Ambient;
+use crate::telemetry::chain;
 
 /// What happens to a message when its handler has finished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum MessageOutcome {
+pub enum MessageOutcome {
     /// SQS deletes it: it is handled.
     Done,
     /// SQS delivers it again.
@@ -25,7 +26,7 @@ const ERROR_FROM_RECEIVE: u32 = 3;
 
 /// Handles the messages of an SQS event concurrently. A message whose handler panics or runs out of time is delivered
 /// again, as if its handler had returned [`MessageOutcome::Retry`]; the others are not affected.
-pub(crate) async fn handle_batch<Handle, Handled>(
+pub async fn handle_batch<Handle, Handled>(
     event: Value,
     deadline: Deadline,
     ambient: Ambient,
@@ -70,7 +71,7 @@ where
 
 /// Copies a message that can never be handled to a dead-letter queue. Until that has worked, the message is delivered
 /// again, because deleting it would lose it.
-pub(crate) async fn dead_letter(queue: &Queue, message: &Message, reason: &str, error: &FieldError) -> MessageOutcome {
+pub async fn dead_letter(queue: &Queue, message: &Message, reason: &str, error: &FieldError) -> MessageOutcome {
     let message_id = message.message_id.as_str();
     let why = DeadLetter { reason, field: &error.field, problem: &error.problem };
     match queue.dead_letter(message, why).await {
@@ -98,8 +99,8 @@ pub(crate) async fn dead_letter(queue: &Queue, message: &Message, reason: &str, 
 
 #[cfg(test)]
 mod tests {
+    use crate::testing::capture_log;
     use serde_json::json;
-    use shared::testing::capture_log;
 
     use super::*;
 
