@@ -37,7 +37,7 @@ impl Configuration {
         let record = serde_json::json!({ "configuration": self });
         let mut item = to_item(&Provider::pk(provider_id), CONFIGURATION_SK, &record)?;
         let due = self.consent.at.saturating_add(FIRST_LOOK_WITHIN).unwrap_or(self.consent.at);
-        sweep_index::add_configuration(&mut item, due);
+        sweep_index::add_to(&mut item, sweep_index::CONFIGURATIONS, due);
         Ok(item)
     }
 }

@@ -31,12 +31,6 @@ pub(super) fn add_to(item: &mut Item, partition: &str, next_attempt_at: Timestam
     item.insert("next_attempt_at".to_owned(), timestamp(next_attempt_at));
 }
 
-/// The same for a configuration of a tenant's SES.
-pub(super) fn add_configuration(item: &mut Item, next_attempt_at: Timestamp) {
-    item.insert("sweep".to_owned(), string(CONFIGURATIONS));
-    item.insert("next_attempt_at".to_owned(), timestamp(next_attempt_at));
-}
-
 /// When something that is written now is due for the sweep.
 pub(super) fn due_after(now: Timestamp) -> Timestamp {
     now.saturating_add(SWEEP_AFTER).unwrap_or(now)

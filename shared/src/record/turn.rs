@@ -11,8 +11,8 @@ use super::item::string;
 use super::{Item, Providers, RecordError};
 use crate::tenant::Region;
 
-/// How long a turn lasts. A little more than SES's second, because clocks differ.
-const TURN: SignedDuration = SignedDuration::from_millis(1_100);
+/// How long a turn lasts. A little more than SES's second: clocks differ, and a call takes its time to get there.
+const TURN: SignedDuration = SignedDuration::from_millis(1_200);
 
 /// Whether a turn could be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

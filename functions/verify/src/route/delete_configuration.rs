@@ -24,6 +24,7 @@ impl Verify {
             ConfigurationOutcome::NeverAgreed => return Err(Problem::not_found("configuration")),
         };
         log.outcome(word);
+        self.enqueue_configuration(&provider_id).await;
         let is_removed = configuration.state == ConfigurationState::Removed;
         Ok(respond(if is_removed { 200 } else { 202 }, &ConfigurationView::of(&provider, &configuration, None)))
     }

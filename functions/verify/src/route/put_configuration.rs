@@ -3,10 +3,12 @@
 use shared::http::{Problem, Request, RequestLog, Response, respond, signer};
 use shared::id::ProviderId;
 use shared::record::{ConfigurationOutcome, Provider};
+use shared::telemetry::chain;
 
-use super::provider_id;
+use super::{check_not_stopped, provider_id};
 use crate::Verify;
 use crate::configuration::configuration_view::ConfigurationView;
+use crate::worker::task::WorkerTask;
 
 impl Verify {
     /// Records the tenant's consent with who signed the request, unless it is recorded already, and has the configuration looked at
@@ -21,6 +23,7 @@ impl Verify {
             ConfigurationOutcome::NeverAgreed => return Err(Problem::internal()),
         };
         log.outcome(word);
+        self.enqueue_configuration(&provider_id).await;
         let now = Some(self.ambient.now());
         Ok(respond(202, &ConfigurationView::of(&provider, &configuration, now)))
     }
@@ -34,15 +37,20 @@ impl Verify {
         let provider = self.providers.provider(provider_id).await?;
         let provider = provider.ok_or_else(|| Problem::not_found("provider"))?;
         log.tenant(&provider.tenant_id);
-        if provider.is_stopped() {
-            log.outcome("stopped");
-            let detail = "An order has stopped the provider: its key does nothing in the tenant's account any more.";
-            return Err(Problem::new(409, detail)
-                .kind("provider-stopped")
-                .with("status", &provider.status.status)
-                .with("reason", &provider.status.reason));
-        }
+        check_not_stopped(&provider, log)?;
         Ok(provider)
+    }
+
+    /// Has `verify-worker` go on with a configuration now. If that fails, the schedule does it within a minute.
+    pub(crate) async fn enqueue_configuration(&self, provider_id: &ProviderId) {
+        let task = WorkerTask::Configuration(provider_id.clone());
+        if let Err(error) = task.enqueue(&self.verification_queue).await {
+            tracing::warn!(
+                provider_id = %provider_id,
+                error = chain(&error),
+                "configuration not enqueued: the schedule does it within a minute"
+            );
+        }
     }
 }
 
