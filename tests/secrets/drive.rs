@@ -106,6 +106,7 @@ pub(super) async fn run(stack: &Stack) -> Driven {
 
     fail_rotation(&caller, good, good_id, &mut stored).await;
     look_at_keys(stack, &tenants).await;
+    fail_verifications(&caller, good, failing, &providers).await;
     live_on(&caller, good_id).await;
 
     // Slow deletions make the other keys wait in the queue.
@@ -288,6 +289,7 @@ async fn paste_secret(caller: &RecordingCaller<'_>, careless: &Tenant, secret: &
         format!("/providers/{in_path}"),
         format!("/providers/{in_path}/mails/x"),
         format!("/providers/{in_path}/rotations/{in_path}"),
+        format!("/providers/{in_path}/verifications/{in_path}"),
         format!("/revocations/{in_path}"),
         format!("/revocations/{in_path}/attestation"),
         format!("/policy?style={in_path}"),
@@ -314,9 +316,11 @@ async fn paste_secret(caller: &RecordingCaller<'_>, careless: &Tenant, secret: &
         ])
         .await;
     let garbage = json!({ "order_id": secret, (secret): secret }).to_string();
-    let queue = &stack.outputs.revocation_queue_url;
-    for body in [secret, garbage.as_str()] {
-        stack.sqs.send_message().queue_url(queue).message_body(body).send().await.unwrap();
+    let verification_queue = stack.queue_url("VerificationQueue").await;
+    for queue in [&stack.outputs.revocation_queue_url, &verification_queue] {
+        for body in [secret, garbage.as_str()] {
+            stack.sqs.send_message().queue_url(queue).message_body(body).send().await.unwrap();
+        }
     }
     stack.report_breach(&json!({ "access_key_id": secret }), "found").await.unwrap();
     stack.report_breach(&json!({ (secret): secret }), "found").await.unwrap();
@@ -386,6 +390,31 @@ async fn look_at_keys(stack: &Stack, tenants: &[Tenant]) {
         })
         .await;
     }
+}
+
+/// Has all providers verified: one with AWS failing in every way, one with a send lane that KMS does not open.
+async fn fail_verifications(caller: &RecordingCaller<'_>, good: &Tenant, failing: &Tenant, providers: &[String]) {
+    let stack = caller.stack;
+    // The first ones are slow, so that the rest waits in the queue.
+    stack.set_faults(good, &json!({ "on": ["sts:*", "iam:GetUser"], "latency_ms": 1500 })).await;
+    for faults in [json!({ "on": ["*"], "server_error": 1000 }), json!({ "on": ["ses:*"], "reset_after": 1000 })] {
+        stack.set_faults(failing, &faults).await;
+        let mut asked = Vec::new();
+        for provider_id in providers {
+            let verification = caller.post(&format!("/providers/{provider_id}/verifications"), &json!({})).await;
+            let id = verification["verification_id"].as_str().unwrap_or_else(|| panic!("{verification}")).to_owned();
+            asked.push(format!("/providers/{provider_id}/verifications/{id}"));
+            tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        }
+        for path in asked {
+            eventually(&format!("the end of {path}"), || async {
+                (caller.get(&path).await["state"] == "finished").then_some(())
+            })
+            .await;
+        }
+    }
+    stack.set_faults(good, &json!({})).await;
+    stack.set_faults(failing, &json!({})).await;
 }
 
 /// What an operator does with a provider between its onboarding and its end.

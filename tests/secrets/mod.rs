@@ -75,13 +75,20 @@ async fn no_log_event_response_message_or_item_contains_a_secret_whatever_fails(
     drop(stack);
 
     // The places that are searched contain what they should.
-    for function in ["verify", "send", "revoke", "revoke-worker"] {
+    for function in ["verify", "verify-worker", "send", "revoke", "revoke-worker"] {
         let log = folder.text_of(&format!("sendingbee-{function}.log"));
         assert!(log.contains("\"level\":"), "there is no log of {function}");
     }
     assert!(folder.text_of("sendingbee-send.log").contains("\"level\":\"DEBUG\""));
     assert!(folder.text_of("local.stderr").contains("local::function"));
-    for queue in ["SendQueue", "SendDeadLetterQueue", "RevocationQueue", "RevocationDeadLetterQueue"] {
+    for queue in [
+        "SendQueue",
+        "SendDeadLetterQueue",
+        "RevocationQueue",
+        "RevocationDeadLetterQueue",
+        "VerificationQueue",
+        "VerificationDeadLetterQueue",
+    ] {
         assert!(messages.iter().any(|message| message.queue.contains(queue)), "no message was read from {queue}");
     }
     assert!(stored.iter().all(|marker| marker.is_in(&request_bodies)), "a secret was not even sent to the API");
