@@ -54,7 +54,7 @@ async fn a_blocked_key_is_retried_by_the_sweep_and_reported_once() {
 async fn a_key_that_lost_its_permission_to_delete_itself_is_reported_as_denied() {
     let stack = Stack::shared().await;
     let (tenant, provider_id) = stack.create_provider("acme").await;
-    let iam = aws_sdk_iam::Client::new(&stack.sdk_config(&root_of(&stack, &tenant).await));
+    let iam = aws_sdk_iam::Client::new(&stack.sdk_config(&stack.root_of(&tenant).await));
     let policy = policy_allowing(&["ses:*", "iam:GetUser"]).to_string();
     let put = iam.put_user_policy().user_name("mailer").policy_name("policy-1").policy_document(policy);
     put.send().await.unwrap();
@@ -166,10 +166,4 @@ async fn blocked_provider(stack: &Stack, fault: &Value, reason: &str) -> (Tenant
     assert_eq!(stack.provider_status(&provider_id).await, format!("revocation_blocked{{{reason}}}"));
     assert!(stack.has_key(&tenant).await);
     (tenant, provider_id, order_id)
-}
-
-/// The root user of a tenant's account, which may do everything that its administrator may.
-pub(super) async fn root_of(stack: &Stack, tenant: &Tenant) -> Tenant {
-    let request = json!({ "account_id": tenant.account_id, "principal": "root", "policies": [], "identities": [] });
-    stack.create_tenant(&request).await.unwrap()
 }

@@ -3,7 +3,6 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::blocked::root_of;
 use super::residual_access::{let_thief_in, policies_left, removals};
 use crate::support::{Stack, Tables, assert_receipt, eventually, policy_allowing};
 use operator::{ApiResponse, Tenant};
@@ -31,7 +30,7 @@ async fn consenting_provider(stack: &Stack) -> (Tenant, String) {
 
 /// Whether the account may send, as its root sees it.
 async fn is_sending_enabled(stack: &Stack, tenant: &Tenant) -> bool {
-    let ses = aws_sdk_sesv2::Client::new(&stack.sdk_config(&root_of(stack, tenant).await));
+    let ses = aws_sdk_sesv2::Client::new(&stack.sdk_config(&stack.root_of(tenant).await));
     ses.get_account().send().await.unwrap().sending_enabled()
 }
 
@@ -163,7 +162,7 @@ async fn a_denial_by_scp_or_boundary_is_contained_as_far_as_it_lets_the_key() {
             });
             stack.create_tenant(&request).await.unwrap();
         } else {
-            let iam = aws_sdk_iam::Client::new(&stack.sdk_config(&root_of(&stack, &tenant).await));
+            let iam = aws_sdk_iam::Client::new(&stack.sdk_config(&stack.root_of(&tenant).await));
             let created = iam.create_policy().policy_name("boundary").policy_document(deny(denied).to_string());
             let created = created.send().await.unwrap();
             let arn = created.policy().unwrap().arn().unwrap();
@@ -186,7 +185,7 @@ async fn an_off_boarding_pauses_nothing_until_a_breach_is_reported() {
     let stack = Stack::shared().await;
     let (tenant, provider_id) = consenting_provider(&stack).await;
     let_thief_in(&stack, &tenant, "partner").await;
-    let iam = aws_sdk_iam::Client::new(&stack.sdk_config(&root_of(&stack, &tenant).await));
+    let iam = aws_sdk_iam::Client::new(&stack.sdk_config(&stack.root_of(&tenant).await));
     let policy = policy_allowing(&["ses:*", "iam:GetUser"]).to_string();
     iam.put_user_policy().user_name("mailer").policy_name("policy-1").policy_document(policy).send().await.unwrap();
     let response = stack.api(Method::DELETE, &format!("/providers/{provider_id}"), None).await.unwrap();
@@ -256,7 +255,7 @@ async fn a_tenant_who_agrees_and_whose_key_may_not_pause_is_told_so() {
     let tenant = stack.hardened_tenant("739250186418", &json!({})).await;
     let provider = onboard_with_consent(&stack, &tenant).await;
     assert_eq!(provider.status, 201, "{}", provider.text);
-    let iam = aws_sdk_iam::Client::new(&stack.sdk_config(&root_of(&stack, &tenant).await));
+    let iam = aws_sdk_iam::Client::new(&stack.sdk_config(&stack.root_of(&tenant).await));
     let policy = policy_allowing(&["ses:SendEmail", "ses:GetAccount"]).to_string();
     iam.put_user_policy().user_name("mailer").policy_name("policy-1").policy_document(policy).send().await.unwrap();
     let order_id = stack.revoke_key(&tenant).await;

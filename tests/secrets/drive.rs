@@ -290,6 +290,7 @@ async fn paste_secret(caller: &RecordingCaller<'_>, careless: &Tenant, secret: &
         format!("/providers/{in_path}/mails/x"),
         format!("/providers/{in_path}/rotations/{in_path}"),
         format!("/providers/{in_path}/verifications/{in_path}"),
+        format!("/providers/{in_path}/configuration"),
         format!("/revocations/{in_path}"),
         format!("/revocations/{in_path}/attestation"),
         format!("/policy?style={in_path}"),
@@ -425,6 +426,11 @@ async fn live_on(caller: &RecordingCaller<'_>, provider_id: &str) {
     caller.post(&format!("{path}/test-mails"), &json!({ "to": "success", "from": "jane@example.com" })).await;
     caller.post(&format!("{path}/test-mails"), &json!({ "to": "success" })).await;
     caller.call(Method::DELETE, &format!("{path}/hold"), Some(&reason), &[]).await;
+    let configuration = format!("{path}/configuration");
+    caller.call(Method::PUT, &configuration, None, &[]).await;
+    caller.stack.configuration_when(provider_id, "standing", |_| true).await;
+    caller.get(&configuration).await;
+    caller.call(Method::DELETE, &configuration, None, &[]).await;
     caller.get(&format!("{path}/audit")).await;
     caller.get("/providers?not_revocable_since=2100-01-01T00%3A00%3A00Z").await;
 }

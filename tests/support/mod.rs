@@ -1,5 +1,6 @@
 //! What the tests share: a stack, and what they set up and read in it.
 
+mod configurations;
 mod events;
 mod logs;
 mod policies;
@@ -14,6 +15,7 @@ mod verifications;
 mod wait;
 mod webhooks;
 
+pub(crate) use configurations::{configuration_set, set_name};
 pub(crate) use policies::*;
 pub(crate) use queues::attribute;
 pub(crate) use revocations::*;

@@ -99,6 +99,11 @@ impl Tables {
         self.make_item_due(&format!("provider#{provider_id}"), &format!("rotation#{rotation_id}")).await
     }
 
+    /// Makes the configuration of a provider due. Returns whether it is looked at at all.
+    pub(crate) async fn make_configuration_due(&self, provider_id: &str) -> bool {
+        self.make_item_due(&format!("provider#{provider_id}"), "configuration").await
+    }
+
     /// Makes the verification of a provider due, as if the time until then had passed. Returns whether it is watched.
     pub(crate) async fn make_watch_due(&self, provider_id: &str) -> bool {
         self.make_item_due(&format!("provider#{provider_id}"), "watch").await

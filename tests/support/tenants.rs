@@ -36,6 +36,12 @@ impl Stack {
         self.tenant_with(&request).await
     }
 
+    /// The root user of a tenant's account, which may do everything that its administrator may.
+    pub(crate) async fn root_of(&self, tenant: &Tenant) -> Tenant {
+        let request = json!({ "account_id": tenant.account_id, "principal": "root", "policies": [], "identities": [] });
+        self.create_tenant(&request).await.unwrap()
+    }
+
     /// Replaces the policies of a tenant's user.
     pub(crate) async fn set_policies(&self, tenant: &Tenant, policies: &[Value]) {
         let path = format!("/tenants/{}/policies", tenant.account_id);

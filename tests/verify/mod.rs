@@ -1,6 +1,7 @@
 //! End to end: `verify`.
 
 mod assurance;
+mod configuration;
 mod credential;
 mod onboarding;
 mod policy;

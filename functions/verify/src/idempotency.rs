@@ -61,6 +61,7 @@ fn fingerprint(submission: &Submission, access_key_id: &AccessKeyId) -> String {
     let digest = fields
         .into_iter()
         .chain(consent)
+        .chain(submission.configure_signed_by.as_ref().map(|_| "consent:configure"))
         .chain(submission.canary.then_some("canary"))
         .fold(Sha256::new(), |digest, field| {
             digest.chain_update((field.len() as u64).to_be_bytes()).chain_update(field)
@@ -115,5 +116,9 @@ mod tests {
         let canary = serde_json::json!({"tenant_id": "a", "name": "bc", "region": "us-east-1", "access_key_id": id,
             "secret_access_key": "x", "canary": true});
         assert_ne!(fingerprint(&submission_from(&canary), &id), with_consent(None));
+        let mut configured = submission_from(&serde_json::json!({"tenant_id": "a", "name": "bc",
+            "region": "us-east-1", "access_key_id": id, "secret_access_key": "x"}));
+        configured.configure_signed_by = Some("arn".to_owned());
+        assert!(![None, Some("arn")].map(with_consent).contains(&fingerprint(&configured, &id)));
     }
 }

@@ -11,6 +11,7 @@
 //! | `onboarding` | from a submitted key to a stored provider, or to the reason why not |
 //! | `rotation`, `rotation_view` | a key that replaces a provider's, and how that is shown |
 //! | `verification` | the calls into the tenant's account |
+//! | `configuration` | the configuration of a tenant's SES, with its consent |
 //! | `check` | what each answer means: pure functions |
 //! | `report_builder` | the report while checks are still being made |
 //! | `verification_view` | a verification that somebody asked for, as it is shown |
@@ -18,6 +19,7 @@
 //! | `time_budget`, `retry_policy` | how long calls may take, and which are repeated |
 
 mod check;
+mod configuration;
 mod idempotency;
 mod onboarding;
 mod provider_view;
@@ -156,6 +158,9 @@ impl Verify {
             Route::GetRotation => Box::pin(self.get_rotation(request, log)).await,
             Route::CancelRotation => Box::pin(self.cancel_rotation(request, log)).await,
             Route::CreateTestMail => Box::pin(self.create_test_mail(request, log)).await,
+            Route::PutConfiguration => Box::pin(self.put_configuration(request, log)).await,
+            Route::GetConfiguration => Box::pin(self.get_configuration(request, log)).await,
+            Route::DeleteConfiguration => Box::pin(self.delete_configuration(request, log)).await,
             Route::CreateVerification => Box::pin(self.create_verification(request, log)).await,
             Route::GetVerification => Box::pin(self.get_verification(request, log)).await,
             Route::GetPolicy => route::get_policy::get_policy(request),

@@ -22,6 +22,8 @@ pub(crate) struct Submission {
     pub(crate) region: Region,
     /// Who says that the tenant agrees to containment, if anybody does.
     pub(crate) consent_signed_by: Option<String>,
+    /// Who says that the tenant agrees to the configuration of its SES, if anybody does.
+    pub(crate) configure_signed_by: Option<String>,
     /// Whether drills may take the provider.
     pub(crate) canary: bool,
     /// As pasted. Its shape is a check of the report, not a bad request.
@@ -48,7 +50,10 @@ struct SubmissionBody {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ConsentBody {
+    #[serde(default)]
     pause_sending: bool,
+    #[serde(default)]
+    configure: bool,
 }
 
 /// A text as a person pasted it. It is wiped when dropped, and it has neither `Debug` nor `Display`.
@@ -62,6 +67,8 @@ impl Submission {
             name: provider.name.clone(),
             region: provider.region,
             consent_signed_by: provider.consent.as_ref().map(|consent| consent.signed_by.clone()),
+            // It is the provider's, whatever its key is.
+            configure_signed_by: None,
             canary: provider.canary,
             access_key_id,
             secret_access_key,
@@ -76,20 +83,17 @@ impl Submission {
         let body = body::<SubmissionBody>(request);
         request.body.zeroize();
         let body = body?;
-        let consent_signed_by = match (body.consent.pause_sending, signer(request)) {
-            (false, _) => None,
-            (true, Some(signer)) => Some(signer.to_owned()),
-            (true, None) => {
-                return Err(Problem::new(
-                    403,
-                    "A consent is accepted only from requests that are signed with IAM credentials.",
-                ));
-            }
-        };
-        Self::from_body(body, consent_signed_by).map_err(|error| Problem::bad_request(&error))
+        let signer = signer(request).map(str::to_owned);
+        if (body.consent.pause_sending || body.consent.configure) && signer.is_none() {
+            return Err(Problem::new(
+                403,
+                "A consent is accepted only from requests that are signed with IAM credentials.",
+            ));
+        }
+        Self::from_body(body, signer).map_err(|error| Problem::bad_request(&error))
     }
 
-    fn from_body(body: SubmissionBody, consent_signed_by: Option<String>) -> Result<Self, FieldError> {
+    fn from_body(body: SubmissionBody, signer: Option<String>) -> Result<Self, FieldError> {
         let good_name = (1..=MAX_NAME_CHARS).contains(&body.name.chars().count())
             && !body.name.chars().any(char::is_control)
             && body.name.trim() == body.name;
@@ -102,7 +106,8 @@ impl Submission {
             tenant_id: TenantId::parse(&body.tenant_id).map_err(FieldError::from_display("tenant_id"))?,
             name: body.name,
             region: Region::parse(&body.region).map_err(FieldError::from_display("region"))?,
-            consent_signed_by,
+            consent_signed_by: signer.clone().filter(|_| body.consent.pause_sending),
+            configure_signed_by: signer.filter(|_| body.consent.configure),
             canary: body.canary,
             access_key_id: body.access_key_id,
             secret_access_key: body.secret_access_key,
@@ -179,7 +184,7 @@ mod tests {
             (with("canary", json!("MARKER")), "canary"),
             (with("canary", json!(null)), "canary"),
             (with("consent", json!(null)), "consent"),
-            (with("consent", json!({})), "consent.pause_sending"),
+            (with("consent", json!({"configure": "MARKER"})), "consent.configure"),
             (with("consent", json!({"pause_sending": "MARKER"})), "consent.pause_sending"),
             (with("consent", json!({"pause_sending": true, "MARKER": 1})), "consent"),
             (json!({"tenant_id": "acme"}).to_string(), "name"),
@@ -205,10 +210,19 @@ mod tests {
         let Ok(agreed) = signed(json!({"pause_sending": true})) else { panic!("refused") };
         assert_eq!(agreed.consent_signed_by.as_deref(), Some(signer));
         let Ok(refused) = signed(json!({"pause_sending": false})) else { panic!("refused") };
-        assert_eq!(refused.consent_signed_by, None);
-        let mut unsigned = Request::default();
-        unsigned.body = Some(with("consent", json!({"pause_sending": true})));
-        assert_eq!(Submission::from_request(&mut unsigned).map(drop).map_err(|problem| problem.status()), Err(403));
+        assert_eq!((&refused.consent_signed_by, &refused.configure_signed_by), (&None, &None));
+        let Ok(configured) = signed(json!({"configure": true})) else { panic!("refused") };
+        assert_eq!(
+            (configured.configure_signed_by.as_deref(), configured.consent_signed_by.as_deref()),
+            (Some(signer), None)
+        );
+        let Ok(nothing) = signed(json!({})) else { panic!("refused") };
+        assert_eq!((nothing.configure_signed_by, nothing.consent_signed_by), (None, None));
+        for consent in [json!({"pause_sending": true}), json!({"configure": true})] {
+            let mut unsigned = Request::default();
+            unsigned.body = Some(with("consent", consent));
+            assert_eq!(Submission::from_request(&mut unsigned).map(drop).map_err(|problem| problem.status()), Err(403));
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! | route | does |
 //! |---|---|
 //! | `GET /outputs` | the template's Outputs as one object |
-//! | `POST /tenants` | a new account with a user (or root key), policies, a permissions `boundary`, the `scp` of its organization, and verified identities |
+//! | `POST /tenants` | a new account with a user (or root key), policies, a permissions `boundary`, the `scp` of its organization, and identities, verified or `unverified_identities` |
 //! | `GET /tenants/{account_id}` | users' keys and their status, identities, limits |
 //! | `PUT /tenants/{account_id}/policies` | replaces the inline policies of the account's users, or of the one of `user_name`, as its administrator would |
 //! | `PUT /tenants/{account_id}/faults` | replaces the account's faults ([`crate::faults`] has the fields) |

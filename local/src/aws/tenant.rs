@@ -54,6 +54,7 @@ pub(super) struct NewTenant {
     boundary: Option<Map<String, Value>>,
     scp: Option<Vec<Map<String, Value>>>,
     identities: Option<Vec<String>>,
+    unverified_identities: Option<Vec<String>>,
     sandbox: Option<bool>,
     max_send_rate: Option<f64>,
 }
@@ -86,8 +87,12 @@ impl NewTenant {
             return fail("principal", "must be user or root");
         }
         let is_bad = |identity: &String| identity.is_empty() || identity.contains(char::is_whitespace);
-        if tenant.identities.iter().flatten().any(is_bad) {
-            return fail("identities", "must be domains or addresses");
+        for (field, identities) in
+            [("identities", &tenant.identities), ("unverified_identities", &tenant.unverified_identities)]
+        {
+            if identities.iter().flatten().any(is_bad) {
+                return fail(field, "must be domains or addresses");
+            }
         }
         if tenant.max_send_rate.is_some_and(|rate| rate <= 0.0) {
             return fail("max_send_rate", "must be above 0");
@@ -143,7 +148,9 @@ impl Tenants {
             let policies: Vec<Value> = policies.iter().map(|policy| json!(policy)).collect();
             self.iam.set_control_policies(&account_id, &policies);
         }
-        let identities = tenant.identities.iter().flatten();
+        let verified = tenant.identities.iter().flatten().map(|name| (name, true));
+        let unverified = tenant.unverified_identities.iter().flatten().map(|name| (name, false));
+        let identities = verified.chain(unverified);
         self.ses.set_up_account(&account_id, tenant.sandbox, tenant.max_send_rate, identities);
         Ok(json!({
             "account_id": account_id,
@@ -235,6 +242,7 @@ mod tests {
             (json!({"principal": "role"}), "principal"),
             (json!({"policies": ["x"]}), "policies[0]"),
             (json!({"identities": "example.com"}), "identities"),
+            (json!({"unverified_identities": ["a b"]}), "unverified_identities"),
             (json!({"sandbox": 1}), "sandbox"),
             (json!({"max_send_rate": 0}), "max_send_rate"),
             (json!({"secret": "x"}), "secret"),

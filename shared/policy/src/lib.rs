@@ -40,7 +40,7 @@ pub use finding::{Finding, FindingKind, FindingSource, FindingSubject, MAX_FINDI
 pub use principal::{Principal, ResolvedPrincipal};
 pub use problem::{DocumentProblem, ParseError, ProblemClass, ProblemLevel};
 pub use published::{
-    AttachAs, CLASSIC_VERSION, HARDENED_PAUSE_VERSION, HARDENED_VERSION, MAX_INLINE_CHARACTERS, PUBLISHED, PolicyStyle,
-    PublishedPolicy, classic, hardened, published,
+    AttachAs, CLASSIC_VERSION, HARDENED_CONFIGURE_PAUSE_VERSION, HARDENED_CONFIGURE_VERSION, HARDENED_PAUSE_VERSION,
+    HARDENED_VERSION, MAX_INLINE_CHARACTERS, PUBLISHED, PolicyStyle, PublishedPolicy, classic, hardened, published,
 };
 pub use severity::Severity;

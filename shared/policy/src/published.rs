@@ -14,13 +14,20 @@ pub const HARDENED_VERSION: &str = "hardened-2";
 /// it allows beyond [`HARDENED_VERSION`] serves only if the key cannot be deleted.
 pub const HARDENED_PAUSE_VERSION: &str = "hardened-2-pause";
 
+/// The version of the hardened policy that also lets the key keep a configuration set of ours (`sendingbee-…`) and see what the account's
+/// identities still need, for tenants who agree to that.
+pub const HARDENED_CONFIGURE_VERSION: &str = "hardened-2-configure";
+
+/// The version that lets the key do both.
+pub const HARDENED_CONFIGURE_PAUSE_VERSION: &str = "hardened-2-configure-pause";
+
 /// The most characters of all inline policies of a user together, white space not counted (AWS: "IAM and AWS STS
 /// quotas").
 pub const MAX_INLINE_CHARACTERS: usize = 2_048;
 
 /// Every version that was ever published, the current ones included: providers' records name the version that was
 /// current when their key was checked.
-pub const PUBLISHED: [PublishedPolicy; 4] = [
+pub const PUBLISHED: [PublishedPolicy; 6] = [
     PublishedPolicy {
         style: PolicyStyle::Classic,
         version: CLASSIC_VERSION,
@@ -36,6 +43,16 @@ pub const PUBLISHED: [PublishedPolicy; 4] = [
         style: PolicyStyle::Hardened,
         version: HARDENED_PAUSE_VERSION,
         text: include_str!("../data/hardened-2-pause.json"),
+    },
+    PublishedPolicy {
+        style: PolicyStyle::Hardened,
+        version: HARDENED_CONFIGURE_VERSION,
+        text: include_str!("../data/hardened-2-configure.json"),
+    },
+    PublishedPolicy {
+        style: PolicyStyle::Hardened,
+        version: HARDENED_CONFIGURE_PAUSE_VERSION,
+        text: include_str!("../data/hardened-2-configure-pause.json"),
     },
 ];
 
@@ -101,21 +118,21 @@ impl PolicyStyle {
         }
     }
 
-    /// The current version of the document for tenants who agree to the pause of their account's sending. The classic policy
-    /// allows it as it is.
-    pub const fn version_with_pause(self) -> &'static str {
-        match self {
-            Self::Classic => CLASSIC_VERSION,
-            Self::Hardened => HARDENED_PAUSE_VERSION,
+    /// The current version of the document for tenants who agree to the pause of their account's sending, to the configuration of their
+    /// SES, or to both. The classic policy allows either as it is.
+    pub const fn version_with(self, pause: bool, configure: bool) -> &'static str {
+        match (self, pause, configure) {
+            (Self::Classic, _, _) => CLASSIC_VERSION,
+            (Self::Hardened, false, false) => HARDENED_VERSION,
+            (Self::Hardened, true, false) => HARDENED_PAUSE_VERSION,
+            (Self::Hardened, false, true) => HARDENED_CONFIGURE_VERSION,
+            (Self::Hardened, true, true) => HARDENED_CONFIGURE_PAUSE_VERSION,
         }
     }
 
     /// The current version of the document.
     pub const fn version(self) -> &'static str {
-        match self {
-            Self::Classic => CLASSIC_VERSION,
-            Self::Hardened => HARDENED_VERSION,
-        }
+        self.version_with(false, false)
     }
 }
 
@@ -171,11 +188,22 @@ mod tests {
         let lengths = PUBLISHED.map(|policy| (policy.version, policy.text.len()));
         assert_eq!(
             lengths,
-            [("classic-1", 407), ("hardened-1", 1_253), ("hardened-2", 1_897), ("hardened-2-pause", 1_965)]
+            [
+                ("classic-1", 407),
+                ("hardened-1", 1_253),
+                ("hardened-2", 1_897),
+                ("hardened-2-pause", 1_965),
+                ("hardened-2-configure", 1_958),
+                ("hardened-2-configure-pause", 2_026),
+            ]
         );
         for style in [PolicyStyle::Classic, PolicyStyle::Hardened] {
-            for version in [style.version(), style.version_with_pause()] {
+            for (pause, configure) in [(false, false), (true, false), (false, true), (true, true)] {
+                let version = style.version_with(pause, configure);
                 assert_eq!(published(version).unwrap().style, style);
+                if style == PolicyStyle::Hardened {
+                    assert_eq!((version.ends_with("-pause"), version.contains("-configure")), (pause, configure));
+                }
             }
         }
         assert_eq!(published("hardened-2").unwrap().document("123456789012"), hardened("123456789012"));

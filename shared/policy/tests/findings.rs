@@ -2,8 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use policy::{
-    Finding, FindingKind, FindingSource, PolicyDocument, PolicyReport, Principal, Severity, Verdict, case_principal,
-    check, classic, excess_over, hardened, published,
+    AuthorizationRequest, Decision, Finding, FindingKind, FindingSource, PolicyDocument, PolicyReport, Principal,
+    RequestContext, Severity, Verdict, case_principal, check, classic, evaluate, excess_over, hardened, published,
 };
 
 fn check_with(extra: &str) -> PolicyReport {
@@ -95,6 +95,47 @@ fn the_permission_to_pause_sending_is_within_bounds_and_said_to_be_there() {
     assert_eq!((report.verdict, report.findings), (Verdict::Minimal, vec![]));
     let notices: Vec<&str> = report.notices.iter().map(|notice| notice.action.as_str()).collect();
     assert_eq!(notices, ["ses:PutAccountSendingAttributes"]);
+}
+
+#[test]
+fn the_permission_to_configure_is_within_bounds_and_names_our_configuration_sets_only() {
+    let principal = Principal { configuration_set: Some("sendingbee-events".to_owned()), ..case_principal() };
+    for (version, notices) in [
+        (policy::HARDENED_CONFIGURE_VERSION, vec!["ses:DeleteConfigurationSet"]),
+        (
+            policy::HARDENED_CONFIGURE_PAUSE_VERSION,
+            vec!["ses:DeleteConfigurationSet", "ses:PutAccountSendingAttributes"],
+        ),
+    ] {
+        let text = published(version).unwrap().document("123456789012").unwrap();
+        let document = PolicyDocument::parse(text).unwrap();
+        let report = check(std::slice::from_ref(&document), &principal);
+        assert_eq!(report.findings, vec![], "{version}");
+        let found: Vec<&str> = report.notices.iter().map(|notice| notice.action.as_str()).collect();
+        assert_eq!(found, notices, "{version}");
+        let ours = "arn:aws:ses:us-east-1:123456789012:configuration-set/sendingbee-prv_01ARZ3NDEKTSV4RRFFQ69G5FAV";
+        let allows = |action: &str, resource: &str| {
+            let context = RequestContext::new().with("aws:username", "mailer");
+            let request = AuthorizationRequest { action, resource, context: &context };
+            evaluate(std::slice::from_ref(&document), &request).decision == Decision::Allowed
+        };
+        for action in [
+            "ses:CreateConfigurationSet",
+            "ses:TagResource",
+            "ses:GetConfigurationSet",
+            "ses:PutConfigurationSetDeliveryOptions",
+            "ses:PutConfigurationSetSuppressionOptions",
+            "ses:DeleteConfigurationSet",
+        ] {
+            assert!(allows(action, ours), "{action}");
+            assert!(!allows(action, &ours.replace("sendingbee-", "theirs-")), "{action}");
+        }
+        let domain = "arn:aws:ses:us-east-1:123456789012:identity/example.com";
+        assert!(allows("ses:GetEmailIdentity", domain));
+        for action in ["ses:PutEmailIdentityConfigurationSetAttributes", "ses:DeleteEmailIdentity", "ses:TagResource"] {
+            assert!(!allows(action, domain), "{action}");
+        }
+    }
 }
 
 #[test]

@@ -16,6 +16,8 @@ mod attempts;
 mod attestation;
 mod audit;
 mod batch_get;
+mod configuration;
+mod configuration_change;
 mod consent;
 mod containment;
 mod drill;
@@ -46,12 +48,19 @@ mod sweep;
 mod sweep_index;
 mod table;
 mod transaction;
+mod turn;
 mod verification;
 mod watch;
 mod webhook;
 
 pub use attestation::{Attestation, AttestationOutcome};
 pub use audit::{AuditEvent, AuditPosition, StoredAuditEvent};
+pub use configuration::{
+    Configuration, ConfigurationConsent, ConfigurationItem, ConfigurationLook, ConfigurationNews, ConfigurationState,
+    DnsPurpose, DnsRecord, IdentityState, MAX_CHANGES, MAX_IDENTITIES, MadeChange, MissingRight, SetChange, SetSeen,
+    StartedChange, StuckConfiguration, configuration_set_name,
+};
+pub use configuration_change::ConfigurationOutcome;
 pub use consent::Consent;
 pub use containment::{BreachContainment, PauseOutcome};
 pub use drill::{Canary, Drill, DrillOutcome, DrillTimes};
@@ -86,6 +95,7 @@ pub use status::{Status, StatusName, Suspension, SuspensionReason};
 pub use stop::StopOutcome;
 pub use sweep::{Due, DuePage, DueSubject};
 pub use table::Providers;
+pub use turn::Turn;
 pub use verification::{
     Assurance, Check, CheckName, CheckOutcome, OwnPolicies, PolicyBreadth, VerificationOutcome, VerificationReport,
 };

@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::item::to_item;
 use super::transaction::{KEY_ITEM, Transaction, contended};
-use super::{AuditEvent, Canary, Fences, KeyItem, Providers, RecordError, Secrets, VerifiedProvider, Watch};
+use super::{
+    AuditEvent, Canary, Configuration, Fences, KeyItem, Providers, RecordError, Secrets, VerifiedProvider, Watch,
+};
 use crate::custody::{Lane, Sealed};
 use crate::id::{ProviderId, TenantId};
 use crate::runtime::Ambient;
@@ -21,6 +23,8 @@ pub struct Onboarding {
     pub revoke_lane: Sealed,
     /// The first event of its audit trail.
     pub audit: AuditEvent,
+    /// The configuration of its SES, if the tenant agrees to one.
+    pub configuration: Option<Configuration>,
     /// The caller's `Idempotency-Key`, if one was sent, and what is stored for it.
     pub idempotency: Option<(String, Idempotency)>,
     /// The fences, as they were read before the key was verified.
@@ -88,6 +92,9 @@ impl Providers {
         }
         let first_fence = writes.len();
         writes.extend(self.fences_unmoved(&onboarding.fences)?);
+        if let Some(configuration) = &onboarding.configuration {
+            writes.push(self.put(configuration.to_first_item(&provider.provider_id)?)?);
+        }
         if provider.canary {
             writes.push(self.put(Canary::new(provider).to_item()?)?);
         }

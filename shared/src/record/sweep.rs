@@ -5,6 +5,7 @@ use std::fmt;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
+use super::configuration_change::CONFIGURATION_SK;
 use super::item::{string, timestamp};
 use super::item_update::ItemUpdate;
 use super::watch::WATCH_SK;
@@ -33,6 +34,8 @@ pub enum DueSubject {
     Drill(DrillId),
     /// A rotation that has come somewhere.
     Rotation(ProviderId, RotationId),
+    /// The configuration of a tenant's SES.
+    Configuration(ProviderId),
     /// The verification of a provider.
     Watch(ProviderId),
 }
@@ -127,6 +130,7 @@ impl Due {
             ("provider", id) => {
                 let provider_id = ProviderId::parse(id).ok()?;
                 match text("sk")?.as_str() {
+                    CONFIGURATION_SK => DueSubject::Configuration(provider_id),
                     WATCH_SK => DueSubject::Watch(provider_id),
                     sk => DueSubject::Rotation(provider_id, RotationItem::rotation_id(sk)?),
                 }
@@ -146,6 +150,7 @@ impl fmt::Display for DueSubject {
             Self::Page(order_id, page) => write!(formatter, "page {page} of {order_id}"),
             Self::Drill(drill_id) => drill_id.fmt(formatter),
             Self::Rotation(provider_id, rotation_id) => write!(formatter, "{rotation_id} of {provider_id}"),
+            Self::Configuration(provider_id) => write!(formatter, "the configuration of {provider_id}"),
             Self::Watch(provider_id) => write!(formatter, "the verification of {provider_id}"),
         }
     }
@@ -159,6 +164,7 @@ impl DueSubject {
             Self::Page(order_id, page) => (Order::pk(order_id), OrderPage::sk(*page)),
             Self::Drill(drill_id) => (Drill::PK.to_owned(), drill_id.to_string()),
             Self::Rotation(provider_id, rotation_id) => (Provider::pk(provider_id), RotationItem::sk(rotation_id)),
+            Self::Configuration(provider_id) => (Provider::pk(provider_id), CONFIGURATION_SK.to_owned()),
             Self::Watch(provider_id) => (Provider::pk(provider_id), WATCH_SK.to_owned()),
         }
     }
@@ -179,6 +185,7 @@ mod tests {
                 ProviderId::parse("prv_01ARZ3NDEKTSV4RRFFQ69G5FAV").unwrap(),
                 RotationId::parse("rot_01ARZ3NDEKTSV4RRFFQ69G5FAV").unwrap(),
             ),
+            DueSubject::Configuration(ProviderId::parse("prv_01ARZ3NDEKTSV4RRFFQ69G5FAV").unwrap()),
             DueSubject::Watch(ProviderId::parse("prv_01ARZ3NDEKTSV4RRFFQ69G5FAV").unwrap()),
         ];
         for subject in subjects {

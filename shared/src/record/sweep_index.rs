@@ -11,6 +11,9 @@ pub(super) const PARTITION: &str = "due";
 /// Another partition: rotations whose new key is a candidate. `send` looks at these.
 pub(super) const CANDIDATES: &str = "rotation";
 
+/// Another partition: configurations of tenants' SES, by when they are looked at next. `verify-worker` looks at these.
+pub(super) const CONFIGURATIONS: &str = "configuration";
+
 /// Another partition: providers, by when they are verified next. `verify-worker` looks at these.
 pub(super) const WATCHED: &str = "watch";
 

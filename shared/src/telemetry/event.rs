@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use thiserror::Error;
 
-use super::suspension_notice;
+use super::{ConfigurationEvent, suspension_notice};
 use crate::id::{AccessKeyId, DrillId, OrderId, ProviderId, RotationId, TenantId};
 use crate::record::{
     Assurance, BreachScope, DrillTimes, HaltChange, Order, Provider, ProviderChange, Rotation, RotationPhase,
@@ -88,6 +88,8 @@ pub enum Event {
     RotationFailed(RotationEvent),
     /// `Retired Key Revoked`: a key that its provider does not send with any more was seen to be dead.
     RetiredKeyRevoked(KeyEvent),
+    /// `Configuration Changed`: the configuration of a tenant's SES was made, mended or taken down, or a right for it is missing.
+    ConfigurationChanged(ConfigurationEvent),
 }
 
 /// A rotation of a provider's key.
@@ -459,6 +461,7 @@ impl Event {
             Self::RotationCompleted(_) => "Rotation Completed",
             Self::RotationFailed(_) => "Rotation Failed",
             Self::RetiredKeyRevoked(_) => "Retired Key Revoked",
+            Self::ConfigurationChanged(_) => "Configuration Changed",
         }
     }
 
@@ -470,6 +473,7 @@ impl Event {
             Self::ProviderChanged(event) => event.provider_id.to_string(),
             Self::ProviderHeld(event) | Self::ProviderHoldLifted(event) => event.provider_id.to_string(),
             Self::ProviderNotRevocable(event) => event.provider_id.to_string(),
+            Self::ConfigurationChanged(event) => event.provider_id.to_string(),
             Self::MailRejected(event) | Self::MailInDoubt(event) | Self::MailExpired(event) => {
                 event.provider_id.clone().unwrap_or_default()
             }

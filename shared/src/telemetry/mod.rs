@@ -1,9 +1,11 @@
 //! What people see of the system: log lines and events. Neither ever contains a secret, an address, a subject or a body.
 
+mod configuration_event;
 mod event;
 mod log;
 mod suspension_notice;
 
+pub use configuration_event::ConfigurationEvent;
 pub use event::{
     Bus, ContainmentSummary, CredentialBreachEvent, DrillEvent, Event, HoldEvent, KeyEvent, MailEvent, NoticeEvent,
     OrderEvent, ProviderChangedEvent, ProviderEvent, ProviderVerifiedEvent, PutEventFailed, ResidualAccessSummary,

@@ -262,6 +262,6 @@ fn utf8(text: &str) -> Result<Content, Failure> {
 }
 
 /// A request that could not be built was never written.
-fn unbuilt() -> Failure {
+pub(super) fn unbuilt() -> Failure {
     Failure { kind: super::FailureKind::BadRequest, code: None, status: None, request_id: None }
 }

@@ -3,7 +3,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `clients` | the SDK clients of a process, shared by all tenants |
-//! | `calls`, `policies`, `residual` | one method for each API call |
+//! | `calls`, `policies`, `residual`, `configuration` | one method for each API call |
 //! | `excess_probe`, `list_probe` | calls that a harmless key may not make |
 //! | `credential`, `region` | a key with its Region |
 //! | `failure`, `denial`, `input_fault` | a failed call, classified by code and text |
@@ -12,6 +12,7 @@
 
 mod calls;
 mod clients;
+mod configuration;
 mod credential;
 mod delete_permission;
 mod denial;
@@ -26,6 +27,10 @@ mod write_tracker;
 
 pub use calls::{AccountStatus, CallerIdentity, EmailIdentity, User};
 pub use clients::{Clients, SES_TIMEOUT};
+pub use configuration::{
+    CONFIGURATION_TAG, ConfigurationSet, DkimKeys, DnsFound, DomainIdentity, IdentityList, ListedIdentity,
+    MailFromDomain,
+};
 pub use credential::{Credential, InvalidSecret, SecretAccessKey};
 pub use delete_permission::DeletePermission;
 pub use denial::{Denial, DeniedBy};

@@ -108,8 +108,8 @@ impl Intake {
             DueSubject::Rotation(provider_id, rotation_id) => {
                 return Box::pin(self.look_at_rotation(due, provider_id, rotation_id)).await;
             }
-            // In a partition that only `verify-worker` lists.
-            DueSubject::Watch(_) => return Ok(()),
+            // In partitions that only `verify-worker` lists.
+            DueSubject::Watch(_) | DueSubject::Configuration(_) => return Ok(()),
         };
         Ok(self.providers.reschedule(due, again_at).await?)
     }

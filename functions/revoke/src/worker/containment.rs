@@ -62,7 +62,7 @@ impl Worker {
 
     /// Whether somebody reported a breach, so that more is at stake than an off-boarding that does not succeed. `None`: it
     /// cannot be found out now.
-    async fn is_breach_reported(&self, key: &KeyItem) -> Option<bool> {
+    pub(super) async fn is_breach_reported(&self, key: &KeyItem) -> Option<bool> {
         if shows_breach(key) {
             return Some(true);
         }
@@ -75,7 +75,7 @@ impl Worker {
                         access_key_id = key.access_key_id.masked(),
                         %order_id,
                         error = chain(&error),
-                        "order not read: containment waits for the next attempt"
+                        "order not read: whether a breach is reported is not known"
                     );
                     return None;
                 }

@@ -15,6 +15,7 @@ mod key_step;
 mod look;
 mod revocation;
 mod survey;
+mod take_down;
 
 use std::sync::Arc;
 

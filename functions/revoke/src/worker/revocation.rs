@@ -107,7 +107,10 @@ impl Worker {
             Ok(credential) => credential,
             Err(error) => return self.record_secret_error(key, error).await,
         };
-        let Some(key) = &self.survey(key, owner, &credential).await? else { return Ok(FollowUp::Now) };
+        // Neither holds the deletion up for longer than its own limit, whatever comes of it.
+        let (surveyed, ()) =
+            tokio::join!(self.survey(key, owner, &credential), self.take_down(key, owner, &credential));
+        let Some(key) = &surveyed? else { return Ok(FollowUp::Now) };
         let probed_at = self.ambient.now();
         let probe = ProbeResult::from_answer(&within_timeout(self.tenants.get_caller_identity(&credential)).await);
         // Only a key that is seen alive right now is worth a write-ahead; see `key_step`.

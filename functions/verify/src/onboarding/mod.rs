@@ -179,9 +179,9 @@ impl OnboardingAttempt<'_> {
     /// The report, which recommends the policy that lets the key do what the tenant agrees to.
     fn finish(&self, report: ReportBuilder) -> VerificationReport {
         let mut report = report.finish(self.verify.ambient.now());
-        if self.submission.consent_signed_by.is_some() {
-            PolicyStyle::Hardened.version_with_pause().clone_into(&mut report.recommended_policy);
-        }
+        let (pause, configure) =
+            (self.submission.consent_signed_by.is_some(), self.submission.configure_signed_by.is_some());
+        PolicyStyle::Hardened.version_with(pause, configure).clone_into(&mut report.recommended_policy);
         report
     }
 

@@ -8,8 +8,8 @@ use shared::custody::{Holder, Sealed};
 use shared::http::Problem;
 use shared::id::ProviderId;
 use shared::record::{
-    Assurance, AuditEvent, Consent, Fences, Idempotency, KeyItem, KeyState, Onboarded, Onboarding, Owner, Plane,
-    Provider, RecordError, Status, StatusName, VerificationReport, VerifiedProvider,
+    Assurance, AuditEvent, Configuration, Consent, Fences, Idempotency, KeyItem, KeyState, Onboarded, Onboarding,
+    Owner, Plane, Provider, RecordError, Status, StatusName, VerificationReport, VerifiedProvider,
 };
 use shared::telemetry::{Event, ProviderVerifiedEvent, chain};
 use shared::tenant::AccountStatus;
@@ -87,7 +87,9 @@ impl OnboardingAttempt<'_> {
     async fn seal(&self, verified: VerifiedProvider, fences: Fences) -> Result<Onboarding, Problem> {
         let provider = &verified.provider;
         let (send_lane, revoke_lane) = self.seal_lanes(&provider.provider_id).await?;
+        let configure_signed_by = self.submission.configure_signed_by.as_deref();
         Ok(Onboarding {
+            configuration: configure_signed_by.map(|signer| Configuration::agreed(provider.created_at, signer)),
             key: new_key_item(provider, &verified.report, provider.created_at),
             send_lane,
             revoke_lane,

@@ -14,7 +14,7 @@ const POLICY_ATTACH_AS: HeaderName = HeaderName::from_static("policy-attach-as")
 
 /// Answers with the document itself as the body, byte for byte, so that it can be piped into
 /// `aws iam put-user-policy`. Its version is in `Policy-Version` and `ETag`, and whether it fits a user's inline quota in
-/// `Policy-Attach-As`. `consent=pause_sending` asks for the document of tenants who agree to that, and `version` for an
+/// `Policy-Attach-As`. `consent` asks for the document of tenants who agree to `pause_sending`, `configure` or both, and `version` for an
 /// earlier document, which a provider's report may name.
 pub(crate) fn get_policy(request: &Request) -> Result<Response, Problem> {
     let query = QueryParameters::from_request(request, &["style", "account_id", "consent", "version"])?;
@@ -22,12 +22,20 @@ pub(crate) fn get_policy(request: &Request) -> Result<Response, Problem> {
     let style = PolicyStyle::parse(&style).ok_or_else(|| invalid("style", "must be `classic` or `hardened`"))?;
     let account_id = query.get("account_id");
     let version = query.get("version");
-    let current = match query.get("consent").as_deref() {
-        None => style.version(),
-        Some("pause_sending") if version.is_none() => style.version_with_pause(),
-        Some("pause_sending") => return Err(invalid("consent", "goes without `version`, which names the document")),
-        Some(_) => return Err(invalid("consent", "must be `pause_sending`")),
+    let consent = query.get("consent");
+    if consent.is_some() && version.is_some() {
+        return Err(invalid("consent", "goes without `version`, which names the document"));
+    }
+    let (pause, configure) = match consent.as_deref() {
+        None => (false, false),
+        Some("pause_sending") => (true, false),
+        Some("configure") => (false, true),
+        Some("pause_sending,configure" | "configure,pause_sending") => (true, true),
+        Some(_) => {
+            return Err(invalid("consent", "must be `pause_sending`, `configure`, or both with a comma between"));
+        }
     };
+    let current = style.version_with(pause, configure);
     let policy = policy::published(version.as_deref().unwrap_or(current))
         .filter(|policy| policy.style == style)
         .ok_or_else(|| invalid("version", "is no version of this policy"))?;
@@ -111,6 +119,22 @@ mod tests {
     }
 
     #[test]
+    fn a_tenant_who_agrees_to_the_configuration_gets_the_document_that_allows_it() {
+        let account = "171436882533";
+        let ask = |consent: &str| get(json!({"style": "hardened", "account_id": account, "consent": consent})).unwrap();
+        let (configure, version) = ask("configure");
+        assert_eq!(version, policy::HARDENED_CONFIGURE_VERSION);
+        assert!(configure.contains("ses:GetEmailIdentity") && !configure.contains("PutAccountSendingAttributes"));
+        for both in ["pause_sending,configure", "configure,pause_sending"] {
+            let (document, version) = ask(both);
+            assert_eq!(version, policy::HARDENED_CONFIGURE_PAUSE_VERSION);
+            assert!(document.contains("ses:GetEmailIdentity") && document.contains("PutAccountSendingAttributes"));
+        }
+        let classic = get(json!({"style": "classic", "consent": "configure"})).unwrap();
+        assert_eq!(classic.1, policy::CLASSIC_VERSION);
+    }
+
+    #[test]
     fn an_unknown_style_or_account_is_a_bad_request() {
         for parameters in [
             json!({}),
@@ -121,6 +145,8 @@ mod tests {
             json!({"style": "classic", "account": "171436882533"}),
             json!({"style": "classic", "version": "hardened-1"}),
             json!({"style": "classic", "consent": "everything"}),
+            json!({"style": "classic", "consent": "configure,configure"}),
+            json!({"style": "classic", "consent": "configure", "version": "classic-1"}),
             json!({"style": "classic", "consent": "pause_sending", "version": "classic-1"}),
             json!({"style": "hardened", "account_id": "171436882533", "version": "hardened-0"}),
         ] {

@@ -6,6 +6,8 @@ mod create_provider;
 mod create_rotation;
 mod create_test_mail;
 mod create_verification;
+mod delete_configuration;
+mod get_configuration;
 pub(crate) mod get_forwarding;
 mod get_mail;
 pub(crate) mod get_policy;
@@ -13,6 +15,7 @@ mod get_provider;
 mod get_rotation;
 mod get_verification;
 mod list_providers;
+mod put_configuration;
 
 use shared::http::{Problem, Request, RequestLog};
 use shared::id::{ProviderId, RotationId};
@@ -29,6 +32,9 @@ pub(crate) enum Route {
     GetRotation,
     CancelRotation,
     CreateTestMail,
+    PutConfiguration,
+    GetConfiguration,
+    DeleteConfiguration,
     CreateVerification,
     GetVerification,
     GetPolicy,
@@ -48,7 +54,7 @@ pub const ROUTES: &[&str] = &{
 };
 
 impl Route {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 16] = [
         Self::CreateProvider,
         Self::ListProviders,
         Self::GetProvider,
@@ -57,6 +63,9 @@ impl Route {
         Self::GetRotation,
         Self::CancelRotation,
         Self::CreateTestMail,
+        Self::PutConfiguration,
+        Self::GetConfiguration,
+        Self::DeleteConfiguration,
         Self::CreateVerification,
         Self::GetVerification,
         Self::GetPolicy,
@@ -74,6 +83,9 @@ impl Route {
             Self::GetRotation => "GET /providers/{provider_id}/rotations/{rotation_id}",
             Self::CancelRotation => "DELETE /providers/{provider_id}/rotations/{rotation_id}",
             Self::CreateTestMail => "POST /providers/{provider_id}/test-mails",
+            Self::PutConfiguration => "PUT /providers/{provider_id}/configuration",
+            Self::GetConfiguration => "GET /providers/{provider_id}/configuration",
+            Self::DeleteConfiguration => "DELETE /providers/{provider_id}/configuration",
             Self::CreateVerification => "POST /providers/{provider_id}/verifications",
             Self::GetVerification => "GET /providers/{provider_id}/verifications/{verification_id}",
             Self::GetPolicy => "GET /policy",
@@ -98,6 +110,9 @@ impl Route {
             Self::GetRotation => "get_rotation",
             Self::CancelRotation => "cancel_rotation",
             Self::CreateTestMail => "create_test_mail",
+            Self::PutConfiguration => "put_configuration",
+            Self::GetConfiguration => "get_configuration",
+            Self::DeleteConfiguration => "delete_configuration",
             Self::CreateVerification => "create_verification",
             Self::GetVerification => "get_verification",
             Self::GetPolicy => "get_policy",
@@ -154,6 +169,9 @@ mod tests {
             (include_str!("../../../../events/verify-get-rotation.json"), "get_rotation"),
             (include_str!("../../../../events/verify-cancel-rotation.json"), "cancel_rotation"),
             (include_str!("../../../../events/verify-create-test-mail.json"), "create_test_mail"),
+            (include_str!("../../../../events/verify-put-configuration.json"), "put_configuration"),
+            (include_str!("../../../../events/verify-get-configuration.json"), "get_configuration"),
+            (include_str!("../../../../events/verify-delete-configuration.json"), "delete_configuration"),
             (include_str!("../../../../events/verify-create-verification.json"), "create_verification"),
             (include_str!("../../../../events/verify-get-verification.json"), "get_verification"),
             (include_str!("../../../../events/verify-get-policy.json"), "get_policy"),

@@ -7,10 +7,12 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `task`, `dispatch` | the messages, and the schedule that enqueues them |
+//! | `configuration` | the task that goes on with a configuration of a tenant's SES |
 //! | `watch_schedule` | when a provider is verified, and how thoroughly: pure |
 //! | `watch_finding`, `watch_outcome` | what checks mean for a key in use, and what that changes: pure |
 
-mod dispatch;
+mod configuration;
+pub(crate) mod dispatch;
 pub(crate) mod task;
 mod watch_finding;
 mod watch_outcome;
@@ -110,8 +112,11 @@ impl VerifyWorker {
     }
 
     async fn handle_message(&self, message: &Message, deadline: Deadline) -> MessageOutcome {
-        let WorkerTask::Verification(provider_id) = match WorkerTask::parse(&message.body) {
-            Ok(task) => task,
+        let provider_id = match WorkerTask::parse(&message.body) {
+            Ok(WorkerTask::Verification(provider_id)) => provider_id,
+            Ok(WorkerTask::Configuration(provider_id)) => {
+                return Box::pin(self.configure(&provider_id, message, deadline)).await;
+            }
             Err(invalid) => return dead_letter(&self.dead_letters, message, "invalid_message", &invalid).await,
         };
         if !deadline.allows(MAX_VERIFICATION_DURATION, self.ambient.now()) {

@@ -13,6 +13,8 @@ use shared::queue::{Outgoing, Queue, QueueError};
 pub(crate) enum WorkerTask {
     /// Verify a provider.
     Verification(ProviderId),
+    /// Go on with the configuration of a tenant's SES.
+    Configuration(ProviderId),
 }
 
 /// A [`WorkerTask`] with the version of its format.
@@ -41,7 +43,7 @@ impl WorkerTask {
 
     fn provider_id(&self) -> &ProviderId {
         match self {
-            Self::Verification(provider_id) => provider_id,
+            Self::Verification(provider_id) | Self::Configuration(provider_id) => provider_id,
         }
     }
 
@@ -73,6 +75,10 @@ mod tests {
         let body = &Batch::from_json(sample, jiff::Timestamp::UNIX_EPOCH).unwrap().messages[0].body;
         let task = WorkerTask::parse(body).unwrap();
         assert_eq!(task, WorkerTask::Verification(ProviderId::parse("prv_01KAQX5D8E3C9V7N2M4R6T8W0Y").unwrap()));
+        let sample = serde_json::from_str(include_str!("../../../../events/verify-worker-configuration.json")).unwrap();
+        let body = &Batch::from_json(sample, jiff::Timestamp::UNIX_EPOCH).unwrap().messages[0].body;
+        let task = WorkerTask::parse(body).unwrap();
+        assert_eq!(task, WorkerTask::Configuration(ProviderId::parse("prv_01KAQX5D8E3C9V7N2M4R6T8W0Y").unwrap()));
         for (body, field) in [
             ("", "body"),
             (r#"{"version":2,"task":{"verification":"prv_01KAQX5D8E3C9V7N2M4R6T8W0Y"}}"#, "version"),

@@ -1,5 +1,6 @@
 //! The stand-in over the wire, by ordinary AWS clients.
 
+mod configuration_sets;
 mod custody;
 mod events;
 mod faults;

@@ -1,6 +1,8 @@
 //! SES v2: accounts that send, their identities and limits, and the mail they sent.
 
 mod account;
+mod configuration_set;
+mod identity;
 mod input;
 mod mailbox;
 mod operation;
@@ -11,11 +13,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use axum::http::StatusCode;
-use chrono::Utc;
-use fakecloud_ses::{EmailIdentity, SesV2Service, SharedSesState};
+use fakecloud_ses::{SesV2Service, SharedSesState};
 use serde_json::{Value, json};
 
 use self::account::SendingAccounts;
+use self::identity::seeded_identity;
 use super::call::Call;
 use super::embedded::Embedded;
 use super::error::{AccessDenied, DenialReason, ErrorWording, FixedError, ServiceError};
@@ -57,20 +59,20 @@ impl Ses {
         }))
     }
 
-    /// Sets of an account's limits what is given, and adds verified identities.
+    /// Sets of an account's limits what is given, and adds identities, each with whether it is verified.
     pub(crate) fn set_up_account<'a>(
         &self,
         account_id: &str,
         sandbox: Option<bool>,
         max_send_rate: Option<f64>,
-        identities: impl Iterator<Item = &'a String>,
+        identities: impl Iterator<Item = (&'a String, bool)>,
     ) {
         let limits = self.accounts.change_limits(account_id, sandbox, max_send_rate);
         let mut accounts = self.state.write();
         let state = accounts.get_or_create(account_id);
         state.account_settings.production_access_enabled = !limits.sandbox;
-        for identity in identities {
-            state.identities.insert(identity.clone(), verified_identity(identity));
+        for (name, verified) in identities {
+            state.identities.insert(name.clone(), seeded_identity(name, verified));
         }
     }
 
@@ -144,6 +146,18 @@ impl StandInService for Ses {
                 let response = self.embedded.handle(request).await;
                 Ok(self.amend_account(request, response))
             }
+            "ListEmailIdentities" => {
+                let response = self.embedded.handle(request).await;
+                Ok(self.amend_identity_list(request, response))
+            }
+            "GetEmailIdentity" => {
+                let response = self.embedded.handle(request).await;
+                Ok(self.amend_identity(request, response))
+            }
+            _ if operation::is_about_configuration_set(call) => {
+                self.check_configuration_set(request)?;
+                Ok(self.embedded.handle(request).await)
+            }
             _ => Ok(self.embedded.handle(request).await),
         }
     }
@@ -169,29 +183,4 @@ fn denial(denied: &AccessDenied) -> String {
 /// An id as SES makes them: `0100` and more hexadecimal digits, in groups, with a counter at the end.
 fn new_message_id() -> String {
     format!("0100{}-{}-000000", random::text::<12>(b"0123456789abcdef"), random::uuid())
-}
-
-/// An identity whose owner has done what verification asks. DKIM is off: signing would only cost time here.
-fn verified_identity(name: &str) -> EmailIdentity {
-    EmailIdentity {
-        identity_name: name.to_owned(),
-        identity_type: if name.contains('@') { "EMAIL_ADDRESS" } else { "DOMAIN" }.to_owned(),
-        verified: true,
-        created_at: Utc::now(),
-        dkim_signing_enabled: false,
-        dkim_signing_attributes_origin: "AWS_SES".to_owned(),
-        dkim_domain_signing_private_key: None,
-        dkim_domain_signing_selector: None,
-        dkim_next_signing_key_length: None,
-        dkim_public_key_b64: None,
-        email_forwarding_enabled: true,
-        mail_from_domain: None,
-        mail_from_behavior_on_mx_failure: "USE_DEFAULT_VALUE".to_owned(),
-        mail_from_domain_status: "NotStarted".to_owned(),
-        configuration_set_name: None,
-        bounce_topic: None,
-        complaint_topic: None,
-        delivery_topic: None,
-        verification_token: None,
-    }
 }

@@ -5,6 +5,8 @@
 //! <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsimpleemailservicev2.html>.
 //! Only the account's root may call an operation that is not listed here.
 
+use std::collections::HashMap;
+
 use axum::http::Method;
 use fakecloud_core::protocol::AwsProtocol;
 use fakecloud_ses::{SesState, SharedSesState};
@@ -61,6 +63,18 @@ const OPERATIONS: &[(Method, &str, &str, SesResource)] = &[
     (Method::DELETE, "configuration-sets/*", "DeleteConfigurationSet", SesResource::ConfigurationSet),
     (Method::PUT, "configuration-sets/*/sending", "PutConfigurationSetSendingOptions", SesResource::ConfigurationSet),
     (
+        Method::PUT,
+        "configuration-sets/*/delivery-options",
+        "PutConfigurationSetDeliveryOptions",
+        SesResource::ConfigurationSet,
+    ),
+    (
+        Method::PUT,
+        "configuration-sets/*/suppression-options",
+        "PutConfigurationSetSuppressionOptions",
+        SesResource::ConfigurationSet,
+    ),
+    (
         Method::POST,
         "configuration-sets/*/event-destinations",
         "CreateConfigurationSetEventDestination",
@@ -100,6 +114,13 @@ pub(super) fn name(call: &Call) -> Option<String> {
     find(call).map(|(_, _, operation, _)| (*operation).to_owned())
 }
 
+/// Whether a call is about one configuration set.
+pub(super) fn is_about_configuration_set(call: &Call) -> bool {
+    find(call).is_some_and(|(_, _, _, resource)| {
+        matches!(resource, SesResource::ConfigurationSet | SesResource::NewConfigurationSet)
+    })
+}
+
 /// The permissions that a request needs. Empty for an unknown operation.
 pub(super) fn required_permissions(
     request: &ServiceRequest<'_>,
@@ -130,10 +151,23 @@ fn v2_permissions(request: &ServiceRequest<'_>, ses: &SharedSesState, is_sandbox
     match resource {
         SesResource::Any => vec![RequiredPermission::new(action, "*")],
         SesResource::Identity => vec![RequiredPermission::new(action, arn("identity", segment))],
-        SesResource::ConfigurationSet => vec![RequiredPermission::new(action, arn("configuration-set", segment))],
+        SesResource::ConfigurationSet => {
+            let mut permission = RequiredPermission::new(action, arn("configuration-set", segment));
+            permission.resource_tags = tags_of(ses, account_id, &permission.resource);
+            vec![permission]
+        }
         SesResource::NewIdentity => vec![RequiredPermission::new(action, arn("identity", text("EmailIdentity")))],
         SesResource::NewConfigurationSet => {
-            vec![RequiredPermission::new(action, arn("configuration-set", text("ConfigurationSetName")))]
+            let mut permission =
+                RequiredPermission::new(action, arn("configuration-set", text("ConfigurationSetName")));
+            let tags = pairs(&call.json["Tags"]);
+            if tags.is_empty() {
+                return vec![permission];
+            }
+            // Tags at the creation are authorized as such. Seen of CreateTenant, whose denial names ses:TagResource; [U] of others.
+            permission.request_tags = Some(tags);
+            let tagging = RequiredPermission { action: "ses:TagResource".to_owned(), ..permission.clone() };
+            vec![permission, tagging]
         }
         SesResource::Mail => {
             let accounts = ses.read();
@@ -212,6 +246,16 @@ pub(super) fn sender_identity<'a>(ses: &'a SesState, sender: &str) -> Option<&'a
     let domains = std::iter::successors(Some(domain.as_str()), |domain| Some(domain.split_once('.')?.1));
     let names = [format!("{local}@{domain}"), format!("{plain}@{domain}")].into_iter();
     names.chain(domains.map(str::to_owned)).filter(|name| !name.is_empty()).find_map(|name| of_name(&name))
+}
+
+fn pairs(tags: &Value) -> HashMap<String, String> {
+    let tags = tags.as_array().into_iter().flatten();
+    tags.filter_map(|tag| Some((tag["Key"].as_str()?.to_owned(), tag["Value"].as_str()?.to_owned()))).collect()
+}
+
+fn tags_of(ses: &SharedSesState, account_id: &str, arn: &str) -> Option<HashMap<String, String>> {
+    let accounts = ses.read();
+    Some(accounts.get(account_id)?.tags.get(arn)?.clone().into_iter().collect())
 }
 
 fn find(call: &Call) -> Option<&'static (Method, &'static str, &'static str, SesResource)> {
