@@ -135,7 +135,8 @@ pub(super) async fn run(stack: &Stack) -> Driven {
     }
     caller.get("/providers?tenant_id=acme").await;
 
-    let shown = fail_webhooks(&caller, good).await;
+    let mut shown = fail_webhooks(&caller, good).await;
+    shown.push(ask_for_links(&caller, &careless).await);
 
     let (responses, request_bodies) = caller.recorded.into_inner();
     let pasted = vec![Marker::new("careless", &careless.secret_access_key), Marker::new("careless, plain", &plain)];
@@ -174,6 +175,23 @@ async fn fail_rotation(caller: &RecordingCaller<'_>, tenant: &Tenant, provider_i
     stack.local_api(Method::PUT, &key, Some(&json!({ "status": "Active" }))).await.unwrap();
     caller.call(Method::DELETE, &rotation, None, &[]).await;
     caller.get(&rotation).await;
+}
+
+/// Makes links, replaces one, and asks for one with a secret in every field. Returns the token of the last.
+async fn ask_for_links(caller: &RecordingCaller<'_>, careless: &Tenant) -> Marker {
+    let good = json!({ "tenant_id": "acme", "name": "main", "intent": "connect" });
+    for field in ["intent", "provider_id", "account_id", "return_url", "locale", "expires_in", "regions"] {
+        let mut body = good.clone();
+        body[field] = json!(careless.secret_access_key);
+        caller.post("/onboarding-links", &body).await;
+    }
+    caller.stack.ask_for_link(&good).await;
+    let made = caller.stack.ask_for_link(&good).await;
+    let token = made.body["url"].as_str().unwrap().split_once('#').unwrap().1.to_owned();
+    caller.get("/onboarding-links?tenant_id=acme").await;
+    let path = format!("/onboarding-links/{}", made.body["link_id"].as_str().unwrap());
+    caller.call(Method::DELETE, &path, None, &[]).await;
+    Marker::new("link", &token)
 }
 
 /// Registers a sender of webhooks, whose reports are taken, refused, and not checked because KMS refuses its secret. Returns

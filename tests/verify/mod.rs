@@ -3,6 +3,7 @@
 mod assurance;
 mod credential;
 mod onboarding;
+mod onboarding_link;
 mod policy;
 mod reading;
 mod test_mail;

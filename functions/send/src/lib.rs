@@ -56,7 +56,7 @@ use anyhow::anyhow;
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use lambda_runtime::LambdaEvent;
 use serde::{Deserialize, Serialize};
-use shared::runtime::{ColdStart, MissingVariable, serve};
+use shared::runtime::{ColdStart, MissingVariable, ScheduledEvent, serve};
 
 use crate::context::Services;
 
@@ -74,19 +74,6 @@ pub struct Sender {
 enum SendEvent {
     Batch(SqsEvent),
     Schedule(ScheduledEvent),
-}
-
-/// An event of EventBridge's schedule; nothing of it is used.
-#[derive(Deserialize)]
-struct ScheduledEvent {
-    #[serde(rename = "detail-type")]
-    _detail_type: ScheduledDetailType,
-}
-
-#[derive(Deserialize)]
-enum ScheduledDetailType {
-    #[serde(rename = "Scheduled Event")]
-    Scheduled,
 }
 
 /// The response to either.

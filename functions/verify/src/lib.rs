@@ -7,6 +7,8 @@
 //! |---|---|
 //! | `route` | one file for each operation of the API |
 //! | `submission`, `idempotency` | what a caller submits, and a repeated request |
+//! | `onboarding_link` | links with which tenants hand keys over in the browser |
+//! | `page` | what they see there |
 //! | `onboarding` | from a submitted key to a stored provider, or to the reason why not |
 //! | `rotation`, `rotation_view` | a key that replaces a provider's, and how that is shown |
 //! | `verification` | the calls into the tenant's account |
@@ -17,6 +19,8 @@
 mod check;
 mod idempotency;
 mod onboarding;
+mod onboarding_link;
+mod page;
 mod provider_view;
 mod report_builder;
 mod retry_policy;
@@ -33,15 +37,17 @@ mod fixtures;
 mod tests;
 
 use lambda_runtime::LambdaEvent;
+use serde::{Deserialize, Serialize};
 use shared::custody::{Custody, Lane};
 use shared::http::{Problem, Request, RequestLog, Response};
 use shared::queue::Queue;
 use shared::record::{Assurance, Mails, Providers, Secrets};
-use shared::runtime::{Ambient, ColdStart, MissingVariable, serve};
+use shared::runtime::{Ambient, ColdStart, MissingVariable, ScheduledEvent, serve};
 use shared::telemetry::Bus;
 use shared::tenant::Clients;
 use thiserror::Error;
 
+use page::{InvalidPageSettings, PageSettings};
 pub use route::ROUTES;
 use route::Route;
 use route::get_forwarding::NoticeBus;
@@ -60,6 +66,7 @@ pub struct Verify {
     tenants: Clients,
     required_assurance: Assurance,
     notice_bus: NoticeBus,
+    page: PageSettings,
 }
 
 /// A variable of the environment that `verify` cannot do without.
@@ -71,6 +78,31 @@ pub enum ColdStartError {
     /// It is no assurance.
     #[error("the environment variable {REQUIRED_ASSURANCE} must be observed, explicitly_denied or proven")]
     UnknownAssurance,
+    /// The onboarding page cannot be shown with it.
+    #[error(transparent)]
+    Page(#[from] PageSettingsError),
+}
+
+/// A setting of the onboarding page cannot be used.
+#[derive(Debug, Error)]
+#[error(transparent)]
+pub struct PageSettingsError(#[from] InvalidPageSettings);
+
+/// What invokes the function: a request, or the schedule that has operators told of links that ended.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum VerifyEvent {
+    Schedule(ScheduledEvent),
+    Request(Box<Request>),
+}
+
+/// The response to either.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum VerifyResponse {
+    Http(Box<Response>),
+    /// For the scheduler, which reads nothing.
+    Empty,
 }
 
 /// How well it must be known that a key can do nothing else: the template's parameter `RequiredAssurance`.
@@ -83,7 +115,20 @@ const REQUIRED_ASSURANCE: &str = "REQUIRED_ASSURANCE";
 pub async fn run() -> anyhow::Result<()> {
     let verify = Verify::new(&ColdStart::begin())?;
     let verify = &verify;
-    serve(|event: LambdaEvent<Request>| verify.handle(event.payload)).await.map_err(anyhow::Error::from_boxed)
+    // Boxed, because the SDK's futures nest deeper than the compiler's layout computation goes.
+    serve(|event: LambdaEvent<VerifyEvent>| {
+        Box::pin(async move {
+            match event.payload {
+                VerifyEvent::Request(request) => VerifyResponse::Http(Box::new(verify.handle(*request).await)),
+                VerifyEvent::Schedule(_) => {
+                    verify.tell_of_links().await;
+                    VerifyResponse::Empty
+                }
+            }
+        })
+    })
+    .await
+    .map_err(anyhow::Error::from_boxed)
 }
 
 impl Verify {
@@ -106,6 +151,7 @@ impl Verify {
             required_assurance: Assurance::parse(&start.required(REQUIRED_ASSURANCE)?)
                 .ok_or(ColdStartError::UnknownAssurance)?,
             notice_bus: NoticeBus::from_variable(start.required("NOTICE_BUS_ARN")?),
+            page: PageSettings::new(start).map_err(PageSettingsError)?,
         })
     }
 
@@ -135,6 +181,26 @@ impl Verify {
             Route::GetPolicy => route::get_policy::get_policy(request),
             Route::GetForwarding => route::get_forwarding::get_forwarding(request, &self.notice_bus),
             Route::CheckPolicy => self.check_policy(request, log),
+            Route::CreateOnboardingLink => Box::pin(self.create_onboarding_link(request, log)).await,
+            Route::ListOnboardingLinks => Box::pin(self.list_onboarding_links(request, log)).await,
+            Route::RevokeOnboardingLink => Box::pin(self.revoke_onboarding_link(request, log)).await,
         }
+    }
+}
+
+#[cfg(test)]
+mod event_tests {
+    use super::*;
+
+    #[test]
+    fn a_schedule_is_known_by_its_detail_type_and_all_else_is_a_request() {
+        let read = |event: &str| match serde_json::from_str(event).unwrap() {
+            VerifyEvent::Schedule(_) => "schedule".to_owned(),
+            VerifyEvent::Request(request) => request.route_key.unwrap_or_default(),
+        };
+        assert_eq!(read(include_str!("../../../events/verify-ended-links.json")), "schedule");
+        assert_eq!(read(include_str!("../../../events/verify-create-provider.json")), "POST /providers");
+        assert!(serde_json::from_str::<VerifyEvent>(r#"{"detail-type": "Something Else"}"#).is_err());
+        assert_eq!(serde_json::to_value(VerifyResponse::Empty).unwrap(), serde_json::Value::Null);
     }
 }

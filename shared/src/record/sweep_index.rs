@@ -11,6 +11,9 @@ pub(super) const PARTITION: &str = "due";
 /// Another partition: rotations whose new key is a candidate. `send` looks at these.
 pub(super) const CANDIDATES: &str = "rotation";
 
+/// Another partition: onboarding links whose end operators have to be told of. `verify` looks at these.
+pub(super) const LINKS: &str = "onboarding";
+
 /// When the sweep picks up an order and the keys that it stopped, in case whoever wrote them does not get further.
 const SWEEP_AFTER: SignedDuration = SignedDuration::from_secs(60);
 

@@ -9,6 +9,7 @@ mod config;
 mod connector;
 mod environment;
 mod request_signer;
+mod schedule;
 mod serve;
 
 pub use ambient::Ambient;
@@ -18,4 +19,5 @@ pub use config::own_config;
 pub use connector::Connector;
 pub use environment::{Environment, MissingVariable};
 pub(crate) use request_signer::RequestSigner;
+pub use schedule::ScheduledEvent;
 pub use serve::serve;

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use thiserror::Error;
 
-use crate::id::{AccessKeyId, DrillId, OrderId, ProviderId, RotationId, TenantId};
+use crate::id::{AccessKeyId, DrillId, LinkId, OrderId, ProviderId, RotationId, TenantId};
 use crate::record::{Assurance, BreachScope, DrillTimes, HaltChange, Order, Provider, Rotation, RotationPhase};
 
 /// An event could not be sent to the bus.
@@ -82,6 +82,42 @@ pub enum Event {
     RotationFailed(RotationEvent),
     /// `Retired Key Revoked`: a key that its provider does not send with any more was seen to be dead.
     RetiredKeyRevoked(KeyEvent),
+    /// `Onboarding Completed`: a key was accepted on a link's page.
+    OnboardingCompleted(OnboardingEvent),
+    /// `Onboarding Failed`: a key was not accepted on a link's page, which takes another one.
+    OnboardingFailed(OnboardingEvent),
+    /// `Onboarding Abandoned`: a link's time is over, and no key was accepted.
+    OnboardingAbandoned(OnboardingEvent),
+}
+
+/// What became of an onboarding link.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OnboardingEvent {
+    /// The link.
+    pub link_id: LinkId,
+    /// The operator's name for the tenant.
+    pub tenant_id: TenantId,
+    /// What the link is for: `connect` or `rotate`.
+    pub intent: &'static str,
+    /// The provider that the key was accepted for, or that the link is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider_id: Option<ProviderId>,
+    /// The rotation that the key began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rotation_id: Option<RotationId>,
+    /// Why it was not accepted: `refused`, `undecided`, or what stood in the way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The checks that failed, or required ones of which nothing is known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<&'static str>,
+    /// When the link was opened. Absent if nobody has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub opened_at: Option<Timestamp>,
+    /// How many keys were submitted with it.
+    pub submissions: u32,
+    /// How many of them were refused.
+    pub refusals: u32,
 }
 
 /// A rotation of a provider's key.
@@ -415,6 +451,9 @@ impl Event {
             Self::RotationCompleted(_) => "Rotation Completed",
             Self::RotationFailed(_) => "Rotation Failed",
             Self::RetiredKeyRevoked(_) => "Retired Key Revoked",
+            Self::OnboardingCompleted(_) => "Onboarding Completed",
+            Self::OnboardingFailed(_) => "Onboarding Failed",
+            Self::OnboardingAbandoned(_) => "Onboarding Abandoned",
         }
     }
 
@@ -450,6 +489,9 @@ impl Event {
             | Self::RotationPromoted(event)
             | Self::RotationCompleted(event)
             | Self::RotationFailed(event) => event.provider_id.to_string(),
+            Self::OnboardingCompleted(event) | Self::OnboardingFailed(event) | Self::OnboardingAbandoned(event) => {
+                event.link_id.to_string()
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ mod log;
 
 pub use event::{
     Bus, ContainmentSummary, CredentialBreachEvent, DrillEvent, Event, HoldEvent, KeyEvent, MailEvent, NoticeEvent,
-    OrderEvent, ProviderEvent, ProviderVerifiedEvent, PutEventFailed, ResidualAccessSummary, RevocabilityEvent,
-    RotationEvent, UnmatchedReportEvent,
+    OnboardingEvent, OrderEvent, ProviderEvent, ProviderVerifiedEvent, PutEventFailed, ResidualAccessSummary,
+    RevocabilityEvent, RotationEvent, UnmatchedReportEvent,
 };
 pub use log::{chain, init, subscriber};

@@ -2,6 +2,7 @@
 
 mod cancel_rotation;
 mod check_policy;
+mod create_onboarding_link;
 mod create_provider;
 mod create_rotation;
 mod create_test_mail;
@@ -10,10 +11,12 @@ mod get_mail;
 pub(crate) mod get_policy;
 mod get_provider;
 mod get_rotation;
+mod list_onboarding_links;
 mod list_providers;
+mod revoke_onboarding_link;
 
 use shared::http::{Problem, Request};
-use shared::id::{ProviderId, RotationId};
+use shared::id::{LinkId, ProviderId, RotationId};
 
 /// One operation of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +32,9 @@ pub(crate) enum Route {
     GetPolicy,
     GetForwarding,
     CheckPolicy,
+    CreateOnboardingLink,
+    ListOnboardingLinks,
+    RevokeOnboardingLink,
 }
 
 /// The route keys of API Gateway that this function answers. `template.yaml` has exactly these.
@@ -43,7 +49,7 @@ pub const ROUTES: &[&str] = &{
 };
 
 impl Route {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 14] = [
         Self::CreateProvider,
         Self::ListProviders,
         Self::GetProvider,
@@ -55,6 +61,9 @@ impl Route {
         Self::GetPolicy,
         Self::GetForwarding,
         Self::CheckPolicy,
+        Self::CreateOnboardingLink,
+        Self::ListOnboardingLinks,
+        Self::RevokeOnboardingLink,
     ];
 
     const fn key(self) -> &'static str {
@@ -70,6 +79,9 @@ impl Route {
             Self::GetPolicy => "GET /policy",
             Self::GetForwarding => "GET /policy/forwarding",
             Self::CheckPolicy => "POST /policy/check",
+            Self::CreateOnboardingLink => "POST /onboarding-links",
+            Self::ListOnboardingLinks => "GET /onboarding-links",
+            Self::RevokeOnboardingLink => "DELETE /onboarding-links/{link_id}",
         }
     }
 
@@ -92,6 +104,9 @@ impl Route {
             Self::GetPolicy => "get_policy",
             Self::GetForwarding => "get_forwarding",
             Self::CheckPolicy => "check_policy",
+            Self::CreateOnboardingLink => "create_onboarding_link",
+            Self::ListOnboardingLinks => "list_onboarding_links",
+            Self::RevokeOnboardingLink => "revoke_onboarding_link",
         }
     }
 }
@@ -114,6 +129,11 @@ fn rotation_id(request: &Request) -> Result<RotationId, Problem> {
     RotationId::parse(path_parameter(request, "rotation_id")?).map_err(|_| Problem::not_found("rotation"))
 }
 
+/// The link's id in the path, likewise.
+fn link_id(request: &Request) -> Result<LinkId, Problem> {
+    LinkId::parse(path_parameter(request, "link_id")?).map_err(|_| Problem::not_found("onboarding link"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,6 +152,9 @@ mod tests {
             (include_str!("../../../../events/verify-get-policy.json"), "get_policy"),
             (include_str!("../../../../events/verify-get-forwarding.json"), "get_forwarding"),
             (include_str!("../../../../events/verify-check-policy.json"), "check_policy"),
+            (include_str!("../../../../events/verify-create-onboarding-link.json"), "create_onboarding_link"),
+            (include_str!("../../../../events/verify-list-onboarding-links.json"), "list_onboarding_links"),
+            (include_str!("../../../../events/verify-revoke-onboarding-link.json"), "revoke_onboarding_link"),
         ];
         assert_eq!(samples.len(), ROUTES.len());
         for ((event, name), key) in samples.into_iter().zip(ROUTES) {
