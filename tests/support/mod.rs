@@ -2,6 +2,7 @@
 
 mod events;
 mod logs;
+mod page;
 mod policies;
 mod queues;
 mod revocations;
@@ -13,6 +14,7 @@ mod tenants;
 mod wait;
 mod webhooks;
 
+pub(crate) use page::PageVisitor;
 pub(crate) use policies::*;
 pub(crate) use queues::attribute;
 pub(crate) use revocations::*;

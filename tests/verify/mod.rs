@@ -4,6 +4,7 @@ mod assurance;
 mod credential;
 mod onboarding;
 mod onboarding_link;
+mod page;
 mod policy;
 mod reading;
 mod test_mail;

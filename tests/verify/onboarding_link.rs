@@ -1,50 +1,9 @@
 //! Onboarding links as the operator's backend sees them: made, listed, replaced, revoked, and told of when they end.
 
-use operator::ApiResponse;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Stack, eventually, string};
-
-impl Stack {
-    /// Asks for a link. The test that reads its URL opens it.
-    pub(crate) async fn ask_for_link(&self, body: &Value) -> ApiResponse {
-        self.api(Method::POST, "/onboarding-links", Some(body)).await.unwrap()
-    }
-
-    /// A tenant's links as they are listed.
-    pub(crate) async fn links_of(&self, tenant_id: &str) -> Vec<Value> {
-        let response = self.api(Method::GET, &format!("/onboarding-links?tenant_id={tenant_id}"), None).await.unwrap();
-        assert_eq!(response.status, 200, "{}", response.text);
-        response.body["links"].as_array().unwrap().clone()
-    }
-
-    /// Runs the schedule that tells of links which ended, now.
-    pub(crate) async fn run_link_schedule(&self) {
-        let event: Value = serde_json::from_str(include_str!("../../events/verify-ended-links.json")).unwrap();
-        let response = self.local_api(Method::POST, "/functions/verify/invoke", Some(&event)).await.unwrap();
-        assert!(response.status == 200 && !response.headers.contains_key("x-amz-function-error"), "{}", response.text);
-    }
-
-    /// The details of the events of this detail-type about a link.
-    pub(crate) async fn link_events(&self, detail_type: &str, link_id: &str) -> Vec<Value> {
-        let events = self.events(detail_type).await.unwrap();
-        events
-            .into_iter()
-            .map(|mut event| event["detail"].take())
-            .filter(|detail| detail["link_id"] == link_id)
-            .collect()
-    }
-
-    /// Lets a link's time be over.
-    pub(crate) async fn expire_link(&self, link_id: &str) {
-        let (dynamodb, table) = self.table("ProvidersTable").await;
-        let update = dynamodb.update_item().table_name(&table).key("pk", string(&format!("onboarding#{link_id}")));
-        let update = update.key("sk", string("link")).condition_expression("attribute_exists(pk)");
-        let update = update.update_expression("SET expires_at = :past, next_attempt_at = :past REMOVE session_ends_at");
-        update.expression_attribute_values(":past", string("2026-01-01T00:00:00Z")).send().await.unwrap();
-    }
-}
+use crate::support::{Stack, eventually};
 
 fn connect(tenant_id: &str, name: &str) -> Value {
     json!({ "tenant_id": tenant_id, "name": name, "intent": "connect", "regions": ["us-east-1"] })

@@ -159,11 +159,20 @@ impl Verify {
     pub async fn handle(&self, mut request: Request) -> Response {
         let started = self.ambient.now();
         let mut log = RequestLog::default();
-        let result = match request.route_key.as_deref().and_then(Route::from_key) {
+        let route = request.route_key.as_deref().and_then(Route::from_key);
+        let result = match route {
             Some(route) => self.dispatch(route, &mut request, &mut log).await,
             None => Err(Problem::not_found("route")),
         };
-        log.finish(result, self.ambient.now().duration_since(started))
+        let is_problem = result.is_err();
+        let mut response = log.finish(result, self.ambient.now().duration_since(started));
+        if route.is_some_and(Route::is_page) {
+            if is_problem {
+                response = page::problem_page(response, &request, &self.page);
+            }
+            page::secure(&mut response, &self.page);
+        }
+        response
     }
 
     async fn dispatch(&self, route: Route, request: &mut Request, log: &mut RequestLog) -> Result<Response, Problem> {
@@ -184,6 +193,11 @@ impl Verify {
             Route::CreateOnboardingLink => Box::pin(self.create_onboarding_link(request, log)).await,
             Route::ListOnboardingLinks => Box::pin(self.list_onboarding_links(request, log)).await,
             Route::RevokeOnboardingLink => Box::pin(self.revoke_onboarding_link(request, log)).await,
+            Route::GetPageAsset => route::get_page_asset::get_page_asset(request),
+            Route::GetPage => Box::pin(self.get_page(request, log)).await,
+            Route::OpenPage => Box::pin(self.open_page(request, log)).await,
+            Route::SubmitKey => Box::pin(self.submit_key(request, log)).await,
+            Route::GetProgress => Box::pin(self.get_progress(request, log)).await,
         }
     }
 }

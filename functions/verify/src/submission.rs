@@ -127,6 +127,11 @@ impl PastedText {
         PastedKind::of(&self.0)
     }
 
+    /// A text that came otherwise than as JSON.
+    pub(crate) fn new(text: Zeroizing<String>) -> Self {
+        Self(text)
+    }
+
     /// The text as a secret, cleaned of what pasting leaves.
     pub(crate) fn secret_access_key(&self) -> Result<SecretAccessKey, InvalidSecret> {
         SecretAccessKey::from_pasted(&self.0)

@@ -7,8 +7,9 @@ mod view;
 
 use jiff::SignedDuration;
 
-pub(crate) use request::LinkRequest;
+pub(crate) use request::{LinkRequest, is_account_id};
 pub(crate) use return_url::{InvalidReturnUrls, ReturnUrls};
+pub(crate) use told::onboarding_event;
 pub(crate) use view::{LinkList, LinkView, NewLinkView};
 
 /// How long a link can be opened unless the request says otherwise.

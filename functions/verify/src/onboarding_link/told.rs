@@ -84,6 +84,7 @@ impl Verify {
 #[cfg(test)]
 mod tests {
     use serde_json::Value;
+    use shared::id::ProviderId;
 
     use super::*;
 
@@ -99,11 +100,30 @@ mod tests {
 
     #[test]
     fn the_sample_of_each_event_is_what_is_put_on_the_bus() {
-        let link = sample_link();
-        let event = Event::OnboardingAbandoned(onboarding_event(&link));
-        let sample: Value =
-            serde_json::from_str(include_str!("../../../../events/verify-onboarding-abandoned.json")).unwrap();
-        assert_eq!(sample["detail-type"], event.detail_type());
-        assert_eq!(sample["detail"], serde_json::to_value(&event).unwrap());
+        let abandoned = sample_link();
+        let mut failed = sample_link();
+        failed.opened_at = Some("2026-11-23T09:40:00Z".parse().unwrap());
+        let mut completed = failed.clone();
+        (completed.submissions, completed.refusals) = (2, 1);
+        completed.completed_provider = ProviderId::parse("prv_01KAQX5D8E3C9V7N2M4R6T8W0Y").ok();
+        let mut failure = onboarding_event(&failed);
+        failure.reason = Some("refused".to_owned());
+        failure.checks = vec!["live"];
+        (failure.submissions, failure.refusals) = (1, 1);
+        for (event, sample) in [
+            (
+                Event::OnboardingAbandoned(onboarding_event(&abandoned)),
+                include_str!("../../../../events/verify-onboarding-abandoned.json"),
+            ),
+            (
+                Event::OnboardingCompleted(onboarding_event(&completed)),
+                include_str!("../../../../events/verify-onboarding-completed.json"),
+            ),
+            (Event::OnboardingFailed(failure), include_str!("../../../../events/verify-onboarding-failed.json")),
+        ] {
+            let sample: Value = serde_json::from_str(sample).unwrap();
+            assert_eq!(sample["detail-type"], event.detail_type());
+            assert_eq!(sample["detail"], serde_json::to_value(&event).unwrap());
+        }
     }
 }

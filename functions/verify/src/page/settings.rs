@@ -10,6 +10,10 @@ use crate::onboarding_link::{InvalidReturnUrls, ReturnUrls};
 
 /// What the template's parameters say about the page.
 pub(crate) struct PageSettings {
+    /// Who asks, as the page calls it.
+    pub(crate) operator_name: String,
+    /// Its logo. The one thing that the page may load from elsewhere.
+    pub(crate) logo_url: Option<String>,
     /// Where the page may lead back to.
     pub(crate) return_urls: ReturnUrls,
     /// Where the page lies, `https://` and a host; without it, where the link was asked for.
@@ -25,6 +29,12 @@ pub(crate) enum InvalidPageSettings {
     /// Its own URL.
     #[error("ONBOARDING_PAGE_URL must be https:// and a host, without a path")]
     PageUrl,
+    /// The logo's URL.
+    #[error("OPERATOR_LOGO_URL must be an https:// URL of plain characters")]
+    LogoUrl,
+    /// The operator's name.
+    #[error("OPERATOR_NAME is missing")]
+    OperatorName,
 }
 
 impl PageSettings {
@@ -38,7 +48,13 @@ impl PageSettings {
         if page_url.as_deref().is_some_and(|url| !is_origin(url)) {
             return Err(InvalidPageSettings::PageUrl);
         }
+        let logo_url = optional("OPERATOR_LOGO_URL");
+        if logo_url.as_deref().is_some_and(|url| !is_plain_https(url)) {
+            return Err(InvalidPageSettings::LogoUrl);
+        }
         Ok(Self {
+            operator_name: optional("OPERATOR_NAME").ok_or(InvalidPageSettings::OperatorName)?,
+            logo_url,
             return_urls: ReturnUrls::from_variable(&optional("ONBOARDING_RETURN_URLS").unwrap_or_default())?,
             page_url,
         })
@@ -70,15 +86,27 @@ fn is_origin(text: &str) -> bool {
     text.strip_prefix("https://").is_some_and(|host| !host.is_empty() && host.bytes().all(plain))
 }
 
+/// Whether a text can stand in a header and an attribute as it is.
+fn is_plain_https(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b';' | b',' | b'<' | b'>' | b'\\');
+    text.starts_with("https://") && text.bytes().all(plain) && text["https://".len()..].contains('/')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_url_of_the_page_is_a_host() {
+    fn a_url_of_the_page_is_a_host_and_a_logo_is_plain() {
         assert!(is_origin("https://connect.example.com") && is_origin("https://localhost:8443"));
         for bad in ["https://", "http://example.com", "https://example.com/", "https://a b", "example.com"] {
             assert!(!is_origin(bad), "{bad}");
+        }
+        assert!(is_plain_https("https://cdn.example.com/logo.svg?v=1"));
+        for bad in
+            ["https://cdn.example.com", "http://cdn.example.com/x", "https://x/\"", "https://x/ y", "https://x/;y"]
+        {
+            assert!(!is_plain_https(bad), "{bad}");
         }
     }
 

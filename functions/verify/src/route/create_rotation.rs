@@ -17,7 +17,7 @@ use crate::submission::PastedText;
 use crate::time_budget::TimeBudget;
 
 /// How long the old key stays as fallback unless the request says otherwise: a day.
-const DEFAULT_GRACE_S: u32 = 24 * 60 * 60;
+pub(crate) const DEFAULT_GRACE_S: u32 = 24 * 60 * 60;
 
 /// The longest that it may stay: a week.
 const MAX_GRACE_S: u32 = 7 * 24 * 60 * 60;

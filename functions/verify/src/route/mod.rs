@@ -8,13 +8,19 @@ mod create_rotation;
 mod create_test_mail;
 pub(crate) mod get_forwarding;
 mod get_mail;
+mod get_page;
+pub(crate) mod get_page_asset;
 pub(crate) mod get_policy;
+mod get_progress;
 mod get_provider;
 mod get_rotation;
 mod list_onboarding_links;
 mod list_providers;
+mod open_page;
 mod revoke_onboarding_link;
+mod submit_key;
 
+pub(crate) use create_rotation::DEFAULT_GRACE_S;
 use shared::http::{Problem, Request};
 use shared::id::{LinkId, ProviderId, RotationId};
 
@@ -35,6 +41,11 @@ pub(crate) enum Route {
     CreateOnboardingLink,
     ListOnboardingLinks,
     RevokeOnboardingLink,
+    GetPageAsset,
+    GetPage,
+    OpenPage,
+    SubmitKey,
+    GetProgress,
 }
 
 /// The route keys of API Gateway that this function answers. `template.yaml` has exactly these.
@@ -49,7 +60,7 @@ pub const ROUTES: &[&str] = &{
 };
 
 impl Route {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 19] = [
         Self::CreateProvider,
         Self::ListProviders,
         Self::GetProvider,
@@ -64,6 +75,11 @@ impl Route {
         Self::CreateOnboardingLink,
         Self::ListOnboardingLinks,
         Self::RevokeOnboardingLink,
+        Self::GetPageAsset,
+        Self::GetPage,
+        Self::OpenPage,
+        Self::SubmitKey,
+        Self::GetProgress,
     ];
 
     const fn key(self) -> &'static str {
@@ -82,12 +98,22 @@ impl Route {
             Self::CreateOnboardingLink => "POST /onboarding-links",
             Self::ListOnboardingLinks => "GET /onboarding-links",
             Self::RevokeOnboardingLink => "DELETE /onboarding-links/{link_id}",
+            Self::GetPageAsset => "GET /connect/assets/{asset}",
+            Self::GetPage => "GET /connect/{link_id}",
+            Self::OpenPage => "POST /connect/{link_id}/session",
+            Self::SubmitKey => "POST /connect/{link_id}/key",
+            Self::GetProgress => "GET /connect/{link_id}/progress",
         }
     }
 
     /// The route of the key that API Gateway matched; `None` if this function does not answer it.
     pub(crate) fn from_key(key: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|route| route.key() == key)
+    }
+
+    /// Whether it is of the onboarding page: whoever reads its answers is a person.
+    pub(crate) fn is_page(self) -> bool {
+        matches!(self, Self::GetPageAsset | Self::GetPage | Self::OpenPage | Self::SubmitKey | Self::GetProgress)
     }
 
     /// The route's name in log lines, which is also the name of its file.
@@ -107,6 +133,11 @@ impl Route {
             Self::CreateOnboardingLink => "create_onboarding_link",
             Self::ListOnboardingLinks => "list_onboarding_links",
             Self::RevokeOnboardingLink => "revoke_onboarding_link",
+            Self::GetPageAsset => "get_page_asset",
+            Self::GetPage => "get_page",
+            Self::OpenPage => "open_page",
+            Self::SubmitKey => "submit_key",
+            Self::GetProgress => "get_progress",
         }
     }
 }
@@ -155,6 +186,11 @@ mod tests {
             (include_str!("../../../../events/verify-create-onboarding-link.json"), "create_onboarding_link"),
             (include_str!("../../../../events/verify-list-onboarding-links.json"), "list_onboarding_links"),
             (include_str!("../../../../events/verify-revoke-onboarding-link.json"), "revoke_onboarding_link"),
+            (include_str!("../../../../events/verify-get-page-asset.json"), "get_page_asset"),
+            (include_str!("../../../../events/verify-get-page.json"), "get_page"),
+            (include_str!("../../../../events/verify-open-page.json"), "open_page"),
+            (include_str!("../../../../events/verify-submit-key.json"), "submit_key"),
+            (include_str!("../../../../events/verify-get-progress.json"), "get_progress"),
         ];
         assert_eq!(samples.len(), ROUTES.len());
         for ((event, name), key) in samples.into_iter().zip(ROUTES) {
