@@ -1,11 +1,12 @@
 //! The onboarding page as a browser without a script sees it.
 
+use jiff::{SignedDuration, Timestamp};
 use operator::{ApiResponse, Tenant};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 
-use super::{Stack, string};
+use super::{Stack, string, string_of};
 
 /// Somebody who has a link.
 pub(crate) struct PageVisitor {
@@ -147,5 +148,19 @@ impl Stack {
         let update = update.key("sk", string("link")).condition_expression("attribute_exists(pk)");
         let update = update.update_expression("SET expires_at = :past, next_attempt_at = :past REMOVE session_ends_at");
         update.expression_attribute_values(":past", string("2026-01-01T00:00:00Z")).send().await.unwrap();
+    }
+
+    /// Moves the end of a link's session by some minutes. Returns the new end.
+    pub(crate) async fn move_session_end(&self, link_id: &str, minutes: i64) -> Timestamp {
+        let (dynamodb, table) = self.table("ProvidersTable").await;
+        let pk = string(&format!("onboarding#{link_id}"));
+        let get = dynamodb.get_item().table_name(&table).key("pk", pk.clone()).key("sk", string("link"));
+        let item = get.consistent_read(true).send().await.unwrap().item.unwrap();
+        let end: Timestamp = string_of(&item, "session_ends_at").parse().unwrap();
+        let end = end + SignedDuration::from_mins(minutes);
+        let update = dynamodb.update_item().table_name(&table).key("pk", pk).key("sk", string("link"));
+        let update = update.update_expression("SET session_ends_at = :end");
+        update.expression_attribute_values(":end", string(&end.to_string())).send().await.unwrap();
+        end
     }
 }

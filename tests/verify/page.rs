@@ -109,7 +109,7 @@ async fn a_form_of_another_site_is_refused() {
         .send_with("key", &[("access_key_id", "AKIASP2TPHJSQH3FJRUX")], &[("origin", "https://evil.test")])
         .await;
     assert_eq!(refused.status, 403);
-    assert_eq!(visitor.progress().await.status, 404);
+    assert_eq!(visitor.progress().await.body, json!({ "submission": null, "running": false, "checks": [] }));
 }
 
 #[tokio::test]
@@ -251,4 +251,20 @@ async fn attempts_are_limited_as_for_the_api() {
     assert!(visitor.look("").await.text.contains("AWS has shut down sending"));
     visitor.submit(&tenant).await;
     assert!(visitor.look("").await.text.contains("Too many attempts"));
+}
+
+#[tokio::test]
+async fn a_session_that_is_used_lasts_longer_and_one_that_is_over_is_not_brought_back() {
+    let stack = Stack::shared().await;
+    let visitor = stack.opened_page("slow-reader").await;
+    // Just opened: nothing is prolonged.
+    assert_eq!(visitor.look("").await.headers.get("set-cookie"), None);
+    let ends_at = stack.move_session_end(&visitor.link_id, -20).await;
+    let page = visitor.look("?step=user").await;
+    let cookie = page.headers["set-cookie"].to_str().unwrap();
+    assert!(cookie.starts_with(visitor.cookie.as_deref().unwrap()) && cookie.contains("Max-Age=1800"), "{cookie}");
+    assert!(stack.move_session_end(&visitor.link_id, 0).await > ends_at);
+    stack.move_session_end(&visitor.link_id, -31).await;
+    let over = visitor.look("?step=user").await;
+    assert_eq!((over.status.as_u16(), over.headers.get("set-cookie")), (410, None));
 }

@@ -32,8 +32,9 @@
 
   const form = find("#key");
   if (form) key(form);
-  const list = find("#checks[data-progress]");
-  if (list) watch(list);
+  // A page that was loaded while a key is being checked.
+  const running = find("#checks[data-running]");
+  if (running) watch(running);
 
   function key(form) {
     const { access_key_id: id, secret_access_key: secret } = form.elements;

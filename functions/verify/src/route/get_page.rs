@@ -64,7 +64,8 @@ impl Verify {
             let provider = provider.ok_or_else(|| Problem::not_found("provider"))?;
             let checks = latest.map(|latest| latest.checks).unwrap_or_default();
             let content = view.connected(&provider, &checks);
-            return Ok(layout(view.result_heading("accepted"), Some(PageStep::Result)).response(200, &content));
+            // There is no way back into the guide.
+            return Ok(layout(view.result_heading("accepted"), None).response(200, &content));
         }
         if let Some(latest) = latest.as_ref().filter(|latest| latest.is_running(now)) {
             let layout = layout(words.say("checking.title").to_owned(), Some(PageStep::Result));

@@ -20,8 +20,8 @@ impl Verify {
             return Err(Problem::new(403, "There is no session of this link."));
         }
         let latest = self.providers.link_submission(&link_id).await?;
-        let latest = latest.ok_or_else(|| Problem::not_found("submission"))?;
         let words = Words::of(language(&PageQuery::from_request(request), &link, request));
-        Ok(respond(200, &SubmissionProgress::new(&latest, latest.is_running(now), words)))
+        let progress = latest.as_ref().map(|latest| SubmissionProgress::new(latest, latest.is_running(now), words));
+        Ok(respond(200, &progress.unwrap_or_default()))
     }
 }

@@ -11,9 +11,10 @@ use crate::page::query::PageStep;
 use crate::page::words::Words;
 
 /// What the script is told of a submission.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 pub(crate) struct SubmissionProgress<'a> {
-    submission: &'a str,
+    /// Absent before the first.
+    submission: Option<&'a str>,
     running: bool,
     checks: Vec<CheckLine<'a>>,
 }
@@ -38,7 +39,7 @@ impl<'a> SubmissionProgress<'a> {
             said: said(check.outcome, words),
             evidence: &check.evidence,
         };
-        Self { submission: &latest.submission, running, checks: latest.checks.iter().map(line).collect() }
+        Self { submission: Some(&latest.submission), running, checks: latest.checks.iter().map(line).collect() }
     }
 }
 
@@ -62,7 +63,7 @@ impl StepView<'_> {
         let words = self.words;
         format!(
             "<p class=\"busy\" role=\"status\">{}</p>\n<noscript><p>{}</p></noscript>\n\
-             <h2>{}</h2>\n<ul id=\"checks\" class=\"checks\" aria-live=\"polite\" data-progress=\"{}\" data-next=\"{}\">{}</ul>\n",
+             <h2>{}</h2>\n<ul id=\"checks\" class=\"checks\" aria-live=\"polite\" data-running data-progress=\"{}\" data-next=\"{}\">{}</ul>\n",
             words.say("checking.why"),
             words.say("checking.reload"),
             words.say("checks"),
