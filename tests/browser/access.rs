@@ -86,6 +86,7 @@ async fn the_keyboard_alone_is_enough() {
     const TAB: &str = "\u{e004}";
     const ENTER: &str = "\u{e007}";
     const SPACE: &str = " ";
+    const ACCOUNT: &str = "710000000104";
     let stack = Stack::shared().await;
     let walker = Walker::invited(&stack, "browser-keys", Setup::USUAL).await;
     let browser = &walker.browser;
@@ -110,11 +111,11 @@ async fn the_keyboard_alone_is_enough() {
     browser.press(ENTER).await;
     browser.heading("Create a policy").await;
     tab_to("#account").await;
-    browser.press("710000000104").await;
+    browser.press(ACCOUNT).await;
     browser.press(ENTER).await;
     browser.until("the policy", "return document.querySelector('#policy')").await;
     let policy: Value = serde_json::from_str(&browser.text("#policy").await).unwrap();
-    let tenant = stack.create_tenant(&json!({ "account_id": "710000000104", "policies": [policy] })).await.unwrap();
+    let tenant = stack.create_tenant(&json!({ "account_id": ACCOUNT, "policies": [policy] })).await.unwrap();
     for heading in ["Create a user", "Create an access key", "Paste the two values"] {
         tab_to("main a.button").await;
         browser.press(ENTER).await;

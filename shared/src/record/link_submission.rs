@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::item::{string, to_item};
 use super::item_update::ItemUpdate;
-use super::onboarding_link::IF_LIVE;
+use super::onboarding_link_change::IF_LIVE;
 use super::{Check, OnboardingLink, Providers, RecordError, VerificationReport};
 use crate::id::LinkId;
 use crate::runtime::Ambient;

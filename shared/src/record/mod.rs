@@ -31,6 +31,7 @@ mod link_submission;
 mod mail;
 mod onboarding;
 mod onboarding_link;
+mod onboarding_link_change;
 mod order;
 mod progress;
 mod provider;
