@@ -70,6 +70,9 @@ pub(crate) struct ServeArguments {
 
 #[derive(Args, Clone)]
 pub(crate) struct DemoArguments {
+    /// Print a link to the onboarding page and a tenant's console to walk it with in a browser, until Ctrl-C
+    #[arg(long)]
+    pub(crate) browser: bool,
     /// Port of the AWS stand-in on 127.0.0.1; 0 takes a free one
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     pub(crate) aws_port: u16,

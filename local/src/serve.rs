@@ -79,16 +79,23 @@ pub(crate) async fn demo(arguments: DemoArguments, started: Instant) -> Result<(
     init_logging(arguments.stack.verbose);
     let stack = RunningStack::start(&arguments.stack, arguments.aws_port, arguments.api_port).await?;
     let result = tokio::select! {
-        result = open_and_demo(&stack.api_url, started) => result,
-        interrupted = tokio::signal::ctrl_c() => interrupted.context("wait for Ctrl-C").and(Err(anyhow::anyhow!("interrupted"))),
+        result = open_and_demo(&stack.api_url, arguments.browser, started) => result,
+        // That is how somebody who walks the page by hand ends it.
+        interrupted = tokio::signal::ctrl_c() => match arguments.browser {
+            true => interrupted.context("wait for Ctrl-C"),
+            false => interrupted.context("wait for Ctrl-C").and(Err(anyhow::anyhow!("interrupted"))),
+        },
     };
     stack.stop(false).await;
     result.context("the demo failed")
 }
 
-async fn open_and_demo(api_url: &str, started: Instant) -> Result<()> {
+async fn open_and_demo(api_url: &str, browser: bool, started: Instant) -> Result<()> {
     resume_sending(api_url).await?;
-    demo::run(api_url, started).await
+    match browser {
+        true => demo::onboarding_page::run(api_url, started).await,
+        false => demo::run(api_url, started).await,
+    }
 }
 
 /// A stack whose services, functions and API run in this process and its children.
@@ -150,7 +157,9 @@ impl RunningStack {
              Next, in another shell (README, \"By hand\", has the whole way):\n\n  \
              curl -s -X POST {api_url}/_local/tenants -d \"{{\\\"policies\\\": [$(curl -s --aws-sigv4 aws:amz:{REGION}:execute-api --user test:test '{api_url}/policy?style=classic')], \\\"identities\\\": [\\\"example.com\\\"]}}\"\n  \
              curl -s --aws-sigv4 aws:amz:{REGION}:execute-api --user test:test {api_url}/providers -d '{{\"tenant_id\": \"acme\", \"name\": \"main\", \"region\": \"{REGION}\", \"access_key_id\": \"…\", \"secret_access_key\": \"…\"}}'\n\n\
-             Mail goes to {queue}\n",
+             Mail goes to {queue}\n\n\
+             The onboarding page in a browser: curl -s --aws-sigv4 aws:amz:{REGION}:execute-api --user test:test {api_url}/onboarding-links -d '{{\"tenant_id\": \"acme\", \"name\": \"main\", \"intent\": \"connect\"}}'\n\
+             A tenant's console to walk it with: {api_url}/_local/console\n",
             started.elapsed().as_secs_f64(),
             stand_in.endpoint(),
         )

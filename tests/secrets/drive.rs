@@ -136,7 +136,9 @@ pub(super) async fn run(stack: &Stack) -> Driven {
     }
     caller.get("/providers?tenant_id=acme").await;
 
-    let shown = fail_webhooks(&caller, good).await;
+    let mut shown = fail_webhooks(&caller, good).await;
+    shown.push(ask_for_links(&caller, &careless).await);
+    shown.extend(walk_page(&caller, &careless, &mut stored).await);
 
     let (responses, request_bodies) = caller.recorded.into_inner();
     let pasted = vec![Marker::new("careless", &careless.secret_access_key), Marker::new("careless, plain", &plain)];
@@ -175,6 +177,63 @@ async fn fail_rotation(caller: &RecordingCaller<'_>, tenant: &Tenant, provider_i
     stack.local_api(Method::PUT, &key, Some(&json!({ "status": "Active" }))).await.unwrap();
     caller.call(Method::DELETE, &rotation, None, &[]).await;
     caller.get(&rotation).await;
+}
+
+/// Makes links, replaces one, and asks for one with a secret in every field. Returns the token of the last.
+async fn ask_for_links(caller: &RecordingCaller<'_>, careless: &Tenant) -> Marker {
+    let good = json!({ "tenant_id": "acme", "name": "main", "intent": "connect" });
+    for field in ["intent", "provider_id", "account_id", "return_url", "locale", "expires_in", "regions"] {
+        let mut body = good.clone();
+        body[field] = json!(careless.secret_access_key);
+        caller.post("/onboarding-links", &body).await;
+    }
+    caller.stack.ask_for_link(&good).await;
+    let made = caller.stack.ask_for_link(&good).await;
+    let token = made.body["url"].as_str().unwrap().split_once('#').unwrap().1.to_owned();
+    caller.get("/onboarding-links?tenant_id=acme").await;
+    let path = format!("/onboarding-links/{}", made.body["link_id"].as_str().unwrap());
+    caller.call(Method::DELETE, &path, None, &[]).await;
+    Marker::new("link", &token)
+}
+
+/// Opens the onboarding page, pastes secrets into the wrong fields, has every check fail, and connects. Returns the link's code and
+/// its session.
+async fn walk_page(caller: &RecordingCaller<'_>, careless: &Tenant, stored: &mut Vec<Marker>) -> [Marker; 2] {
+    let stack = caller.stack;
+    let visitor = stack.opened_page("acme").await;
+    let tenant = stack.classic_tenant().await;
+    stored.push(Marker::new("on the page", &tenant.secret_access_key));
+    let record = async |fields: &[(&str, &str)]| {
+        let answers = [visitor.send("key", fields).await, visitor.look("").await, visitor.progress().await];
+        let mut recorded = caller.recorded.lock().await;
+        recorded.0.extend(answers.iter().map(|answer| format!("{:?} {}", answer.headers, answer.text)));
+        recorded.1.push_str(&fields.iter().map(|(_, value)| *value).collect::<String>());
+    };
+    let (id, secret, region) = (&tenant.access_key_id, &tenant.secret_access_key, &tenant.region);
+    let wrong = &careless.secret_access_key;
+    for fields in [
+        [("access_key_id", wrong.as_str()), ("secret_access_key", wrong), ("region", region)],
+        [("access_key_id", id), ("secret_access_key", wrong), ("region", region)],
+        [("access_key_id", id), ("secret_access_key", id), ("region", wrong)],
+        [("access_key_id", id), (wrong, wrong), ("region", region)],
+        [("access_key_id", secret), ("secret_access_key", id), ("region", region)],
+    ] {
+        record(&fields).await;
+    }
+    let good = [("access_key_id", id.as_str()), ("secret_access_key", secret), ("region", region)];
+    for faults in [
+        json!({ "on": ["*"], "server_error": 1000 }),
+        json!({ "on": ["ses:*"], "reset_after": 1000 }),
+        json!({ "quarantine": true }),
+    ] {
+        stack.set_faults(&tenant, &faults).await;
+        record(&good).await;
+    }
+    stack.set_faults(&tenant, &json!({})).await;
+    record(&good).await;
+    assert!(visitor.look("").await.text.contains("Connected"), "the page did not take the key");
+    let session = visitor.cookie.as_deref().and_then(|cookie| cookie.split_once('=')).unwrap().1;
+    [Marker::new("code", &visitor.code), Marker::new("session", session)]
 }
 
 /// Registers a sender of webhooks, whose reports are taken, refused, and not checked because KMS refuses its secret. Returns

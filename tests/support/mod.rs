@@ -3,6 +3,7 @@
 mod configurations;
 mod events;
 mod logs;
+mod page;
 mod policies;
 mod queues;
 mod revocations;
@@ -16,6 +17,7 @@ mod wait;
 mod webhooks;
 
 pub(crate) use configurations::{configuration_set, set_name};
+pub(crate) use page::PageVisitor;
 pub(crate) use policies::*;
 pub(crate) use queues::attribute;
 pub(crate) use revocations::*;

@@ -4,6 +4,8 @@ mod assurance;
 mod configuration;
 mod credential;
 mod onboarding;
+mod onboarding_link;
+mod page;
 mod policy;
 mod reading;
 mod suspension;

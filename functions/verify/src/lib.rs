@@ -8,6 +8,8 @@
 //! |---|---|
 //! | `route` | one file for each operation of the API |
 //! | `submission`, `idempotency` | what a caller submits, and a repeated request |
+//! | `onboarding_link` | links with which tenants hand keys over in the browser |
+//! | `page` | what they see there |
 //! | `onboarding` | from a submitted key to a stored provider, or to the reason why not |
 //! | `rotation`, `rotation_view` | a key that replaces a provider's, and how that is shown |
 //! | `verification` | the calls into the tenant's account |
@@ -22,6 +24,8 @@ mod check;
 mod configuration;
 mod idempotency;
 mod onboarding;
+mod onboarding_link;
+mod page;
 mod provider_view;
 mod report_builder;
 mod retry_policy;
@@ -42,15 +46,17 @@ mod tests;
 use std::sync::Arc;
 
 use lambda_runtime::LambdaEvent;
+use serde::{Deserialize, Serialize};
 use shared::custody::{Custody, Lane};
 use shared::http::{Problem, Request, RequestLog, Response};
 use shared::queue::Queue;
 use shared::record::{Assurance, Mails, Providers, Secrets};
-use shared::runtime::{Ambient, ColdStart, MissingVariable, serve};
+use shared::runtime::{Ambient, ColdStart, MissingVariable, ScheduledEvent, serve};
 use shared::telemetry::Bus;
 use shared::tenant::Clients;
 use thiserror::Error;
 
+use page::{InvalidPageSettings, PageSettings};
 pub use route::ROUTES;
 use route::Route;
 use route::get_forwarding::NoticeBus;
@@ -72,6 +78,7 @@ pub struct Verify {
     tenants: Clients,
     required_assurance: Assurance,
     notice_bus: NoticeBus,
+    page: PageSettings,
 }
 
 /// A variable of the environment that `verify` cannot do without.
@@ -83,6 +90,31 @@ pub enum ColdStartError {
     /// It is no assurance.
     #[error("the environment variable {REQUIRED_ASSURANCE} must be observed, explicitly_denied or proven")]
     UnknownAssurance,
+    /// The onboarding page cannot be shown with it.
+    #[error(transparent)]
+    Page(#[from] PageSettingsError),
+}
+
+/// A setting of the onboarding page cannot be used.
+#[derive(Debug, Error)]
+#[error(transparent)]
+pub struct PageSettingsError(#[from] InvalidPageSettings);
+
+/// What invokes the function: a request, or the schedule that has operators told of links that ended.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum VerifyEvent {
+    Schedule(ScheduledEvent),
+    Request(Box<Request>),
+}
+
+/// The response to either.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum VerifyResponse {
+    Http(Box<Response>),
+    /// For the scheduler, which reads nothing.
+    Empty,
 }
 
 /// How well it must be known that a key can do nothing else: the template's parameter `RequiredAssurance`.
@@ -95,7 +127,20 @@ const REQUIRED_ASSURANCE: &str = "REQUIRED_ASSURANCE";
 pub async fn run() -> anyhow::Result<()> {
     let verify = Verify::new(&ColdStart::begin())?;
     let verify = &verify;
-    serve(|event: LambdaEvent<Request>| verify.handle(event.payload)).await.map_err(anyhow::Error::from_boxed)
+    // Boxed, because the SDK's futures nest deeper than the compiler's layout computation goes.
+    serve(|event: LambdaEvent<VerifyEvent>| {
+        Box::pin(async move {
+            match event.payload {
+                VerifyEvent::Request(request) => VerifyResponse::Http(Box::new(verify.handle(*request).await)),
+                VerifyEvent::Schedule(_) => {
+                    verify.tell_of_links().await;
+                    VerifyResponse::Empty
+                }
+            }
+        })
+    })
+    .await
+    .map_err(anyhow::Error::from_boxed)
 }
 
 /// Cold start of `verify-worker`: serves until Lambda ends the process.
@@ -132,6 +177,7 @@ impl Verify {
             tenants: Clients::new(environment, &start.http),
             required_assurance: required_assurance(start)?,
             notice_bus: NoticeBus::from_variable(start.required("NOTICE_BUS_ARN")?),
+            page: PageSettings::new(start).map_err(PageSettingsError)?,
         })
     }
 
@@ -139,11 +185,20 @@ impl Verify {
     pub async fn handle(&self, mut request: Request) -> Response {
         let started = self.ambient.now();
         let mut log = RequestLog::default();
-        let result = match request.route_key.as_deref().and_then(Route::from_key) {
+        let route = request.route_key.as_deref().and_then(Route::from_key);
+        let result = match route {
             Some(route) => self.dispatch(route, &mut request, &mut log).await,
             None => Err(Problem::not_found("route")),
         };
-        log.finish(result, self.ambient.now().duration_since(started))
+        let is_problem = result.is_err();
+        let mut response = log.finish(result, self.ambient.now().duration_since(started));
+        if route.is_some_and(Route::is_page) {
+            if is_problem {
+                response = page::problem_page(response, &request, &self.page);
+            }
+            page::secure(&mut response, &self.page);
+        }
+        response
     }
 
     async fn dispatch(&self, route: Route, request: &mut Request, log: &mut RequestLog) -> Result<Response, Problem> {
@@ -166,6 +221,31 @@ impl Verify {
             Route::GetPolicy => route::get_policy::get_policy(request),
             Route::GetForwarding => route::get_forwarding::get_forwarding(request, &self.notice_bus),
             Route::CheckPolicy => self.check_policy(request, log),
+            Route::CreateOnboardingLink => Box::pin(self.create_onboarding_link(request, log)).await,
+            Route::ListOnboardingLinks => Box::pin(self.list_onboarding_links(request, log)).await,
+            Route::RevokeOnboardingLink => Box::pin(self.revoke_onboarding_link(request, log)).await,
+            Route::GetPageAsset => route::get_page_asset::get_page_asset(request),
+            Route::GetPage => Box::pin(self.get_page(request, log)).await,
+            Route::OpenPage => Box::pin(self.open_page(request, log)).await,
+            Route::SubmitKey => Box::pin(self.submit_key(request, log)).await,
+            Route::GetProgress => Box::pin(self.get_progress(request, log)).await,
         }
+    }
+}
+
+#[cfg(test)]
+mod event_tests {
+    use super::*;
+
+    #[test]
+    fn a_schedule_is_known_by_its_detail_type_and_all_else_is_a_request() {
+        let read = |event: &str| match serde_json::from_str(event).unwrap() {
+            VerifyEvent::Schedule(_) => "schedule".to_owned(),
+            VerifyEvent::Request(request) => request.route_key.unwrap_or_default(),
+        };
+        assert_eq!(read(include_str!("../../../events/verify-ended-links.json")), "schedule");
+        assert_eq!(read(include_str!("../../../events/verify-create-provider.json")), "POST /providers");
+        assert!(serde_json::from_str::<VerifyEvent>(r#"{"detail-type": "Something Else"}"#).is_err());
+        assert_eq!(serde_json::to_value(VerifyResponse::Empty).unwrap(), serde_json::Value::Null);
     }
 }

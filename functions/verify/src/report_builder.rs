@@ -5,12 +5,15 @@ use shared::policy::{Finding, HARDENED_VERSION};
 use shared::record::{
     Assurance, Check, CheckName, CheckOutcome, OwnPolicies, PolicyBreadth, VerificationOutcome, VerificationReport,
 };
+use tokio::sync::mpsc::UnboundedSender;
 
 use crate::check::TRY_AGAIN;
 
 /// Collects the checks of a verification.
 #[derive(Default)]
 pub(crate) struct ReportBuilder {
+    /// Who is told of each check as it ends.
+    watcher: Option<UnboundedSender<Check>>,
     checks: Vec<Check>,
     findings: Vec<Finding>,
     own_policies: Option<OwnPolicies>,
@@ -19,15 +22,24 @@ pub(crate) struct ReportBuilder {
 }
 
 impl ReportBuilder {
+    /// A builder that tells somebody of each check as it ends. A check that replaces another one is told again.
+    pub(crate) fn watched(watcher: UnboundedSender<Check>) -> Self {
+        Self { watcher: Some(watcher), ..Self::default() }
+    }
+
     /// Adds a check.
     pub(crate) fn add(&mut self, check: Check) {
+        if let Some(watcher) = &self.watcher {
+            // Nobody has to listen to the end.
+            let _ = watcher.send(check.clone());
+        }
         self.checks.push(check);
     }
 
     /// Adds a check, in the place of an earlier one of the same name.
     pub(crate) fn replace(&mut self, check: Check) {
         self.checks.retain(|earlier| earlier.name != check.name);
-        self.checks.push(check);
+        self.add(check);
     }
 
     /// The checks that were made.
@@ -74,7 +86,7 @@ impl ReportBuilder {
 
     /// The whole report. A check that was not made is `unknown`, and its evidence says which check prevented it.
     pub(crate) fn finish(self, now: Timestamp) -> VerificationReport {
-        let Self { mut checks, findings, own_policies, assurance, sessions_denied } = self;
+        let Self { mut checks, findings, own_policies, assurance, sessions_denied, watcher: _ } = self;
         let cause = checks
             .iter()
             .find(|check| check.outcome == CheckOutcome::Failed)
@@ -94,6 +106,8 @@ impl ReportBuilder {
             });
         }
         checks.sort_by_key(|check| check.name);
+        #[cfg(test)]
+        assert_translated(&checks);
         let breadth = checks.iter().find(|check| check.name == CheckName::Breadth).map(|check| check.outcome);
         VerificationReport {
             checked_at: now,
@@ -110,6 +124,18 @@ impl ReportBuilder {
             findings,
             own_policies,
         }
+    }
+}
+
+/// Every remedy that any test meets can be said in German. What `explain_denials` reads out of the tenant's policies is put
+/// together elsewhere, and replaces the remedy of these four checks.
+#[cfg(test)]
+fn assert_translated(checks: &[Check]) {
+    let explained = [CheckName::GetUser, CheckName::DeleteAccessKey, CheckName::SesRegion, CheckName::Sending];
+    let words = crate::page::Words::of(crate::page::Language::German);
+    for check in checks.iter().filter(|check| !explained.contains(&check.name)) {
+        let remedy = check.remedy.as_deref().unwrap_or_default();
+        assert!(remedy.is_empty() || words.knows_remedy(remedy), "{:?}: {remedy}", check.name);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Storing a key that replaces a provider's: sealed for both lanes, everything in one transaction, and the event.
 
-use shared::http::Problem;
+use shared::http::{Problem, RequestLog};
 use shared::id::RotationId;
 use shared::record::{
     Fences, KeyItem, PromotedBy, Provider, RecordError, Rotation, RotationKey, RotationPhase, RotationReports,
@@ -12,14 +12,19 @@ use tokio::time::timeout;
 use crate::Verify;
 use crate::check::identity::IamUser;
 use crate::onboarding::store::{EVENT_TIMEOUT, FENCE_RETRY_AFTER_S, new_key_item};
-use crate::onboarding::{AcceptedKey, KeyHolder, OnboardingAttempt, key_is_reported};
+use crate::onboarding::{
+    AcceptedKey, Examination, KeyHolder, OnboardingAttempt, OnboardingOutcome, key_is_reported, read_pasted,
+};
+use crate::report_builder::ReportBuilder;
+use crate::submission::{PastedText, Submission};
+use crate::time_budget::TimeBudget;
 
 /// A provider whose key can be replaced, as it was read before the new key was verified.
-pub(crate) struct ReplaceableKey {
+struct ReplaceableKey {
     /// The provider.
-    pub(crate) verified: VerifiedProvider,
+    verified: VerifiedProvider,
     /// The key that it sends with.
-    pub(crate) key: KeyItem,
+    key: KeyItem,
 }
 
 /// How the attempt to store a new key ended.
@@ -37,6 +42,16 @@ pub(crate) enum RotationOutcome {
     },
     /// The provider has changed while the key was verified.
     ProviderChanged,
+}
+
+/// How the attempt to replace a provider's key ended.
+pub(crate) enum KeyReplacement {
+    /// It cannot be replaced now, and AWS was not asked.
+    NotReplaceable(NotReplaceable),
+    /// The new key is not taken.
+    Ended(OnboardingOutcome),
+    /// It was to be stored.
+    Tried(RotationOutcome),
 }
 
 /// Why a provider's key cannot be replaced now.
@@ -64,9 +79,50 @@ fn is_dead(provider: &Provider, key: &KeyItem) -> bool {
     key.state.is_stopped() || provider.is_stopped() || provider.status.is_suspended_for_key()
 }
 
+impl Verify {
+    /// Verifies a key as at onboarding and begins the rotation of a provider's key to it, or finds out why not. `report`
+    /// collects the checks.
+    ///
+    /// # Errors
+    /// 503 if our own account did not answer; 500 if the provider's key has no item.
+    pub(crate) async fn replace_key(
+        &self,
+        verified: VerifiedProvider,
+        (access_key_id, secret_access_key): (PastedText, PastedText),
+        grace_seconds: u32,
+        budget: TimeBudget,
+        mut report: ReportBuilder,
+        log: &mut RequestLog,
+    ) -> Result<KeyReplacement, Problem> {
+        let provider = &verified.provider;
+        if let Err(reason) = check_replaceable(provider) {
+            return Ok(KeyReplacement::NotReplaceable(reason));
+        }
+        let key = budget.call_own("read the key item", self.providers.key(&provider.access_key_id)).await?;
+        let key = key.ok_or_else(|| {
+            log.outcome("key_item_missing");
+            Problem::internal()
+        })?;
+        let submission = Submission::for_provider(provider, access_key_id, secret_access_key);
+        let Some(credential) = read_pasted(&submission, &mut report) else {
+            let report = Box::new(report.finish(self.ambient.now()));
+            return Ok(KeyReplacement::Ended(OnboardingOutcome::Refused(report)));
+        };
+        log.access_key(&credential.access_key_id);
+        let attempt = OnboardingAttempt { verify: self, submission, credential, idempotent: None, budget };
+        match attempt.examine(report, Some(provider)).await? {
+            Examination::Ended(outcome) => Ok(KeyReplacement::Ended(outcome)),
+            Examination::Passed(accepted) => attempt
+                .rotate(ReplaceableKey { verified, key }, *accepted, grace_seconds)
+                .await
+                .map(KeyReplacement::Tried),
+        }
+    }
+}
+
 impl OnboardingAttempt<'_> {
     /// Stores everything, or nothing. Another request or an order may have been faster.
-    pub(crate) async fn rotate(
+    async fn rotate(
         &self,
         replaced: ReplaceableKey,
         accepted: AcceptedKey,

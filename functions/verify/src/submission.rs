@@ -94,14 +94,7 @@ impl Submission {
     }
 
     fn from_body(body: SubmissionBody, signer: Option<String>) -> Result<Self, FieldError> {
-        let good_name = (1..=MAX_NAME_CHARS).contains(&body.name.chars().count())
-            && !body.name.chars().any(char::is_control)
-            && body.name.trim() == body.name;
-        if !good_name {
-            let problem =
-                format!("must be 1 to {MAX_NAME_CHARS} characters, without control characters or blanks around it");
-            return Err(FieldError::new("name", problem));
-        }
+        check_name(&body.name)?;
         Ok(Self {
             tenant_id: TenantId::parse(&body.tenant_id).map_err(FieldError::from_display("tenant_id"))?,
             name: body.name,
@@ -115,6 +108,19 @@ impl Submission {
     }
 }
 
+/// Whether a provider may have this name.
+///
+/// # Errors
+/// The field `name`, with what a name looks like.
+pub(crate) fn check_name(name: &str) -> Result<(), FieldError> {
+    let good = (1..=MAX_NAME_CHARS).contains(&name.chars().count())
+        && !name.chars().any(char::is_control)
+        && name.trim() == name;
+    let problem =
+        || format!("must be 1 to {MAX_NAME_CHARS} characters, without control characters or blanks around it");
+    good.then_some(()).ok_or_else(|| FieldError::new("name", problem()))
+}
+
 impl PastedText {
     /// The text as the id of a long-term key, cleaned of what pasting leaves.
     pub(crate) fn access_key_id(&self) -> Result<AccessKeyId, InvalidAccessKeyId> {
@@ -124,6 +130,11 @@ impl PastedText {
     /// What the text looks like.
     pub(crate) fn kind(&self) -> PastedKind {
         PastedKind::of(&self.0)
+    }
+
+    /// A text that came otherwise than as JSON.
+    pub(crate) fn new(text: Zeroizing<String>) -> Self {
+        Self(text)
     }
 
     /// The text as a secret, cleaned of what pasting leaves.

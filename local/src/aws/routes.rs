@@ -3,6 +3,7 @@
 //! | route | does |
 //! |---|---|
 //! | `GET /outputs` | the template's Outputs as one object |
+//! | `GET /console` | a tenant's AWS console for people: policy, user and access key, as the onboarding page tells them |
 //! | `POST /tenants` | a new account with a user (or root key), policies, a permissions `boundary`, the `scp` of its organization, and identities, verified or `unverified_identities` |
 //! | `GET /tenants/{account_id}` | users' keys and their status, identities, limits |
 //! | `PUT /tenants/{account_id}/policies` | replaces the inline policies of the account's users, or of the one of `user_name`, as its administrator would |
@@ -21,7 +22,7 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use serde::Deserialize;
@@ -37,6 +38,7 @@ use crate::service::events::ForwardedEvent;
 pub(crate) fn local_routes(stand_in: Arc<StandIn>) -> Router {
     Router::new()
         .route("/outputs", get(outputs))
+        .route("/console", get(|| async { Html(include_str!("tenant_console.html")) }))
         .route("/tenants", post(create_tenant))
         .route("/tenants/{account_id}", get(describe_tenant))
         .route("/tenants/{account_id}/policies", put(set_policies))

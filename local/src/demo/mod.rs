@@ -1,5 +1,7 @@
 //! The main job, printed step by step: a key is onboarded, mail is sent, a breach is reported, the key is revoked.
 
+pub(crate) mod onboarding_page;
+
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};

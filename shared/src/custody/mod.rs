@@ -6,6 +6,7 @@
 //!
 //! The secrets of webhooks are no tenant's. They have a KMS key of their own ([`WebhookCustody`]), which opens no lane.
 
+mod page_token;
 mod webhook;
 
 use std::fmt;
@@ -16,6 +17,7 @@ use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+pub use self::page_token::PageToken;
 pub use self::webhook::{WebhookCustody, WebhookCustodyError, WebhookSecret};
 
 use crate::id::{AccessKeyId, ProviderId, TenantId};

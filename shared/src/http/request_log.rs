@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 
 use super::{Problem, Response};
-use crate::id::{AccessKeyId, OrderId, ProviderId, TenantId};
+use crate::id::{AccessKeyId, LinkId, OrderId, ProviderId, TenantId};
 use crate::record::SenderName;
 
 /// The fields of a request's log line: ids and words of ours, nothing that a caller typed.
@@ -15,6 +15,7 @@ pub struct RequestLog {
     order_id: Option<OrderId>,
     access_key_id: Option<String>,
     webhook: Option<SenderName>,
+    link_id: Option<LinkId>,
     outcome: Option<&'static str>,
     failed_checks: String,
     unknown_checks: String,
@@ -51,6 +52,11 @@ impl RequestLog {
         self.webhook = Some(name.clone());
     }
 
+    /// Records the onboarding link.
+    pub fn link(&mut self, link_id: &LinkId) {
+        self.link_id = Some(link_id.clone());
+    }
+
     /// Records how the request ended, in a word of ours.
     pub fn outcome(&mut self, outcome: &'static str) {
         self.outcome = Some(outcome);
@@ -80,6 +86,7 @@ impl RequestLog {
                     order_id = self.order_id.as_ref().map(OrderId::as_str),
                     access_key_id = self.access_key_id.as_deref(),
                     webhook = self.webhook.as_ref().map(SenderName::as_str),
+                    link_id = self.link_id.as_ref().map(LinkId::as_str),
                     failed_checks = Some(self.failed_checks.as_str()).filter(|names| !names.is_empty()),
                     unknown_checks = Some(self.unknown_checks.as_str()).filter(|names| !names.is_empty()),
                     error = cause.as_deref(),

@@ -1,4 +1,4 @@
-//! Ids: ours (`prv_…`, `rvk_…`, `rot_…`, `drl_…`), the operator's (tenant, mail) and AWS's access key id.
+//! Ids: ours (`prv_…`, `rvk_…`, `rot_…`, `drl_…`, `lnk_…`), the operator's (tenant, mail) and AWS's access key id.
 
 mod access_key_id;
 mod pasted;
@@ -62,6 +62,18 @@ pub struct RotationId(String);
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct VerificationId(String);
+
+/// An onboarding link's id, `lnk_` and a ULID.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct LinkId(String);
+
+impl LinkId {
+    /// A new id.
+    pub fn new(ambient: &Ambient) -> Self {
+        Self(format!("lnk_{}", ambient.ulid()))
+    }
+}
 
 impl ProviderId {
     /// A new id.
@@ -130,6 +142,10 @@ fn check_rotation_id(text: &str) -> Result<(), InvalidId> {
     check_prefixed_ulid(text, "rot_").ok_or(InvalidId("must be a rotation id, `rot_` and a ULID"))
 }
 
+fn check_link_id(text: &str) -> Result<(), InvalidId> {
+    check_prefixed_ulid(text, "lnk_").ok_or(InvalidId("must be the id of an onboarding link, `lnk_` and a ULID"))
+}
+
 /// A ULID has several spellings. Only the canonical one is an id, so that one thing has one key in the table.
 fn check_prefixed_ulid(text: &str, prefix: &str) -> Option<()> {
     let ulid = text.strip_prefix(prefix)?;
@@ -183,7 +199,8 @@ id!(
     OrderId by check_order_id,
     DrillId by check_drill_id,
     RotationId by check_rotation_id,
-    VerificationId by check_verification_id
+    VerificationId by check_verification_id,
+    LinkId by check_link_id
 );
 
 #[cfg(test)]

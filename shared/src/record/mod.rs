@@ -2,7 +2,7 @@
 //!
 //! | table | handle | items |
 //! |---|---|---|
-//! | Providers | [`Providers`] | [`Provider`], [`KeyItem`], [`Order`], the halt item, audit trail, idempotency, attempts, senders of webhooks, canaries, drills |
+//! | Providers | [`Providers`] | [`Provider`], [`KeyItem`], [`Order`], the halt item, audit trail, idempotency, attempts, senders of webhooks, canaries, drills, onboarding links |
 //! | Secrets | [`Secrets`] | sealed secrets, one item a lane |
 //! | Mails | [`Mails`] | the ledger's rows ([`LedgerRow`]), and the rate items and refused keys of `send` |
 //!
@@ -29,8 +29,11 @@ mod item;
 mod item_update;
 mod key;
 mod key_state;
+mod link_submission;
 mod mail;
 mod onboarding;
+mod onboarding_link;
+mod onboarding_link_change;
 mod order;
 mod progress;
 mod provider;
@@ -74,8 +77,10 @@ pub use hold::{Hold, HoldOutcome};
 pub use item::{Item, RecordError};
 pub use key::{KeyItem, MAX_ORDERS, Owner, Plane, Proof, Receipt, RefusedCall};
 pub use key_state::{BlockReason, KeyState};
+pub use link_submission::{LinkSubmission, SubmissionBegun, SubmissionResult};
 pub use mail::{LedgerRow, MailState, Mails, mail_pk, rate_pk};
 pub use onboarding::{Idempotency, Onboarded, Onboarding};
+pub use onboarding_link::{LinkEnd, LinkIntent, LinkPurpose, LinkState, OnboardingLink};
 pub use order::{AllProviders, BreachScope, OFF_BOARDING, Order, OrderMilestone, ROTATED};
 pub use progress::ProgressOutcome;
 use progress::StateChange;

@@ -79,6 +79,18 @@ impl Providers {
         start: Option<Item>,
         limit: i32,
     ) -> Result<DuePage, RecordError> {
+        let (items, next) = self.query_sweep(partition, now, start, limit).await?;
+        Ok(DuePage { due: items.iter().filter_map(Due::from_item).collect(), next })
+    }
+
+    /// The items of a partition that were due at `now`, longest due first, and where the next page starts.
+    pub(super) async fn query_sweep(
+        &self,
+        partition: &str,
+        now: Timestamp,
+        start: Option<Item>,
+        limit: i32,
+    ) -> Result<(Vec<Item>, Option<Item>), RecordError> {
         let answer = self
             .client
             .query()
@@ -92,8 +104,7 @@ impl Providers {
             .send()
             .await
             .map_err(RecordError::dynamodb("Query", "sweep"))?;
-        let due = answer.items.unwrap_or_default().iter().filter_map(Due::from_item).collect();
-        Ok(DuePage { due, next: answer.last_evaluated_key })
+        Ok((answer.items.unwrap_or_default(), answer.last_evaluated_key))
     }
 
     /// Makes an item due at `next`, or takes it off the sweep. Changes nothing if somebody has rescheduled it since it was

@@ -17,6 +17,9 @@ pub(super) const CONFIGURATIONS: &str = "configuration";
 /// Another partition: providers, by when they are verified next. `verify-worker` looks at these.
 pub(super) const WATCHED: &str = "watch";
 
+/// Another partition: onboarding links whose end operators have to be told of. `verify` looks at these.
+pub(super) const LINKS: &str = "onboarding";
+
 /// When the sweep picks up an order and the keys that it stopped, in case whoever wrote them does not get further.
 const SWEEP_AFTER: SignedDuration = SignedDuration::from_secs(60);
 

@@ -243,7 +243,7 @@ impl Providers {
     }
 
     /// Makes the writes if their conditions hold. A person asks for them and can ask again, so they are not repeated here.
-    async fn is_committed(&self, pk: &str, writes: Vec<TransactWriteItem>) -> Result<bool, RecordError> {
+    pub(super) async fn is_committed(&self, pk: &str, writes: Vec<TransactWriteItem>) -> Result<bool, RecordError> {
         match self.transact(pk, writes).await? {
             Transaction::Committed => Ok(true),
             Transaction::ConditionFailed(_) => Ok(false),

@@ -8,7 +8,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use super::{ConfigurationEvent, suspension_notice};
-use crate::id::{AccessKeyId, DrillId, OrderId, ProviderId, RotationId, TenantId};
+use crate::id::{AccessKeyId, DrillId, LinkId, OrderId, ProviderId, RotationId, TenantId};
 use crate::record::{
     Assurance, BreachScope, DrillTimes, HaltChange, Order, Provider, ProviderChange, Rotation, RotationPhase,
     SuspensionReason,
@@ -90,6 +90,42 @@ pub enum Event {
     RetiredKeyRevoked(KeyEvent),
     /// `Configuration Changed`: the configuration of a tenant's SES was made, mended or taken down, or a right for it is missing.
     ConfigurationChanged(ConfigurationEvent),
+    /// `Onboarding Completed`: a key was accepted on a link's page.
+    OnboardingCompleted(OnboardingEvent),
+    /// `Onboarding Failed`: a key was not accepted on a link's page, which takes another one.
+    OnboardingFailed(OnboardingEvent),
+    /// `Onboarding Abandoned`: a link's time is over, and no key was accepted.
+    OnboardingAbandoned(OnboardingEvent),
+}
+
+/// What became of an onboarding link.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OnboardingEvent {
+    /// The link.
+    pub link_id: LinkId,
+    /// The operator's name for the tenant.
+    pub tenant_id: TenantId,
+    /// What the link is for: `connect` or `rotate`.
+    pub intent: &'static str,
+    /// The provider that the key was accepted for, or that the link is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider_id: Option<ProviderId>,
+    /// The rotation that the key began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rotation_id: Option<RotationId>,
+    /// Why it was not accepted: `refused`, `undecided`, or what stood in the way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The checks that failed, or required ones of which nothing is known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<&'static str>,
+    /// When the link was opened. Absent if nobody has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub opened_at: Option<Timestamp>,
+    /// How many keys were submitted with it.
+    pub submissions: u32,
+    /// How many of them were refused.
+    pub refusals: u32,
 }
 
 /// A rotation of a provider's key.
@@ -462,6 +498,9 @@ impl Event {
             Self::RotationFailed(_) => "Rotation Failed",
             Self::RetiredKeyRevoked(_) => "Retired Key Revoked",
             Self::ConfigurationChanged(_) => "Configuration Changed",
+            Self::OnboardingCompleted(_) => "Onboarding Completed",
+            Self::OnboardingFailed(_) => "Onboarding Failed",
+            Self::OnboardingAbandoned(_) => "Onboarding Abandoned",
         }
     }
 
@@ -499,6 +538,9 @@ impl Event {
             | Self::RotationPromoted(event)
             | Self::RotationCompleted(event)
             | Self::RotationFailed(event) => event.provider_id.to_string(),
+            Self::OnboardingCompleted(event) | Self::OnboardingFailed(event) | Self::OnboardingAbandoned(event) => {
+                event.link_id.to_string()
+            }
         }
     }
 }

@@ -8,8 +8,8 @@ mod suspension_notice;
 pub use configuration_event::ConfigurationEvent;
 pub use event::{
     Bus, ContainmentSummary, CredentialBreachEvent, DrillEvent, Event, HoldEvent, KeyEvent, MailEvent, NoticeEvent,
-    OrderEvent, ProviderChangedEvent, ProviderEvent, ProviderVerifiedEvent, PutEventFailed, ResidualAccessSummary,
-    RevocabilityEvent, RotationEvent, UnmatchedReportEvent,
+    OnboardingEvent, OrderEvent, ProviderChangedEvent, ProviderEvent, ProviderVerifiedEvent, PutEventFailed,
+    ResidualAccessSummary, RevocabilityEvent, RotationEvent, UnmatchedReportEvent,
 };
 pub use log::{chain, init, subscriber};
 pub use suspension_notice::{suspension_notice, suspension_remedy};

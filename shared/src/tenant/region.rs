@@ -30,7 +30,8 @@ impl Region {
         Self::all().find(|region| region.name == name).ok_or(UnknownRegion)
     }
 
-    fn all() -> impl Iterator<Item = Self> {
+    /// All of them, by name within their partition.
+    pub fn all() -> impl Iterator<Item = Self> {
         REGIONS.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
             let mut fields = line.split(' ');
             Some(Self { name: fields.next()?, partition: fields.next()?, home: fields.next()? })

@@ -105,7 +105,9 @@ mod tests {
     fn remedy(tail: &str) -> String {
         let failure = denied("iam:GetUser", "user u", tail);
         let Kind::Denied(denial) = &failure.kind else { panic!("{failure:?}") };
-        permission_remedy("iam:GetUser", "its own user", denial)
+        let remedy = permission_remedy("iam:GetUser", "its own user", denial);
+        assert!(crate::page::Words::of(crate::page::Language::German).knows_remedy(&remedy), "{remedy}");
+        remedy
     }
 
     /// Case A13: allowing more never helps against a Deny.

@@ -14,7 +14,7 @@ use shared::record::{
 use shared::tenant::{AccountStatus, Credential};
 
 use crate::Verify;
-use crate::check::identity::{IamUser, check_same_account};
+use crate::check::identity::{IamUser, check_same_account, check_shape};
 use crate::check::user::check_replaced_key;
 use crate::idempotency::IdempotentRequest;
 use crate::report_builder::ReportBuilder;
@@ -85,6 +85,14 @@ pub(crate) enum KeyHolder {
     SameTenant(ProviderId),
     /// Another tenant.
     OtherTenant,
+}
+
+/// Reads what was pasted, and adds what its shape says. `None` if it is no key.
+pub(crate) fn read_pasted(submission: &Submission, report: &mut ReportBuilder) -> Option<Credential> {
+    let (checks, key) = check_shape(submission);
+    checks.into_iter().for_each(|check| report.add(check));
+    let (access_key_id, secret_access_key) = key?;
+    Some(Credential { access_key_id, secret_access_key, region: submission.region })
 }
 
 impl OnboardingAttempt<'_> {

@@ -3,12 +3,10 @@
 use http::{HeaderName, HeaderValue};
 use shared::http::{Problem, Request, RequestLog, Response, respond};
 use shared::record::{VerificationOutcome, VerificationReport};
-use shared::tenant::Credential;
 
 use crate::Verify;
-use crate::check::identity::check_shape;
 use crate::idempotency::{IdempotencyKey, IdempotentRequest};
-use crate::onboarding::{KeyHolder, OnboardingAttempt, OnboardingOutcome};
+use crate::onboarding::{KeyHolder, OnboardingAttempt, OnboardingOutcome, read_pasted};
 use crate::provider_view::ProviderView;
 use crate::report_builder::ReportBuilder;
 use crate::submission::Submission;
@@ -32,14 +30,12 @@ impl Verify {
         let submission = Submission::from_request(request)?;
         log.tenant(&submission.tenant_id);
         let mut report = ReportBuilder::default();
-        let (checks, key) = check_shape(&submission);
-        checks.into_iter().for_each(|check| report.add(check));
-        let Some((access_key_id, secret_access_key)) = key else {
+        let Some(credential) = read_pasted(&submission, &mut report) else {
             return Err(not_accepted(&report.finish(self.ambient.now()), log));
         };
-        log.access_key(&access_key_id);
-        let idempotent = idempotency_key.map(|key| IdempotentRequest::new(key, &submission, &access_key_id));
-        let credential = Credential { access_key_id, secret_access_key, region: submission.region };
+        let access_key_id = &credential.access_key_id;
+        log.access_key(access_key_id);
+        let idempotent = idempotency_key.map(|key| IdempotentRequest::new(key, &submission, access_key_id));
         let attempt = OnboardingAttempt { verify: self, submission, credential, idempotent, budget };
         if let Some(replay) = attempt.replay(log).await? {
             return Ok(replay);

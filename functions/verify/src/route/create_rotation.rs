@@ -4,22 +4,20 @@ use http::HeaderValue;
 use http::header::LOCATION;
 use serde::Deserialize;
 use shared::http::{FieldError, Problem, Request, RequestLog, Response, body, respond};
-use shared::tenant::Credential;
 use zeroize::Zeroize as _;
 
 use super::create_provider::{key_taken, not_accepted, order_in_progress, too_many_attempts};
 use super::provider_id;
 use crate::Verify;
-use crate::check::identity::check_shape;
-use crate::onboarding::{Examination, OnboardingAttempt, OnboardingOutcome};
+use crate::onboarding::OnboardingOutcome;
 use crate::report_builder::ReportBuilder;
-use crate::rotation::{NotReplaceable, ReplaceableKey, RotationOutcome, check_replaceable};
+use crate::rotation::{KeyReplacement, NotReplaceable, RotationOutcome, check_replaceable};
 use crate::rotation_view::RotationView;
-use crate::submission::{PastedText, Submission};
+use crate::submission::PastedText;
 use crate::time_budget::TimeBudget;
 
 /// How long the old key stays as fallback unless the request says otherwise: a day.
-const DEFAULT_GRACE_S: u32 = 24 * 60 * 60;
+pub(crate) const DEFAULT_GRACE_S: u32 = 24 * 60 * 60;
 
 /// The longest that it may stay: a week.
 const MAX_GRACE_S: u32 = 7 * 24 * 60 * 60;
@@ -60,30 +58,16 @@ impl Verify {
         log.provider(&provider_id);
         let verified = budget.call_own("read the provider", self.providers.verified_provider(&provider_id)).await?;
         let verified = verified.ok_or_else(|| Problem::not_found("provider"))?;
-        let provider = &verified.provider;
-        log.tenant(&provider.tenant_id);
-        check_replaceable(provider).map_err(|reason| not_replaceable(&reason, log))?;
-        let key = budget.call_own("read the key item", self.providers.key(&provider.access_key_id)).await?;
-        let key = key.ok_or_else(|| {
-            log.outcome("key_item_missing");
-            Problem::internal()
-        })?;
-
-        let submission = Submission::for_provider(provider, access_key_id, secret_access_key);
-        let mut report = ReportBuilder::default();
-        let (checks, pasted) = check_shape(&submission);
-        checks.into_iter().for_each(|check| report.add(check));
-        let Some((access_key_id, secret_access_key)) = pasted else {
-            return Err(not_accepted(&report.finish(self.ambient.now()), log));
+        log.tenant(&verified.provider.tenant_id);
+        let pasted = (access_key_id, secret_access_key);
+        let report = ReportBuilder::default();
+        let replacement = self.replace_key(verified, pasted, grace_seconds, budget, report, log).await?;
+        let outcome = match replacement {
+            KeyReplacement::NotReplaceable(reason) => return Err(not_replaceable(&reason, log)),
+            KeyReplacement::Ended(outcome) => return Err(ended(outcome, log)),
+            KeyReplacement::Tried(outcome) => outcome,
         };
-        log.access_key(&access_key_id);
-        let credential = Credential { access_key_id, secret_access_key, region: provider.region };
-        let attempt = OnboardingAttempt { verify: self, submission, credential, idempotent: None, budget };
-        let accepted = match attempt.examine(report, Some(provider)).await? {
-            Examination::Passed(accepted) => accepted,
-            Examination::Ended(outcome) => return Err(ended(outcome, log)),
-        };
-        match attempt.rotate(ReplaceableKey { verified, key }, *accepted, grace_seconds).await? {
+        match outcome {
             RotationOutcome::Started(rotation, report) => {
                 log.outcome("rotation_started");
                 let mut response = respond(201, &RotationView::new(&provider_id, &rotation, Some(&report)));
@@ -112,7 +96,7 @@ impl Verify {
     }
 }
 
-fn not_replaceable(reason: &NotReplaceable, log: &mut RequestLog) -> Problem {
+pub(super) fn not_replaceable(reason: &NotReplaceable, log: &mut RequestLog) -> Problem {
     match reason {
         NotReplaceable::RotationInProgress(rotation_id) => {
             log.outcome("rotation_in_progress");

@@ -2,6 +2,7 @@
 
 mod cancel_rotation;
 mod check_policy;
+mod create_onboarding_link;
 mod create_provider;
 mod create_rotation;
 mod create_test_mail;
@@ -10,15 +11,23 @@ mod delete_configuration;
 mod get_configuration;
 pub(crate) mod get_forwarding;
 mod get_mail;
+mod get_page;
+pub(crate) mod get_page_asset;
 pub(crate) mod get_policy;
+mod get_progress;
 mod get_provider;
 mod get_rotation;
 mod get_verification;
+mod list_onboarding_links;
 mod list_providers;
+mod open_page;
 mod put_configuration;
+mod revoke_onboarding_link;
+mod submit_key;
 
+pub(crate) use create_rotation::DEFAULT_GRACE_S;
 use shared::http::{Problem, Request, RequestLog};
-use shared::id::{ProviderId, RotationId};
+use shared::id::{LinkId, ProviderId, RotationId};
 use shared::record::Provider;
 
 /// One operation of the API.
@@ -40,6 +49,14 @@ pub(crate) enum Route {
     GetPolicy,
     GetForwarding,
     CheckPolicy,
+    CreateOnboardingLink,
+    ListOnboardingLinks,
+    RevokeOnboardingLink,
+    GetPageAsset,
+    GetPage,
+    OpenPage,
+    SubmitKey,
+    GetProgress,
 }
 
 /// The route keys of API Gateway that this function answers. `template.yaml` has exactly these.
@@ -54,7 +71,7 @@ pub const ROUTES: &[&str] = &{
 };
 
 impl Route {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 24] = [
         Self::CreateProvider,
         Self::ListProviders,
         Self::GetProvider,
@@ -71,6 +88,14 @@ impl Route {
         Self::GetPolicy,
         Self::GetForwarding,
         Self::CheckPolicy,
+        Self::CreateOnboardingLink,
+        Self::ListOnboardingLinks,
+        Self::RevokeOnboardingLink,
+        Self::GetPageAsset,
+        Self::GetPage,
+        Self::OpenPage,
+        Self::SubmitKey,
+        Self::GetProgress,
     ];
 
     const fn key(self) -> &'static str {
@@ -91,12 +116,25 @@ impl Route {
             Self::GetPolicy => "GET /policy",
             Self::GetForwarding => "GET /policy/forwarding",
             Self::CheckPolicy => "POST /policy/check",
+            Self::CreateOnboardingLink => "POST /onboarding-links",
+            Self::ListOnboardingLinks => "GET /onboarding-links",
+            Self::RevokeOnboardingLink => "DELETE /onboarding-links/{link_id}",
+            Self::GetPageAsset => "GET /connect/assets/{asset}",
+            Self::GetPage => "GET /connect/{link_id}",
+            Self::OpenPage => "POST /connect/{link_id}/session",
+            Self::SubmitKey => "POST /connect/{link_id}/key",
+            Self::GetProgress => "GET /connect/{link_id}/progress",
         }
     }
 
     /// The route of the key that API Gateway matched; `None` if this function does not answer it.
     pub(crate) fn from_key(key: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|route| route.key() == key)
+    }
+
+    /// Whether it is of the onboarding page: whoever reads its answers is a person.
+    pub(crate) fn is_page(self) -> bool {
+        matches!(self, Self::GetPageAsset | Self::GetPage | Self::OpenPage | Self::SubmitKey | Self::GetProgress)
     }
 
     /// The route's name in log lines, which is also the name of its file.
@@ -118,6 +156,14 @@ impl Route {
             Self::GetPolicy => "get_policy",
             Self::GetForwarding => "get_forwarding",
             Self::CheckPolicy => "check_policy",
+            Self::CreateOnboardingLink => "create_onboarding_link",
+            Self::ListOnboardingLinks => "list_onboarding_links",
+            Self::RevokeOnboardingLink => "revoke_onboarding_link",
+            Self::GetPageAsset => "get_page_asset",
+            Self::GetPage => "get_page",
+            Self::OpenPage => "open_page",
+            Self::SubmitKey => "submit_key",
+            Self::GetProgress => "get_progress",
         }
     }
 }
@@ -154,6 +200,11 @@ fn rotation_id(request: &Request) -> Result<RotationId, Problem> {
     RotationId::parse(path_parameter(request, "rotation_id")?).map_err(|_| Problem::not_found("rotation"))
 }
 
+/// The link's id in the path, likewise.
+fn link_id(request: &Request) -> Result<LinkId, Problem> {
+    LinkId::parse(path_parameter(request, "link_id")?).map_err(|_| Problem::not_found("onboarding link"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -177,6 +228,14 @@ mod tests {
             (include_str!("../../../../events/verify-get-policy.json"), "get_policy"),
             (include_str!("../../../../events/verify-get-forwarding.json"), "get_forwarding"),
             (include_str!("../../../../events/verify-check-policy.json"), "check_policy"),
+            (include_str!("../../../../events/verify-create-onboarding-link.json"), "create_onboarding_link"),
+            (include_str!("../../../../events/verify-list-onboarding-links.json"), "list_onboarding_links"),
+            (include_str!("../../../../events/verify-revoke-onboarding-link.json"), "revoke_onboarding_link"),
+            (include_str!("../../../../events/verify-get-page-asset.json"), "get_page_asset"),
+            (include_str!("../../../../events/verify-get-page.json"), "get_page"),
+            (include_str!("../../../../events/verify-open-page.json"), "open_page"),
+            (include_str!("../../../../events/verify-submit-key.json"), "submit_key"),
+            (include_str!("../../../../events/verify-get-progress.json"), "get_progress"),
         ];
         assert_eq!(samples.len(), ROUTES.len());
         for ((event, name), key) in samples.into_iter().zip(ROUTES) {

@@ -1,4 +1,4 @@
-//! Every function answers exactly the routes that the template gives it, and one of them is open to everybody.
+//! Every function answers exactly the routes that the template gives it, and some of them are open to everybody.
 
 use std::collections::BTreeSet;
 
@@ -26,12 +26,19 @@ fn every_function_answers_exactly_its_routes_of_the_template() {
 }
 
 #[test]
-fn webhooks_alone_are_taken_without_an_iam_signature() {
+fn webhooks_and_the_onboarding_page_alone_are_taken_without_an_iam_signature() {
     let stack = stack();
     let routes = stack.all::<FunctionResource>().flat_map(|function| &function.routes);
     let open: Vec<String> = routes
         .filter(|route| route.authorizer != Authorizer::AwsIam)
         .map(|route| format!("{} {}", route.method, route.path))
         .collect();
-    assert_eq!(open, ["POST /webhooks/{name}"]);
+    let page = [
+        "GET /connect/assets/{asset}",
+        "GET /connect/{link_id}",
+        "POST /connect/{link_id}/session",
+        "POST /connect/{link_id}/key",
+        "GET /connect/{link_id}/progress",
+    ];
+    assert_eq!(open, [&page[..], &["POST /webhooks/{name}"]].concat());
 }
