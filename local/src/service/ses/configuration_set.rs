@@ -1,7 +1,7 @@
 //! SES v2: what the embedded service gets wrong about configuration sets, put right.
 //!
 //! Codes and statuses are those of the SES API v2 reference (`CreateConfigurationSet`: AlreadyExistsException is a 400); the
-//! texts are those that SES v1 has for the same (aws-cloudformation-resource-providers-ses#34), and of v2 [U].
+//! texts are those that SES v1 has for the same (aws-cloudformation-resource-providers-ses#34); nobody has confirmed those of v2.
 
 use axum::http::StatusCode;
 
