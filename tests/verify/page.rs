@@ -293,6 +293,32 @@ async fn a_provider_is_mended_on_the_page_without_its_secret() {
 }
 
 #[tokio::test]
+async fn where_the_key_is_gone_the_page_that_repairs_takes_another_one() {
+    let stack = &Stack::shared().await;
+    let (tenant, provider_id) = stack.create_provider("key-mender").await;
+    let body = json!({ "tenant_id": "key-mender", "name": "main", "intent": "repair", "provider_id": provider_id });
+    let mut visitor = PageVisitor::of(&stack.ask_for_link(&body).await);
+    assert!(visitor.open().await);
+    assert!(!visitor.look("").await.text.contains("Hand over a new access key"));
+    let new = stack.further_key(&tenant).await;
+    stack.delete_key_as_admin(&tenant).await;
+    let page = checked_page(&visitor).await;
+    assert!(page.contains("still goes out, but at the last check something was wrong"), "{page}");
+    assert!(page.contains("AWS does not know the access key any more"), "{page}");
+    assert!(page.contains("Hand over a new access key") && page.contains("href=\"?step=key\""), "{page}");
+    for (step, title) in [("policy", "Create a policy"), ("key", "Create an access key")] {
+        let page = visitor.look(&format!("?step={step}")).await.text;
+        assert!(page.contains(&format!("<h1>{title}</h1>")), "{page}");
+    }
+    visitor.submit(&new).await;
+    let page = visitor.look("").await.text;
+    assert!(page.contains("The new key was accepted"), "{page}");
+    let link = stack.links_of("key-mender").await.remove(0);
+    let rotation = stack.get_provider(&provider_id).await.body["rotation"]["rotation_id"].clone();
+    assert_eq!((&link["state"], &link["rotation_id"]), (&json!("completed"), &rotation));
+}
+
+#[tokio::test]
 async fn a_provider_that_was_stopped_is_not_repaired() {
     let stack = &Stack::shared().await;
     let (_, provider_id) = stack.create_provider("stopped-mender").await;
