@@ -293,6 +293,27 @@ async fn a_provider_is_mended_on_the_page_without_its_secret() {
 }
 
 #[tokio::test]
+async fn a_check_whose_page_was_closed_completes_its_link_all_the_same() {
+    let stack = &Stack::shared().await;
+    let (_, provider_id) = stack.create_provider("closed-mender").await;
+    let body = json!({ "tenant_id": "closed-mender", "name": "main", "intent": "repair", "provider_id": provider_id });
+    let mut visitor = PageVisitor::of(&stack.ask_for_link(&body).await);
+    assert!(visitor.open().await);
+    visitor.send("verification", &[]).await;
+    let asked = stack.get_verification(&provider_id, "latest").await.body;
+    stack.finished_verification(&provider_id, asked["verification_id"].as_str().unwrap()).await;
+    assert_eq!(stack.links_of("closed-mender").await[0]["state"], "opened");
+    stack.expire_link(&visitor.link_id).await;
+    eventually("the event about the link's end", || async {
+        stack.run_link_schedule().await;
+        stack.link_events("Onboarding Completed", &visitor.link_id).await.pop()
+    })
+    .await;
+    assert_eq!(stack.links_of("closed-mender").await[0]["state"], "completed");
+    assert!(stack.link_events("Onboarding Abandoned", &visitor.link_id).await.is_empty());
+}
+
+#[tokio::test]
 async fn where_the_key_is_gone_the_page_that_repairs_takes_another_one() {
     let stack = &Stack::shared().await;
     let (tenant, provider_id) = stack.create_provider("key-mender").await;
