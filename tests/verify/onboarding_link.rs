@@ -83,8 +83,9 @@ async fn a_link_for_a_rotation_is_made_for_a_tenants_own_provider() {
     let listed = stack.links_of("turning").await;
     assert_eq!((&listed[0]["provider_id"], &listed[0]["regions"]), (&json!(provider_id), &json!(["us-east-1"])));
     assert_eq!(stack.ask_for_link(&body("somebody-else", "rotate")).await.status, 404);
-    let repair = stack.ask_for_link(&body("turning", "repair")).await;
-    assert_eq!((repair.status.as_u16(), repair.body["type"].as_str()), (501, Some("urn:sendingbee:problem:not-built")));
+    let unknown = stack.ask_for_link(&body("turning", "mend")).await;
+    let says = "`intent` must be one of connect, rotate, repair.";
+    assert_eq!((unknown.status.as_u16(), unknown.body["detail"].as_str()), (400, Some(says)), "{}", unknown.text);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{PageVisitor, Stack, eventually};
+use crate::support::{PageVisitor, Stack, Tables, eventually, policy_allowing};
 
 fn asked(tenant_id: &str) -> Value {
     json!({ "tenant_id": tenant_id, "name": "Main <account>", "intent": "connect" })
@@ -237,6 +237,128 @@ async fn a_provider_s_key_is_rotated_on_the_page() {
     let link = &stack.links_of("rotating-page").await[0];
     let rotation = stack.get_provider(&provider_id).await.body["rotation"]["rotation_id"].clone();
     assert_eq!((&link["provider_id"], &link["rotation_id"]), (&json!(provider_id), &rotation));
+}
+
+/// The page of a link that is to repair a provider, once nothing is checked any more.
+async fn checked_page(visitor: &PageVisitor) -> String {
+    let sent = visitor.send("verification", &[]).await;
+    assert_eq!(sent.status, 303, "{}", sent.text);
+    eventually("the end of the check", || async { (visitor.progress().await.body["running"] == false).then_some(()) })
+        .await;
+    visitor.look("?step=result").await.text
+}
+
+#[tokio::test]
+async fn a_provider_is_mended_on_the_page_without_its_secret() {
+    let stack = &Stack::shared().await;
+    let (tenant, provider_id) = stack.create_provider("mender").await;
+    stack.set_policies(&tenant, &[policy_allowing(&["iam:GetUser", "iam:DeleteAccessKey", "ses:GetAccount"])]).await;
+    stack.verify_provider(&provider_id).await;
+    Tables::new(stack).await.set_failing_since(&provider_id).await;
+    let suspended = stack.verify_provider(&provider_id).await;
+    assert_eq!(suspended["provider_status"], json!({ "status": "suspended", "reason": "permission_missing" }));
+
+    let body = json!({ "tenant_id": "mender", "name": "main", "intent": "repair", "provider_id": provider_id });
+    let mut visitor = PageVisitor::of(&stack.ask_for_link(&body).await);
+    assert!(visitor.look("").await.text.contains("asks you to look at your Amazon SES"));
+    assert_eq!(visitor.send("verification", &[]).await.status, 303, "without a session nothing is checked");
+    assert!(visitor.open().await);
+    let page = visitor.look("").await.text;
+    assert!(page.contains("No policy allows the key to send.") && page.contains("Attach the policy again"), "{page}");
+    assert!(page.contains("Check again") && !page.contains("secret_access_key"), "{page}");
+    let german = visitor.look("?lang=de").await.text;
+    assert!(german.contains("Keine Richtlinie erlaubt dem Schlüssel das Senden."), "{german}");
+    assert!(german.contains("Fügen Sie die Richtlinie wieder an"), "{german}");
+    assert_eq!(visitor.send_with("verification", &[], &[("origin", "https://evil.test")]).await.status, 403);
+    assert_eq!(visitor.progress().await.body["submission"], Value::Null);
+
+    // Nothing was mended yet.
+    let page = checked_page(&visitor).await;
+    assert!(page.contains("Something is still to be mended") && page.contains("data-check=\"sending\""), "{page}");
+    let failed = stack.link_events("Onboarding Failed", &visitor.link_id).await.pop().unwrap();
+    assert_eq!((&failed["reason"], &failed["submissions"]), (&json!("refused"), &json!(1)), "{failed}");
+    assert!(failed["checks"].as_array().unwrap().contains(&json!("sending")), "{failed}");
+
+    let classic = stack.api(Method::GET, "/policy?style=classic", None).await.unwrap().body;
+    stack.set_policies(&tenant, &[classic]).await;
+    let page = checked_page(&visitor).await;
+    assert!(page.contains("<h1>Everything is in order</h1>"), "{page}");
+    let asked = stack.get_verification(&provider_id, "latest").await.body;
+    assert_eq!((&asked["asked_by"], &asked["state"]), (&json!(visitor.link_id), &json!("finished")));
+    assert_eq!(stack.get_provider(&provider_id).await.body["status"], "active");
+    let completed = stack.link_events("Onboarding Completed", &visitor.link_id).await;
+    assert_eq!((completed.len(), &completed[0]["provider_id"]), (1, &json!(provider_id)), "{completed:?}");
+    let link = stack.links_of("mender").await.remove(0);
+    assert_eq!((&link["state"], &link["submissions"], &link["refusals"]), (&json!("completed"), &json!(2), &json!(1)));
+}
+
+#[tokio::test]
+async fn a_check_whose_page_was_closed_completes_its_link_all_the_same() {
+    let stack = &Stack::shared().await;
+    let (_, provider_id) = stack.create_provider("closed-mender").await;
+    let body = json!({ "tenant_id": "closed-mender", "name": "main", "intent": "repair", "provider_id": provider_id });
+    let mut visitor = PageVisitor::of(&stack.ask_for_link(&body).await);
+    assert!(visitor.open().await);
+    visitor.send("verification", &[]).await;
+    let asked = stack.get_verification(&provider_id, "latest").await.body;
+    stack.finished_verification(&provider_id, asked["verification_id"].as_str().unwrap()).await;
+    assert_eq!(stack.links_of("closed-mender").await[0]["state"], "opened");
+    stack.expire_link(&visitor.link_id).await;
+    eventually("the event about the link's end", || async {
+        stack.run_link_schedule().await;
+        stack.link_events("Onboarding Completed", &visitor.link_id).await.pop()
+    })
+    .await;
+    assert_eq!(stack.links_of("closed-mender").await[0]["state"], "completed");
+    assert!(stack.link_events("Onboarding Abandoned", &visitor.link_id).await.is_empty());
+}
+
+#[tokio::test]
+async fn where_the_key_is_gone_the_page_that_repairs_takes_another_one() {
+    let stack = &Stack::shared().await;
+    let (tenant, provider_id) = stack.create_provider("key-mender").await;
+    let body = json!({ "tenant_id": "key-mender", "name": "main", "intent": "repair", "provider_id": provider_id });
+    let mut visitor = PageVisitor::of(&stack.ask_for_link(&body).await);
+    assert!(visitor.open().await);
+    assert!(!visitor.look("").await.text.contains("Hand over a new access key"));
+    let new = stack.further_key(&tenant).await;
+    stack.delete_key_as_admin(&tenant).await;
+    let page = checked_page(&visitor).await;
+    assert!(page.contains("still goes out, but at the last check something was wrong"), "{page}");
+    assert!(page.contains("AWS does not know the access key any more"), "{page}");
+    assert!(page.contains("Hand over a new access key") && page.contains("href=\"?step=key\""), "{page}");
+    for (step, title) in [("policy", "Create a policy"), ("key", "Create an access key")] {
+        let page = visitor.look(&format!("?step={step}")).await.text;
+        assert!(page.contains(&format!("<h1>{title}</h1>")), "{page}");
+    }
+    visitor.submit(&new).await;
+    let page = visitor.look("").await.text;
+    assert!(page.contains("The new key was accepted"), "{page}");
+    let link = stack.links_of("key-mender").await.remove(0);
+    let rotation = stack.get_provider(&provider_id).await.body["rotation"]["rotation_id"].clone();
+    assert_eq!((&link["state"], &link["rotation_id"]), (&json!("completed"), &rotation));
+}
+
+#[tokio::test]
+async fn a_provider_that_was_stopped_is_not_repaired() {
+    let stack = &Stack::shared().await;
+    let (_, provider_id) = stack.create_provider("stopped-mender").await;
+    let body = |tenant_id: &str| json!({ "tenant_id": tenant_id, "name": "main", "intent": "repair", "provider_id": provider_id });
+    assert_eq!(stack.ask_for_link(&body("somebody-else")).await.status, 404);
+    let mut visitor = PageVisitor::of(&stack.ask_for_link(&body("stopped-mender")).await);
+    assert!(visitor.open().await);
+    assert!(visitor.look("").await.text.contains("Is everything in order?"));
+    let gone = stack.api(Method::DELETE, &format!("/providers/{provider_id}"), None).await.unwrap();
+    assert_eq!(gone.status, 202, "{}", gone.text);
+    let refused = stack.ask_for_link(&body("stopped-mender")).await;
+    assert_eq!(
+        (refused.status.as_u16(), &refused.body["type"]),
+        (409, &json!("urn:sendingbee:problem:provider-stopped"))
+    );
+    assert_eq!(visitor.send("verification", &[]).await.status, 303);
+    let page = visitor.look("").await.text;
+    assert!(page.contains("This access was ended") && !page.contains("<button>"), "{page}");
+    assert_eq!(stack.get_verification(&provider_id, "latest").await.status, 404, "nothing was asked for");
 }
 
 #[tokio::test]

@@ -228,6 +228,7 @@ impl Verify {
             Route::GetPage => Box::pin(self.get_page(request, log)).await,
             Route::OpenPage => Box::pin(self.open_page(request, log)).await,
             Route::SubmitKey => Box::pin(self.submit_key(request, log)).await,
+            Route::CheckAgain => Box::pin(self.check_again(request, log)).await,
             Route::GetProgress => Box::pin(self.get_progress(request, log)).await,
         }
     }

@@ -15,7 +15,7 @@ pub(super) struct ItemUpdate {
     pk: String,
     sk: String,
     pub(super) expression: String,
-    condition: String,
+    pub(super) condition: String,
     pub(super) names: HashMap<String, String>,
     pub(super) values: Item,
 }

@@ -1,5 +1,5 @@
-//! The latest key that was submitted on a link's page: which of its checks have ended, so that the page can show them while
-//! the others are made. It holds names, outcomes and evidence, and nothing that was typed.
+//! The latest submission on a link's page, a key or the wish to have the provider checked again: which of its checks have ended, so
+//! that the page can show them while the others are made. It holds names, outcomes and evidence, and nothing that was typed.
 //!
 //! `onboarding#<link id>` / `submission`; it expires with the session that can read it.
 
@@ -11,14 +11,17 @@ use super::item::{string, to_item};
 use super::item_update::ItemUpdate;
 use super::onboarding_link_change::IF_LIVE;
 use super::{Check, OnboardingLink, Providers, RecordError, VerificationReport};
-use crate::id::LinkId;
+use crate::id::{LinkId, VerificationId};
 use crate::runtime::Ambient;
 
-/// Keys that one link takes. Whoever needs more than this asks the operator, who makes another link.
+/// Submissions that one link takes. Whoever needs more than this asks the operator, who makes another link.
 const MAX_SUBMISSIONS: u32 = 30;
 
-/// How long a submission counts as being worked on: longer than the function may run.
-const WORKED_ON_FOR: SignedDuration = SignedDuration::from_secs(32);
+/// How long a key counts as being worked on: longer than the function may run.
+const KEY_WORKED_ON_FOR: SignedDuration = SignedDuration::from_secs(32);
+
+/// How long a verification that was asked for does: it may have to wait for the schedule.
+const VERIFICATION_WORKED_ON_FOR: SignedDuration = SignedDuration::from_mins(3);
 
 /// How long the item is kept: a link's session cannot read it any longer than that.
 const KEPT_FOR: SignedDuration = SignedDuration::from_hours(8 * 24);
@@ -37,9 +40,12 @@ pub struct LinkSubmission {
     /// What came of it. Absent while it is worked on, and if the function was killed meanwhile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<SubmissionResult>,
+    /// The verification that was asked for; absent for a key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verification_id: Option<VerificationId>,
 }
 
-/// What came of a submission that did not complete its link.
+/// What came of a submission.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SubmissionResult {
     /// `accepted`, `refused`, `undecided`, or what stood in the way: a word of the page's catalogue.
@@ -50,6 +56,15 @@ pub struct SubmissionResult {
     /// In how many seconds another try makes sense.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_s: Option<u64>,
+}
+
+/// What is submitted on a link's page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SubmissionKind {
+    /// A key.
+    Key,
+    /// The wish to have the provider checked again.
+    Verification,
 }
 
 /// Whether a submission may be worked on.
@@ -89,6 +104,7 @@ impl Providers {
     pub async fn begin_link_submission(
         &self,
         link_id: &LinkId,
+        kind: SubmissionKind,
         ambient: &Ambient,
     ) -> Result<SubmissionBegun, RecordError> {
         let (pk, now) = (OnboardingLink::pk(link_id), ambient.now());
@@ -96,12 +112,17 @@ impl Providers {
             return Ok(SubmissionBegun::Busy);
         }
         let submission = ambient.ulid().to_string();
+        let worked_on_for = match kind {
+            SubmissionKind::Key => KEY_WORKED_ON_FOR,
+            SubmissionKind::Verification => VERIFICATION_WORKED_ON_FOR,
+        };
         let record = LinkSubmission {
             submission: submission.clone(),
             submitted_at: now,
-            busy_until: now.saturating_add(WORKED_ON_FOR).unwrap_or(now).as_second(),
+            busy_until: now.saturating_add(worked_on_for).unwrap_or(now).as_second(),
             checks: Vec::new(),
             result: None,
+            verification_id: None,
         };
         let mut item = to_item(&pk, LinkSubmission::SK, &record)?;
         let expiry = now.saturating_add(KEPT_FOR).unwrap_or(now).as_second();
@@ -136,7 +157,22 @@ impl Providers {
         self.update(submission_update(link_id, submission, "SET checks = :checks", checks)?).await.map(drop)
     }
 
-    /// Records what came of a submission, and counts a refusal.
+    /// Records which verification a submission has asked for.
+    ///
+    /// # Errors
+    /// DynamoDB did not answer.
+    pub async fn record_link_verification(
+        &self,
+        link_id: &LinkId,
+        submission: &str,
+        verification_id: &VerificationId,
+    ) -> Result<(), RecordError> {
+        let update =
+            submission_update(link_id, submission, "SET checks = :checks, verification_id = :verification", &[])?;
+        self.update(update.value(":verification", string(verification_id.as_str()))).await.map(drop)
+    }
+
+    /// Records what came of a submission, and counts a refusal. Returns whether this call did it: it is done once.
     ///
     /// # Errors
     /// DynamoDB did not answer.
@@ -147,21 +183,22 @@ impl Providers {
         checks: &[Check],
         result: &SubmissionResult,
         refused: bool,
-    ) -> Result<(), RecordError> {
+    ) -> Result<bool, RecordError> {
         let pk = OnboardingLink::pk(link_id);
         let expression = "SET checks = :checks, #result = :result, busy_until = :ended";
         let result = serde_dynamo::to_attribute_value(result).map_err(|_| RecordError::Shape { pk: pk.clone() })?;
-        let ended = submission_update(link_id, submission, expression, checks)?
+        let mut ended = submission_update(link_id, submission, expression, checks)?
             .name("#result", "result")
             .value(":result", result)
             .value(":ended", AttributeValue::N("0".to_owned()));
+        ended.condition.push_str(" AND attribute_not_exists(#result)");
         let mut writes = vec![self.update_in_transaction(ended)?];
         if refused {
             let count = ItemUpdate::new(&pk, OnboardingLink::SK, "ADD refusals :one", "attribute_exists(pk)")
                 .value(":one", AttributeValue::N("1".to_owned()));
             writes.push(self.update_in_transaction(count)?);
         }
-        self.is_committed(&pk, writes).await.map(drop)
+        self.is_committed(&pk, writes).await
     }
 }
 
@@ -192,6 +229,7 @@ mod tests {
             busy_until: 32,
             checks: Vec::new(),
             result: None,
+            verification_id: None,
         };
         assert!(latest.is_running(at(31)) && !latest.is_running(at(32)));
         latest.result = Some(SubmissionResult { word: "refused".to_owned(), report: None, retry_after_s: None });

@@ -77,7 +77,7 @@ pub use hold::{Hold, HoldOutcome};
 pub use item::{Item, RecordError};
 pub use key::{KeyItem, MAX_ORDERS, Owner, Plane, Proof, Receipt, RefusedCall};
 pub use key_state::{BlockReason, KeyState};
-pub use link_submission::{LinkSubmission, SubmissionBegun, SubmissionResult};
+pub use link_submission::{LinkSubmission, SubmissionBegun, SubmissionKind, SubmissionResult};
 pub use mail::{LedgerRow, MailState, Mails, mail_pk, rate_pk};
 pub use onboarding::{Idempotency, Onboarded, Onboarding};
 pub use onboarding_link::{LinkEnd, LinkIntent, LinkPurpose, LinkState, OnboardingLink};

@@ -24,6 +24,8 @@ pub enum LinkIntent {
     Connect,
     /// Another key for a provider.
     Rotate,
+    /// A provider that does not work, or may not: it is checked again.
+    Repair,
 }
 
 /// What is asked for, and on whose behalf.
@@ -35,7 +37,7 @@ pub struct LinkPurpose {
     pub name: String,
     /// What the link is for.
     pub intent: LinkIntent,
-    /// The provider whose key is replaced.
+    /// The provider whose key is replaced, or that is checked again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider_id: Option<ProviderId>,
     /// The Regions that may be meant. Empty: any.
@@ -72,7 +74,7 @@ pub enum LinkState {
     Unopened,
     /// Its token was exchanged for a session.
     Opened,
-    /// A key was accepted.
+    /// A key was accepted, or the provider has passed its checks.
     Completed,
     /// Its time is over, which operators have not been told yet.
     Expired,
@@ -105,10 +107,10 @@ pub struct OnboardingLink {
     /// When its token was exchanged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opened_at: Option<Timestamp>,
-    /// When a key was accepted.
+    /// When a key was accepted, or the provider passed its checks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completed_at: Option<Timestamp>,
-    /// The provider that the accepted key is of.
+    /// The provider that it was completed with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completed_provider: Option<ProviderId>,
     /// The rotation that the accepted key began.
@@ -120,7 +122,7 @@ pub struct OnboardingLink {
     /// How.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<LinkEnd>,
-    /// How many keys were submitted with it.
+    /// How many keys were submitted, and how many checks asked for, with it.
     #[serde(default)]
     pub submissions: u32,
     /// How many of them were refused.
@@ -130,13 +132,19 @@ pub struct OnboardingLink {
 
 impl LinkIntent {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Connect, Self::Rotate];
+    pub const ALL: [Self; 3] = [Self::Connect, Self::Rotate, Self::Repair];
+
+    /// The intent of a word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|intent| intent.as_str() == word)
+    }
 
     /// The word in requests, events and keys.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Connect => "connect",
             Self::Rotate => "rotate",
+            Self::Repair => "repair",
         }
     }
 }
@@ -341,6 +349,7 @@ mod tests {
     fn every_word_is_written_as_it_is_serialized() {
         for intent in LinkIntent::ALL {
             assert_eq!(serde_json::to_value(intent).unwrap(), intent.as_str());
+            assert_eq!(LinkIntent::parse(intent.as_str()), Some(intent));
         }
         for end in [LinkEnd::Replaced, LinkEnd::Revoked, LinkEnd::Abandoned] {
             assert_eq!(serde_json::to_value(end).unwrap(), end.as_str());

@@ -130,7 +130,7 @@ pub struct AskedVerification {
     pub verification_id: VerificationId,
     /// When it was asked for.
     pub asked_at: Timestamp,
-    /// The ARN that signed the request.
+    /// The ARN that signed the request, or the link on whose page it was asked for.
     pub asked_by: String,
     /// When it ended; absent while it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]

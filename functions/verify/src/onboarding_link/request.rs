@@ -20,7 +20,7 @@ const MAX_REGIONS: usize = 40;
 pub(crate) struct LinkRequest {
     tenant_id: String,
     name: String,
-    intent: Intent,
+    intent: String,
     provider_id: Option<String>,
     #[serde(default)]
     regions: Vec<String>,
@@ -30,48 +30,35 @@ pub(crate) struct LinkRequest {
     expires_in: Option<u32>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Intent {
-    Connect,
-    Rotate,
-    Repair,
-}
-
 impl LinkRequest {
     /// The purpose that is asked for, and until when the link can be opened.
     ///
     /// # Errors
-    /// 400 names the field that is wrong; 501 for what is not built.
+    /// 400 names the field that is wrong.
     pub(crate) fn check(self, return_urls: &ReturnUrls, now: Timestamp) -> Result<(LinkPurpose, Timestamp), Problem> {
         let invalid = |field: &str, problem: &str| Problem::bad_request(&FieldError::new(field, problem));
         let bad = |error: FieldError| Problem::bad_request(&error);
         let tenant_id = TenantId::parse(&self.tenant_id).map_err(FieldError::from_display("tenant_id")).map_err(bad)?;
         check_name(&self.name).map_err(bad)?;
-        let intent = match self.intent {
-            Intent::Connect => LinkIntent::Connect,
-            Intent::Rotate => LinkIntent::Rotate,
-            Intent::Repair => {
-                return Err(Problem::new(
-                    501,
-                    "Links with the intent `repair` are not built: they need a verification of a provider that is stored. Use `rotate`, with another key of the account.",
-                )
-                .kind("not-built"));
-            }
-        };
+        let intent = LinkIntent::parse(&self.intent).ok_or_else(|| {
+            invalid("intent", &format!("must be one of {}", LinkIntent::ALL.map(LinkIntent::as_str).join(", ")))
+        })?;
         let provider_id = match (intent, self.provider_id) {
             (LinkIntent::Connect, None) => None,
             (LinkIntent::Connect, Some(_)) => {
-                return Err(invalid("provider_id", "belongs to the intent `rotate`; a new provider has no id yet"));
+                return Err(invalid(
+                    "provider_id",
+                    "belongs to the intents `rotate` and `repair`; a new provider has no id yet",
+                ));
             }
-            (LinkIntent::Rotate, None) => return Err(invalid("provider_id", "is missing")),
-            (LinkIntent::Rotate, Some(id)) => {
+            (LinkIntent::Rotate | LinkIntent::Repair, None) => return Err(invalid("provider_id", "is missing")),
+            (LinkIntent::Rotate | LinkIntent::Repair, Some(id)) => {
                 Some(ProviderId::parse(&id).map_err(FieldError::from_display("provider_id")).map_err(bad)?)
             }
         };
-        if intent == LinkIntent::Rotate && !(self.regions.is_empty() && self.account_id.is_none()) {
+        if intent != LinkIntent::Connect && !(self.regions.is_empty() && self.account_id.is_none()) {
             let field = if self.regions.is_empty() { "account_id" } else { "regions" };
-            return Err(invalid(field, "belongs to the intent `connect`; a rotation keeps the provider's"));
+            return Err(invalid(field, "belongs to the intent `connect`; every other keeps the provider's"));
         }
         if self.regions.len() > MAX_REGIONS {
             return Err(invalid("regions", &format!("has more than {MAX_REGIONS} entries")));
@@ -155,12 +142,14 @@ mod tests {
         let (purpose, expires_at) = check(&asked).unwrap();
         assert_eq!((purpose.regions.len(), expires_at.as_second()), (2, 604_800));
         let provider = "prv_01ARZ3NDEKTSV4RRFFQ69G5FAV";
-        let (purpose, _) = check(&json!({"intent": "rotate", "provider_id": provider})).unwrap();
-        assert_eq!(purpose.provider_id.unwrap().as_str(), provider);
+        for intent in ["rotate", "repair"] {
+            let (purpose, _) = check(&json!({"intent": intent, "provider_id": provider})).unwrap();
+            assert_eq!((purpose.intent.as_str(), purpose.provider_id.unwrap().as_str()), (intent, provider));
+        }
     }
 
     #[test]
-    fn what_is_wrong_is_named_and_what_is_not_built_is_said() {
+    fn what_is_wrong_is_named() {
         let provider = "prv_01ARZ3NDEKTSV4RRFFQ69G5FAV";
         for (change, field) in [
             (json!({"tenant_id": "a b"}), "tenant_id"),
@@ -171,6 +160,9 @@ mod tests {
             (json!({"intent": "rotate", "provider_id": "x"}), "provider_id"),
             (json!({"intent": "rotate", "provider_id": provider, "regions": ["eu-central-1"]}), "regions"),
             (json!({"intent": "rotate", "provider_id": provider, "account_id": "171436882533"}), "account_id"),
+            (json!({"intent": "mend"}), "intent"),
+            (json!({"intent": "repair"}), "provider_id"),
+            (json!({"intent": "repair", "provider_id": provider, "regions": ["eu-central-1"]}), "regions"),
             (json!({"regions": ["eu-central-1", "mars-1"]}), "regions[1]"),
             (json!({"regions": vec!["eu-central-1"; 41]}), "regions"),
             (json!({"account_id": "17143688253"}), "account_id"),
@@ -181,6 +173,5 @@ mod tests {
         ] {
             assert_eq!(check(&change), Err((400, json!(field))), "{change}");
         }
-        assert_eq!(check(&json!({"intent": "repair", "provider_id": provider})), Err((501, Value::Null)));
     }
 }

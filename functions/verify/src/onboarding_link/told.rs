@@ -38,13 +38,22 @@ impl Verify {
             }
         };
         for link_id in due {
-            if let Err(problem) = self.tell_of_link(&link_id).await {
+            if let Err(problem) = self.settle_and_tell(&link_id).await {
                 tracing::warn!(
                     link_id = link_id.as_str(),
                     error = problem.cause(),
                     "operators not told of an onboarding link's end: the schedule retries"
                 );
             }
+        }
+    }
+
+    /// Nobody may have looked at the link since what its page has asked for came to its end.
+    async fn settle_and_tell(&self, link_id: &LinkId) -> Result<(), Problem> {
+        let Some(link) = self.providers.onboarding_link(link_id).await? else { return Ok(()) };
+        match self.settle_repair(&link).await? {
+            true => Ok(()),
+            false => self.tell_of_link(link_id).await,
         }
     }
 

@@ -13,6 +13,7 @@
 //! | `layout`, `problem_page` | the page around a step, and around a problem |
 //! | `step` | the steps |
 //! | `submission` | a key that was pasted: checked while the page looks on |
+//! | `repair` | a provider that is checked again |
 
 mod asset;
 mod guard;
@@ -23,6 +24,7 @@ mod markup;
 mod problem_page;
 mod query;
 mod remedy;
+mod repair;
 mod session;
 mod settings;
 mod step;

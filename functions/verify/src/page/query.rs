@@ -40,10 +40,10 @@ pub(crate) struct PageQuery {
 impl PageStep {
     const ALL: [Self; 5] = [Self::Policy, Self::User, Self::Key, Self::Paste, Self::Result];
 
-    /// The steps of an intent. Who replaces a key has policy and user already.
+    /// The steps of an intent. Who replaces a key has policy and user already; who repairs a provider may have lost any of it.
     pub(crate) fn of(intent: LinkIntent) -> &'static [Self] {
         match intent {
-            LinkIntent::Connect => &Self::ALL,
+            LinkIntent::Connect | LinkIntent::Repair => &Self::ALL,
             LinkIntent::Rotate => &[Self::Key, Self::Paste, Self::Result],
         }
     }

@@ -75,15 +75,20 @@ impl Verify {
         match outcome? {
             Some(_) => self.tell_of_link(&link.link_id).await,
             None => {
-                let mut event = onboarding_event(link);
-                event.submissions += 1;
-                event.refusals += u32::from(refused);
-                event.checks = result.report.iter().flat_map(at_fault).collect();
-                event.reason = Some(result.word);
-                self.put_link_event(Event::OnboardingFailed(event)).await;
+                let (submissions, refusals) = (link.submissions + 1, link.refusals + u32::from(refused));
+                let counted = OnboardingLink { submissions, refusals, ..link.clone() };
+                self.tell_of_failure(&counted, &result).await;
                 Ok(())
             }
         }
+    }
+
+    /// Tells operators that a submission did not complete its link.
+    pub(super) async fn tell_of_failure(&self, link: &OnboardingLink, result: &SubmissionResult) {
+        let mut event = onboarding_event(link);
+        event.checks = result.report.iter().flat_map(at_fault).collect();
+        event.reason = Some(result.word.clone());
+        self.put_link_event(Event::OnboardingFailed(event)).await;
     }
 
     async fn try_pasted(
@@ -97,7 +102,7 @@ impl Verify {
         let pasted =
             (PastedText::new(form.take_field("access_key_id")), PastedText::new(form.take_field("secret_access_key")));
         match (link.purpose.intent, &link.purpose.provider_id) {
-            (LinkIntent::Rotate, Some(provider_id)) => {
+            (LinkIntent::Rotate | LinkIntent::Repair, Some(provider_id)) => {
                 self.try_rotation(provider_id, pasted, budget, report, log).await
             }
             _ => {

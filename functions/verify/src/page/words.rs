@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     /// The sources that say something.
-    const SOURCES: [&str; 13] = [
+    const SOURCES: [&str; 14] = [
         include_str!("../route/get_page.rs"),
         include_str!("step/mod.rs"),
         include_str!("layout.rs"),
@@ -85,6 +85,7 @@ mod tests {
         include_str!("step/guide.rs"),
         include_str!("step/paste.rs"),
         include_str!("step/policy.rs"),
+        include_str!("step/repair.rs"),
         include_str!("step/result.rs"),
         include_str!("step/start.rs"),
     ];
@@ -129,7 +130,20 @@ mod tests {
             asked.insert(format!("outcome.{}", outcome.as_str()));
         }
         // Put together from a word of a state, a result or a status.
-        let families = ["says.", "wrong.", "closed.", "error.", "result.", "step.", "start.", "asks", "policy."];
+        let families = [
+            "says.",
+            "wrong.",
+            "closed.",
+            "error.",
+            "result.",
+            "step.",
+            "start.",
+            "asks",
+            "policy.",
+            "repair.",
+            "reason.",
+            "checking.",
+        ];
         for key in english.texts.keys() {
             let known = asked.contains(*key) || families.iter().any(|family| key.starts_with(family));
             assert!(known, "{key} is a text that nobody says");

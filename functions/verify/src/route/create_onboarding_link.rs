@@ -1,4 +1,4 @@
-//! `POST /onboarding-links`: a link with which a tenant's administrator hands a key over in the browser.
+//! `POST /onboarding-links`: a link with which a tenant's administrator hands a key over in the browser, or has a provider checked again.
 
 use shared::custody::PageToken;
 use shared::http::{Problem, Request, RequestLog, Response, body, respond, signer};
@@ -8,6 +8,7 @@ use shared::record::{LinkIntent, OnboardingLink};
 use crate::Verify;
 use crate::onboarding_link::{LinkRequest, NewLinkView, SESSION_LENGTH};
 use crate::rotation::check_replaceable;
+use crate::route::check_not_stopped;
 use crate::route::create_rotation::not_replaceable;
 
 impl Verify {
@@ -21,12 +22,17 @@ impl Verify {
         let now = self.ambient.now();
         let (mut purpose, expires_at) = body::<LinkRequest>(request)?.check(&self.page.return_urls, now)?;
         log.tenant(&purpose.tenant_id);
-        if let (LinkIntent::Rotate, Some(provider_id)) = (purpose.intent, &purpose.provider_id) {
+        if let Some(provider_id) = &purpose.provider_id {
             log.provider(provider_id);
             let provider = self.providers.provider(provider_id).await?;
             let provider = provider.filter(|provider| provider.tenant_id == purpose.tenant_id);
             let provider = provider.ok_or_else(|| Problem::not_found("provider of this tenant"))?;
-            check_replaceable(&provider).map_err(|reason| not_replaceable(&reason, log))?;
+            match purpose.intent {
+                LinkIntent::Repair => check_not_stopped(&provider, log)?,
+                LinkIntent::Connect | LinkIntent::Rotate => {
+                    check_replaceable(&provider).map_err(|reason| not_replaceable(&reason, log))?;
+                }
+            }
             purpose.account_id = Some(provider.account_id);
             purpose.regions = vec![provider.region];
         }

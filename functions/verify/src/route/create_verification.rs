@@ -22,7 +22,7 @@ struct AskedView<'a> {
 }
 
 impl Verify {
-    /// Records the wish and enqueues it. If that fails, `verify-worker` finds it within a minute.
+    /// Answers with the verification that was asked for, or the one that runs already.
     pub(crate) async fn create_verification(
         &self,
         request: &Request,
@@ -34,8 +34,26 @@ impl Verify {
         let provider = self.providers.provider(&provider_id).await?.ok_or_else(|| Problem::not_found("provider"))?;
         log.tenant(&provider.tenant_id);
         check_not_stopped(&provider, log)?;
-        let asked = self.providers.ask_verification(&provider_id, signer, &self.ambient).await?;
-        let (verification_id, outcome) = match &asked {
+        let verification_id = &self.ask_verification(&provider_id, signer, log).await?;
+        let view = AskedView { verification_id, provider_id: &provider_id, state: "running" };
+        let mut response = respond(202, &view);
+        let location = format!("/providers/{provider_id}/verifications/{verification_id}");
+        if let Ok(location) = HeaderValue::from_str(&location) {
+            response.headers.insert(LOCATION, location);
+        }
+        Ok(response)
+    }
+
+    /// Records the wish for a verification and enqueues it, or finds the one that runs already. If it cannot be enqueued,
+    /// `verify-worker` finds it within a minute.
+    pub(crate) async fn ask_verification(
+        &self,
+        provider_id: &ProviderId,
+        by: &str,
+        log: &mut RequestLog,
+    ) -> Result<VerificationId, Problem> {
+        let asked = self.providers.ask_verification(provider_id, by, &self.ambient).await?;
+        let (verification_id, outcome) = match asked {
             AskOutcome::Asked(id) => (id, "asked"),
             AskOutcome::Running(id) => (id, "running"),
         };
@@ -47,12 +65,6 @@ impl Verify {
                 "verification not enqueued: the schedule does it within a minute"
             );
         }
-        let view = AskedView { verification_id, provider_id: &provider_id, state: "running" };
-        let mut response = respond(202, &view);
-        let location = format!("/providers/{provider_id}/verifications/{verification_id}");
-        if let Ok(location) = HeaderValue::from_str(&location) {
-            response.headers.insert(LOCATION, location);
-        }
-        Ok(response)
+        Ok(verification_id)
     }
 }

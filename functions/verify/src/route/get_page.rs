@@ -2,7 +2,8 @@
 
 use shared::custody::PageToken;
 use shared::http::{Problem, Request, RequestLog, Response};
-use shared::record::{LinkState, OnboardingLink};
+use shared::id::ProviderId;
+use shared::record::{LinkIntent, LinkState, LinkSubmission, OnboardingLink};
 
 use super::link_id;
 use crate::Verify;
@@ -21,11 +22,15 @@ impl Verify {
         let link_id = link_id(request)?;
         log.link(&link_id);
         let link = self.providers.onboarding_link(&link_id).await?;
-        let link = link.ok_or_else(|| Problem::not_found("onboarding link"))?;
+        let mut link = link.ok_or_else(|| Problem::not_found("onboarding link"))?;
         log.tenant(&link.purpose.tenant_id);
+        let now = self.ambient.now();
+        let session = session_of(request, &link_id).filter(|session| link.is_session(session, now));
+        if session.is_some() && self.settle_repair(&link).await? {
+            link = self.providers.onboarding_link(&link_id).await?.unwrap_or(link);
+        }
         let query = PageQuery::from_request(request);
         let words = Words::of(language(&query, &link, request));
-        let now = self.ambient.now();
         let view = StepView { link: &link, operator: &self.page.operator_name, words, query: &query };
         let layout = |heading: String, steps: Option<PageStep>| Layout {
             settings: &self.page,
@@ -35,7 +40,6 @@ impl Verify {
             heading,
             refresh_s: None,
         };
-        let session = session_of(request, &link_id).filter(|session| link.is_session(session, now));
         let Some(session) = session else {
             let state = link.state(now);
             log.outcome(state.as_str());
@@ -65,11 +69,24 @@ impl Verify {
             let checks = latest.map(|latest| latest.checks).unwrap_or_default();
             let content = view.connected(&provider, &checks);
             // There is no way back into the guide.
-            return Ok(layout(view.result_heading("accepted"), None).response(200, &content));
+            return Ok(layout(view.completed_heading(), None).response(200, &content));
         }
         if let Some(latest) = latest.as_ref().filter(|latest| latest.is_running(now)) {
-            let layout = layout(words.say("checking.title").to_owned(), Some(PageStep::Result));
+            let title = if latest.verification_id.is_some() { "checking.title.repair" } else { "checking.title" };
+            let layout = layout(words.say(title).to_owned(), Some(PageStep::Result));
             return Ok(Layout { refresh_s: Some(REFRESH_S), ..layout }.response(200, &view.checking(latest)));
+        }
+        if let (LinkIntent::Repair, Some(provider_id)) = (link.purpose.intent, &link.purpose.provider_id) {
+            // The guide helps to mend what is gone. What came of a key that was pasted is a result like any other.
+            let of_key = latest.as_ref().filter(|latest| latest.verification_id.is_none());
+            let on_the_way = match view.query.step {
+                Some(PageStep::Result) => of_key.is_some(),
+                step => step.is_some(),
+            };
+            if !on_the_way {
+                let latest = latest.filter(|latest| latest.verification_id.is_some());
+                return self.repair_page(provider_id, latest.as_ref(), view, layout).await;
+            }
         }
         let first = *PageStep::of(link.purpose.intent).first().unwrap_or(&PageStep::Paste);
         let step = match (view.query.step, &latest) {
@@ -91,6 +108,23 @@ impl Verify {
             }
         };
         Ok(layout(heading, Some(step)).response(200, &content))
+    }
+
+    /// How a provider stands that is to be repaired.
+    async fn repair_page<'a>(
+        &self,
+        provider_id: &ProviderId,
+        latest: Option<&LinkSubmission>,
+        view: &StepView<'a>,
+        layout: &impl Fn(String, Option<PageStep>) -> Layout<'a>,
+    ) -> Result<Response, Problem> {
+        let provider = self.providers.provider(provider_id).await?;
+        let provider = provider.ok_or_else(|| Problem::not_found("provider"))?;
+        let watch = self.providers.watch(provider_id).await?.map(|item| item.watch);
+        let failing = watch.and_then(|watch| watch.failing);
+        let failing = failing.filter(|failing| failing.access_key_id == provider.access_key_id);
+        let content = view.repair(&provider, failing.map(|failing| failing.reason), latest);
+        Ok(layout(view.repair_heading(&provider, latest), None).response(200, &content))
     }
 
     /// Lets the session last longer while it is used, as long as the link itself could be opened.

@@ -1,4 +1,4 @@
-//! `GET /connect/{link_id}/progress`: which checks of the latest submitted key have ended. HTTP APIs hand an answer over as a
+//! `GET /connect/{link_id}/progress`: which checks of the latest submission have ended. HTTP APIs hand an answer over as a
 //! whole, so the page asks again and again.
 
 use shared::http::{Problem, Request, RequestLog, Response, respond};
@@ -19,6 +19,7 @@ impl Verify {
         if !session_of(request, &link_id).is_some_and(|session| link.is_session(&session, now)) {
             return Err(Problem::new(403, "There is no session of this link."));
         }
+        self.settle_repair(&link).await?;
         let latest = self.providers.link_submission(&link_id).await?;
         let words = Words::of(language(&PageQuery::from_request(request), &link, request));
         let progress = latest.as_ref().map(|latest| SubmissionProgress::new(latest, latest.is_running(now), words));

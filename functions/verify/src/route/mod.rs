@@ -1,6 +1,7 @@
 //! The routes of the API that this function answers, one file for each operation.
 
 mod cancel_rotation;
+mod check_again;
 mod check_policy;
 mod create_onboarding_link;
 mod create_provider;
@@ -56,6 +57,7 @@ pub(crate) enum Route {
     GetPage,
     OpenPage,
     SubmitKey,
+    CheckAgain,
     GetProgress,
 }
 
@@ -71,7 +73,7 @@ pub const ROUTES: &[&str] = &{
 };
 
 impl Route {
-    const ALL: [Self; 24] = [
+    const ALL: [Self; 25] = [
         Self::CreateProvider,
         Self::ListProviders,
         Self::GetProvider,
@@ -95,6 +97,7 @@ impl Route {
         Self::GetPage,
         Self::OpenPage,
         Self::SubmitKey,
+        Self::CheckAgain,
         Self::GetProgress,
     ];
 
@@ -123,6 +126,7 @@ impl Route {
             Self::GetPage => "GET /connect/{link_id}",
             Self::OpenPage => "POST /connect/{link_id}/session",
             Self::SubmitKey => "POST /connect/{link_id}/key",
+            Self::CheckAgain => "POST /connect/{link_id}/verification",
             Self::GetProgress => "GET /connect/{link_id}/progress",
         }
     }
@@ -134,7 +138,15 @@ impl Route {
 
     /// Whether it is of the onboarding page: whoever reads its answers is a person.
     pub(crate) fn is_page(self) -> bool {
-        matches!(self, Self::GetPageAsset | Self::GetPage | Self::OpenPage | Self::SubmitKey | Self::GetProgress)
+        matches!(
+            self,
+            Self::GetPageAsset
+                | Self::GetPage
+                | Self::OpenPage
+                | Self::SubmitKey
+                | Self::CheckAgain
+                | Self::GetProgress
+        )
     }
 
     /// The route's name in log lines, which is also the name of its file.
@@ -163,6 +175,7 @@ impl Route {
             Self::GetPage => "get_page",
             Self::OpenPage => "open_page",
             Self::SubmitKey => "submit_key",
+            Self::CheckAgain => "check_again",
             Self::GetProgress => "get_progress",
         }
     }
@@ -235,6 +248,7 @@ mod tests {
             (include_str!("../../../../events/verify-get-page.json"), "get_page"),
             (include_str!("../../../../events/verify-open-page.json"), "open_page"),
             (include_str!("../../../../events/verify-submit-key.json"), "submit_key"),
+            (include_str!("../../../../events/verify-check-again.json"), "check_again"),
             (include_str!("../../../../events/verify-get-progress.json"), "get_progress"),
         ];
         assert_eq!(samples.len(), ROUTES.len());

@@ -1,7 +1,7 @@
 //! `POST /connect/{link_id}/key`: a key that was pasted into the page.
 
 use shared::http::{Form, Problem, Request, RequestLog, Response};
-use shared::record::SubmissionBegun;
+use shared::record::{SubmissionBegun, SubmissionKind};
 
 use super::link_id;
 use super::open_page::see_page;
@@ -26,7 +26,7 @@ impl Verify {
             log.outcome("no_session");
             return Ok(see_page(&link_id, &query, None));
         }
-        match self.providers.begin_link_submission(&link_id, &self.ambient).await? {
+        match self.providers.begin_link_submission(&link_id, SubmissionKind::Key, &self.ambient).await? {
             SubmissionBegun::Begun(submission) => {
                 Box::pin(self.submit_on_page(&link, &submission, form, budget, log)).await?;
             }

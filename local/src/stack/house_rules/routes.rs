@@ -38,6 +38,7 @@ fn webhooks_and_the_onboarding_page_alone_are_taken_without_an_iam_signature() {
         "GET /connect/{link_id}",
         "POST /connect/{link_id}/session",
         "POST /connect/{link_id}/key",
+        "POST /connect/{link_id}/verification",
         "GET /connect/{link_id}/progress",
     ];
     assert_eq!(open, [&page[..], &["POST /webhooks/{name}"]].concat());

@@ -64,7 +64,7 @@ impl StepView<'_> {
         format!(
             "<p class=\"busy\" role=\"status\">{}</p>\n<noscript><p>{}</p></noscript>\n\
              <h2>{}</h2>\n<ul id=\"checks\" class=\"checks\" aria-live=\"polite\" data-running data-progress=\"{}\" data-next=\"{}\">{}</ul>\n",
-            words.say("checking.why"),
+            words.say(if latest.verification_id.is_some() { "checking.why.repair" } else { "checking.why" }),
             words.say("checking.reload"),
             words.say("checks"),
             self.action("progress"),

@@ -26,7 +26,7 @@ impl StepView<'_> {
         let words = self.words;
         let link = self.console("/iam/home#/users", words.say("key.do.link"));
         let mut html = format!("<p>{}</p>\n", words.say("key.why"));
-        if self.rotates() {
+        if self.replaces_key() {
             let _ = writeln!(html, "<p>{}</p>", words.say("key.rotate"));
         }
         let _ = write!(

@@ -5,6 +5,7 @@ pub(crate) mod closed;
 pub(crate) mod guide;
 pub(crate) mod paste;
 pub(crate) mod policy;
+pub(crate) mod repair;
 pub(crate) mod result;
 pub(crate) mod start;
 
@@ -65,7 +66,12 @@ impl StepView<'_> {
         region.and_then(|region| region.console_host()).unwrap_or("console.aws.amazon.com")
     }
 
-    fn rotates(&self) -> bool {
-        self.link.purpose.intent == LinkIntent::Rotate
+    /// Whether a key that is pasted takes the place of another one.
+    fn replaces_key(&self) -> bool {
+        self.link.purpose.intent != LinkIntent::Connect
+    }
+
+    fn repairs(&self) -> bool {
+        self.link.purpose.intent == LinkIntent::Repair
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use shared::policy::Finding;
 use shared::record::{Check, CheckName, CheckOutcome, LinkSubmission, Provider, SubmissionResult};
 
 use super::StepView;
@@ -29,6 +30,16 @@ impl StepView<'_> {
         self.fill(&format!("result.{}", known(word)))
     }
 
+    /// The heading of a link that was completed.
+    pub(crate) fn completed_heading(&self) -> String {
+        self.fill(if self.has_repaired() { "repair.accepted" } else { "result.accepted" })
+    }
+
+    /// Whether the link was completed without a new key.
+    fn has_repaired(&self) -> bool {
+        self.repairs() && self.link.completed_rotation.is_none()
+    }
+
     /// Connected.
     pub(crate) fn connected(&self, provider: &Provider, checks: &[Check]) -> String {
         let words = self.words;
@@ -38,7 +49,8 @@ impl StepView<'_> {
             ("region", provider.region.as_str()),
             ("user", provider.user_name.as_str()),
         ];
-        let text = match self.rotates() {
+        let text = match self.replaces_key() {
+            _ if self.has_repaired() => words.fill("repair.accepted.text", &names),
             true => words.say("result.accepted.rotate").to_owned(),
             false => words.fill("result.accepted.text", &names),
         };
@@ -52,11 +64,14 @@ impl StepView<'_> {
         }
         let link =
             self.console(&format!("/ses/home?region={region}#/identities"), words.say("result.next.identity.link"));
+        if !self.has_repaired() {
+            let _ = writeln!(html, "<li>{} {link}</li>", words.say("result.next.identity"));
+        }
+        let close = if self.has_repaired() { "repair.close" } else { "result.next.close" };
         let _ = write!(
             html,
-            "<li>{} {link}</li>\n<li>{}</li>\n</ul>\n<h2>{}</h2>\n<p>{} {}</p>\n",
-            words.say("result.next.identity"),
-            words.say("result.next.close"),
+            "<li>{}</li>\n</ul>\n<h2>{}</h2>\n<p>{} {}</p>\n",
+            words.say(close),
             words.say("result.cut"),
             words.fill("result.cut.text", &names),
             self.console("/iam/home#/users", words.say("result.cut.link")),
@@ -80,17 +95,7 @@ impl StepView<'_> {
         if checks.iter().any(|check| check.outcome != CheckOutcome::Passed) {
             html.push_str(&self.report(checks));
         }
-        let findings = report.map(|report| report.findings.as_slice()).unwrap_or_default();
-        if checks.iter().any(|check| check.name == CheckName::Excess && check.outcome == CheckOutcome::Failed) {
-            let lines: String = findings
-                .iter()
-                .take(20)
-                .map(|finding| {
-                    format!("<li><code>{}</code> {}</li>", escape(&finding.action), escape(&finding.explanation))
-                })
-                .collect();
-            let _ = writeln!(html, "<ul lang=\"en\">{lines}</ul>");
-        }
+        html.push_str(&self.findings(latest));
         let _ = write!(
             html,
             "<p><a class=\"button\" href=\"{}\">{}</a></p>\n<p class=\"quiet\">{}</p>\n{}",
@@ -102,8 +107,24 @@ impl StepView<'_> {
         html
     }
 
+    /// What the key may do beyond what it has to, if that is what keeps it from being accepted.
+    pub(super) fn findings(&self, latest: &LinkSubmission) -> String {
+        let Some(report) = latest.result.as_ref().and_then(|result| result.report.as_ref()) else {
+            return String::new();
+        };
+        let is_excess = |check: &Check| check.name == CheckName::Excess && check.outcome == CheckOutcome::Failed;
+        if !report.checks.iter().any(is_excess) {
+            return String::new();
+        }
+        let line = |finding: &Finding| {
+            format!("<li><code>{}</code> {}</li>", escape(&finding.action), escape(&finding.explanation))
+        };
+        let lines: String = report.findings.iter().take(20).map(line).collect();
+        format!("<ul lang=\"en\">{lines}</ul>\n")
+    }
+
     /// The way back to the operator, if the link has one. What it says is a hint to whoever reads it, and no proof.
-    fn back(&self) -> String {
+    pub(super) fn back(&self) -> String {
         let Some(url) = &self.link.purpose.return_url else { return String::new() };
         let separator = if url.contains('?') { '&' } else { '?' };
         let state = if self.link.completed_at.is_some() { "completed" } else { "open" };
@@ -113,7 +134,7 @@ impl StepView<'_> {
 }
 
 /// The word of a result, if this version knows it.
-fn known(word: &str) -> &str {
+pub(super) fn known(word: &str) -> &str {
     RESULTS.into_iter().find(|known| *known == word).unwrap_or("interrupted")
 }
 

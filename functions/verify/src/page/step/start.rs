@@ -1,19 +1,30 @@
 //! Before the link is opened: who asks for what, and the click that opens it. A program that follows links in mails does not
 //! click.
 
+use shared::record::LinkIntent;
+
 use super::StepView;
 
 impl StepView<'_> {
     /// The heading.
     pub(crate) fn start_heading(&self) -> String {
-        self.fill(if self.rotates() { "asks.rotate" } else { "asks" })
+        self.fill(match self.link.purpose.intent {
+            LinkIntent::Connect => "asks",
+            LinkIntent::Rotate => "asks.rotate",
+            LinkIntent::Repair => "asks.repair",
+        })
     }
 
     /// Who asks, and the form that exchanges the code.
     pub(crate) fn start(&self) -> String {
-        let (who, how) = match self.rotates() {
-            true => ("start.who.rotate", "start.how.rotate"),
-            false => ("start.who", "start.how"),
+        let (who, how) = match self.link.purpose.intent {
+            LinkIntent::Connect => ("start.who", "start.how"),
+            LinkIntent::Rotate => ("start.who.rotate", "start.how.rotate"),
+            LinkIntent::Repair => ("start.who.repair", "start.how.repair"),
+        };
+        let direct = match self.repairs() {
+            true => String::new(),
+            false => format!("<p>{}</p>\n", self.fill("start.direct")),
         };
         let name = self.link.purpose.name.as_str();
         let who = self.words.fill(who, &[("operator", self.operator), ("name", name)]);
@@ -23,9 +34,8 @@ impl StepView<'_> {
         };
         let expires = self.link.expires_at.strftime("%Y-%m-%d %H:%M UTC").to_string();
         format!(
-            "{wrong}<p>{who}</p>\n<p>{}</p>\n<p>{}</p>\n{}<p class=\"quiet\">{}</p>\n",
+            "{wrong}<p>{who}</p>\n<p>{}</p>\n{direct}{}<p class=\"quiet\">{}</p>\n",
             self.words.say(how),
-            self.fill("start.direct"),
             self.code_form("start.begin"),
             self.words.fill("start.once", &[("expires", &expires)]),
         )
