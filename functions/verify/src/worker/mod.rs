@@ -190,8 +190,8 @@ impl VerifyWorker {
                 provider_id = %provider_id,
                 "verification of a provider not recorded: provider or watch has changed meanwhile"
             );
-            // It is due again, and verified again.
-            return self.task_again(provider_id).await;
+            self.verify_again(provider_id).await;
+            return Ok(());
         }
         if is_told {
             return Ok(());
@@ -203,12 +203,11 @@ impl VerifyWorker {
         Ok(())
     }
 
-    /// Verifies once more. If that cannot be enqueued, the provider is still due.
-    async fn task_again(&self, provider_id: &ProviderId) -> Result<(), RecordError> {
+    /// Has a provider verified once more. If that cannot be enqueued, it is still due.
+    async fn verify_again(&self, provider_id: &ProviderId) {
         if let Err(error) = WorkerTask::Verification(provider_id.clone()).enqueue(&self.queue).await {
             tracing::warn!(provider_id = %provider_id, error = chain(&error), "verification not enqueued again");
         }
-        Ok(())
     }
 
     fn finished(&self, asked: AskedVerification, seen: Option<&Seen>, status: &Status) -> AskedVerification {

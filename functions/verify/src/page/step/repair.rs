@@ -124,19 +124,13 @@ fn may_need_new_key(reason: Option<SuspensionReason>, latest: Option<&LinkSubmis
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixtures::provider;
     use crate::page::Language;
     use crate::page::words::Words;
 
     #[test]
     fn every_suspension_has_its_reason_and_its_remedy_in_every_language() {
-        let provider = serde_json::from_value(serde_json::json!({
-            "provider_id": "prv_01KAQX5D8E3C9V7N2M4R6T8W0Y", "tenant_id": "acme", "name": "n", "region": "eu-central-1",
-            "account_id": "171436882533", "user_name": "mailer", "user_arn": "arn:aws:iam::171436882533:user/mailer",
-            "access_key_id": "AKIASP2TPHJSQH3FJRUX", "status": "active", "max_send_rate": 14.0,
-            "max_24_hour_send": 50000.0, "sandbox": false, "created_at": "2026-11-23T09:00:00Z",
-            "updated_at": "2026-11-23T09:00:00Z",
-        }))
-        .unwrap();
+        let provider = provider();
         for language in Language::ALL {
             let words = Words::of(language);
             for reason in SuspensionReason::ALL {
