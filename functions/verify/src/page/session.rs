@@ -1,13 +1,20 @@
 //! The session of a link's page: a cookie that no script reads, that no other site sends along, and that is of one link.
 
+use jiff::Timestamp;
 use shared::custody::PageToken;
 use shared::http::Request;
 use shared::id::LinkId;
+use shared::record::OnboardingLink;
 
 use crate::onboarding_link::SESSION_LENGTH;
 
-/// The session that a request has for a link, if it has one. Whether it is valid stands in the link.
-pub(crate) fn session_of(request: &Request, link_id: &LinkId) -> Option<PageToken> {
+/// The session that a request has for a link's page, if it has one that lasts.
+pub(crate) fn session_of(request: &Request, link: &OnboardingLink, now: Timestamp) -> Option<PageToken> {
+    session_in_cookies(request, &link.link_id).filter(|session| link.is_session(session, now))
+}
+
+/// The session that a request claims for a link. Whether it is one stands in the link.
+fn session_in_cookies(request: &Request, link_id: &LinkId) -> Option<PageToken> {
     let prefix = format!("{}=", cookie_name(link_id));
     let cookies = request.cookies.iter().flatten();
     cookies.filter_map(|cookie| cookie.trim().strip_prefix(&prefix)).find_map(PageToken::parse)
@@ -37,10 +44,10 @@ mod tests {
         assert!(cookie.starts_with("__Host-lnk_01ARZ3NDEKTSV4RRFFQ69G5FAV="));
         assert!(cookie.ends_with("; Path=/; Max-Age=1800; Secure; HttpOnly; SameSite=Strict"));
         let mut request = Request::default();
-        assert!(session_of(&request, &link).is_none());
+        assert!(session_in_cookies(&request, &link).is_none());
         let sent = cookie.split(';').next().unwrap().to_owned();
         request.cookies = Some(vec!["a=b".to_owned(), sent]);
-        assert_eq!(session_of(&request, &link).unwrap().digest(), session.digest());
-        assert!(session_of(&request, &other).is_none());
+        assert_eq!(session_in_cookies(&request, &link).unwrap().digest(), session.digest());
+        assert!(session_in_cookies(&request, &other).is_none());
     }
 }

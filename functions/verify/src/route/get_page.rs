@@ -25,7 +25,7 @@ impl Verify {
         let mut link = link.ok_or_else(|| Problem::not_found("onboarding link"))?;
         log.tenant(&link.purpose.tenant_id);
         let now = self.ambient.now();
-        let session = session_of(request, &link_id).filter(|session| link.is_session(session, now));
+        let session = session_of(request, &link, now);
         if session.is_some() && self.settle_repair(&link).await? {
             link = self.providers.onboarding_link(&link_id).await?.unwrap_or(link);
         }

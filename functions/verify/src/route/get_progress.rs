@@ -16,7 +16,7 @@ impl Verify {
         let now = self.ambient.now();
         let link = self.providers.onboarding_link(&link_id).await?;
         let link = link.ok_or_else(|| Problem::not_found("onboarding link"))?;
-        if !session_of(request, &link_id).is_some_and(|session| link.is_session(&session, now)) {
+        if session_of(request, &link, now).is_none() {
             return Err(Problem::new(403, "There is no session of this link."));
         }
         self.settle_repair(&link).await?;

@@ -23,7 +23,7 @@ impl Verify {
         let link = link.ok_or_else(|| Problem::not_found("onboarding link"))?;
         log.tenant(&link.purpose.tenant_id);
         let query = PageQuery { step: None, wrong_code: false, ..PageQuery::from_request(request) };
-        if session_of(request, &link_id).is_some_and(|session| link.is_session(&session, now)) {
+        if session_of(request, &link, now).is_some() {
             log.outcome("session_goes_on");
             return Ok(see_page(&link_id, &query, None));
         }

@@ -22,7 +22,7 @@ impl Verify {
         let link = self.providers.onboarding_link(&link_id).await?;
         let link = link.ok_or_else(|| Problem::not_found("onboarding link"))?;
         log.tenant(&link.purpose.tenant_id);
-        if !session_of(request, &link_id).is_some_and(|session| link.is_session(&session, self.ambient.now())) {
+        if session_of(request, &link, self.ambient.now()).is_none() {
             log.outcome("no_session");
             return Ok(see_page(&link_id, &query, None));
         }
