@@ -4,13 +4,14 @@
 //! a dead letter too many, and never one too few.
 
 use shared::id::{MailId, ProviderId};
+use shared::mail::MailIds;
 use shared::queue::{DeadLetter, Message};
 use shared::telemetry::{Event, MailEvent};
 
 use crate::context::{BatchContext, Services};
 use crate::delivery_error::DeliveryError;
 use crate::ledger::unparsed_row;
-use crate::rejection::{MailIds, RejectedMessage, Rejection, RejectionCode};
+use crate::rejection::{RejectedMessage, Rejection, RejectionCode};
 
 /// Rejects a message that is no valid mail. If it names its tenant, provider and mail, a row shows its state to whoever
 /// asks for that mail.

@@ -16,10 +16,10 @@ use crate::delay::Delay;
 use crate::delivery_error::DeliveryError;
 use crate::disposition::Disposition;
 use crate::ledger::{EndReason, is_untried};
-use crate::mail::OnDoubt;
 use crate::rate::Slot;
 use crate::rejection::{Rejection, RejectionReason};
 use crate::snapshot::{Eligibility, Snapshot};
+use shared::mail::OnDoubt;
 
 /// How late a mail may be for its start: no more than a snapshot may be old. SES counts recipients a second, so mails that
 /// are late by more than a fraction of that, and then go out together, are a burst.

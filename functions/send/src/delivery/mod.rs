@@ -25,6 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use shared::mail::{Mail, MailIds, digest, with_first_seen};
 use shared::queue::{Message, Outgoing};
 use shared::record::{LedgerRow, MailState, RecordError};
 use shared::telemetry::{Event, chain};
@@ -36,13 +37,10 @@ use self::rotation::{decisive, is_of_key};
 use crate::context::{BatchContext, Services};
 use crate::delay::Delay;
 use crate::delivery_error::DeliveryError;
-use crate::digest::digest;
 use crate::disposition::Disposition;
-use crate::first_seen::with_first_seen;
 use crate::ledger::{self, ClaimDecision, Claimant, EndDecision, EndReason, RowWrite};
-use crate::mail::Mail;
 use crate::rate::Slot;
-use crate::rejection::{MailIds, Rejection};
+use crate::rejection::Rejection;
 use crate::snapshot::SnapshotError;
 use crate::{poison, ses_request};
 

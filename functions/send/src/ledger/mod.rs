@@ -14,10 +14,9 @@ mod table;
 
 use jiff::{SignedDuration, Timestamp};
 use shared::id::{MailId, ProviderId};
+use shared::mail::{DigestMatch, OnDoubt, UNPARSED_DIGEST, compare};
 use shared::record::{LedgerRow, MailState};
 
-use crate::digest::{DigestMatch, UNPARSED_DIGEST, compare};
-use crate::mail::OnDoubt;
 use crate::rejection::{RejectionCode, RejectionReason};
 use crate::settle::Settlement;
 
