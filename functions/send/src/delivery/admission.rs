@@ -171,7 +171,7 @@ impl Delivery {
         }
         // With `hold`, or if a first copy is in doubt, a try without an answer is the end.
         let is_last_resort = self.mail.on_doubt == OnDoubt::Hold || {
-            let row = self.services.ledger.read(&self.mail.provider_id, &self.mail.mail_id).await?;
+            let row = self.services.ledger.read(&self.mail.tenant_id, &self.mail.mail_id).await?;
             !is_untried(row.as_ref())
         };
         Ok(rates.is_probe_due(provider, is_last_resort, ambient.now()) && rates.elect_probe(provider, ambient).await?)

@@ -75,6 +75,7 @@ impl Delivery {
         place: usize,
     ) -> Self {
         let claimant = Claimant {
+            tenant_id: mail.tenant_id.clone(),
             provider_id: mail.provider_id.clone(),
             mail_id: mail.mail_id.clone(),
             digest: digest(&mail),
@@ -235,7 +236,7 @@ impl Delivery {
     /// dead-letter queue for whoever mends what was broken.
     pub(crate) async fn give_up(&self) -> Result<Disposition, DeliveryError> {
         let rejection = Rejection::given_up();
-        let seen = self.services.ledger.read(&self.mail.provider_id, &self.mail.mail_id).await?;
+        let seen = self.services.ledger.read(&self.mail.tenant_id, &self.mail.mail_id).await?;
         if seen.is_none() {
             // Do not write a row under another tenant's provider: it would block that tenant's own mail with the same id.
             let snapshot = self.batch.snapshots.fresh().await?;
@@ -290,7 +291,7 @@ impl Delivery {
 
     /// Ends a mail that was not claimed.
     async fn end(&self, reason: &EndReason) -> Result<Disposition, DeliveryError> {
-        let seen = self.services.ledger.read(&self.mail.provider_id, &self.mail.mail_id).await?;
+        let seen = self.services.ledger.read(&self.mail.tenant_id, &self.mail.mail_id).await?;
         self.end_from(seen, reason, None).await
     }
 
@@ -371,7 +372,11 @@ impl Delivery {
             MailState::Rejected => Event::MailRejected(detail),
             MailState::InDoubt => Event::MailInDoubt(detail),
             MailState::Expired => Event::MailExpired(detail),
-            MailState::Claimed | MailState::NotAccepted | MailState::Sent => return Ok(()),
+            MailState::Waiting
+            | MailState::Claimed
+            | MailState::NotAccepted
+            | MailState::Sent
+            | MailState::Cancelled => return Ok(()),
         };
         self.services.bus.put(&event, self.services.ambient.now()).await?;
         tracing::warn!(
@@ -409,6 +414,6 @@ fn disposition_of(state: MailState) -> Disposition {
         MailState::InDoubt => Disposition::InDoubt,
         MailState::Expired => Disposition::Expired,
         MailState::Sent => Disposition::Sent,
-        MailState::Claimed | MailState::NotAccepted => Disposition::Settled,
+        MailState::Waiting | MailState::Claimed | MailState::NotAccepted | MailState::Cancelled => Disposition::Settled,
     }
 }
