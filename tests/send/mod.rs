@@ -13,3 +13,4 @@ mod pace;
 mod redrive;
 mod rejection;
 mod stop;
+mod waiting;

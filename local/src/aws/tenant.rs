@@ -57,6 +57,7 @@ pub(super) struct NewTenant {
     unverified_identities: Option<Vec<String>>,
     sandbox: Option<bool>,
     max_send_rate: Option<f64>,
+    max_24_hour_send: Option<u32>,
 }
 
 impl NewTenant {
@@ -151,7 +152,8 @@ impl Tenants {
         let verified = tenant.identities.iter().flatten().map(|name| (name, true));
         let unverified = tenant.unverified_identities.iter().flatten().map(|name| (name, false));
         let identities = verified.chain(unverified);
-        self.ses.set_up_account(&account_id, tenant.sandbox, tenant.max_send_rate, identities);
+        let limits = (tenant.max_send_rate, tenant.max_24_hour_send);
+        self.ses.set_up_account(&account_id, tenant.sandbox, limits, identities);
         Ok(json!({
             "account_id": account_id,
             "user_arn": key.user_arn,

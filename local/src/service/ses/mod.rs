@@ -64,10 +64,10 @@ impl Ses {
         &self,
         account_id: &str,
         sandbox: Option<bool>,
-        max_send_rate: Option<f64>,
+        limits: (Option<f64>, Option<u32>),
         identities: impl Iterator<Item = (&'a String, bool)>,
     ) {
-        let limits = self.accounts.change_limits(account_id, sandbox, max_send_rate);
+        let limits = self.accounts.change_limits(account_id, sandbox, limits);
         let mut accounts = self.state.write();
         let state = accounts.get_or_create(account_id);
         state.account_settings.production_access_enabled = !limits.sandbox;
