@@ -10,8 +10,11 @@
 mod support;
 
 mod access;
+mod axe;
 mod driver;
 mod mistakes;
+mod refusals;
+mod repair;
 mod story;
 mod tabs;
 mod walker;
