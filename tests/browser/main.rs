@@ -14,6 +14,7 @@ mod axe;
 mod driver;
 mod mistakes;
 mod refusals;
+mod region;
 mod repair;
 mod story;
 mod tabs;
