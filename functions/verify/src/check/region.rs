@@ -39,6 +39,15 @@ pub(crate) enum RegionAnswer {
     Silent,
 }
 
+/// Why it is not clear which Region is meant.
+#[derive(Debug)]
+pub(crate) struct RegionDoubt {
+    /// The check that says so.
+    pub(crate) check: Check,
+    /// The Regions to choose from.
+    pub(crate) suggestion: RegionSuggestion,
+}
+
 /// The answers of some Regions.
 #[derive(Debug, Default)]
 pub(crate) struct RegionSearch(pub(crate) Vec<(Region, RegionAnswer)>);
@@ -90,8 +99,8 @@ impl RegionSearch {
     /// The Region that is meant where none was chosen: the only one in which identities can send.
     ///
     /// # Errors
-    /// There is none, or there are several: the check that says so, and the Regions to choose from.
-    pub(crate) fn find(&self) -> Result<Region, (Check, RegionSuggestion)> {
+    /// There is none, or there are several.
+    pub(crate) fn find(&self) -> Result<Region, Box<RegionDoubt>> {
         let verified_in = self.verified_in();
         if let [region] = verified_in.as_slice() {
             return Ok(*region);
@@ -119,13 +128,13 @@ impl RegionSearch {
                 "No domain or address is verified in any Region that may be meant. Choose the one in which you want to use Amazon SES, and verify your domain there.",
             ),
         };
-        Err((check, RegionSuggestion { chosen: None, verified_in }))
+        Err(Box::new(RegionDoubt { check, suggestion: RegionSuggestion { chosen: None, verified_in } }))
     }
 
     /// Whether the Region that was chosen is doubtful: nothing can send there, but in another Region something can. `None` if it
     /// is not.
-    pub(crate) fn doubt(&self, chosen: Region, confirmed: bool) -> Option<(Check, RegionSuggestion)> {
-        let answered = self.0.iter().any(|seen| *seen == (chosen, RegionAnswer::Identities(0)));
+    pub(crate) fn doubt(&self, chosen: Region, confirmed: bool) -> Option<RegionDoubt> {
+        let answered = self.0.contains(&(chosen, RegionAnswer::Identities(0)));
         let verified_in = self.verified_in();
         if !answered || verified_in.is_empty() {
             return None;
@@ -147,7 +156,7 @@ impl RegionSearch {
                 ),
             ),
         };
-        Some((check, RegionSuggestion { chosen: Some(chosen), verified_in }))
+        Some(RegionDoubt { check, suggestion: RegionSuggestion { chosen: Some(chosen), verified_in } })
     }
 }
 
@@ -215,7 +224,7 @@ mod tests {
             (vec![("us-east-1", Identities(0)), ("eu-west-1", Silent)], Unknown, 0, "Try again"),
             (vec![], Failed, 0, "in any Region"),
         ] {
-            let (check, suggestion) = search(&answers).find().unwrap_err();
+            let RegionDoubt { check, suggestion } = *search(&answers).find().unwrap_err();
             assert_eq!((check.outcome, suggestion.verified_in.len()), (outcome, verified_in), "{answers:?}");
             assert!(check.remedy.as_deref().unwrap().contains(says), "{check:?}");
             assert_eq!(suggestion.chosen, None);
@@ -240,8 +249,8 @@ mod tests {
             assert!(search.doubt(chosen, false).is_none(), "{search:?}");
         }
         for (confirmed, outcome) in [(false, Failed), (true, Warning)] {
-            let (check, suggestion) =
-                search(&[("us-east-1", Identities(0)), elsewhere]).doubt(chosen, confirmed).unwrap();
+            let doubted = search(&[("us-east-1", Identities(0)), elsewhere]);
+            let RegionDoubt { check, suggestion } = doubted.doubt(chosen, confirmed).unwrap();
             assert_eq!(check.outcome, outcome);
             let expected = RegionSuggestion { chosen: Some(chosen), verified_in: vec![region("eu-west-1")] };
             assert_eq!(suggestion, expected);

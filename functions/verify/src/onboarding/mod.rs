@@ -160,9 +160,9 @@ impl OnboardingAttempt<'_> {
             let denials = |verification: &Verification<'_>| verification.denials.load(Ordering::Relaxed);
             match verification.find_region(among).await {
                 Ok((region, seen)) => found = Some((region, seen, denials(&verification))),
-                Err((check, suggestion)) => {
-                    report.add(check);
-                    report.set_region_suggestion(suggestion);
+                Err(doubt) => {
+                    report.add(doubt.check);
+                    report.set_region_suggestion(doubt.suggestion);
                     return ended(self.refuse(report));
                 }
             }

@@ -32,7 +32,7 @@ enum PastedKeyOutcome {
     /// It was accepted, now or by an earlier request whose answer was lost.
     Accepted { provider_id: ProviderId, rotation_id: Option<RotationId>, report: Option<Box<VerificationReport>> },
     /// It was not.
-    NotAccepted(SubmissionResult),
+    NotAccepted(Box<SubmissionResult>),
 }
 
 impl Verify {
@@ -58,7 +58,7 @@ impl Verify {
                     SubmissionResult { report: report.map(|report| *report), ..plain_result("accepted", None) };
                 (Ok(Some((provider_id, rotation_id))), accepted)
             }
-            Ok(PastedKeyOutcome::NotAccepted(result)) => (Ok(None), result),
+            Ok(PastedKeyOutcome::NotAccepted(result)) => (Ok(None), *result),
             Err(problem) => (Err(problem), plain_result("interrupted", None)),
         };
         let checks = result.report.as_ref().map_or(seen, |report| report.checks.clone());
@@ -252,12 +252,12 @@ fn not_accepted(report: VerificationReport, log: &mut RequestLog) -> PastedKeyOu
     log.outcome(report.outcome.as_str());
     log.checks(&report.failed_checks(), &report.undecided_checks());
     let word = report.outcome.as_str();
-    PastedKeyOutcome::NotAccepted(SubmissionResult { report: Some(report), ..plain_result(word, None) })
+    PastedKeyOutcome::NotAccepted(Box::new(SubmissionResult { report: Some(report), ..plain_result(word, None) }))
 }
 
 fn plain(word: &'static str, retry_after_s: Option<u64>, log: &mut RequestLog) -> PastedKeyOutcome {
     log.outcome(word);
-    PastedKeyOutcome::NotAccepted(plain_result(word, retry_after_s))
+    PastedKeyOutcome::NotAccepted(Box::new(plain_result(word, retry_after_s)))
 }
 
 /// The outcome of a key that was not stored.

@@ -4,12 +4,12 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use shared::record::{Check, CheckName, RegionSuggestion};
+use shared::record::CheckName;
 use shared::tenant::Region;
 use tokio::time::{Instant, timeout_at};
 
 use super::{MAX_DENIALS, Verification};
-use crate::check::region::{RegionAnswer, RegionChoice, RegionSearch};
+use crate::check::region::{RegionAnswer, RegionChoice, RegionDoubt, RegionSearch};
 use crate::report_builder::ReportBuilder;
 
 /// Regions that are asked at once, after the first has not denied it. More would only look like a burst.
@@ -26,8 +26,8 @@ impl Verification<'_> {
     /// Finds the Region that is meant among these, and what was seen.
     ///
     /// # Errors
-    /// It is not clear which: the check that says so, and the Regions to choose from.
-    pub(crate) async fn find_region(&self, among: &[Region]) -> Result<(Region, String), (Check, RegionSuggestion)> {
+    /// It is not clear which.
+    pub(crate) async fn find_region(&self, among: &[Region]) -> Result<(Region, String), Box<RegionDoubt>> {
         let regions: Vec<Region> = self.of_partition(among).collect();
         let mut search = self.search(&regions).await;
         let is_new = |(_, answer): &(Region, RegionAnswer)| *answer == RegionAnswer::KeyRefused;
@@ -51,7 +51,7 @@ impl Verification<'_> {
             search.0.extend(self.search(&others).await.0);
         }
         match search.doubt(chosen, *confirmed) {
-            Some((check, suggestion)) => {
+            Some(RegionDoubt { check, suggestion }) => {
                 report.replace(check);
                 report.set_region_suggestion(suggestion);
             }
