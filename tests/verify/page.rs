@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{PageVisitor, Stack, Tables, eventually, policy_allowing};
+use crate::support::{PageVisitor, Stack, Tables, classic_policy, eventually, policy_allowing};
 
 fn asked(tenant_id: &str) -> Value {
     json!({ "tenant_id": tenant_id, "name": "Main <account>", "intent": "connect" })
@@ -231,6 +231,15 @@ async fn a_provider_s_key_is_rotated_on_the_page() {
     let page = visitor.look("").await;
     assert!(page.text.contains("Create an access key") && !page.text.contains("Create a policy"), "{}", page.text);
     let new = stack.further_key(&tenant).await;
+    stack.set_policies(&tenant, &[policy_allowing(&["*"])]).await;
+    visitor.submit(&new).await;
+    // No step is about the policy, so a link leads to it, and from there back to the key.
+    let refused = visitor.look("").await.text;
+    assert!(refused.contains("The key can do more") && !refused.contains("first step"), "{refused}");
+    assert!(refused.contains("<a href=\"?step=policy\">The policy, and"), "{refused}");
+    let policy = visitor.look("?step=policy&style=classic").await.text;
+    assert!(policy.contains("<h1>Create a policy</h1>") && policy.contains("Next: Paste"), "{policy}");
+    stack.set_policies(&tenant, &[classic_policy()]).await;
     visitor.submit(&new).await;
     let result = visitor.look("").await;
     assert!(result.text.contains("The new key was accepted"), "{}", result.text);

@@ -99,7 +99,7 @@ impl StepView<'_> {
         if whole {
             let to_do = matches!(check.outcome, CheckOutcome::Failed | CheckOutcome::Warning) || check.is_undecided();
             if let Some(remedy) = check.remedy.as_deref().filter(|_| to_do) {
-                let _ = write!(line, "<p>{}</p>", escape(&words.remedy(remedy)));
+                let _ = write!(line, "<p>{}</p>", escape(&self.remedy(remedy)));
                 if check.outcome != CheckOutcome::Unknown {
                     let _ = write!(line, "<p>{}</p>", self.console(&self.place(check.name), words.say("open")));
                 }
