@@ -115,8 +115,8 @@ impl StepView<'_> {
         line
     }
 
-    /// Where in the console something can be done about a check. Nobody has confirmed these paths but by looking at links of
-    /// AWS's own guides.
+    /// Where in the console something can be done about a check. These paths are those of links in
+    /// others' guides; the head of `words/en.txt` says which nobody of ours has tried.
     fn place(&self, name: CheckName) -> String {
         let region = self.link.purpose.regions.first().map_or("us-east-1", |region| region.as_str());
         match name {
