@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`runtime`] | what a cold start builds once: environment, clock, connector, clients of our own account |
 //! | [`id`] | ids: provider, order, tenant, mail, access key |
+//! | [`mail`] | what makes a message a mail, what its copies carry, and the digest of its content |
 //! | [`record`] | providers, key items, orders, the halt item, the audit trail, the ledger's rows |
 //! | [`custody`] | sealing and opening secrets, one KMS lane each for sending and for revoking |
 //! | [`tenant`] | calls into a tenant's AWS account and what their failures mean |
@@ -17,6 +18,7 @@ pub use policy;
 pub mod custody;
 pub mod http;
 pub mod id;
+pub mod mail;
 pub mod queue;
 pub mod record;
 pub mod runtime;

@@ -196,7 +196,8 @@ async fn age_denials(stack: &Stack, by: SignedDuration) {
     let denials: Vec<_> = items.into_iter().filter(|item| item.contains_key("first_denied_at")).collect();
     assert!(!denials.is_empty(), "no denial is recorded");
     for item in denials {
-        let update = dynamodb.update_item().table_name(&table).key("pk", item["pk"].clone());
+        let update =
+            dynamodb.update_item().table_name(&table).key("pk", item["pk"].clone()).key("sk", item["sk"].clone());
         let update =
             update.update_expression("SET first_denied_at = :time").expression_attribute_values(":time", time.clone());
         update.send().await.unwrap();
@@ -223,8 +224,11 @@ async fn age_suspension(stack: &Stack, provider_id: &str) {
 async fn age_looks(stack: &Stack, tenant: &Tenant) {
     let (dynamodb, table) = stack.table("MailsTable").await;
     let time = AttributeValue::N((now() - SignedDuration::from_mins(6)).as_millisecond().to_string());
-    let update =
-        dynamodb.update_item().table_name(table).key("pk", string(&format!("refused#{}", tenant.access_key_id)));
+    let update = dynamodb
+        .update_item()
+        .table_name(table)
+        .key("pk", string(&format!("refused#{}", tenant.access_key_id)))
+        .key("sk", string("refused"));
     let update = update
         .update_expression("SET looked_at = :time")
         .condition_expression("attribute_exists(looked_at)")

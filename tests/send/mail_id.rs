@@ -55,7 +55,7 @@ async fn another_mail_with_the_same_id_is_rejected_and_the_first_one_stays_sent(
 }
 
 #[tokio::test]
-async fn each_provider_has_its_own_mail_ids() {
+async fn each_tenant_has_its_own_mail_ids() {
     let stack = Stack::shared().await;
     let (one, other) = tokio::join!(stack.create_provider("acme"), stack.create_provider("acme"));
     stack.enqueue_mails(&[mail(&one.1, "same"), mail(&other.1, "same")]).await;
@@ -63,6 +63,20 @@ async fn each_provider_has_its_own_mail_ids() {
         stack.mail_in_state(provider_id, "same", &["sent"]).await;
         assert_eq!(stack.accepted_copies(tenant, "same").await, 1);
     }
+}
+
+#[tokio::test]
+async fn a_mail_id_is_the_tenant_s_whichever_provider_sends_the_mail() {
+    let stack = Stack::shared().await;
+    let (one, first) = stack.create_provider("acme").await;
+    let other = stack.tenant_with(&json!({ "user_name": "other", "account_id": one.account_id })).await;
+    let second = stack.onboard_provider("acme", &other).await;
+    stack.enqueue_mail(&mail(&first, "once")).await.unwrap();
+    stack.mail_in_state(&first, "once", &["sent"]).await;
+    stack.enqueue_mails(&[mail(&second, "once"), mail(&second, "after")]).await;
+    stack.mail_in_state(&second, "after", &["sent"]).await;
+    assert_eq!(stack.mail_in_state(&second, "once", &["sent"]).await["provider_id"], first.as_str());
+    assert_eq!(stack.accepted_copies(&one, "once").await, 1);
 }
 
 #[tokio::test]

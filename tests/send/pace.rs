@@ -115,7 +115,7 @@ async fn two_providers_of_one_account_share_its_rate() {
     let mut mails = Vec::new();
     for tenant in [&one, &other] {
         let provider_id = stack.onboard_provider("acme", tenant).await;
-        mails.extend(ids(15).iter().map(|id| mail(&provider_id, id)));
+        mails.extend(ids(15).iter().map(|id| mail(&provider_id, &format!("{}-{id}", tenant.access_key_id))));
     }
     let started = Instant::now();
     stack.enqueue_mails(&mails).await;

@@ -3,10 +3,10 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_sqs::types::QueueAttributeName;
 use serde_json::json;
-use shared::id::{MailId, ProviderId};
+use shared::id::{MailId, TenantId};
 use shared::record::{MailState, mail_pk};
 
-use crate::support::{Stack, eventually, mail, mail_with};
+use crate::support::{Stack, eventually, mail, mail_with, tenant_of};
 
 async fn arn(stack: &Stack, queue_url: &str) -> String {
     let answer = stack.sqs.get_queue_attributes().queue_url(queue_url).attribute_names(QueueAttributeName::QueueArn);
@@ -26,11 +26,12 @@ async fn what_was_given_up_is_sent_once_it_is_moved_back_and_bad_input_stays_rej
     stack.enqueue_mail(&given_up).await.unwrap();
     stack.mail_in_state(&provider_id, "given-up", &["sent"]).await;
     let (dynamodb, table) = stack.table("MailsTable").await;
-    let pk = mail_pk(&ProviderId::parse(&provider_id).unwrap(), &MailId::parse("given-up").unwrap());
+    let pk = mail_pk(&TenantId::parse(&tenant_of(&provider_id)).unwrap(), &MailId::parse("given-up").unwrap());
     dynamodb
         .update_item()
         .table_name(table)
         .key("pk", AttributeValue::S(pk))
+        .key("sk", AttributeValue::S("mail".to_owned()))
         .update_expression("SET #state = :rejected, #reason = :reason REMOVE ses_message_id")
         .expression_attribute_names("#state", "state")
         .expression_attribute_names("#reason", "reason")

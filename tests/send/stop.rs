@@ -229,6 +229,7 @@ async fn age_first_refusal(stack: &Stack, tenant: &Tenant) {
         .update_item()
         .table_name(table)
         .key("pk", string(&format!("refused#{}", tenant.access_key_id)))
+        .key("sk", string("refused"))
         .update_expression("SET first_refused_at = :time")
         .condition_expression("attribute_exists(first_refused_at)")
         .expression_attribute_values(":time", AttributeValue::N(first_refused_at.to_string()))

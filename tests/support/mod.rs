@@ -24,5 +24,6 @@ pub(crate) use revocations::*;
 pub(crate) use send::*;
 pub(crate) use stack::Stack;
 pub(crate) use tables::{Tables, sealed_secret_pk, string, string_of};
+pub(crate) use tenants::tenant_of;
 pub(crate) use wait::*;
 pub(crate) use webhooks::Webhook;

@@ -4,10 +4,11 @@ use jiff::Timestamp;
 use operator::Tenant;
 use reqwest::Method;
 use serde_json::{Value, json};
-use shared::id::{MailId, ProviderId};
+use shared::id::{MailId, TenantId};
 use shared::record::{LedgerRow, Mails};
 use shared::runtime::Environment;
 
+use super::tenants::tenant_of;
 use super::{Stack, eventually};
 
 /// Parameters with which the mail of a worker that died is delivered again soon: the shortest allowed timeout of an
@@ -19,7 +20,7 @@ pub(crate) const FAST_REDELIVERY: [&str; 4] =
 /// Parameters with which a mail in doubt gets its second attempt soon.
 pub(crate) const SHORT_DOUBT_DELAY: [&str; 2] = ["--parameter", "SendDoubtDelay=5"];
 
-/// A valid mail of the tenant `acme` with only the required fields. Its subject is its id, by which its copies are counted.
+/// A valid mail of the provider's tenant with only the required fields. Its subject is its id, by which its copies are counted.
 pub(crate) fn mail(provider_id: &str, mail_id: &str) -> Value {
     mail_with(provider_id, mail_id, &json!({}))
 }
@@ -28,7 +29,7 @@ pub(crate) fn mail(provider_id: &str, mail_id: &str) -> Value {
 pub(crate) fn mail_with(provider_id: &str, mail_id: &str, fields: &Value) -> Value {
     let mut mail = json!({
         "version": 1,
-        "tenant_id": "acme",
+        "tenant_id": tenant_of(provider_id),
         "provider_id": provider_id,
         "mail_id": mail_id,
         "from": "Jane <jane@example.com>",
@@ -65,7 +66,8 @@ impl Stack {
     pub(crate) async fn ledger_row(&self, provider_id: &str, mail_id: &str) -> Option<LedgerRow> {
         let (client, table) = self.table("MailsTable").await;
         let mails = Mails::new(client, &Environment::from_variables(&[("MAILS_TABLE", &table)])).unwrap();
-        mails.get(&ProviderId::parse(provider_id).unwrap(), &MailId::parse(mail_id).unwrap()).await.unwrap()
+        let tenant_id = TenantId::parse(&tenant_of(provider_id)).unwrap();
+        mails.get(&tenant_id, &MailId::parse(mail_id).unwrap()).await.unwrap()
     }
 
     /// How many copies of a mail SES accepted.

@@ -1,5 +1,8 @@
 //! Tenants and their providers.
 
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_types::SdkConfig;
@@ -8,6 +11,14 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{Stack, classic_policy, eventually};
+
+/// The tenants of the providers that tests have onboarded.
+static TENANT_IDS: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
+
+/// The tenant of a provider; `acme` if it is not one of [`Stack::onboard_provider`].
+pub(crate) fn tenant_of(provider_id: &str) -> String {
+    TENANT_IDS.lock().unwrap().get(provider_id).cloned().unwrap_or_else(|| "acme".to_owned())
+}
 
 impl Stack {
     /// A tenant with the classic policy and the verified domain `example.com`.
@@ -50,8 +61,10 @@ impl Stack {
         assert!(response.status.is_success(), "{}", response.text);
     }
 
-    /// Onboards a tenant's key, which must succeed. Returns the provider's id.
-    pub(crate) async fn onboard_provider(&self, tenant_id: &str, tenant: &Tenant) -> String {
+    /// Onboards a tenant's key, which must succeed. Returns the provider's id. Mail ids are unique among a tenant's mails and
+    /// tests share a stack, so each account's tenant has an id of its own, which [`mail`](super::mail) knows.
+    pub(crate) async fn onboard_provider(&self, name: &str, tenant: &Tenant) -> String {
+        let tenant_id = &format!("{name}-{}", tenant.account_id);
         // All tests share one stack: while every environment of `verify` is busy, the API answers 503 in the gateway's words.
         let response = eventually("an environment of verify", || async {
             let response = self.onboard(tenant_id, tenant).await.unwrap();
@@ -59,7 +72,9 @@ impl Stack {
         })
         .await;
         assert_eq!(response.status, 201, "{}", response.text);
-        response.body["provider_id"].as_str().unwrap().to_owned()
+        let provider_id = response.body["provider_id"].as_str().unwrap().to_owned();
+        TENANT_IDS.lock().unwrap().insert(provider_id.clone(), tenant_id.clone());
+        provider_id
     }
 
     /// A tenant with the classic policy whose key is onboarded, and its provider's id.

@@ -4,9 +4,9 @@ use shared::record::SuspensionReason;
 use shared::tenant::{Denial, FailureKind};
 
 use crate::delay::Delay;
-use crate::mail::Mail;
 use crate::rejection::{RejectionCode, RejectionReason};
 use crate::suspicion::Suspicion;
+use shared::mail::Mail;
 
 /// What is to be done. Only [`FailureAction::Doubt`] leaves open whether SES accepted the mail; every other action is for
 /// failures that prove that it did not.

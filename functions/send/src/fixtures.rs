@@ -3,43 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
 use shared::queue::Message;
 use shared::record::{Mails, Provider, Status};
 use shared::runtime::{Ambient, ColdStart, Environment};
+pub(crate) use shared::testing::mail::{SAMPLE, changed, sample, sample_with, time};
 use shared::testing::{FakeRequest, fake_aws};
-
-use crate::mail::Mail;
-
-/// A valid mail with every field but `configuration_set`.
-pub(crate) const SAMPLE: &str = include_str!("mail/sample.json");
-
-pub(crate) fn time(text: &str) -> Timestamp {
-    text.parse().unwrap()
-}
-
-pub(crate) fn sample() -> Mail {
-    sample_with(json!({}))
-}
-
-pub(crate) fn sample_with(changes: Value) -> Mail {
-    let body = changed(&changes);
-    Mail::parse(&body, time("2026-11-23T10:00:00Z")).unwrap_or_else(|rejected| panic!("{:?}", rejected.rejection))
-}
-
-/// The sample with some members replaced; null removes one.
-pub(crate) fn changed(changes: &Value) -> String {
-    let mut body: Value = serde_json::from_str(SAMPLE).unwrap();
-    for (name, value) in changes.as_object().unwrap() {
-        if value.is_null() {
-            body.as_object_mut().unwrap().remove(name);
-        } else {
-            body[name] = value.clone();
-        }
-    }
-    body.to_string()
-}
 
 /// A message that is received for the first time.
 pub(crate) fn message(body: String) -> Message {

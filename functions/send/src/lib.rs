@@ -9,8 +9,7 @@
 //! |---|---|
 //! | `batch`, `disposition` | a task for each message, and the partial batch response |
 //! | `context` | what the deliveries of a process and of a batch share |
-//! | `mail`, `mailbox`, `encoded_word`, `header`, `first_seen` | what makes a message a mail, and what its copies carry |
-//! | `digest`, `ses_request` | a mail's content: its digest, and the request to SES |
+//! | `ses_request` | a mail as the request to SES; what makes a message a mail is `shared::mail` |
 //! | `delivery`, `delay`, `delivery_error` | the steps of one mail's delivery, and why one fails |
 //! | `failure_action` | what each failure of SES means for the mail and its provider |
 //! | `snapshot`, `opened_secrets` | whether a mail may go out, by a fresh read, and with which secret |
@@ -27,17 +26,11 @@ mod delay;
 mod delivery;
 mod delivery_error;
 mod denied_resource;
-mod digest;
 mod disposition;
-mod encoded_word;
 mod failure_action;
-mod first_seen;
 #[cfg(test)]
 mod fixtures;
-mod header;
 mod ledger;
-mod mail;
-mod mailbox;
 mod opened_secrets;
 mod poison;
 mod preparation;

@@ -3,14 +3,15 @@
 //! If the worker is killed in between, SQS delivers the message again and all of it is repeated: there may be an event and
 //! a dead letter too many, and never one too few.
 
-use shared::id::{MailId, ProviderId};
+use shared::id::{MailId, ProviderId, TenantId};
+use shared::mail::MailIds;
 use shared::queue::{DeadLetter, Message};
 use shared::telemetry::{Event, MailEvent};
 
 use crate::context::{BatchContext, Services};
 use crate::delivery_error::DeliveryError;
 use crate::ledger::unparsed_row;
-use crate::rejection::{MailIds, RejectedMessage, Rejection, RejectionCode};
+use crate::rejection::{RejectedMessage, Rejection, RejectionCode};
 
 /// Rejects a message that is no valid mail. If it names its tenant, provider and mail, a row shows its state to whoever
 /// asks for that mail.
@@ -25,13 +26,13 @@ pub(crate) async fn reject(
             // Do not write a row under another tenant's provider: it would block that tenant's own mail with the same id.
             let snapshot = batch.snapshots.fresh().await?;
             let is_own = snapshot.provider(provider_id).is_some_and(|provider| provider.tenant_id == *tenant_id);
-            is_own.then_some((provider_id, mail_id))
+            is_own.then_some((tenant_id, provider_id, mail_id))
         }
         _ => None,
     };
     dead_letter(services, message, &rejected.ids, &rejected.rejection).await?;
-    if let Some((provider_id, mail_id)) = row {
-        record(services, message, provider_id, mail_id, rejected.rejection.code()).await?;
+    if let Some(ids) = row {
+        record(services, message, ids, rejected.rejection.code()).await?;
     }
     Ok(())
 }
@@ -90,11 +91,11 @@ pub(crate) fn mail_event(message: &Message, ids: &MailIds, reason: String) -> Ma
 async fn record(
     services: &Services,
     message: &Message,
-    provider_id: &ProviderId,
-    mail_id: &MailId,
+    (tenant_id, provider_id, mail_id): (&TenantId, &ProviderId, &MailId),
     code: RejectionCode,
 ) -> Result<(), DeliveryError> {
-    let row = unparsed_row(provider_id.clone(), mail_id.clone(), code, message.sent_at, services.ambient.now());
+    let (tenant_id, provider_id, mail_id) = (tenant_id.clone(), provider_id.clone(), mail_id.clone());
+    let row = unparsed_row(tenant_id, provider_id, mail_id, code, message.sent_at, services.ambient.now());
     services.ledger.write(&row, None).await?;
     Ok(())
 }

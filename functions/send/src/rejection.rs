@@ -2,9 +2,8 @@
 
 use std::fmt;
 
-use serde_json::Value;
-use shared::http::{FieldError, is_identifier};
-use shared::id::{MailId, ProviderId, TenantId};
+use shared::http::FieldError;
+use shared::mail::MailIds;
 
 /// Why a mail will never be sent. README.md ("Operate") lists these words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,39 +62,6 @@ pub(crate) struct RejectedMessage {
     pub(crate) ids: MailIds,
 }
 
-/// The ids in a message, each if it could be read and is valid.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct MailIds {
-    /// The tenant.
-    pub(crate) tenant_id: Option<TenantId>,
-    /// The provider.
-    pub(crate) provider_id: Option<ProviderId>,
-    /// The caller's idempotency key.
-    pub(crate) mail_id: Option<MailId>,
-}
-
-/// The fields of a mail. A field's name in a message is the caller's text; only these names are always shown.
-pub(crate) const MAIL_FIELDS: [&str; 18] = [
-    "version",
-    "tenant_id",
-    "provider_id",
-    "mail_id",
-    "first_seen",
-    "from",
-    "to",
-    "cc",
-    "bcc",
-    "reply_to",
-    "subject",
-    "text",
-    "html",
-    "headers",
-    "tags",
-    "configuration_set",
-    "on_doubt",
-    "expires_at",
-];
-
 impl RejectionReason {
     #[cfg(test)]
     pub(crate) const ALL: [Self; 14] = [
@@ -136,6 +102,13 @@ impl RejectionReason {
     }
 }
 
+impl RejectedMessage {
+    /// A message that is no valid mail, for this reason.
+    pub(crate) fn new(error: FieldError, body: &str) -> Self {
+        Self { rejection: Rejection::from_field_error(error), ids: MailIds::from_body(body) }
+    }
+}
+
 impl RejectionCode {
     /// A reason and what is at fault.
     pub(crate) fn new(reason: RejectionReason, subject: &str) -> Self {
@@ -168,9 +141,9 @@ impl Rejection {
 
     /// The message is no mail, or a field of it is not what it should be.
     pub(crate) fn from_field_error(error: FieldError) -> Self {
-        let field = showable(&error.field);
+        let FieldError { field, problem, .. } = error;
         let reason = if field == "body" { RejectionReason::Malformed } else { RejectionReason::Invalid };
-        Self { reason, field, problem: error.problem }
+        Self { reason, field, problem }
     }
 
     /// There is no such provider.
@@ -199,38 +172,10 @@ impl Rejection {
     }
 }
 
-impl MailIds {
-    /// Reads the ids that can be read.
-    pub(crate) fn from_body(body: &str) -> Self {
-        let Ok(body) = serde_json::from_str::<Value>(body) else { return Self::default() };
-        let text = |name: &str| body.get(name).and_then(Value::as_str);
-        Self {
-            tenant_id: text("tenant_id").and_then(|id| TenantId::parse(id).ok()),
-            provider_id: text("provider_id").and_then(|id| ProviderId::parse(id).ok()),
-            mail_id: text("mail_id").and_then(|id| MailId::parse(id).ok()),
-        }
-    }
-}
-
-/// The part of a field's path that says nothing about people: a key that a caller invented may be an address.
-fn showable(path: &str) -> String {
-    // A secret access key has 40 characters, and people paste it into the wrong place.
-    let is_header = |text: &str| {
-        (1..40).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-    };
-    let (head, tail) = path.split_once('.').map_or((path, None), |(head, tail)| (head, Some(tail)));
-    let (name, index) = head.split_at(head.find('[').unwrap_or(head.len()));
-    let is_plain = is_identifier(name) && index.bytes().all(|b| b.is_ascii_digit() || b == b'[' || b == b']');
-    match tail {
-        Some(tail) if name == "headers" && is_header(tail) => path.to_owned(),
-        None if is_plain => head.to_owned(),
-        Some(_) if is_plain && MAIL_FIELDS.contains(&name) => head.to_owned(),
-        _ => "body".to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     #[test]
@@ -243,37 +188,5 @@ mod tests {
         let event: Value = serde_json::from_str(include_str!("../../../events/send-mail-rejected.json")).unwrap();
         let word = event["detail"]["reason"].as_str().unwrap().split(':').next().unwrap();
         assert!(RejectionReason::ALL.iter().any(|reason| reason.as_str() == word), "{word}");
-    }
-
-    #[test]
-    fn a_field_is_named_only_as_far_as_its_name_is_ours() {
-        let cases = [
-            ("to[2]", "to[2]"),
-            ("body", "body"),
-            ("attachments", "attachments"),
-            ("replyTo", "replyTo"),
-            ("wJalrXUtnFEMIIK7MDENGIbPxRfiCYEXAMPLEKEY", "body"),
-            ("Jane", "body"),
-            ("headers.X-Campaign", "headers.X-Campaign"),
-            ("headers.a\r\nBcc: jane@example.com", "headers"),
-            ("headers.wJalrXUtnFEMIIK7MDENGIbPxRfiCYEXAMPLEKEY", "headers"),
-            ("tags.jane@example.com", "tags"),
-            ("jane@example.com", "body"),
-            ("jane@example.com.x", "body"),
-            ("", "body"),
-        ];
-        for (path, shown) in cases {
-            assert_eq!(showable(path), shown, "{path}");
-        }
-    }
-
-    #[test]
-    fn ids_are_read_out_of_a_message_that_is_no_mail() {
-        let ids =
-            MailIds::from_body(r#"{"provider_id":"prv_01ARZ3NDEKTSV4RRFFQ69G5FAV","mail_id":"m","tenant_id":7,"x":1}"#);
-        assert_eq!(ids.provider_id.map(String::from).as_deref(), Some("prv_01ARZ3NDEKTSV4RRFFQ69G5FAV"));
-        assert_eq!(ids.mail_id.map(String::from).as_deref(), Some("m"));
-        assert_eq!(ids.tenant_id, None);
-        assert_eq!(MailIds::from_body("{"), MailIds::default());
     }
 }

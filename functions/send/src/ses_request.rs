@@ -4,8 +4,7 @@ use aws_sdk_sesv2::error::BuildError;
 use aws_sdk_sesv2::operation::send_email::builders::SendEmailFluentBuilder;
 use aws_sdk_sesv2::types::{Body, Content, Destination, EmailContent, Message, MessageHeader, MessageTag};
 
-use crate::mail::Mail;
-use crate::mailbox::Mailbox;
+use shared::mail::{Mail, Mailbox};
 
 /// Sets everything that SES gets of the mail. The pattern has no `..`: a new field of [`Mail`] does not compile until it
 /// is decided here whether SES gets it, and in `digest` whether it is content.
@@ -81,6 +80,7 @@ mod tests {
 
     use super::*;
     use crate::fixtures::{changed, sample_with, time};
+    use crate::rejection::RejectedMessage;
 
     /// A mail that the product once got wrong, with what is right: what SES gets, or why it is rejected.
     #[derive(Deserialize)]
@@ -112,7 +112,7 @@ mod tests {
 
     #[tokio::test]
     async fn each_case_is_sent_or_rejected_as_it_should_be() {
-        let cases: Vec<MailCase> = serde_json::from_str(include_str!("mail/cases.json")).unwrap();
+        let cases: Vec<MailCase> = serde_json::from_str(include_str!("cases.json")).unwrap();
         for MailCase { id, why, mail, sent, rejected, problem } in cases {
             match Mail::parse(&changed(&mail), time("2026-11-23T10:00:00Z")) {
                 Ok(mail) => {
@@ -123,6 +123,7 @@ mod tests {
                     }
                 }
                 Err(error) => {
+                    let error = RejectedMessage::new(error, "");
                     assert_eq!(Some(error.rejection.code().to_string()), rejected, "{id}: {why}");
                     assert_eq!(Some(error.rejection.problem), problem, "{id}: {why}");
                 }

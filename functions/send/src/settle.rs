@@ -4,12 +4,12 @@
 //! take the record, a message of its own brings it to a later invocation. It holds ids and a digest, no address and no
 //! secret. It is handled as often as it is received, each time with the same result.
 //!
-//! `{"version": 1, "settle": {"provider_id": …, "mail_id": …, "digest": …, "first_seen": …, "attempts": …, "takeovers": …,
-//! "ses_message_id": …, "at": …}}`
+//! `{"version": 1, "settle": {"tenant_id": …, "provider_id": …, "mail_id": …, "digest": …, "first_seen": …, "attempts": …,
+//! "takeovers": …, "ses_message_id": …, "at": …}}`
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use shared::id::{MailId, ProviderId};
+use shared::id::{MailId, ProviderId, TenantId};
 use shared::queue::Outgoing;
 use shared::record::LedgerRow;
 
@@ -29,6 +29,8 @@ const MAX_DECISIONS: usize = 4;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settlement {
+    /// The tenant.
+    pub(crate) tenant_id: TenantId,
     /// The provider.
     pub(crate) provider_id: ProviderId,
     /// The caller's idempotency key.
@@ -60,6 +62,7 @@ impl Settlement {
     /// SES accepted the mail of this claim.
     pub(crate) fn new(claim: &LedgerRow, ses_message_id: Option<String>, at: Timestamp) -> Self {
         Self {
+            tenant_id: claim.tenant_id.clone(),
             provider_id: claim.provider_id.clone(),
             mail_id: claim.mail_id.clone(),
             digest: claim.digest.clone(),
@@ -94,7 +97,7 @@ impl Settlement {
 
     /// Writes the row. If that fails, SQS delivers the message again.
     pub(crate) async fn record(&self, services: &Services) -> Result<Disposition, DeliveryError> {
-        let mut seen = services.ledger.read(&self.provider_id, &self.mail_id).await?.map(Box::new);
+        let mut seen = services.ledger.read(&self.tenant_id, &self.mail_id).await?.map(Box::new);
         for _ in 0..MAX_DECISIONS {
             match decide_settle(seen.as_deref(), self, services.ambient.now()) {
                 SettleDecision::Write(row) => match services.ledger.write(&row, seen.as_deref()).await? {
@@ -125,6 +128,7 @@ mod tests {
     #[test]
     fn a_settlement_is_read_as_it_was_written_and_no_mail_is_one() {
         let settlement = Settlement {
+            tenant_id: TenantId::parse("acme").unwrap(),
             provider_id: ProviderId::parse("prv_01ARZ3NDEKTSV4RRFFQ69G5FAV").unwrap(),
             mail_id: MailId::parse("m").unwrap(),
             digest: "1:aa".to_owned(),

@@ -22,7 +22,7 @@ use thiserror::Error;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::mail::Mail;
+use shared::mail::Mail;
 
 /// How old a read may be when a request to SES is written.
 const MAX_AGE: Duration = Duration::from_millis(500);

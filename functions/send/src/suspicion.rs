@@ -182,7 +182,7 @@ impl Suspicions {
     }
 
     fn update(&self, access_key_id: &AccessKeyId) -> UpdateItemFluentBuilder {
-        self.mails.update(pk(access_key_id)).return_values(ReturnValue::AllNew)
+        self.mails.update(&pk(access_key_id)).return_values(ReturnValue::AllNew)
     }
 }
 

@@ -8,20 +8,22 @@ use sha2::{Digest as _, Sha256};
 
 use super::item::{from_item, string};
 use super::{Item, RecordError};
-use crate::id::{MailId, ProviderId};
+use crate::id::{MailId, ProviderId, TenantId};
 use crate::runtime::{Environment, MissingVariable};
 
 /// The Mails table.
 #[derive(Clone, Debug)]
 pub struct Mails {
-    client: Client,
-    table: String,
+    pub(super) client: Client,
+    pub(super) table: String,
 }
 
 /// The state of a mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MailState {
+    /// It has not been sent yet and waits; the reason says for what, `eta` for how long at least.
+    Waiting,
     /// A worker is sending it until the lease ends; after that it is in doubt.
     Claimed,
     /// SES did not accept it; it will be tried again.
@@ -34,15 +36,19 @@ pub enum MailState {
     InDoubt,
     /// It was not sent in time.
     Expired,
+    /// Its caller took it back before it was sent. Whatever is handed over under its id is not sent.
+    Cancelled,
 }
 
 /// A row of the ledger. No address, subject or body: only a digest of the content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerRow {
-    /// The provider.
-    pub provider_id: ProviderId,
-    /// The caller's idempotency key.
+    /// The tenant.
+    pub tenant_id: TenantId,
+    /// The caller's idempotency key, unique among the tenant's mails.
     pub mail_id: MailId,
+    /// The provider that sends it, or was to.
+    pub provider_id: ProviderId,
     /// The mail's state.
     pub state: MailState,
     /// Digest of the content, with the digest's version: other content under the same id is another mail.
@@ -65,9 +71,15 @@ pub struct LedgerRow {
     /// SES's id of the mail, if SES accepted it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ses_message_id: Option<String>,
-    /// Why it was rejected, is in doubt or was not accepted.
+    /// Why it was rejected, is in doubt, waits or was not accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// The earliest time at which a mail that waits is tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub eta: Option<Timestamp>,
+    /// Where the index lists it: `<provider id>#<state>`, if somebody may want to know who missed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listing: Option<String>,
     /// DynamoDB's TTL, in epoch seconds. A row past its TTL counts as long as it exists.
     pub expires_at: i64,
 }
@@ -85,40 +97,66 @@ impl Mails {
     ///
     /// # Errors
     /// DynamoDB did not answer, or the row cannot be read.
-    pub async fn get(&self, provider_id: &ProviderId, mail_id: &MailId) -> Result<Option<LedgerRow>, RecordError> {
-        let pk = mail_pk(provider_id, mail_id);
-        self.client
-            .get_item()
-            .table_name(&self.table)
-            .key("pk", string(&pk))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(RecordError::dynamodb("GetItem", &pk))?
-            .item
-            .map(|item| from_item(&pk, item))
-            .transpose()
+    pub async fn get(&self, tenant_id: &TenantId, mail_id: &MailId) -> Result<Option<LedgerRow>, RecordError> {
+        let pk = mail_pk(tenant_id, mail_id);
+        self.item(&pk).await?.map(|item| from_item(&pk, item)).transpose()
     }
 
-    /// Another item of the table, read consistently.
+    /// An item that is alone under its partition key, read consistently.
     ///
     /// # Errors
     /// DynamoDB did not answer.
     pub async fn item(&self, pk: &str) -> Result<Option<Item>, RecordError> {
-        let request = self.client.get_item().table_name(&self.table).key("pk", string(pk)).consistent_read(true);
-        Ok(request.send().await.map_err(RecordError::dynamodb("GetItem", pk))?.item)
+        let request = self.client.get_item().table_name(&self.table).key("pk", string(pk)).key("sk", string(sk(pk)));
+        Ok(request.consistent_read(true).send().await.map_err(RecordError::dynamodb("GetItem", pk))?.item)
     }
 
-    /// An UpdateItem of the item at `pk`, still without expressions.
-    pub fn update(&self, pk: impl Into<String>) -> UpdateItemFluentBuilder {
-        self.client.update_item().table_name(&self.table).key("pk", string(pk))
+    /// An UpdateItem of the item that is alone under `pk`, still without expressions.
+    pub fn update(&self, pk: &str) -> UpdateItemFluentBuilder {
+        self.client.update_item().table_name(&self.table).key("pk", string(pk)).key("sk", string(sk(pk)))
     }
 }
 
+impl MailState {
+    /// Its word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Claimed => "claimed",
+            Self::NotAccepted => "not_accepted",
+            Self::Sent => "sent",
+            Self::Rejected => "rejected",
+            Self::InDoubt => "in_doubt",
+            Self::Expired => "expired",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// Whether mails in it are listed: those of which somebody may want to know who missed them. Not what is written for
+    /// every mail, because an index that cannot keep up throttles its table.
+    pub const fn is_listed(self) -> bool {
+        matches!(self, Self::Rejected | Self::InDoubt | Self::Expired | Self::Cancelled)
+    }
+}
+
+impl LedgerRow {
+    /// The partition of the index in which the mails of a provider in a state are listed.
+    pub fn listing_of(provider_id: &ProviderId, state: MailState) -> Option<String> {
+        state.is_listed().then(|| format!("{provider_id}#{}", state.as_str()))
+    }
+}
+
+/// Sort key of an item that is alone under its partition key: the word that the partition key begins with.
+fn sk(pk: &str) -> &str {
+    pk.split('#').next().unwrap_or(pk)
+}
+
 /// Partition key of a mail's row. A hash, because callers choose the mail ids, and they may say something about people.
-pub fn mail_pk(provider_id: &ProviderId, mail_id: &MailId) -> String {
+///
+/// The tenant's mail and not the provider's: one that names several providers has one row, so that it is sent by one.
+pub fn mail_pk(tenant_id: &TenantId, mail_id: &MailId) -> String {
     let digest =
-        Sha256::new().chain_update(provider_id.as_str()).chain_update([0]).chain_update(mail_id.as_str()).finalize();
+        Sha256::new().chain_update(tenant_id.as_str()).chain_update([0]).chain_update(mail_id.as_str()).finalize();
     let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     format!("mail#{hex}")
 }

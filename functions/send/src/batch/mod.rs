@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use shared::id::ProviderId;
+use shared::mail::{Mail, MailIds, with_first_seen_if_mail};
 use shared::queue::{Batch, Interrupted, Message, Outgoing, process_batch};
 use shared::record::Provider;
 use shared::telemetry::chain;
@@ -23,11 +24,9 @@ use crate::delay::Delay;
 use crate::delivery::Delivery;
 use crate::delivery_error::DeliveryError;
 use crate::disposition::{Disposition, Tally};
-use crate::first_seen::with_first_seen_if_mail;
-use crate::mail::Mail;
 use crate::poison;
 use crate::rate::Slot;
-use crate::rejection::{MailIds, RejectedMessage};
+use crate::rejection::RejectedMessage;
 use crate::settle::Settlement;
 use crate::snapshot::Eligibility;
 
@@ -73,7 +72,7 @@ impl BatchItem {
         }
         let parsed = match catch_unwind(|| Mail::parse(&message.body, message.sent_at)) {
             Ok(Ok(mail)) => ParsedMessage::Mail(Box::new(mail)),
-            Ok(Err(rejected)) => ParsedMessage::Rejected(rejected),
+            Ok(Err(error)) => ParsedMessage::Rejected(Box::new(RejectedMessage::new(error, &message.body))),
             Err(_) => ParsedMessage::Panicked,
         };
         Self { message: Arc::clone(message), parsed, slot: None }

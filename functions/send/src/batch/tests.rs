@@ -345,10 +345,10 @@ async fn give_up(row: Value) -> (Vec<Value>, Vec<Value>, usize) {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_told_of_a_mail_that_is_given_up_is_true() {
-    let digest = crate::digest::digest(&crate::fixtures::sample());
+    let digest = shared::mail::digest(&crate::fixtures::sample());
     let row = |state: &str, takeovers: u32| {
         let row = json!({
-            "pk": "mail#1", "provider_id": "prv_01ARZ3NDEKTSV4RRFFQ69G5FAV", "mail_id": "order-1234-receipt", "state": state,
+            "pk": "mail#1", "sk": "mail", "tenant_id": "acme", "provider_id": "prv_01ARZ3NDEKTSV4RRFFQ69G5FAV", "mail_id": "order-1234-receipt", "state": state,
             "digest": digest, "first_seen": "2026-11-23T10:00:00Z", "updated_at": "2026-11-23T10:00:00Z", "attempts": 1,
             "takeovers": takeovers, "expires_at": 1_900_000_000,
         });

@@ -16,10 +16,10 @@ use crate::delay::Delay;
 use crate::delivery_error::DeliveryError;
 use crate::disposition::Disposition;
 use crate::ledger::{EndReason, is_untried};
-use crate::mail::OnDoubt;
 use crate::rate::Slot;
 use crate::rejection::{Rejection, RejectionReason};
 use crate::snapshot::{Eligibility, Snapshot};
+use shared::mail::OnDoubt;
 
 /// How late a mail may be for its start: no more than a snapshot may be old. SES counts recipients a second, so mails that
 /// are late by more than a fraction of that, and then go out together, are a burst.
@@ -171,7 +171,7 @@ impl Delivery {
         }
         // With `hold`, or if a first copy is in doubt, a try without an answer is the end.
         let is_last_resort = self.mail.on_doubt == OnDoubt::Hold || {
-            let row = self.services.ledger.read(&self.mail.provider_id, &self.mail.mail_id).await?;
+            let row = self.services.ledger.read(&self.mail.tenant_id, &self.mail.mail_id).await?;
             !is_untried(row.as_ref())
         };
         Ok(rates.is_probe_due(provider, is_last_resort, ambient.now()) && rates.elect_probe(provider, ambient).await?)

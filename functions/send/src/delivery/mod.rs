@@ -25,6 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use shared::mail::{Mail, MailIds, digest, with_first_seen};
 use shared::queue::{Message, Outgoing};
 use shared::record::{LedgerRow, MailState, RecordError};
 use shared::telemetry::{Event, chain};
@@ -36,13 +37,10 @@ use self::rotation::{decisive, is_of_key};
 use crate::context::{BatchContext, Services};
 use crate::delay::Delay;
 use crate::delivery_error::DeliveryError;
-use crate::digest::digest;
 use crate::disposition::Disposition;
-use crate::first_seen::with_first_seen;
 use crate::ledger::{self, ClaimDecision, Claimant, EndDecision, EndReason, RowWrite};
-use crate::mail::Mail;
 use crate::rate::Slot;
-use crate::rejection::{MailIds, Rejection};
+use crate::rejection::Rejection;
 use crate::snapshot::SnapshotError;
 use crate::{poison, ses_request};
 
@@ -77,6 +75,7 @@ impl Delivery {
         place: usize,
     ) -> Self {
         let claimant = Claimant {
+            tenant_id: mail.tenant_id.clone(),
             provider_id: mail.provider_id.clone(),
             mail_id: mail.mail_id.clone(),
             digest: digest(&mail),
@@ -237,7 +236,7 @@ impl Delivery {
     /// dead-letter queue for whoever mends what was broken.
     pub(crate) async fn give_up(&self) -> Result<Disposition, DeliveryError> {
         let rejection = Rejection::given_up();
-        let seen = self.services.ledger.read(&self.mail.provider_id, &self.mail.mail_id).await?;
+        let seen = self.services.ledger.read(&self.mail.tenant_id, &self.mail.mail_id).await?;
         if seen.is_none() {
             // Do not write a row under another tenant's provider: it would block that tenant's own mail with the same id.
             let snapshot = self.batch.snapshots.fresh().await?;
@@ -292,7 +291,7 @@ impl Delivery {
 
     /// Ends a mail that was not claimed.
     async fn end(&self, reason: &EndReason) -> Result<Disposition, DeliveryError> {
-        let seen = self.services.ledger.read(&self.mail.provider_id, &self.mail.mail_id).await?;
+        let seen = self.services.ledger.read(&self.mail.tenant_id, &self.mail.mail_id).await?;
         self.end_from(seen, reason, None).await
     }
 
@@ -373,7 +372,11 @@ impl Delivery {
             MailState::Rejected => Event::MailRejected(detail),
             MailState::InDoubt => Event::MailInDoubt(detail),
             MailState::Expired => Event::MailExpired(detail),
-            MailState::Claimed | MailState::NotAccepted | MailState::Sent => return Ok(()),
+            MailState::Waiting
+            | MailState::Claimed
+            | MailState::NotAccepted
+            | MailState::Sent
+            | MailState::Cancelled => return Ok(()),
         };
         self.services.bus.put(&event, self.services.ambient.now()).await?;
         tracing::warn!(
@@ -411,6 +414,6 @@ fn disposition_of(state: MailState) -> Disposition {
         MailState::InDoubt => Disposition::InDoubt,
         MailState::Expired => Disposition::Expired,
         MailState::Sent => Disposition::Sent,
-        MailState::Claimed | MailState::NotAccepted => Disposition::Settled,
+        MailState::Waiting | MailState::Claimed | MailState::NotAccepted | MailState::Cancelled => Disposition::Settled,
     }
 }

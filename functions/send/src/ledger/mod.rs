@@ -13,11 +13,10 @@ mod model;
 mod table;
 
 use jiff::{SignedDuration, Timestamp};
-use shared::id::{MailId, ProviderId};
+use shared::id::{MailId, ProviderId, TenantId};
+use shared::mail::{DigestMatch, OnDoubt, UNPARSED_DIGEST, compare};
 use shared::record::{LedgerRow, MailState};
 
-use crate::digest::{DigestMatch, UNPARSED_DIGEST, compare};
-use crate::mail::OnDoubt;
 use crate::rejection::{RejectionCode, RejectionReason};
 use crate::settle::Settlement;
 
@@ -32,6 +31,8 @@ const MAX_TAKEOVERS: u32 = 1;
 /// A delivery of a mail, as its row sees it.
 #[derive(Clone)]
 pub(crate) struct Claimant {
+    /// The tenant.
+    pub(crate) tenant_id: TenantId,
     /// The provider.
     pub(crate) provider_id: ProviderId,
     /// The caller's idempotency key.
@@ -110,6 +111,9 @@ pub(crate) fn decide_claim(row: Option<&LedgerRow>, claimant: &Claimant, now: Ti
     if is_unparsed(row) {
         return ClaimDecision::Take(claimed_row(claimant, row.attempts + 1, 0, now));
     }
+    if row.state == MailState::Cancelled {
+        return ClaimDecision::Settled;
+    }
     if compare(&row.digest, &claimant.digest) == DigestMatch::Other {
         return ClaimDecision::Conflict;
     }
@@ -117,8 +121,12 @@ pub(crate) fn decide_claim(row: Option<&LedgerRow>, claimant: &Claimant, now: Ti
         MailState::Rejected if may_be_tried_again(row) => {
             ClaimDecision::Take(claimed_row(claimant, row.attempts + 1, row.takeovers, now))
         }
-        MailState::Sent | MailState::Rejected | MailState::InDoubt | MailState::Expired => ClaimDecision::Settled,
-        MailState::NotAccepted => ClaimDecision::Take(claimed_row(claimant, row.attempts + 1, row.takeovers, now)),
+        MailState::Sent | MailState::Rejected | MailState::InDoubt | MailState::Expired | MailState::Cancelled => {
+            ClaimDecision::Settled
+        }
+        MailState::Waiting | MailState::NotAccepted => {
+            ClaimDecision::Take(claimed_row(claimant, row.attempts + 1, row.takeovers, now))
+        }
         MailState::Claimed if is_live(row, now) => ClaimDecision::Held,
         MailState::Claimed if claimant.on_doubt == OnDoubt::Resend && row.takeovers < MAX_TAKEOVERS => {
             ClaimDecision::Take(claimed_row(claimant, row.attempts + 1, row.takeovers + 1, now))
@@ -140,6 +148,9 @@ pub(crate) fn decide_end(
     if is_unparsed(row) {
         return EndDecision::Write(Box::new(ended_row(&claimed_row(claimant, row.attempts + 1, 0, now), reason, now)));
     }
+    if row.state == MailState::Cancelled {
+        return EndDecision::Settled;
+    }
     if compare(&row.digest, &claimant.digest) == DigestMatch::Other {
         return EndDecision::Conflict;
     }
@@ -150,10 +161,12 @@ pub(crate) fn decide_end(
             reason,
             now,
         ))),
-        MailState::Sent | MailState::Rejected | MailState::InDoubt | MailState::Expired => EndDecision::Settled,
+        MailState::Sent | MailState::Rejected | MailState::InDoubt | MailState::Expired | MailState::Cancelled => {
+            EndDecision::Settled
+        }
         MailState::Claimed if is_live(row, now) => EndDecision::Held,
         MailState::Claimed => EndDecision::Write(Box::new(in_doubt_row(row, "lease_ended", now))),
-        MailState::NotAccepted => EndDecision::Write(Box::new(ended_row(row, reason, now))),
+        MailState::Waiting | MailState::NotAccepted => EndDecision::Write(Box::new(ended_row(row, reason, now))),
     }
 }
 
@@ -175,11 +188,14 @@ pub(crate) fn decide_settle(row: Option<&LedgerRow>, settlement: &Settlement, no
 
 /// Whether a mail may still be tried without the risk that a second copy, or the only one, ends in doubt.
 pub(crate) fn is_untried(row: Option<&LedgerRow>) -> bool {
-    row.is_none_or(|row| row.takeovers == 0 && matches!(row.state, MailState::NotAccepted | MailState::Rejected))
+    row.is_none_or(|row| {
+        row.takeovers == 0 && matches!(row.state, MailState::Waiting | MailState::NotAccepted | MailState::Rejected)
+    })
 }
 
 /// The row of a message that could not be parsed. Only written if there is none.
 pub(crate) fn unparsed_row(
+    tenant_id: TenantId,
     provider_id: ProviderId,
     mail_id: MailId,
     code: RejectionCode,
@@ -187,8 +203,10 @@ pub(crate) fn unparsed_row(
     now: Timestamp,
 ) -> LedgerRow {
     LedgerRow {
-        provider_id,
+        tenant_id,
         mail_id,
+        listing: LedgerRow::listing_of(&provider_id, MailState::Rejected),
+        provider_id,
         state: MailState::Rejected,
         digest: UNPARSED_DIGEST.to_owned(),
         first_seen,
@@ -199,6 +217,7 @@ pub(crate) fn unparsed_row(
         lease_until: None,
         ses_message_id: None,
         reason: Some(code.into()),
+        eta: None,
         expires_at: expiry(now),
     }
 }
@@ -230,6 +249,7 @@ pub(crate) fn doubtful_row(row: &LedgerRow, on_doubt: OnDoubt, now: Timestamp) -
 
 fn settled_row(settlement: &Settlement, now: Timestamp) -> LedgerRow {
     LedgerRow {
+        tenant_id: settlement.tenant_id.clone(),
         provider_id: settlement.provider_id.clone(),
         mail_id: settlement.mail_id.clone(),
         state: MailState::Sent,
@@ -242,12 +262,15 @@ fn settled_row(settlement: &Settlement, now: Timestamp) -> LedgerRow {
         lease_until: None,
         ses_message_id: settlement.ses_message_id.clone(),
         reason: None,
+        eta: None,
+        listing: None,
         expires_at: expiry(now),
     }
 }
 
 fn claimed_row(claimant: &Claimant, attempts: u32, takeovers: u32, now: Timestamp) -> LedgerRow {
     LedgerRow {
+        tenant_id: claimant.tenant_id.clone(),
         provider_id: claimant.provider_id.clone(),
         mail_id: claimant.mail_id.clone(),
         state: MailState::Claimed,
@@ -260,6 +283,8 @@ fn claimed_row(claimant: &Claimant, attempts: u32, takeovers: u32, now: Timestam
         lease_until: Some(claimant.lease_until),
         ses_message_id: None,
         reason: None,
+        eta: None,
+        listing: None,
         expires_at: expiry(now),
     }
 }
@@ -279,7 +304,17 @@ fn in_doubt_row(row: &LedgerRow, reason: &str, now: Timestamp) -> LedgerRow {
 }
 
 fn unclaimed_row(row: &LedgerRow, state: MailState, reason: Option<String>, now: Timestamp) -> LedgerRow {
-    LedgerRow { state, reason, owner: None, lease_until: None, updated_at: now, expires_at: expiry(now), ..row.clone() }
+    LedgerRow {
+        state,
+        reason,
+        owner: None,
+        lease_until: None,
+        eta: None,
+        listing: LedgerRow::listing_of(&row.provider_id, state),
+        updated_at: now,
+        expires_at: expiry(now),
+        ..row.clone()
+    }
 }
 
 /// Nothing was sent for a message that could not be parsed: a corrected one may have its id.
@@ -323,6 +358,7 @@ mod tests {
 
     fn claimant(on_doubt: OnDoubt) -> Claimant {
         Claimant {
+            tenant_id: TenantId::parse("acme").unwrap(),
             provider_id: ProviderId::parse("prv_01ARZ3NDEKTSV4RRFFQ69G5FAV").unwrap(),
             mail_id: MailId::parse("m").unwrap(),
             digest: "2:aa".to_owned(),
@@ -363,6 +399,24 @@ mod tests {
                 EndDecision::Conflict
             );
         }
+    }
+
+    #[test]
+    fn a_mail_that_was_cancelled_is_not_sent_whatever_its_content() {
+        let row = LedgerRow { digest: UNPARSED_DIGEST.to_owned(), ..row(MailState::Cancelled, 0) };
+        for on_doubt in [OnDoubt::Resend, OnDoubt::Hold] {
+            assert_eq!(decide_claim(Some(&row), &claimant(on_doubt), later()), ClaimDecision::Settled);
+            assert_eq!(decide_end(Some(&row), &claimant(on_doubt), &EndReason::Expired, later()), EndDecision::Settled);
+        }
+    }
+
+    #[test]
+    fn a_mail_that_waits_is_claimed_as_one_that_nobody_has_tried() {
+        let row = LedgerRow { attempts: 0, eta: Some(later()), ..row(MailState::Waiting, 0) };
+        let ClaimDecision::Take(taken) = decide_claim(Some(&row), &claimant(OnDoubt::Hold), later()) else {
+            panic!("not taken");
+        };
+        assert_eq!((taken.state, taken.attempts, taken.takeovers, taken.eta), (MailState::Claimed, 1, 0, None));
     }
 
     #[test]
@@ -421,7 +475,8 @@ mod tests {
         let claimant = claimant(OnDoubt::Hold);
         let provider_id = claimant.provider_id.clone();
         let code = RejectionCode::new(RejectionReason::Invalid, "to");
-        let row = unparsed_row(provider_id, claimant.mail_id.clone(), code, time(NOW), time(NOW));
+        let row =
+            unparsed_row(claimant.tenant_id.clone(), provider_id, claimant.mail_id.clone(), code, time(NOW), time(NOW));
         let ClaimDecision::Take(taken) = decide_claim(Some(&row), &claimant, later()) else { panic!("not taken") };
         assert_eq!(taken.digest, "2:aa");
         assert_eq!(taken.reason, None);
@@ -471,6 +526,7 @@ mod tests {
     #[test]
     fn an_acceptance_that_is_recorded_late_is_true_whatever_was_written_meanwhile() {
         let settlement = Settlement {
+            tenant_id: TenantId::parse("acme").unwrap(),
             provider_id: claimant(OnDoubt::Hold).provider_id,
             mail_id: claimant(OnDoubt::Hold).mail_id,
             digest: "2:aa".to_owned(),

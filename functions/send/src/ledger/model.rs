@@ -62,6 +62,7 @@ impl Model {
 
     fn claimant(&self) -> Claimant {
         Claimant {
+            tenant_id: shared::id::TenantId::parse("acme").unwrap(),
             provider_id: ProviderId::parse("prv_01ARZ3NDEKTSV4RRFFQ69G5FAV").unwrap(),
             mail_id: MailId::parse("m").unwrap(),
             digest: "2:aa".to_owned(),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
-use shared::id::{MailId, ProviderId};
+use shared::id::{MailId, TenantId};
 use shared::record::{LedgerRow, Mails, RecordError, mail_pk};
 
 use super::epoch;
@@ -16,7 +16,7 @@ const IF_ABSENT: &str = "attribute_not_exists(pk)";
 const IF_SAME_EPOCH: &str = "#state = :was_state AND #attempts = :was_attempts AND #takeovers = :was_takeovers";
 
 /// Attributes that a row may lack; a write removes those that the new row lacks.
-const OPTIONAL: [&str; 4] = ["owner", "lease_until", "ses_message_id", "reason"];
+const OPTIONAL: [&str; 6] = ["owner", "lease_until", "ses_message_id", "reason", "eta", "listing"];
 
 /// The ledger.
 #[derive(Clone, Debug)]
@@ -40,18 +40,14 @@ impl Ledger {
     }
 
     /// A mail's row, read consistently.
-    pub(crate) async fn read(
-        &self,
-        provider_id: &ProviderId,
-        mail_id: &MailId,
-    ) -> Result<Option<LedgerRow>, RecordError> {
-        self.mails.get(provider_id, mail_id).await
+    pub(crate) async fn read(&self, tenant_id: &TenantId, mail_id: &MailId) -> Result<Option<LedgerRow>, RecordError> {
+        self.mails.get(tenant_id, mail_id).await
     }
 
     /// Replaces the row `was` by `row`. Repeating it is harmless: if the response to a write is lost, the SDK's retry finds
     /// the row that it wrote, and that counts as done.
     pub(crate) async fn write(&self, row: &LedgerRow, was: Option<&LedgerRow>) -> Result<RowWrite, RecordError> {
-        let pk = mail_pk(&row.provider_id, &row.mail_id);
+        let pk = mail_pk(&row.tenant_id, &row.mail_id);
         let update = RowUpdate::from_row(row).ok_or_else(|| RecordError::Shape { pk: pk.clone() })?;
         let mut request = self
             .mails
@@ -125,6 +121,7 @@ fn null() -> AttributeValue {
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
+    use shared::id::ProviderId;
 
     use super::*;
     use crate::ledger::unparsed_row;
@@ -133,15 +130,17 @@ mod tests {
     #[test]
     fn a_write_sets_what_the_row_has_and_removes_what_it_lacks() {
         let provider_id = ProviderId::parse("prv_01ARZ3NDEKTSV4RRFFQ69G5FAV").unwrap();
-        let mail_id = MailId::parse("m").unwrap();
+        let (tenant_id, mail_id) = (TenantId::parse("acme").unwrap(), MailId::parse("m").unwrap());
         let now = Timestamp::UNIX_EPOCH;
-        let row = unparsed_row(provider_id, mail_id, RejectionCode::new(RejectionReason::Invalid, "to"), now, now);
+        let code = RejectionCode::new(RejectionReason::Invalid, "to");
+        let row = unparsed_row(tenant_id, provider_id, mail_id, code, now, now);
         let update = RowUpdate::from_row(&row).unwrap();
         assert_eq!(
             update.expression,
             "SET #attempts = :attempts, #digest = :digest, #expires_at = :expires_at, #first_seen = :first_seen, \
-             #mail_id = :mail_id, #provider_id = :provider_id, #reason = :reason, #state = :state, \
-             #takeovers = :takeovers, #updated_at = :updated_at REMOVE #owner, #lease_until, #ses_message_id"
+             #listing = :listing, #mail_id = :mail_id, #provider_id = :provider_id, #reason = :reason, #state = :state, \
+             #takeovers = :takeovers, #tenant_id = :tenant_id, #updated_at = :updated_at \
+             REMOVE #owner, #lease_until, #ses_message_id, #eta"
         );
         for name in ["#state", "#attempts", "#takeovers"] {
             assert!(update.names.contains_key(name), "the condition uses {name}");

@@ -20,6 +20,8 @@ struct MailView<'a> {
     first_seen: Timestamp,
     updated_at: Timestamp,
     attempts: u32,
+    /// The earliest time at which a mail that waits is tried.
+    eta: Option<Timestamp>,
 }
 
 impl<'a> From<&'a LedgerRow> for MailView<'a> {
@@ -33,6 +35,7 @@ impl<'a> From<&'a LedgerRow> for MailView<'a> {
             first_seen: row.first_seen,
             updated_at: row.updated_at,
             attempts: row.attempts,
+            eta: row.eta,
         }
     }
 }
@@ -44,7 +47,8 @@ impl Verify {
         let provider_id = provider_id(request)?;
         log.provider(&provider_id);
         let mail_id = MailId::parse(mail_id).map_err(|_| Problem::not_found("mail"))?;
-        let row = self.mails.get(&provider_id, &mail_id).await?;
+        let provider = self.providers.provider(&provider_id).await?.ok_or_else(|| Problem::not_found("mail"))?;
+        let row = self.mails.get(&provider.tenant_id, &mail_id).await?;
         let row = row.ok_or_else(|| Problem::not_found("mail"))?;
         Ok(respond(200, &MailView::from(&row)))
     }

@@ -33,18 +33,21 @@ async fn a_provider_is_read_alone_and_in_a_list() {
 #[tokio::test(start_paused = true)]
 async fn the_state_of_a_mail_is_answered() {
     let aws = FakeAws::new();
+    let (_, created, _) = post(&aws, &submission(), None).await;
+    let provider_id = created["provider_id"].as_str().unwrap();
     let verify = verify(&aws);
-    let provider_id = "prv_01ARZ3NDEKTSV4RRFFQ69G5FAV";
     let request = || get(include_str!("../../../../events/verify-get-mail.json"), provider_id);
     assert_eq!(verify.handle(request()).await.status_code, 404);
 
+    let other = get(include_str!("../../../../events/verify-get-mail.json"), "prv_01ARZ3NDEKTSV4RRFFQ69G5FAV");
+    assert_eq!(verify.handle(other).await.status_code, 404);
     let pk = shared::record::mail_pk(
-        &provider_id.to_owned().try_into().unwrap(),
+        &"acme".to_owned().try_into().unwrap(),
         &"order-1234-receipt".to_owned().try_into().unwrap(),
     );
     aws.put_item(
         "mails",
-        json!({"pk": {"S": pk}, "provider_id": {"S": provider_id}, "mail_id": {"S": "order-1234-receipt"},
+        json!({"pk": {"S": pk}, "sk": {"S": "mail"}, "tenant_id": {"S": "acme"}, "provider_id": {"S": provider_id}, "mail_id": {"S": "order-1234-receipt"},
             "state": {"S": "sent"}, "digest": {"S": "v1:0"}, "first_seen": {"S": "2026-11-23T10:00:00Z"},
             "updated_at": {"S": "2026-11-23T10:00:01Z"}, "attempts": {"N": "1"}, "ses_message_id": {"S": "ses-1"},
             "expires_at": {"N": "1803204000"}}),
@@ -52,7 +55,7 @@ async fn the_state_of_a_mail_is_answered() {
     let response = verify.handle(request()).await;
     let expected = json!({"mail_id": "order-1234-receipt", "provider_id": provider_id, "state": "sent", "reason": null,
         "ses_message_id": "ses-1", "first_seen": "2026-11-23T10:00:00Z", "updated_at": "2026-11-23T10:00:01Z",
-        "attempts": 1});
+        "attempts": 1, "eta": null});
     assert_eq!((response.status_code, json_of(&response)), (200, expected));
 }
 

@@ -1,22 +1,32 @@
 //! A mail as callers hand it over, and what makes one valid.
 
+mod digest;
+mod encoded_word;
+mod field;
+mod first_seen;
+mod header;
+mod ids;
+mod mailbox;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
 
+use crate::http::{FieldError, decode};
+use crate::id::{MailId, ProviderId, TenantId};
+use crate::queue::MAX_BODY_BYTES;
 use jiff::{SignedDuration, Timestamp};
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use shared::http::{FieldError, decode};
-use shared::id::{MailId, ProviderId, TenantId};
-use shared::queue::MAX_BODY_BYTES;
 
-use crate::encoded_word;
-use crate::first_seen::MAX_FIRST_SEEN_BYTES;
-use crate::header::{self, is_line_breaking};
-use crate::mailbox::Mailbox;
-use crate::rejection::{MailIds, RejectedMessage, Rejection};
+use self::field::showable;
+use self::first_seen::MAX_FIRST_SEEN_BYTES;
+use self::header::is_line_breaking;
+
+pub use self::digest::{DigestMatch, UNPARSED_DIGEST, compare, digest};
+pub use self::first_seen::{with_first_seen, with_first_seen_if_mail};
+pub use self::ids::MailIds;
+pub use self::mailbox::Mailbox;
 
 /// Tags whose values SES puts at the beginning of the Feedback-ID header, by which receivers report complaints (AWS's
 /// announcement of 11 June 2024; SES developer guide, "Monitor email sending using event publishing"). Other names have no
@@ -39,7 +49,7 @@ const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 /// What happens to a mail if it is unknown whether SES accepted it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum OnDoubt {
+pub enum OnDoubt {
     /// It is sent once more: at most two copies.
     #[default]
     Resend,
@@ -48,43 +58,43 @@ pub(crate) enum OnDoubt {
 }
 
 /// A valid mail. It contains addresses and content, so it has no `Debug`.
-pub(crate) struct Mail {
+pub struct Mail {
     /// The tenant, which has to own the provider.
-    pub(crate) tenant_id: TenantId,
+    pub tenant_id: TenantId,
     /// The provider that sends it.
-    pub(crate) provider_id: ProviderId,
+    pub provider_id: ProviderId,
     /// The caller's idempotency key.
-    pub(crate) mail_id: MailId,
+    pub mail_id: MailId,
     /// When it was first handed over.
-    pub(crate) first_seen: Timestamp,
+    pub first_seen: Timestamp,
     /// Whether the message itself has `first_seen`; every copy must have it.
-    pub(crate) carries_first_seen: bool,
+    pub carries_first_seen: bool,
     /// What to do in doubt.
-    pub(crate) on_doubt: OnDoubt,
+    pub on_doubt: OnDoubt,
     /// After this time the mail is useless.
-    pub(crate) expires_at: Option<Timestamp>,
+    pub expires_at: Option<Timestamp>,
     /// From.
-    pub(crate) from: Mailbox,
+    pub from: Mailbox,
     /// To.
-    pub(crate) to: Vec<Mailbox>,
+    pub to: Vec<Mailbox>,
     /// Cc.
-    pub(crate) cc: Vec<Mailbox>,
+    pub cc: Vec<Mailbox>,
     /// Bcc.
-    pub(crate) bcc: Vec<Mailbox>,
+    pub bcc: Vec<Mailbox>,
     /// Reply-To.
-    pub(crate) reply_to: Vec<Mailbox>,
+    pub reply_to: Vec<Mailbox>,
     /// Subject.
-    pub(crate) subject: String,
+    pub subject: String,
     /// The plain-text body; never empty.
-    pub(crate) text: Option<String>,
+    pub text: Option<String>,
     /// The HTML body; never empty.
-    pub(crate) html: Option<String>,
+    pub html: Option<String>,
     /// Further header fields, by name.
-    pub(crate) headers: Vec<(String, String)>,
+    pub headers: Vec<(String, String)>,
     /// Message tags, by name.
-    pub(crate) tags: Vec<(String, String)>,
+    pub tags: Vec<(String, String)>,
     /// The configuration set.
-    pub(crate) configuration_set: Option<String>,
+    pub configuration_set: Option<String>,
 }
 
 /// The version alone, of a document that may have unknown fields.
@@ -124,32 +134,30 @@ impl Mail {
     /// The result does not depend on the clock, so a message is rejected every time or never.
     ///
     /// # Errors
-    /// What is wrong, by the field's name, with the ids that could be read.
-    pub(crate) fn parse(body: &str, sent_at: Timestamp) -> Result<Self, Box<RejectedMessage>> {
-        Self::from_body(body, sent_at).map_err(|error| {
-            Box::new(RejectedMessage { rejection: Rejection::from_field_error(error), ids: MailIds::from_body(body) })
-        })
+    /// What is wrong, and the field's name as far as it says nothing about people; `body` for no mail at all. Never a value.
+    pub fn parse(body: &str, sent_at: Timestamp) -> Result<Self, FieldError> {
+        Self::from_body(body, sent_at).map_err(|error| FieldError { field: showable(&error.field), ..error })
     }
 
     /// When the mail expires, at the latest 30 days after it was first handed over.
-    pub(crate) fn expiry(&self) -> Timestamp {
+    pub fn expiry(&self) -> Timestamp {
         let latest = self.first_seen + MAX_AGE;
         self.expires_at.map_or(latest, |expires_at| expires_at.min(latest))
     }
 
     /// What denials of it are remembered by, as it ends ARNs: its sender and its configuration set, in lower case.
-    pub(crate) fn resource_names(&self) -> Vec<String> {
+    pub fn resource_names(&self) -> Vec<String> {
         let set = self.configuration_set.as_ref().map(|name| format!("configuration-set/{name}").to_ascii_lowercase());
         std::iter::once(self.sender_resource()).chain(set).collect()
     }
 
     /// The sender's address as an identity, as it ends ARNs, in lower case.
-    pub(crate) fn sender_resource(&self) -> String {
+    pub fn sender_resource(&self) -> String {
         format!("identity/{}", self.from.address()).to_ascii_lowercase()
     }
 
     /// The number of recipients that SES counts.
-    pub(crate) fn recipients(&self) -> u32 {
+    pub fn recipients(&self) -> u32 {
         u32::try_from(self.to.len() + self.cc.len() + self.bcc.len()).unwrap_or(u32::MAX)
     }
 

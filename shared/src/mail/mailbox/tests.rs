@@ -4,7 +4,7 @@ use mail_parser::{Addr, MessageParser};
 use proptest::prelude::*;
 
 use super::*;
-use crate::encoded_word::EncodedWordError;
+use crate::mail::encoded_word::EncodedWordError;
 
 /// The mailboxes that a parser which is not ours reads in a header field: name and address of each.
 fn read_by_another(header: &str) -> Vec<(Option<String>, Option<String>)> {

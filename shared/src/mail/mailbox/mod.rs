@@ -8,12 +8,12 @@ mod tests;
 use address::is_atext;
 pub(crate) use error::MailboxError;
 
-use crate::encoded_word;
-use crate::header::is_line_breaking;
+use crate::mail::encoded_word;
+use crate::mail::header::is_line_breaking;
 
 /// An address, with the display name if there is one. It is personal data, so the type has no `Debug`.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Mailbox {
+pub struct Mailbox {
     name: Option<String>,
     address: String,
 }
@@ -65,12 +65,12 @@ impl Mailbox {
     }
 
     /// The bare address, as SES gets it.
-    pub(crate) fn address(&self) -> &str {
+    pub fn address(&self) -> &str {
         &self.address
     }
 
     /// The bare address, the same for every spelling of its domain. The case of the local part is its domain's affair.
-    pub(crate) fn canonical_address(&self) -> String {
+    pub fn canonical_address(&self) -> String {
         match self.address.rsplit_once('@') {
             Some((local, domain)) => format!("{local}@{}", domain.to_ascii_lowercase()),
             None => self.address.clone(),
@@ -78,14 +78,14 @@ impl Mailbox {
     }
 
     /// The display name.
-    pub(crate) fn name(&self) -> Option<&str> {
+    pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
 
     /// The mailbox as SES accepts it: SES requires a name that is not ASCII as encoded words (SES v2 API, `SendEmail`,
     /// `FromEmailAddress`), and a name with punctuation has to be quoted (RFC 5322, section 3.2.4). A name that still looks
     /// like an encoded word is encoded, so that people see it and not what it would decode to.
-    pub(crate) fn header(&self) -> String {
+    pub fn header(&self) -> String {
         match &self.name {
             None => self.address.clone(),
             Some(name) if !name.is_ascii() || name.contains("=?") => {

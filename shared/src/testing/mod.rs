@@ -1,5 +1,7 @@
 //! For unit tests: a fake AWS, which is a connector that answers SDK clients with a function, and the log of a test.
 
+pub mod mail;
+
 use std::cell::RefCell;
 use std::fmt;
 use std::future::Future;

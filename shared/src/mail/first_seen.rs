@@ -15,7 +15,7 @@ pub(crate) const MAX_FIRST_SEEN_BYTES: usize = 64;
 /// The body of the next copy, with `first_seen`. A body that has it as `null` must not get it twice, so the JSON is
 /// written again. SQS accepts two of the characters that JSON may contain only as escapes (SQS API, `SendMessage`); they
 /// were escaped in the original, and have to be again.
-pub(crate) fn with_first_seen(body: &str, first_seen: Timestamp) -> String {
+pub fn with_first_seen(body: &str, first_seen: Timestamp) -> String {
     match serde_json::from_str::<Map<String, Value>>(body) {
         Ok(mut body) => {
             body.insert("first_seen".to_owned(), Value::String(first_seen.to_string()));
@@ -26,7 +26,7 @@ pub(crate) fn with_first_seen(body: &str, first_seen: Timestamp) -> String {
 }
 
 /// The same for a body that may be no mail, and that may have `first_seen` already: then it is its own next copy.
-pub(crate) fn with_first_seen_if_mail(body: &str, sent_at: Timestamp) -> Cow<'_, str> {
+pub fn with_first_seen_if_mail(body: &str, sent_at: Timestamp) -> Cow<'_, str> {
     let parsed = catch_unwind(|| Mail::parse(body, sent_at));
     match parsed {
         Ok(Ok(mail)) if !mail.carries_first_seen => Cow::Owned(with_first_seen(body, mail.first_seen)),
@@ -37,8 +37,8 @@ pub(crate) fn with_first_seen_if_mail(body: &str, sent_at: Timestamp) -> Cow<'_,
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::digest::digest;
-    use crate::fixtures::{SAMPLE, time};
+    use crate::mail::digest::digest;
+    use crate::testing::mail::{SAMPLE, time};
 
     const SENT_AT: &str = "2026-11-23T10:00:00Z";
 

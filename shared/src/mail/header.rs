@@ -1,6 +1,6 @@
 //! The header fields that callers may add.
 
-use shared::http::FieldError;
+use crate::http::FieldError;
 
 /// The most fields of one mail (SES v2 API, `Message`, `Headers`).
 const MAX_HEADERS: usize = 15;

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::encoded_word::EncodedWordError;
+use crate::mail::encoded_word::EncodedWordError;
 
 /// Why a text is refused as a mailbox, in words that follow the field's name. They never have the address in them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]

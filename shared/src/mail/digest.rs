@@ -2,18 +2,18 @@
 
 use sha2::{Digest as _, Sha256};
 
+use crate::mail::mailbox::Mailbox;
 use crate::mail::{Mail, OnDoubt};
-use crate::mailbox::Mailbox;
 
 /// The version of what is digested and how. Rows outlive it. It has to change when the digest of an existing mail would.
 const VERSION: &str = "2";
 
 /// The digest of a message that could not be parsed.
-pub(crate) const UNPARSED_DIGEST: &str = "0:";
+pub const UNPARSED_DIGEST: &str = "0:";
 
 /// How the digest of a row compares with that of a mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum DigestMatch {
+pub enum DigestMatch {
     /// The same mail, or the row's digest has another version, so that they cannot be compared.
     Same,
     /// Another mail under the same id.
@@ -29,7 +29,7 @@ pub(crate) enum DigestMatch {
 ///
 /// The pattern has no `..`: a new field of [`Mail`] does not compile until it is decided here whether it is content, and
 /// in `ses_request` whether SES gets it.
-pub(crate) fn digest(mail: &Mail) -> String {
+pub fn digest(mail: &Mail) -> String {
     let Mail {
         tenant_id: _,
         provider_id: _,
@@ -68,7 +68,7 @@ pub(crate) fn digest(mail: &Mail) -> String {
 }
 
 /// Compares a row's digest with a mail's.
-pub(crate) fn compare(row: &str, mail: &str) -> DigestMatch {
+pub fn compare(row: &str, mail: &str) -> DigestMatch {
     let comparable = row.split_once(':').is_some_and(|(version, _)| version == VERSION);
     if comparable && row != mail { DigestMatch::Other } else { DigestMatch::Same }
 }
@@ -108,7 +108,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::fixtures::{sample, sample_with};
+    use crate::testing::mail::{sample, sample_with};
 
     #[test]
     fn the_digest_of_the_sample_stays_what_it_is() {
