@@ -89,7 +89,7 @@ impl Ses {
     /// Whether an identity that is asked for is one of the Region's.
     ///
     /// # Errors
-    /// It is not; the code is of the SES API reference, the text [U].
+    /// It is not; the code is of the SES API reference, the text nobody has seen.
     pub(super) fn check_identity(&self, request: &ServiceRequest<'_>) -> Result<(), ServiceError> {
         let name = request.call.segments.get(3).map(String::as_str).unwrap_or_default();
         if self.identity_regions.contain(request.account_id, name, request.region) {
