@@ -15,9 +15,6 @@ impl Delay {
     /// The provider was suspended a moment ago. From then on its mail waits in rounds, of which the first is 40 s later.
     pub(crate) const SUSPENDED: Self = Self(20);
 
-    /// The daily quota is used up: its rolling window frees it bit by bit.
-    pub(crate) const DAILY_QUOTA: Self = Self::MAX;
-
     /// All sending is halted. A person lifts a halt and then wants mail to flow, so this is short; a halt is also rare
     /// and brief, so the hops cost little.
     pub(crate) const HALTED: Self = Self(60);

@@ -19,6 +19,7 @@ pub(crate) fn fill(request: SendEmailFluentBuilder, mail: &Mail) -> Result<SendE
         first_seen: _,
         carries_first_seen: _,
         on_doubt: _,
+        priority: _,
         expires_at: _,
         from,
         to,

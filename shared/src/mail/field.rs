@@ -3,7 +3,7 @@
 use crate::http::is_identifier;
 
 /// The fields of a mail. A field's name in a message is the caller's text; only these names are always shown.
-pub(crate) const MAIL_FIELDS: [&str; 18] = [
+pub(crate) const MAIL_FIELDS: [&str; 19] = [
     "version",
     "tenant_id",
     "provider_id",
@@ -21,6 +21,7 @@ pub(crate) const MAIL_FIELDS: [&str; 18] = [
     "tags",
     "configuration_set",
     "on_doubt",
+    "priority",
     "expires_at",
 ];
 

@@ -197,40 +197,16 @@ impl ParkedMail {
 }
 
 impl Mails {
-    /// Parks mails. True for each that is; false for one that DynamoDB did not take, which stays where it was.
-    pub async fn park(&self, mails: &[ParkedMail]) -> Vec<bool> {
-        let mut parked = vec![false; mails.len()];
-        let single: Vec<(usize, Item)> = mails
-            .iter()
-            .enumerate()
-            .filter_map(|(index, mail)| match &mut mail.items()[..] {
-                [item] => Some((index, std::mem::take(item))),
-                _ => None,
-            })
-            .collect();
-        for chunk in single.chunks(MAX_WRITES) {
-            let items = chunk.iter().map(|(_, item)| item.clone()).collect();
-            if self.write_all(puts(items)).await.is_ok() {
-                for (index, _) in chunk {
-                    parked[*index] = true;
-                }
-            }
+    /// Parks a mail.
+    ///
+    /// # Errors
+    /// DynamoDB did not take it: the mail has to stay where it was.
+    pub async fn park(&self, mail: &ParkedMail) -> Result<(), RecordError> {
+        // One after the other: a request has no order, and the mail's own item comes last.
+        for item in mail.items() {
+            self.write_all(puts(vec![item])).await?;
         }
-        for (index, mail) in mails.iter().enumerate() {
-            let items = mail.items();
-            if items.len() == 1 {
-                continue;
-            }
-            // One after the other: a request has no order, and the mail's own item comes last.
-            parked[index] = true;
-            for item in items {
-                if self.write_all(puts(vec![item])).await.is_err() {
-                    parked[index] = false;
-                    break;
-                }
-            }
-        }
-        parked
+        Ok(())
     }
 
     /// The parked mail of a provider in the order in which it is released, read consistently: high and normal, or what may go at
