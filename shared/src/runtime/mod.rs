@@ -21,5 +21,5 @@ pub use connector::Connector;
 pub use environment::{Environment, MissingVariable};
 pub(crate) use lean_headers::{LeanHeaders, USER_AGENT, lean_client};
 pub(crate) use request_signer::RequestSigner;
-pub use scheduled_event::ScheduledEvent;
+pub use scheduled_event::{ScheduledDetailType, ScheduledEvent};
 pub use serve::serve;
