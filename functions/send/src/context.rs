@@ -16,6 +16,7 @@ use tokio::sync::Mutex;
 
 use crate::delay::Delay;
 use crate::denied_resource::DeniedResources;
+use crate::files::Files;
 use crate::ledger::Ledger;
 use crate::opened_secrets::OpenedSecrets;
 use crate::preparation::Preparation;
@@ -46,6 +47,8 @@ pub(crate) struct Services {
     pub(crate) suspicions: Suspicions,
     /// Identities and configuration sets that keys may not use.
     pub(crate) denied_resources: DeniedResources,
+    /// Files of the stack's bucket.
+    pub(crate) files: Files,
     /// The queue that mail comes from and is requeued to.
     pub(crate) send_queue: Queue,
     /// The queue for mail that can never be sent.
@@ -103,6 +106,7 @@ impl Services {
             rotations: Rotations::default(),
             suspicions: Suspicions::new(mails.clone()),
             denied_resources: DeniedResources::new(mails),
+            files: Files::new(start)?,
             send_queue: Queue::new(sqs.clone(), start.required("SEND_QUEUE_URL")?, "send"),
             dead_letter_queue: Queue::new(sqs, start.required("SEND_DEAD_LETTER_QUEUE_URL")?, "send dead-letter"),
             bus: start.bus("sendingbee.send")?,

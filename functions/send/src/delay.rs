@@ -62,6 +62,12 @@ impl Delay {
     /// Reads of halt and providers are too slow to send on.
     pub(crate) const SLOW_READS: Self = Self(5);
 
+    /// S3 does not answer for the mail's files.
+    pub(crate) const BUCKET_UNAVAILABLE: Self = Self(30);
+
+    /// Other mails hold the memory that the mail's files need.
+    pub(crate) const NO_MEMORY: Self = Self(5);
+
     /// Too little of the invocation is left to begin.
     pub(crate) const SHORT_OF_TIME: Self = Self(1);
 
@@ -75,6 +81,11 @@ impl Delay {
     /// A delay of so many seconds.
     pub(crate) fn from_seconds(seconds: u16) -> Self {
         Self(seconds.clamp(1, Self::MAX.0))
+    }
+
+    /// The delay without jitter.
+    pub(crate) fn as_duration(self) -> Duration {
+        Duration::from_secs(self.0.into())
     }
 
     /// The delay in milliseconds.

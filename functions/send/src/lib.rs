@@ -11,6 +11,7 @@
 //! | `context` | what the deliveries of a process and of a batch share |
 //! | `ses_request` | a mail as the request to SES; what makes a message a mail is `shared::mail` |
 //! | `delivery`, `delay`, `delivery_error` | the steps of one mail's delivery, and why one fails |
+//! | `files` | files of the stack's bucket, within the memory that there is |
 //! | `failure_action` | what each failure of SES means for the mail and its provider |
 //! | `snapshot`, `opened_secrets` | whether a mail may go out, by a fresh read, and with which secret |
 //! | `ledger` | each mail's state, and how many copies of it there can be |
@@ -28,6 +29,7 @@ mod delivery_error;
 mod denied_resource;
 mod disposition;
 mod failure_action;
+mod files;
 #[cfg(test)]
 mod fixtures;
 mod ledger;

@@ -21,7 +21,7 @@ pub(crate) mod events;
 pub(crate) mod iam;
 pub(crate) mod kms;
 pub(crate) mod lambda;
-mod s3;
+pub(crate) mod s3;
 mod secretsmanager;
 pub(crate) mod ses;
 pub(crate) mod sqs;
