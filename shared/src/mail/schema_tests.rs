@@ -241,6 +241,7 @@ fn the_schema_has_the_fields_of_the_parser() {
     let schema: Value = serde_json::from_str(SCHEMA).unwrap();
     let mut fields: Vec<&str> = schema["properties"].as_object().unwrap().keys().map(String::as_str).collect();
     let mut expected = super::field::MAIL_FIELDS.to_vec();
-    (fields.sort_unstable(), expected.sort_unstable());
+    fields.sort_unstable();
+    expected.sort_unstable();
     assert_eq!(fields, expected);
 }

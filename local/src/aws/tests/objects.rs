@@ -1,12 +1,11 @@
 //! Amazon S3, by requests that are signed as the SDKs sign them.
 
-use std::time::SystemTime;
-
 use aws_sigv4::http_request::{
     PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings, UriPathNormalizationMode,
     sign,
 };
 use aws_sigv4::sign::v4;
+use chrono::Utc;
 use reqwest::Method;
 
 use super::fixtures::*;
@@ -44,7 +43,7 @@ async fn ask(
         .identity(&identity)
         .region("us-east-1")
         .name("s3")
-        .time(SystemTime::now())
+        .time(Utc::now().into())
         .settings(settings)
         .build()
         .unwrap()

@@ -26,7 +26,7 @@ pub(super) struct Object {
     put_at: Instant,
 }
 
-struct Bucket {
+struct BucketContents {
     owner: String,
     policy: Option<String>,
     expiration: Option<Duration>,
@@ -35,7 +35,7 @@ struct Bucket {
 
 /// All buckets, by name.
 #[derive(Default)]
-pub(super) struct Store(Mutex<BTreeMap<String, Bucket>>);
+pub(super) struct Store(Mutex<BTreeMap<String, BucketContents>>);
 
 impl Object {
     /// An object that is put now.
@@ -48,7 +48,7 @@ impl Object {
 impl Store {
     /// Creates a bucket of the stack, empty.
     pub(super) fn create_bucket(&self, resource: &BucketResource, owner: &str) {
-        let bucket = Bucket {
+        let bucket = BucketContents {
             owner: owner.to_owned(),
             policy: resource.policy.as_ref().map(ToString::to_string),
             expiration: resource.expiration_days.map(|days| DAY * days),
