@@ -74,16 +74,16 @@ async fn all_keys(stack: &Stack, order_id: &str) -> Vec<Value> {
 #[tokio::test]
 async fn all_keys_of_a_tenant_die_whatever_one_of_them_does_and_no_others() {
     let stack = Stack::with_arguments(&[]).await;
-    let providers = onboard_many(&stack, "acme", PROVIDERS).await;
+    let providers = onboard_many(&stack, "umbrella", PROVIDERS).await;
     let (other, other_id) = stack.create_provider("globex").await;
     let (blocked, _) = &providers[0];
     stack.set_faults(blocked, &json!({ "quarantine": true })).await;
 
-    let scope = json!({ "tenant_id": "acme" });
+    let scope = json!({ "tenant_id": "umbrella" });
     let unconfirmed = json!({ "scope": scope, "reason": "their laptop was stolen" });
     let refused = stack.api(Method::POST, "/revocations", Some(&unconfirmed)).await.unwrap();
     assert_eq!((refused.status.as_u16(), &refused.body["field"]), (400, &json!("confirm")), "{}", refused.text);
-    let body = json!({ "scope": scope, "reason": "their laptop was stolen", "confirm": "acme" });
+    let body = json!({ "scope": scope, "reason": "their laptop was stolen", "confirm": "umbrella" });
     let run = stack.api(Method::POST, "/revocations?dry_run=true", Some(&body)).await.unwrap();
     assert_eq!(
         (run.status.as_u16(), run.body["providers"].as_array().unwrap().len()),
@@ -127,7 +127,7 @@ async fn all_keys_of_a_tenant_die_whatever_one_of_them_does_and_no_others() {
 
     // Nobody of this tenant is let in until the second pass is over.
     let late = stack.classic_tenant().await;
-    let response = stack.onboard("acme", &late).await.unwrap();
+    let response = stack.onboard("umbrella", &late).await.unwrap();
     assert_eq!(
         (response.status.as_u16(), &response.body["type"]),
         (503, &json!("urn:sendingbee:problem:order-in-progress")),
@@ -163,7 +163,7 @@ async fn all_keys_of_a_tenant_die_whatever_one_of_them_does_and_no_others() {
 #[tokio::test]
 async fn an_order_for_all_halts_first_and_takes_keys_that_were_being_onboarded() {
     let stack = Stack::with_arguments(&[]).await;
-    let providers = onboard_many(&stack, "acme", 3).await;
+    let providers = onboard_many(&stack, "umbrella", 3).await;
     let last = stack.classic_tenant().await;
     // It is verified while the order is placed.
     stack.set_faults(&last, &json!({ "on": ["iam:GetUser"], "latency_ms": 2500 })).await;

@@ -149,6 +149,14 @@ async fn a_mail_waits_until_it_may_be_sent_and_says_how_to_unsubscribe() {
         "not_before": not_before.to_string(), "list_unsubscribe": {"url": "https://example.com/u", "mailto": "u@example.com"},
     });
     stack.enqueue_mail(&mail_with(&provider_id, "later", &fields)).await.unwrap();
+    // What waits for long is parked, and says what for.
+    let tomorrow = now() + SignedDuration::from_hours(24);
+    let parked = mail_with(&provider_id, "tomorrow", &json!({"not_before": tomorrow.to_string()}));
+    stack.enqueue_mail(&parked).await.unwrap();
+    let fate = stack.mail_in_state(&provider_id, "tomorrow", &["waiting", "sent"]).await;
+    let eta: Timestamp = fate["eta"].as_str().unwrap().parse().unwrap();
+    assert_eq!((&fate["reason"], eta), (&json!("not_before"), tomorrow), "{fate}");
+
     stack.mail_in_state(&provider_id, "later", &["sent"]).await;
     let inbox = stack.inbox(&tenant.account_id).await.unwrap();
     let received_at: Timestamp = inbox[0]["received_at"].as_str().unwrap().parse().unwrap();

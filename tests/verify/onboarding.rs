@@ -27,12 +27,12 @@ async fn of_two_concurrent_onboardings_of_one_key_one_wins() {
 #[tokio::test]
 async fn only_its_own_tenant_learns_the_provider_of_an_onboarded_key() {
     let stack = Stack::shared().await;
-    let (tenant, provider_id) = stack.create_provider("acme").await;
-    let again = stack.onboard("acme", &tenant).await.unwrap();
+    let (tenant, provider_id) = stack.create_provider("initech").await;
+    let again = stack.onboard("initech", &tenant).await.unwrap();
     assert_eq!((again.status.as_u16(), &again.body["provider_id"]), (409, &json!(provider_id)), "{}", again.text);
     let stranger = stack.onboard("globex", &tenant).await.unwrap();
     assert_eq!(stranger.status, 409, "{}", stranger.text);
-    assert!(!stranger.text.contains(&provider_id) && !stranger.text.contains("acme"), "{}", stranger.text);
+    assert!(!stranger.text.contains(&provider_id) && !stranger.text.contains("initech"), "{}", stranger.text);
 }
 
 #[tokio::test]

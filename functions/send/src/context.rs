@@ -19,7 +19,9 @@ use crate::denied_resource::DeniedResources;
 use crate::files::Files;
 use crate::ledger::Ledger;
 use crate::opened_secrets::OpenedSecrets;
+use crate::parking::Parking;
 use crate::preparation::Preparation;
+use crate::put_backs::PutBacks;
 use crate::rate::Rates;
 use crate::rotation::Rotations;
 use crate::snapshot::{SnapshotTables, Snapshots};
@@ -49,6 +51,10 @@ pub(crate) struct Services {
     pub(crate) denied_resources: DeniedResources,
     /// Files of the stack's bucket.
     pub(crate) files: Files,
+    /// Mail that waits for long.
+    pub(crate) parking: Parking,
+    /// Copies that go back to the send queue.
+    pub(crate) put_backs: PutBacks,
     /// The queue that mail comes from and is requeued to.
     pub(crate) send_queue: Queue,
     /// The queue for mail that can never be sent.
@@ -89,6 +95,7 @@ impl Services {
     pub(crate) fn new(start: &ColdStart) -> Result<Self, MissingVariable> {
         let (dynamodb, sqs, environment) = (start.dynamodb()?, start.sqs()?, &start.environment);
         let mails = Mails::new(dynamodb.clone(), environment)?;
+        let send_queue = Queue::new(sqs.clone(), start.required("SEND_QUEUE_URL")?, "send");
         Ok(Self {
             ambient: start.ambient,
             tables: SnapshotTables {
@@ -105,9 +112,11 @@ impl Services {
                 .map_or(Delay::DOUBT, Delay::from_seconds),
             rotations: Rotations::default(),
             suspicions: Suspicions::new(mails.clone()),
-            denied_resources: DeniedResources::new(mails),
             files: Files::new(start)?,
-            send_queue: Queue::new(sqs.clone(), start.required("SEND_QUEUE_URL")?, "send"),
+            denied_resources: DeniedResources::new(mails.clone()),
+            parking: Parking::new(mails),
+            put_backs: PutBacks::new(send_queue.clone()),
+            send_queue,
             dead_letter_queue: Queue::new(sqs, start.required("SEND_DEAD_LETTER_QUEUE_URL")?, "send dead-letter"),
             bus: start.bus("sendingbee.send")?,
             tenants: Clients::new(environment, &start.http),

@@ -15,9 +15,6 @@ impl Delay {
     /// The provider was suspended a moment ago. From then on its mail waits in rounds, of which the first is 40 s later.
     pub(crate) const SUSPENDED: Self = Self(20);
 
-    /// The daily quota is used up: its rolling window frees it bit by bit.
-    pub(crate) const DAILY_QUOTA: Self = Self::MAX;
-
     /// All sending is halted. A person lifts a halt and then wants mail to flow, so this is short; a halt is also rare
     /// and brief, so the hops cost little.
     pub(crate) const HALTED: Self = Self(60);
@@ -81,11 +78,6 @@ impl Delay {
     /// A delay of so many seconds.
     pub(crate) fn from_seconds(seconds: u16) -> Self {
         Self(seconds.clamp(1, Self::MAX.0))
-    }
-
-    /// The delay without jitter.
-    pub(crate) fn as_duration(self) -> Duration {
-        Duration::from_secs(self.0.into())
     }
 
     /// The delay in milliseconds.

@@ -15,6 +15,8 @@ pub(crate) enum Disposition {
     InDoubt,
     /// A copy of it is in the queue.
     Requeued,
+    /// It is parked until it may go out.
+    Parked,
 }
 
 /// The counts in a batch's log line.
@@ -34,6 +36,8 @@ pub(crate) struct Tally {
     pub(crate) in_doubt: u32,
     /// Requeued.
     pub(crate) requeued: u32,
+    /// Parked.
+    pub(crate) parked: u32,
     /// Not acknowledged: SQS delivers them again.
     pub(crate) failed: u32,
 }
@@ -49,6 +53,7 @@ impl Tally {
             Some(Disposition::Expired) => &mut self.expired,
             Some(Disposition::InDoubt) => &mut self.in_doubt,
             Some(Disposition::Requeued) => &mut self.requeued,
+            Some(Disposition::Parked) => &mut self.parked,
             None => &mut self.failed,
         } += 1;
     }
@@ -68,10 +73,11 @@ mod tests {
             Disposition::Expired,
             Disposition::InDoubt,
             Disposition::Requeued,
+            Disposition::Parked,
         ];
         dispositions.into_iter().map(Some).chain([None]).for_each(|disposition| tally.count(disposition));
-        let Tally { mails, sent, settled, rejected, expired, in_doubt, requeued, failed } = tally;
-        assert_eq!(mails, 7);
-        assert_eq!([sent, settled, rejected, expired, in_doubt, requeued, failed], [1; 7]);
+        let Tally { mails, sent, settled, rejected, expired, in_doubt, requeued, parked, failed } = tally;
+        assert_eq!(mails, 8);
+        assert_eq!([sent, settled, rejected, expired, in_doubt, requeued, parked, failed], [1; 8]);
     }
 }

@@ -20,6 +20,8 @@ pub(crate) enum FailureAction {
     Retry(&'static str, Delay),
     /// The mail is tried again, and the account's pace slows down.
     SlowDown,
+    /// The mail waits until the account's daily quota may be less than used up.
+    QuotaUsedUp,
     /// The mail is tried again after this delay, and an operator has to know what is wrong.
     Report(&'static str, Delay),
     /// Something is wrong with the account or the key. A second look has to confirm it before the provider is suspended.
@@ -39,7 +41,7 @@ pub(crate) fn action_for(kind: &FailureKind, mail: &Mail) -> FailureAction {
         FailureKind::Unknown => FailureAction::Doubt,
         FailureKind::NotWritten => FailureAction::Retry("not_written", Delay::NOT_WRITTEN),
         FailureKind::Throttled => FailureAction::SlowDown,
-        FailureKind::DailyQuota => FailureAction::Retry("daily_quota", Delay::DAILY_QUOTA),
+        FailureKind::DailyQuota => FailureAction::QuotaUsedUp,
         FailureKind::SendingPaused => {
             FailureAction::LookAgain(Suspicion::SendingPaused, SuspensionReason::SendingPaused)
         }
@@ -236,7 +238,7 @@ mod tests {
                 "LimitExceededException",
                 "Daily message quota exceeded.".to_owned(),
                 400,
-                retry("daily_quota", Delay::DAILY_QUOTA),
+                Shown::Other(FailureAction::QuotaUsedUp),
             ),
             ("SendingPausedException", String::new(), 400, Shown::LookedAtAgain(Suspicion::SendingPaused, "sending_paused")),
             (

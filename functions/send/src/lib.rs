@@ -15,6 +15,7 @@
 //! | `failure_action` | what each failure of SES means for the mail and its provider |
 //! | `snapshot`, `opened_secrets` | whether a mail may go out, by a fresh read, and with which secret |
 //! | `ledger` | each mail's state, and how many copies of it there can be |
+//! | `parking`, `put_backs`, `wait_reason` | mail that waits: in the queue, or parked if it is for long |
 //! | `settle` | acceptances that could not be recorded in time |
 //! | `rate`, `preparation` | when each mail of an account may start, and how long before that it wakes |
 //! | `rejection`, `poison` | why a mail will never be sent; messages that are dead-lettered |
@@ -34,8 +35,10 @@ mod files;
 mod fixtures;
 mod ledger;
 mod opened_secrets;
+mod parking;
 mod poison;
 mod preparation;
+mod put_backs;
 mod rate;
 mod rejection;
 mod rotation;
@@ -43,6 +46,7 @@ mod ses_request;
 mod settle;
 mod snapshot;
 mod suspicion;
+mod wait_reason;
 mod write_limiter;
 
 use std::sync::Arc;
@@ -63,7 +67,7 @@ pub struct Sender {
     services: Arc<Services>,
 }
 
-/// What invokes the function: its queue, or the schedule that has new keys tried.
+/// What invokes the function: its queue, or the schedule.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum SendEvent {
@@ -94,7 +98,7 @@ pub async fn run() -> anyhow::Result<()> {
             match event.payload {
                 SendEvent::Batch(batch) => SendResponse::Batch(sender.handle(batch, invocation).await),
                 SendEvent::Schedule(_) => {
-                    sender.try_candidates(&invocation).await;
+                    sender.run_schedule(&invocation).await;
                     SendResponse::Empty
                 }
             }
@@ -113,9 +117,10 @@ impl Sender {
         Ok(Self { services: Arc::new(Services::new(start)?) })
     }
 
-    /// Tries new keys of providers that no mail has proved.
-    pub async fn try_candidates(&self, invocation: &Invocation) {
-        self.services.try_candidates(invocation.deadline).await;
+    /// What is done each minute: parked mail is released, and new keys of providers are tried that no mail has proved.
+    pub async fn run_schedule(&self, invocation: &Invocation) {
+        let Invocation { deadline, .. } = *invocation;
+        tokio::join!(self.services.enqueue_releases(deadline), self.services.try_candidates(deadline));
     }
 
     /// Processes a batch. The response names the messages that SQS has to deliver again; every other message has a

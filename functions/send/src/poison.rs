@@ -104,7 +104,7 @@ async fn record(
 mod tests {
     use serde_json::Value;
     use shared::record::{Status, StatusName, SuspensionReason};
-    use shared::telemetry::ProviderEvent;
+    use shared::telemetry::{DailyQuotaEvent, ProviderEvent};
 
     use super::*;
     use crate::fixtures::{SAMPLE, message, provider};
@@ -116,6 +116,14 @@ mod tests {
         let of_mail = |reason: &str| mail_event(&message, &ids, reason.to_owned());
         let (provider, paused) = (provider(Status::plain(StatusName::Active)), SuspensionReason::SendingPaused);
         let suspended = ProviderEvent::suspended(&provider, paused);
+        let quota = DailyQuotaEvent {
+            tenant_id: provider.tenant_id.clone(),
+            provider_id: provider.provider_id.clone(),
+            account_id: provider.account_id.clone(),
+            region: provider.region.to_string(),
+            max_24_hour_send: 50_000,
+            sent_last_24_hours: 40_000,
+        };
         let resumed = ProviderEvent::new(&provider, Some(paused.as_str().to_owned()));
         let cases = [
             (include_str!("../../../events/send-mail-rejected.json"), Event::MailRejected(of_mail("invalid:to[1]"))),
@@ -123,6 +131,7 @@ mod tests {
             (include_str!("../../../events/send-mail-expired.json"), Event::MailExpired(of_mail("expired"))),
             (include_str!("../../../events/send-provider-suspended.json"), Event::ProviderSuspended(suspended)),
             (include_str!("../../../events/send-provider-resumed.json"), Event::ProviderResumed(resumed)),
+            (include_str!("../../../events/send-daily-quota-nearly-used.json"), Event::DailyQuotaNearlyUsed(quota)),
         ];
         for (sample, event) in cases {
             let sample: Value = serde_json::from_str(sample).unwrap();

@@ -31,6 +31,7 @@ pub(crate) fn fill(
         first_seen: _,
         carries_first_seen: _,
         on_doubt: _,
+        priority: _,
         expires_at: _,
         not_before: _,
         from,

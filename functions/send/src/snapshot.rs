@@ -75,7 +75,7 @@ pub(crate) enum Eligibility {
     /// The provider is suspended.
     Suspended(Arc<Provider>),
     /// The operator holds the provider, or a hold or suspension of it has just ended: the mail is looked at again then.
-    Held(Timestamp),
+    Held(Timestamp, Arc<Provider>),
     /// The provider was stopped for good.
     Stopped,
     /// The provider's item cannot be read.
@@ -104,7 +104,7 @@ impl Snapshot {
         }
         let held_until = provider.waits_until(mail.first_seen, now);
         match (provider.status.status, held_until) {
-            (StatusName::Active, Some(until)) => Eligibility::Held(until),
+            (StatusName::Active, Some(until)) => Eligibility::Held(until, Arc::clone(provider)),
             (StatusName::Active, None)
                 if provider.keys_in_use().into_iter().any(|key| self.sealed.contains_key(key)) =>
             {
@@ -328,7 +328,7 @@ mod tests {
             Eligibility::SecretMissing => "torn",
             Eligibility::Halted => "halted",
             Eligibility::Suspended(_) => "suspended",
-            Eligibility::Held(_) => "held",
+            Eligibility::Held(..) => "held",
             Eligibility::Stopped => "stopped",
             Eligibility::ProviderUnknown | Eligibility::TenantMismatch | Eligibility::ProviderUnreadable => "other",
         };
@@ -364,9 +364,9 @@ mod tests {
             format!("{:?}", snapshot.eligibility(&sample(), time(NOW)))
         };
         let cases = [
-            (StatusName::Active, true, Halt::Open, None, "Held(2026-11-23T11:00:40Z)"),
-            (StatusName::Active, false, Halt::Open, None, "Held(2026-11-23T11:00:40Z)"),
-            (StatusName::Active, true, Halt::Open, Some("2026-11-23T11:00:00Z"), "Held(2026-11-23T11:00:40Z)"),
+            (StatusName::Active, true, Halt::Open, None, "Held(2026-11-23T11:00:40Z,"),
+            (StatusName::Active, false, Halt::Open, None, "Held(2026-11-23T11:00:40Z,"),
+            (StatusName::Active, true, Halt::Open, Some("2026-11-23T11:00:00Z"), "Held(2026-11-23T11:00:40Z,"),
             (StatusName::Active, true, Halt::Open, Some("2026-11-23T10:50:00Z"), "Eligible"),
             (StatusName::Active, true, Halt::Halted, None, "Halted"),
             (StatusName::Suspended, true, Halt::Open, None, "Suspended"),

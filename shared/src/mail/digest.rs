@@ -40,6 +40,7 @@ pub fn digest(mail: &Mail) -> String {
         first_seen: _,
         carries_first_seen: _,
         on_doubt,
+        priority: _,
         expires_at: _,
         from,
         to,

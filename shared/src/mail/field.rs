@@ -3,7 +3,7 @@
 use crate::http::is_identifier;
 
 /// The fields of a mail. A field's name in a message is the caller's text; only these names are always shown.
-pub(crate) const MAIL_FIELDS: [&str; 27] = [
+pub(crate) const MAIL_FIELDS: [&str; 28] = [
     "version",
     "tenant_id",
     "provider_id",
@@ -29,6 +29,7 @@ pub(crate) const MAIL_FIELDS: [&str; 27] = [
     "endpoint_id",
     "return_path",
     "on_doubt",
+    "priority",
     "not_before",
     "expires_at",
 ];

@@ -74,6 +74,17 @@ pub enum OnDoubt {
     Hold,
 }
 
+/// Which mail goes first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Priority {
+    /// In the order in which it was handed over.
+    #[default]
+    Normal,
+    /// Within seconds, though others wait, as far as four fifths of the rate allow.
+    High,
+}
+
 /// A valid mail. It contains addresses and content, so it has no `Debug`.
 pub struct Mail {
     /// The tenant, which has to own the provider.
@@ -88,6 +99,8 @@ pub struct Mail {
     pub carries_first_seen: bool,
     /// What to do in doubt.
     pub on_doubt: OnDoubt,
+    /// Which mail goes first.
+    pub priority: Priority,
     /// After this time the mail is useless.
     pub expires_at: Option<Timestamp>,
     /// From.
@@ -158,6 +171,7 @@ struct MailDocument {
     endpoint_id: Option<String>,
     return_path: Option<String>,
     on_doubt: Option<OnDoubt>,
+    priority: Option<Priority>,
     not_before: Option<Timestamp>,
     expires_at: Option<Timestamp>,
 }
@@ -287,6 +301,7 @@ impl Mail {
             first_seen,
             carries_first_seen: document.first_seen.is_some(),
             on_doubt: document.on_doubt.unwrap_or_default(),
+            priority: document.priority.unwrap_or_default(),
             expires_at: document.expires_at,
             from,
             to,

@@ -107,6 +107,7 @@ fn each_bad_field_is_rejected_by_its_name() {
         (json!({"tags": {"SECRET@example.com": "a"}}), "tags"),
         (json!({"configuration_set": "SEC RET"}), "configuration_set"),
         (json!({"on_doubt": "SECRET"}), "on_doubt"),
+        (json!({"priority": "SECRET"}), "priority"),
         (json!({"on_doubt": "\u{1}SECRET"}), "on_doubt"),
         (json!({"on_doubt": "\u{1}\u{1}SECRET"}), "on_doubt"),
         (json!({"replyTo": "SECRET"}), "replyTo"),
@@ -135,7 +136,8 @@ fn a_mail_that_has_expired_is_still_a_mail() {
 
 #[test]
 fn a_field_that_may_be_absent_may_be_null() {
-    let optional = ["first_seen", "cc", "bcc", "reply_to", "html", "headers", "tags", "configuration_set", "on_doubt"];
+    let optional =
+        ["first_seen", "cc", "bcc", "reply_to", "html", "headers", "tags", "configuration_set", "on_doubt", "priority"];
     let mut body: Value = serde_json::from_str(SAMPLE).unwrap();
     for name in optional {
         body[name] = Value::Null;

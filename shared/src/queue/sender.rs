@@ -5,14 +5,20 @@ use std::time::Duration;
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_sqs::types::MessageAttributeValue;
+use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
 use thiserror::Error;
 
 use super::Message;
-use super::message::{FIRST_SENT_AT, HOPS};
+use super::message::{FIRST_SENT_AT, HOPS, MAX_BODY_BYTES};
 
 /// The longest delay of a message, in seconds (SQS API, `SendMessage`, `DelaySeconds`).
 const MAX_DELAY_S: u64 = 900;
+
+/// The most messages of one request (SQS API, `SendMessageBatch`).
+const MAX_BATCH: usize = 10;
+
+/// What a message counts beside its body against the longest request: its attribute `hops` and its id.
+const ENTRY_BYTES: usize = 64;
 
 /// SQS did not accept a message.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -78,6 +84,43 @@ impl Queue {
         self.request(message.subject, request, message.body, attributes.as_slice()).await
     }
 
+    /// Sends messages in as few requests as possible, one after the other. What SQS did not accept costs its neighbours
+    /// nothing: there is a result for each message, in their order.
+    pub async fn send_all(&self, messages: &[Outgoing<'_>]) -> Vec<Result<(), QueueError>> {
+        let mut results = Vec::with_capacity(messages.len());
+        for batch in batches(messages) {
+            results.extend(self.send_batch(batch).await);
+        }
+        results
+    }
+
+    async fn send_batch(&self, messages: &[Outgoing<'_>]) -> Vec<Result<(), QueueError>> {
+        let failed = |message: &Outgoing<'_>, code: &str| {
+            Err(QueueError { subject: message.subject.to_owned(), queue: self.name, code: code.to_owned() })
+        };
+        let entries: Result<Vec<_>, _> =
+            messages.iter().enumerate().map(|(index, message)| batch_entry(index, message)).collect();
+        let Ok(entries) = entries else {
+            return messages.iter().map(|message| failed(message, "invalid entry")).collect();
+        };
+        match self.client.send_message_batch().queue_url(&self.url).set_entries(Some(entries)).send().await {
+            Ok(answer) => messages
+                .iter()
+                .enumerate()
+                .map(|(index, message)| {
+                    let id = index.to_string();
+                    // Only what SQS says it has is acknowledged.
+                    if answer.successful.iter().any(|entry| entry.id == id) {
+                        return Ok(());
+                    }
+                    let code = answer.failed.iter().find(|entry| entry.id == id).map(|entry| entry.code.as_str());
+                    failed(message, code.unwrap_or("no answer"))
+                })
+                .collect(),
+            Err(error) => messages.iter().map(|message| failed(message, code(&error))).collect(),
+        }
+    }
+
     /// Sends a copy of a received message to this dead-letter queue, with what is wrong with it as its attributes:
     /// `reason`, `field`, `problem`, `message_id`, `first_sent_at` and `hops`. Attributes that it came with are not copied, so there is
     /// always room for ours.
@@ -126,6 +169,65 @@ impl QueueError {
     }
 }
 
+/// The messages in runs that fit into one request: at most ten, and together no longer than one may be.
+fn batches<'a, 'b>(messages: &'a [Outgoing<'b>]) -> impl Iterator<Item = &'a [Outgoing<'b>]> {
+    let mut rest = messages;
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fit = rest.iter().take(MAX_BATCH).take_while(|message| {
+            bytes += message.body.len() + ENTRY_BYTES;
+            bytes <= MAX_BODY_BYTES
+        });
+        let count = fit.count().max(1).min(rest.len());
+        let (batch, after) = rest.split_at(count);
+        rest = after;
+        (!batch.is_empty()).then_some(batch)
+    })
+}
+
+fn batch_entry(
+    index: usize,
+    message: &Outgoing<'_>,
+) -> Result<SendMessageBatchRequestEntry, aws_sdk_sqs::error::BuildError> {
+    let delay_s = i32::try_from(message.delay.as_secs().min(MAX_DELAY_S)).ok().filter(|delay_s| *delay_s > 0);
+    let entry = SendMessageBatchRequestEntry::builder()
+        .id(index.to_string())
+        .message_body(message.body)
+        .message_group_id(message.group)
+        .set_delay_seconds(delay_s);
+    match message.hops {
+        Some(hops) => {
+            let hops = MessageAttributeValue::builder().data_type("Number").string_value(hops.to_string()).build()?;
+            entry.message_attributes(HOPS, hops)
+        }
+        None => entry,
+    }
+    .build()
+}
+
 fn code<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> &str {
     error.as_service_error().and_then(ProvideErrorMetadata::code).unwrap_or("no answer")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outgoing(body: &str) -> Outgoing<'_> {
+        Outgoing { subject: "m", body, group: "g", delay: Duration::ZERO, hops: None }
+    }
+
+    #[test]
+    fn no_request_has_more_than_ten_messages_or_is_longer_than_sqs_accepts() {
+        let lengths = |bodies: &[usize]| -> Vec<usize> {
+            let bodies: Vec<String> = bodies.iter().map(|length| "x".repeat(*length)).collect();
+            let messages: Vec<_> = bodies.iter().map(|body| outgoing(body)).collect();
+            batches(&messages).map(<[_]>::len).collect()
+        };
+        assert_eq!(lengths(&[]), [0_usize; 0]);
+        assert_eq!(lengths(&[1; 25]), [10, 10, 5]);
+        assert_eq!(lengths(&[MAX_BODY_BYTES, 1, 1]), [1, 2]);
+        assert_eq!(lengths(&[400_000; 5]), [2, 2, 1]);
+        assert_eq!(lengths(&[1, MAX_BODY_BYTES, MAX_BODY_BYTES]), [1, 1, 1]);
+    }
 }

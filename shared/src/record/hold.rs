@@ -52,7 +52,7 @@ impl Hold {
 
     /// When a mail that was handed over at `first_seen` is looked at again; `None` if it may go.
     pub fn wait_until(&self, first_seen: Timestamp, now: Timestamp) -> Option<Timestamp> {
-        let rounds = Rounds { began_at: self.held_at, ended_at: self.lifted_at, get_longer: false };
+        let rounds = Rounds { began_at: self.held_at, ended_at: self.lifted_at };
         rounds.wait_until(first_seen, now)
     }
 }

@@ -14,8 +14,8 @@ use crate::runtime::{Environment, MissingVariable};
 /// The Mails table.
 #[derive(Clone, Debug)]
 pub struct Mails {
-    client: Client,
-    table: String,
+    pub(super) client: Client,
+    pub(super) table: String,
 }
 
 /// The state of a mail.

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::item::{from_item, to_item};
+use super::rounds::LONG;
 use super::{
     Consent, Hold, Item, RecordError, Revocability, Rotation, RotationReports, Status, StatusName, Suspension,
     VerificationReport,
@@ -108,6 +109,21 @@ impl Provider {
             |suspension: &Suspension| suspension.ended_at.is_some() || self.status.status == StatusName::Suspended;
         let suspended = self.suspension.filter(is_known).and_then(|suspension| suspension.wait_until(first_seen, now));
         held.max(suspended)
+    }
+
+    /// Whether an operator holds it.
+    pub fn is_held(&self) -> bool {
+        self.hold.as_ref().is_some_and(Hold::is_in_force)
+    }
+
+    /// Whether its mail has waited for so long, for a hold or a suspension that lasts, that it is parked.
+    pub fn has_waited_long(&self, now: Timestamp) -> bool {
+        let held_since = self.hold.as_ref().filter(|hold| hold.is_in_force()).map(|hold| hold.held_at);
+        let suspended_since = match self.status.status {
+            StatusName::Suspended => Some(self.suspension.map_or(self.updated_at, |suspension| suspension.since)),
+            _ => None,
+        };
+        held_since.into_iter().chain(suspended_since).any(|since| now.duration_since(since) >= LONG)
     }
 
     /// The suspension as it ends.

@@ -8,11 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 /// How often waiting mail is looked at. With [`SPREAD`] this is the longest that mail waits after the end: less than a minute.
 const ROUND: SignedDuration = SignedDuration::from_secs(40);
 
-/// The same of a wait that has lasted for [`LONG`]: each look costs three SQS requests a mail.
-const LONG_ROUND: SignedDuration = SignedDuration::from_secs(280);
-
-/// From when on a suspension is a long wait.
-const LONG: SignedDuration = SignedDuration::from_hours(1);
+/// From when on mail is parked instead: a round costs requests, and whoever lets a wait last does not expect mail at once.
+pub(super) const LONG: SignedDuration = SignedDuration::from_mins(2);
 
 /// For how long the mail of a round is spread, by when it was handed over.
 const SPREAD: SignedDuration = SignedDuration::from_secs(15);
@@ -22,8 +19,6 @@ const SPREAD: SignedDuration = SignedDuration::from_secs(15);
 pub(super) struct Rounds {
     pub(super) began_at: Timestamp,
     pub(super) ended_at: Option<Timestamp>,
-    /// Whether the rounds get longer after an hour.
-    pub(super) get_longer: bool,
 }
 
 impl Rounds {
@@ -37,12 +32,8 @@ impl Rounds {
     /// When the first round after `time` begins.
     fn next_round(&self, time: Timestamp) -> Timestamp {
         let lasted = time.duration_since(self.began_at).max(SignedDuration::ZERO);
-        let (start, round) = match self.get_longer && lasted >= LONG {
-            true => (LONG, LONG_ROUND),
-            false => (SignedDuration::ZERO, ROUND),
-        };
-        let rounds = (lasted - start).as_secs() / round.as_secs() + 1;
-        let next = start + SignedDuration::from_secs(rounds * round.as_secs());
+        let rounds = lasted.as_secs() / ROUND.as_secs() + 1;
+        let next = SignedDuration::from_secs(rounds * ROUND.as_secs());
         self.began_at.saturating_add(next).unwrap_or(Timestamp::MAX)
     }
 
@@ -64,8 +55,8 @@ mod tests {
         Timestamp::from_second(1_800_000_000 + seconds).unwrap()
     }
 
-    fn rounds(ended_at: Option<i64>, get_longer: bool) -> Rounds {
-        Rounds { began_at: at(0), ended_at: ended_at.map(at), get_longer }
+    fn rounds(ended_at: Option<i64>) -> Rounds {
+        Rounds { began_at: at(0), ended_at: ended_at.map(at) }
     }
 
     #[test]
@@ -87,18 +78,10 @@ mod tests {
             (Some(50), 5000, 5000, None),
         ];
         for (ended, first_seen, now, expected) in cases {
-            let until = rounds(ended, false).wait_until(at(first_seen), at(now));
+            let until = rounds(ended).wait_until(at(first_seen), at(now));
             let seconds = until.map(|until| until.as_second() - at(0).as_second());
             assert_eq!(seconds, expected, "ended {ended:?}, first seen {first_seen}, now {now}");
         }
-    }
-
-    #[test]
-    fn the_rounds_of_a_suspension_get_longer_after_an_hour() {
-        for (looked_at, round) in [(0, 40), (3599, 3600), (3600, 3880), (3879, 3880), (86_400, 86_480)] {
-            assert_eq!(rounds(None, true).next_round(at(looked_at)), at(round), "{looked_at}");
-        }
-        assert_eq!(rounds(None, false).next_round(at(3600)), at(3640));
     }
 
     proptest! {
@@ -109,18 +92,15 @@ mod tests {
             first in -100_i64..1_000_100,
             later in 0_i64..1000,
             looked_at in 0_i64..1_000_000,
-            get_longer: bool,
         ) {
-            let (round, minutes) = match get_longer && looked_at >= 3600 { true => (LONG_ROUND, 5), false => (ROUND, 1) };
-            let lasts = rounds(None, get_longer);
+            let lasts = rounds(None);
             let wait = lasts.wait_until(at(first), at(looked_at)).map(|until| until.duration_since(at(looked_at)));
-            prop_assert!(wait.is_some_and(|wait| wait > SignedDuration::ZERO && wait <= round + SPREAD));
+            prop_assert!(wait.is_some_and(|wait| wait > SignedDuration::ZERO && wait <= ROUND + SPREAD));
 
-            let over = rounds(Some(lasted), get_longer);
+            let over = rounds(Some(lasted));
             let go = |first_seen| over.wait_until(at(first_seen), at(lasted)).unwrap();
             prop_assert!(go(first) <= go(first + later));
-            let minutes = if get_longer && lasted >= 3600 { minutes.max(5) } else { 1 };
-            prop_assert!(go(first + later).duration_since(at(lasted)) < SignedDuration::from_mins(minutes));
+            prop_assert!(go(first + later).duration_since(at(lasted)) < SignedDuration::from_mins(1));
             // When its turn has come it goes, and not sooner.
             prop_assert_eq!(over.wait_until(at(first), go(first)), None);
             // Mail that was looked at while it lasted, in the round of its end, comes back at its turn.

@@ -63,7 +63,7 @@ pub enum SuspensionReason {
     SesUnavailable,
 }
 
-/// The latest suspension of a provider, which lasts or is over. Its mail waits in rounds.
+/// The latest suspension of a provider, which lasts or is over. Its mail waits in rounds, and is parked if it lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Suspension {
     /// Since when.
@@ -81,7 +81,7 @@ impl Suspension {
 
     /// When a mail that was handed over at `first_seen` is looked at again; `None` if it may go.
     pub fn wait_until(&self, first_seen: Timestamp, now: Timestamp) -> Option<Timestamp> {
-        Rounds { began_at: self.since, ended_at: self.ended_at, get_longer: true }.wait_until(first_seen, now)
+        Rounds { began_at: self.since, ended_at: self.ended_at }.wait_until(first_seen, now)
     }
 }
 

@@ -36,6 +36,8 @@ pub enum Event {
     ProviderResumed(ProviderEvent),
     /// `Provider Changed`: a verification found something that callers see to be another now.
     ProviderChanged(ProviderChangedEvent),
+    /// `Daily Quota Nearly Used`: most of what SES lets the account send in 24 hours is sent.
+    DailyQuotaNearlyUsed(DailyQuotaEvent),
     /// `Provider Held`: an operator holds it, and no mail is sent until the operator lifts that.
     ProviderHeld(HoldEvent),
     /// `Provider Hold Lifted`: its mail goes out again, unless something else stands in the way.
@@ -224,6 +226,23 @@ impl ProviderEvent {
             ..Self::new(provider, Some(reason.as_str().to_owned()))
         }
     }
+}
+
+/// How much of an account's daily quota is used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DailyQuotaEvent {
+    /// The operator's name for the tenant.
+    pub tenant_id: TenantId,
+    /// The provider whose mail was sent.
+    pub provider_id: ProviderId,
+    /// The tenant's AWS account, whose quota it is.
+    pub account_id: String,
+    /// The Region, each of which has a quota of its own.
+    pub region: String,
+    /// The recipients that SES takes in 24 hours.
+    pub max_24_hour_send: i64,
+    /// Those that it has taken in the last 24 hours.
+    pub sent_last_24_hours: i64,
 }
 
 /// What a verification found to be another now.
@@ -471,6 +490,7 @@ impl Event {
             Self::ProviderSuspended(_) => "Provider Suspended",
             Self::ProviderResumed(_) => "Provider Resumed",
             Self::ProviderChanged(_) => "Provider Changed",
+            Self::DailyQuotaNearlyUsed(_) => "Daily Quota Nearly Used",
             Self::ProviderHeld(_) => "Provider Held",
             Self::ProviderHoldLifted(_) => "Provider Hold Lifted",
             Self::ProviderNotRevocable(_) => "Provider Not Revocable",
@@ -510,6 +530,7 @@ impl Event {
             Self::ProviderVerified(event) => event.provider_id.to_string(),
             Self::ProviderSuspended(event) | Self::ProviderResumed(event) => event.provider_id.to_string(),
             Self::ProviderChanged(event) => event.provider_id.to_string(),
+            Self::DailyQuotaNearlyUsed(event) => event.provider_id.to_string(),
             Self::ProviderHeld(event) | Self::ProviderHoldLifted(event) => event.provider_id.to_string(),
             Self::ProviderNotRevocable(event) => event.provider_id.to_string(),
             Self::ConfigurationChanged(event) => event.provider_id.to_string(),

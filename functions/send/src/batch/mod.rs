@@ -24,8 +24,9 @@ use crate::delay::Delay;
 use crate::delivery::Delivery;
 use crate::delivery_error::DeliveryError;
 use crate::disposition::{Disposition, Tally};
+use crate::parking::Release;
 use crate::poison;
-use crate::rate::Slot;
+use crate::rate::{Slot, Wanted};
 use crate::rejection::RejectedMessage;
 use crate::settle::Settlement;
 use crate::snapshot::Eligibility;
@@ -52,6 +53,7 @@ struct BatchItem {
 enum ParsedMessage {
     Mail(Box<Mail>),
     Settlement(Box<Settlement>),
+    Release(Box<Release>),
     Rejected(Box<RejectedMessage>),
     Panicked,
 }
@@ -60,7 +62,7 @@ enum ParsedMessage {
 struct AccountMails {
     provider: Arc<Provider>,
     places: Vec<usize>,
-    recipients: Vec<u32>,
+    wanted: Vec<Wanted>,
 }
 
 impl BatchItem {
@@ -68,6 +70,10 @@ impl BatchItem {
     fn parse(message: &Arc<Message>) -> Self {
         if let Some(settlement) = Settlement::parse(&message.body) {
             let parsed = ParsedMessage::Settlement(Box::new(settlement));
+            return Self { message: Arc::clone(message), parsed, slot: None };
+        }
+        if let Some(release) = Release::parse(&message.body) {
+            let parsed = ParsedMessage::Release(Box::new(release));
             return Self { message: Arc::clone(message), parsed, slot: None };
         }
         let parsed = match catch_unwind(|| Mail::parse(&message.body, message.sent_at)) {
@@ -82,7 +88,7 @@ impl BatchItem {
         match &self.parsed {
             ParsedMessage::Mail(mail) => Some(&mail.provider_id),
             ParsedMessage::Rejected(rejected) => rejected.ids.provider_id.as_ref(),
-            ParsedMessage::Settlement(_) | ParsedMessage::Panicked => None,
+            ParsedMessage::Settlement(_) | ParsedMessage::Release(_) | ParsedMessage::Panicked => None,
         }
     }
 
@@ -132,7 +138,7 @@ pub(crate) async fn process(services: &Arc<Services>, event: SqsEvent, invocatio
         }
     }
     let waited_ms = context.waited_ms.load(Ordering::Relaxed);
-    let Tally { mails, sent, settled, rejected, expired, in_doubt, requeued, failed: failed_mails } = tally;
+    let Tally { mails, sent, settled, rejected, expired, in_doubt, requeued, parked, failed: failed_mails } = tally;
     tracing::info!(
         mails,
         sent,
@@ -141,6 +147,7 @@ pub(crate) async fn process(services: &Arc<Services>, event: SqsEvent, invocatio
         expired,
         in_doubt,
         requeued,
+        parked,
         failed = failed_mails,
         waited_ms,
         receives_max,
@@ -169,18 +176,18 @@ async fn reserve_starts(services: &Arc<Services>, context: &BatchContext, items:
             let mails = accounts.entry(key).or_insert_with(|| AccountMails {
                 provider,
                 places: Vec::new(),
-                recipients: Vec::new(),
+                wanted: Vec::new(),
             });
             mails.places.push(place);
-            mails.recipients.push(mail.recipients());
+            mails.wanted.push(Wanted::of(mail, item.message.hops));
         }
     }
     let mut reservations = JoinSet::new();
-    for AccountMails { provider, places, recipients } in accounts.into_values() {
+    for AccountMails { provider, places, wanted } in accounts.into_values() {
         let services = Arc::clone(services);
         let lead = services.preparation.reservation_lead();
         reservations.spawn(async move {
-            let reserved = services.rates.reserve(&provider, &recipients, lead, &services.ambient).await;
+            let reserved = services.rates.reserve(&provider, &wanted, lead, &services.ambient).await;
             (provider, places, reserved)
         });
     }
@@ -223,6 +230,13 @@ async fn process_item(
                 ses_message_id = settlement.ses_message_id,
                 error = chain(error),
                 "recording an accepted mail later failed; SQS delivers its message again"
+            );
+        }),
+        ParsedMessage::Release(release) => release.run(&services, context.deadline).await.inspect_err(|error| {
+            tracing::warn!(
+                message_id = message.message_id,
+                error = chain(error),
+                "releasing parked mail failed; what is left is released in a minute"
             );
         }),
         ParsedMessage::Rejected(rejected) => {

@@ -40,7 +40,7 @@ struct AccountState {
     halted_at: Option<Instant>,
     /// How often each operation was called.
     calls: BTreeMap<String, u32>,
-    /// The next start of each account, in milliseconds.
+    /// The next start of each account, in microseconds.
     tats: BTreeMap<String, i64>,
     /// The row that a mail has, and the writes to rows.
     row: Value,
@@ -55,13 +55,16 @@ impl AccountState {
         let value = |name: &str| values[name]["N"].as_str().and_then(|value| value.parse::<i64>().ok());
         let tat = self.tats.get(pk).copied().unwrap_or(0);
         let next = match (value(":now_and_total"), value(":total"), value(":latest")) {
-            (Some(next), ..) if tat < value(":now").unwrap() => Some(next),
-            (_, Some(total), Some(latest)) if (value(":now").unwrap()..=latest).contains(&tat) => Some(tat + total),
+            (Some(next), ..) if tat < value(":now_us").unwrap() => Some(next),
+            (_, Some(total), Some(latest)) if (value(":now_us").unwrap()..=latest).contains(&tat) => Some(tat + total),
             (None, ..) if value(":latest").is_none() => Some(tat),
             _ => None,
         };
-        let pace =
-            |tat: i64| json!({"tat": {"N": tat.to_string()}, "share": {"N": "1000"}, "share_changed": {"N": "0"}});
+        // The account was read long after the time of the test, so it is not read again.
+        let pace = |tat: i64| {
+            json!({"tat": {"N": tat.to_string()}, "share": {"N": "1000"}, "share_changed": {"N": "0"},
+                "read_at": {"N": "4000000000000"}})
+        };
         match next {
             Some(next) => {
                 self.tats.insert(pk.to_owned(), next);
@@ -159,6 +162,15 @@ impl FakeAccount {
                 None => {
                     state.messages.push(body);
                     (200, json!({"MessageId": "1"}))
+                }
+            },
+            "SendMessageBatch" => match state.refusals.pop_front() {
+                Some(code) => (400, json!({"__type": format!("com.amazonaws.sqs#{code}")})),
+                None => {
+                    let entries = body["Entries"].as_array().unwrap();
+                    state.messages.extend(entries.iter().cloned());
+                    let taken = |entry: &Value| json!({"Id": entry["Id"], "MessageId": "1", "MD5OfMessageBody": "-"});
+                    (200, json!({"Successful": entries.iter().map(taken).collect::<Vec<_>>(), "Failed": []}))
                 }
             },
             operation => panic!("{operation} was not expected"),

@@ -16,9 +16,10 @@ use crate::delay::Delay;
 use crate::delivery_error::DeliveryError;
 use crate::disposition::Disposition;
 use crate::ledger::{EndReason, is_untried};
-use crate::rate::Slot;
+use crate::rate::{ParkedSlot, Slot, Wanted};
 use crate::rejection::{Rejection, RejectionReason};
 use crate::snapshot::{Eligibility, Snapshot};
+use crate::wait_reason::WaitReason;
 use shared::mail::OnDoubt;
 
 /// How late a mail may be for its start: no more than a snapshot may be old. SES counts recipients a second, so mails that
@@ -75,7 +76,7 @@ impl Delivery {
             Eligibility::Eligible(provider) => {
                 let Services { ambient, denied_resources, .. } = self.services.as_ref();
                 if let Some(not_before) = self.mail.not_before.filter(|not_before| *not_before > ambient.now()) {
-                    return self.requeue_after(self.until(not_before).min(Delay::MAX.as_duration())).await.map(Break);
+                    return self.wait_for_its_time(not_before).await.map(Break);
                 }
                 match denied_resources.hold(&provider.access_key_id, &self.mail.resource_names(), ambient.now()) {
                     Some(wait) => self.requeue(delay_of(wait)).await.map(Break),
@@ -112,12 +113,19 @@ impl Delivery {
             Eligibility::TenantMismatch => self.dead_letter(&Rejection::tenant_mismatch()).await,
             Eligibility::Halted => self.requeue(Delay::HALTED).await,
             Eligibility::Suspended(provider) => {
-                match provider.waits_until(self.mail.first_seen, self.services.ambient.now()) {
-                    Some(until) => self.requeue_after(self.until(until)).await,
+                let now = self.services.ambient.now();
+                match provider.waits_until(self.mail.first_seen, now) {
+                    Some(eta) if provider.has_waited_long(now) => {
+                        self.park(ParkedSlot { reason: WaitReason::Suspended, eta }).await
+                    }
+                    Some(until) => self.wait_until(WaitReason::Suspended, until).await,
                     None => self.requeue(Delay::SUSPENDED).await,
                 }
             }
-            Eligibility::Held(until) => self.requeue_after(self.until(until)).await,
+            Eligibility::Held(eta, provider) if provider.has_waited_long(self.services.ambient.now()) => {
+                self.park(ParkedSlot { reason: WaitReason::Held, eta }).await
+            }
+            Eligibility::Held(until, _) => self.wait_until(WaitReason::Held, until).await,
             Eligibility::Stopped => self.end(&EndReason::Rejected(RejectionReason::ProviderRevoked.into())).await,
         }
     }
@@ -132,18 +140,19 @@ impl Delivery {
                 // A start that is reserved and not used is lost to the account.
                 None if !self.has_time_to_send() => return self.requeue(Delay::SHORT_OF_TIME).await.map(Break),
                 None => {
-                    let recipients = [self.mail.recipients()];
-                    let slots = rates.reserve(provider, &recipients, preparation.reservation_lead(), ambient).await?;
+                    let wanted = [Wanted::of(&self.mail, self.message.hops)];
+                    let slots = rates.reserve(provider, &wanted, preparation.reservation_lead(), ambient).await?;
                     slots.first().copied().ok_or(DeliveryError::Contended)?
                 }
             };
             let at = match slot {
                 Slot::At(at) => at,
-                Slot::Later(delay) => return self.requeue(delay).await.map(Break),
+                Slot::Later(delay) => return self.wait_in_line(WaitReason::Rate, delay).await.map(Break),
+                Slot::Parked(parked) => return self.park(parked).await.map(Break),
                 Slot::BreakerOpen(_) if self.is_elected(provider).await? => {
                     return Ok(Continue(Start { at: ambient.now(), is_probe: true }));
                 }
-                Slot::BreakerOpen(delay) => return self.requeue(delay).await.map(Break),
+                Slot::BreakerOpen(delay) => return self.wait_in_line(WaitReason::Outage, delay).await.map(Break),
             };
             if self.remaining() < self.until(at) + SES_TIMEOUT + RECORD_TIMEOUT {
                 return self.requeue(Delay::SHORT_OF_TIME).await.map(Break);

@@ -16,9 +16,11 @@
 mod admission;
 mod breaker;
 mod files;
+mod quota;
 mod rotation;
 mod settlement;
 mod suspension;
+mod waiting;
 
 use std::borrow::Cow;
 use std::ops::ControlFlow::{self, Break, Continue};
@@ -27,7 +29,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use shared::mail::{Mail, MailIds, digest, with_first_seen};
-use shared::queue::{Message, Outgoing};
+use shared::queue::Message;
 use shared::record::{LedgerRow, MailState, RecordError};
 use shared::telemetry::{Event, chain};
 use shared::tenant::{Failure, SES_TIMEOUT};
@@ -246,6 +248,7 @@ impl Delivery {
         let disposition = self.record_acceptance(row, &signer.provider, ses_message_id).await;
         self.close_breaker(&checked.provider, begun, start).await;
         self.note_accepted_by(&checked.provider, &signer.provider).await;
+        self.read_account_if_due(&checked.provider, &signer.credential).await;
         disposition
     }
 
@@ -347,26 +350,6 @@ impl Delivery {
         let released = ledger::not_accepted_row(row, reason, self.services.ambient.now());
         self.services.ledger.write(&released, Some(row)).await?;
         Ok(())
-    }
-
-    /// Sends a copy of the message to the send queue, with a delay. The original is acknowledged only after this; if that
-    /// fails there are two messages, and the second one finds the row of the first.
-    async fn requeue(&self, delay: Delay) -> Result<Disposition, DeliveryError> {
-        self.requeue_after(delay.with_jitter(&self.services.ambient)).await
-    }
-
-    /// Requeues the mail after exactly this time, in whole seconds, which SQS counts in, rounded up.
-    async fn requeue_after(&self, wait: Duration) -> Result<Disposition, DeliveryError> {
-        let body = self.body_with_first_seen();
-        let copy = Outgoing {
-            subject: &self.message.message_id,
-            body: &body,
-            group: self.mail.provider_id.as_str(),
-            delay: Duration::from_millis(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).div_ceil(1000) * 1000),
-            hops: Some(self.message.hops.saturating_add(1)),
-        };
-        self.services.send_queue.send(copy).await?;
-        Ok(Disposition::Requeued)
     }
 
     async fn dead_letter(&self, rejection: &Rejection) -> Result<Disposition, DeliveryError> {

@@ -151,6 +151,7 @@ impl Delivery {
                 }
                 self.requeue(Delay::THROTTLED).await
             }
+            FailureAction::QuotaUsedUp => self.wait_for_quota(row, provider, credential).await,
             FailureAction::Report(what, delay) => {
                 tracing::error!(provider_id = %provider.provider_id, %failure, "{what}");
                 self.release_claim(row, failure.kind.as_str()).await?;

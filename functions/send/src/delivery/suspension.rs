@@ -87,7 +87,7 @@ impl Delivery {
         let snapshot = self.batch.snapshots.newer_than(&snapshot).await?;
         if matches!(
             self.eligibility(&snapshot),
-            Eligibility::Eligible(_) | Eligibility::SecretMissing | Eligibility::Held(_)
+            Eligibility::Eligible(_) | Eligibility::SecretMissing | Eligibility::Held(..)
         ) {
             let event = Event::ProviderSuspended(ProviderEvent::suspended(provider, reason));
             self.services.bus.put(&event, self.services.ambient.now()).await?;

@@ -232,6 +232,11 @@ pub(crate) fn not_accepted_row(row: &LedgerRow, reason: &str, now: Timestamp) ->
     unclaimed_row(row, MailState::NotAccepted, Some(reason.to_owned()), now)
 }
 
+/// The row of a mail that SES did not accept and that waits for something that takes its time.
+pub(crate) fn waiting_row(row: &LedgerRow, reason: &str, eta: Timestamp, now: Timestamp) -> LedgerRow {
+    LedgerRow { eta: Some(eta), ..unclaimed_row(row, MailState::Waiting, Some(reason.to_owned()), now) }
+}
+
 /// The row after SES refused the mail for good.
 pub(crate) fn rejected_row(row: &LedgerRow, code: RejectionCode, now: Timestamp) -> LedgerRow {
     ended_row(row, &EndReason::Rejected(code), now)

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use jiff::Timestamp;
 use shared::id::{MailId, TenantId};
 use shared::record::{LedgerRow, Mails, RecordError, mail_pk};
 
-use super::epoch;
+use super::{Claimant, claimed_row, epoch, waiting_row};
 
 /// There is no row.
 const IF_ABSENT: &str = "attribute_not_exists(pk)";
@@ -42,6 +43,39 @@ impl Ledger {
     /// A mail's row, read consistently.
     pub(crate) async fn read(&self, tenant_id: &TenantId, mail_id: &MailId) -> Result<Option<LedgerRow>, RecordError> {
         self.mails.get(tenant_id, mail_id).await
+    }
+
+    /// Says of a mail that nobody has claimed yet what it waits for. A row in another state, or of other content, stays: it says
+    /// more.
+    pub(crate) async fn note_waiting(
+        &self,
+        claimant: &Claimant,
+        reason: &str,
+        eta: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), RecordError> {
+        let pk = mail_pk(&claimant.tenant_id, &claimant.mail_id);
+        let unclaimed = claimed_row(claimant, 0, 0, now);
+        let update = RowUpdate::from_row(&waiting_row(&unclaimed, reason, eta, now));
+        let update = update.ok_or_else(|| RecordError::Shape { pk: pk.clone() })?;
+        // How often it was claimed is not this write's to say.
+        let expression = ["attempts", "takeovers"].iter().fold(update.expression, |expression, name| {
+            expression.replace(&format!("#{name} = :{name}"), &format!("#{name} = if_not_exists(#{name}, :{name})"))
+        });
+        let request = self
+            .mails
+            .update(&pk)
+            .update_expression(expression)
+            .condition_expression("attribute_not_exists(pk) OR (#state = :state AND #digest = :digest)")
+            .set_expression_attribute_names(Some(update.names))
+            .set_expression_attribute_values(Some(update.values));
+        match request.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(()),
+                _ => Err(RecordError::dynamodb("UpdateItem", pk)(error)),
+            },
+        }
     }
 
     /// Replaces the row `was` by `row`. Repeating it is harmless: if the response to a write is lost, the SDK's retry finds
@@ -120,7 +154,6 @@ fn null() -> AttributeValue {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
     use shared::id::ProviderId;
 
     use super::*;

@@ -1,26 +1,45 @@
 //! The pace of an account in a Region: GCRA in recipients, from SES's MaxSendRate. Pure; [`table`] does the writing.
 //!
 //! Every mail gets a start, and the next mail starts after the time that SES's rate allows for this one's recipients.
-//! There are no bursts: SES tolerates short ones, but publishes no size. A reservation reaches at most [`HORIZON`] ahead.
-//! The worker sleeps until it; it is never stored: a mail without one is requeued with a delay, which reserves nothing.
+//! There are no bursts: SES tolerates short ones, but publishes no size. A reservation reaches at most [`HORIZON`] ahead, because
+//! a batch sleeps for its slowest mail and an environment does nothing else meanwhile. The worker sleeps until the start; it is
+//! never stored: a mail without one lines up ([`line`]), which reserves nothing.
+//!
+//! Mail of high priority reserves up to [`HIGH_HORIZON`] ahead, so it finds a start while others fill theirs. It may take four
+//! fifths of the rate, so the others always get a fifth.
 //!
 //! The account may have other senders, so the rate adapts: a 429 halves our share of MaxSendRate, and times without a 429
 //! restore it step by step.
 //!
-//! While SES gives no answers, there are no starts: see [`breaker`].
+//! While SES gives no answers, there are no starts: see [`breaker`]. While the daily quota is used up, there are none
+//! either: see [`quota`].
 
 mod breaker;
+mod breaker_table;
+mod line;
+mod quota;
+mod quota_table;
 mod table;
 
 use jiff::{SignedDuration, Timestamp};
+use shared::mail::{Mail, Priority};
 
 use crate::delay::Delay;
+use crate::wait_reason::WaitReason;
 
 pub(crate) use breaker::Breaker;
-pub(crate) use table::{Rates, Slot};
+pub(crate) use line::{Lines, line_cost_ms, line_from_ms};
+pub(crate) use quota::{AccountReading, Quota};
+pub(crate) use table::{Rates, max_send_rate};
 
 /// How far ahead a start may lie. The start and not the end: a mail to 50 recipients passes at one a second.
-pub(crate) const HORIZON: SignedDuration = SignedDuration::from_secs(5);
+pub(crate) const HORIZON: SignedDuration = SignedDuration::from_secs(1);
+
+/// The same for mail of high priority.
+pub(crate) const HIGH_HORIZON: SignedDuration = SignedDuration::from_secs(4);
+
+/// How much of the rate mail of high priority may take, in thousandths.
+const HIGH_SHARE: i64 = 800;
 
 /// The whole of MaxSendRate, in thousandths.
 const FULL_SHARE: i64 = 1000;
@@ -36,12 +55,15 @@ const RECOVERY_INTERVAL: SignedDuration = SignedDuration::from_secs(10);
 const HALVING_INTERVAL: SignedDuration = SignedDuration::from_secs(1);
 
 /// The pace of an account in a Region as it is stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Pace {
-    /// When the next mail may start (the theoretical arrival time of GCRA), in epoch milliseconds.
-    pub(crate) tat_ms: i64,
-    /// When the requeued mails are expected to have started, in epoch milliseconds. An estimate.
-    pub(crate) deferred_ms: i64,
+    /// When the next mail may start (the theoretical arrival time of GCRA), in epoch microseconds: at 300 a
+    /// second, whole milliseconds would cost a fifth of the rate.
+    pub(crate) tat_us: i64,
+    /// The same for mail of high priority alone, at the share of the rate that it may take.
+    pub(crate) high_tat_us: i64,
+    /// Who has lined up for a start.
+    pub(crate) lines: Lines,
     /// Our share of MaxSendRate, in thousandths.
     pub(crate) share: i64,
     /// When the share last changed, in epoch milliseconds.
@@ -50,32 +72,67 @@ pub(crate) struct Pace {
     pub(crate) suspected_until_ms: i64,
     /// Whether SES gives answers.
     pub(crate) breaker: Breaker,
+    /// What is known of the account's quotas.
+    pub(crate) quota: Quota,
+}
+
+/// When a mail may start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Slot {
+    /// At this time.
+    At(Timestamp),
+    /// There is no start within the horizon: the mail is requeued with this delay.
+    Later(Delay),
+    /// It would wait for longer than a message may be delayed.
+    Parked(ParkedSlot),
+    /// SES gives no answers: the mail is requeued with this delay, unless it is the one that tries.
+    BreakerOpen(Delay),
+}
+
+/// Why a mail is parked, and when it may start at the earliest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ParkedSlot {
+    /// Why.
+    pub(crate) reason: WaitReason,
+    /// When.
+    pub(crate) eta: Timestamp,
+}
+
+/// A mail that needs a start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    /// Its recipients, which SES counts.
+    pub(crate) recipients: u32,
+    /// Its priority.
+    pub(crate) priority: Priority,
+    /// Whether it is received for the first time: others may have lined up before it.
+    pub(crate) is_new: bool,
+}
+
+impl Wanted {
+    /// A mail that was requeued so often.
+    pub(crate) fn of(mail: &Mail, hops: u32) -> Self {
+        Self { recipients: mail.recipients(), priority: mail.priority, is_new: hops == 0 }
+    }
 }
 
 /// A reservation to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ReservationPlan {
-    /// When each mail starts, in milliseconds after the first; the mails at the end that do not fit are left out.
-    pub(crate) offsets_ms: Vec<i64>,
-    /// The time that these mails take together, in milliseconds.
-    pub(crate) total_ms: i64,
+    /// When each mail starts, in microseconds after the first; the mails at the end that do not fit are left out.
+    pub(crate) offsets_us: Vec<i64>,
+    /// The time that these mails take together, in microseconds.
+    pub(crate) total_us: i64,
     /// When the first one starts, which is also the condition of the write.
     pub(crate) first: FirstStart,
+    /// The same among mail of high priority, if it is that.
+    pub(crate) high: Option<HighPlan>,
+    /// The recipients.
+    pub(crate) recipients: u32,
     /// The share that it was planned with, in thousandths.
     pub(crate) share: i64,
     /// The stored share that the plan is based on; if it differs from `share`, the write changes it.
     pub(crate) was_share: Option<i64>,
-}
-
-/// When mails that found no start are expected to find one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Estimate {
-    /// The delay of each mail.
-    pub(crate) delays: Vec<Delay>,
-    /// What the stored estimate grows by, in milliseconds.
-    pub(crate) total_ms: i64,
-    /// When the first of them is expected to start, in epoch milliseconds.
-    pub(crate) from_ms: i64,
 }
 
 /// When a reservation's first mail starts.
@@ -83,60 +140,73 @@ pub(crate) struct Estimate {
 pub(crate) enum FirstStart {
     /// Now, if no reservation reaches beyond now.
     Now,
-    /// When the last reservation ends, if that is not later than `latest_ms`.
+    /// When the last reservation ends, if that is not later than `latest_us`.
     BehindOthers {
-        /// The latest first start with which the last mail still starts within the horizon, in epoch milliseconds.
-        latest_ms: i64,
+        /// The latest first start with which the last mail still starts within the horizon, in epoch microseconds.
+        latest_us: i64,
     },
 }
 
-/// Plans the starts of mails with these numbers of recipients, in this order. `None` if not even the first one fits.
+/// What mails of high priority take of what such mail may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct HighPlan {
+    /// When the first one may start.
+    pub(crate) first: FirstStart,
+    /// The time that these mails take together, in microseconds.
+    pub(crate) total_us: i64,
+}
+
+/// Plans the starts of mails of one priority with these numbers of recipients, in this order. `None` if not even the first one
+/// fits.
 pub(crate) fn plan_starts(
     pace: Option<&Pace>,
     recipients: &[u32],
+    priority: Priority,
     max_send_rate: f64,
     now: Timestamp,
 ) -> Option<ReservationPlan> {
-    let now_ms = now.as_millisecond();
-    let busy = pace.filter(|pace| pace.tat_ms >= now_ms);
-    let ahead_ms = busy.map_or(0, |pace| pace.tat_ms - now_ms);
+    let now_us = now.as_microsecond();
+    let horizon_us = millis(horizon(priority)) * 1000;
+    let ahead = |tat_us: Option<i64>| tat_us.filter(|tat_us| *tat_us >= now_us).map(|tat_us| tat_us - now_us);
+    let (busy_us, high_busy_us) = (ahead(pace.map(|pace| pace.tat_us)), ahead(pace.map(|pace| pace.high_tat_us)));
     let share = pace.map_or(FULL_SHARE, |pace| recovered_share(pace, now));
-    let horizon_ms = millis(HORIZON);
-    let mut offsets_ms = Vec::with_capacity(recipients.len());
-    let mut total_ms = 0;
+    let mut offsets_us = Vec::with_capacity(recipients.len());
+    let (mut total_us, mut high_total_us, mut high_last_us) = (0, 0, 0);
     for count in recipients {
-        if ahead_ms + total_ms > horizon_ms {
+        let is_full = busy_us.unwrap_or(0) + total_us > horizon_us;
+        let is_high_full = high_busy_us.unwrap_or(0) + high_total_us > horizon_us;
+        if is_full || (priority == Priority::High && is_high_full) {
             break;
         }
-        offsets_ms.push(total_ms);
-        total_ms += cost_ms(*count, max_send_rate, share);
+        offsets_us.push(total_us);
+        high_last_us = high_total_us;
+        let cost_us = cost_us(*count, max_send_rate, share);
+        total_us += cost_us;
+        high_total_us += cost_us * FULL_SHARE / HIGH_SHARE;
     }
-    let last_ms = *offsets_ms.last()?;
-    let first = match busy {
+    let last_us = *offsets_us.last()?;
+    let first = |busy_us: Option<i64>, last_us: i64| match busy_us {
         None => FirstStart::Now,
-        Some(_) => FirstStart::BehindOthers { latest_ms: now_ms + horizon_ms - last_ms },
+        Some(_) => FirstStart::BehindOthers { latest_us: now_us + horizon_us - last_us },
     };
-    Some(ReservationPlan { offsets_ms, total_ms, first, share, was_share: pace.map(|pace| pace.share) })
+    let high = HighPlan { first: first(high_busy_us, high_last_us), total_us: high_total_us };
+    Some(ReservationPlan {
+        recipients: recipients.iter().take(offsets_us.len()).sum(),
+        offsets_us,
+        total_us,
+        first: first(busy_us, last_us),
+        high: (priority == Priority::High).then_some(high),
+        share,
+        was_share: pace.map(|pace| pace.share),
+    })
 }
 
-/// Estimates when mails without a start can start, from what is ahead of them: the reservations, the mails that were
-/// requeued before, and the next try while the breaker is open, after which all may flow. Beyond the longest delay the order is lost anyway, so those mails are not counted.
-pub(crate) fn estimate_delays(pace: &Pace, recipients: &[u32], max_send_rate: f64, now: Timestamp) -> Estimate {
-    let probe_ms = pace.breaker.probe.map_or(0, |probe| probe.at_ms);
-    let from_ms = pace.deferred_ms.max(pace.tat_ms).max(probe_ms).max(now.as_millisecond());
-    let ahead_ms = from_ms - now.as_millisecond();
-    let mut total_ms = 0;
-    let delays = recipients
-        .iter()
-        .map(|count| {
-            let delay_ms = ahead_ms + total_ms;
-            if delay_ms <= Delay::MAX.as_millis() {
-                total_ms += cost_ms(*count, max_send_rate, pace.share);
-            }
-            Delay::from_millis(delay_ms)
-        })
-        .collect();
-    Estimate { delays, total_ms, from_ms }
+/// How far ahead mail of this priority may start.
+pub(crate) fn horizon(priority: Priority) -> SignedDuration {
+    match priority {
+        Priority::Normal => HORIZON,
+        Priority::High => HIGH_HORIZON,
+    }
 }
 
 /// The share after a 429; `None` if another 429 of the same moment has already halved it.
@@ -151,15 +221,17 @@ fn recovered_share(pace: &Pace, now: Timestamp) -> i64 {
     pace.share.saturating_add(intervals.saturating_mul(RECOVERY_STEP)).min(FULL_SHARE)
 }
 
-/// The time that so many recipients take, in milliseconds, rounded up so that it is never faster than the rate. SES has no
+/// The time that so many recipients take, in microseconds, rounded up so that it is never faster than the rate. SES has no
 /// rate below one a second; it is read as one.
-fn cost_ms(recipients: u32, max_send_rate: f64, share: i64) -> i64 {
+fn cost_us(recipients: u32, max_send_rate: f64, share: i64) -> i64 {
     let share_of_one = f64::from(i32::try_from(share.clamp(MIN_SHARE, FULL_SHARE)).unwrap_or(1000)) / 1000.0;
     let rate = if max_send_rate.is_finite() { max_send_rate.max(1.0) } else { 1.0 };
-    let cost = (f64::from(recipients.max(1)) * 1000.0 / (rate * share_of_one)).ceil();
-    // Far below the limits of an i64: at most 50 recipients at a twentieth a second.
-    #[expect(clippy::cast_possible_truncation, reason = "a whole number below 2^31 by its operands")]
-    let cost = cost.min(f64::from(i32::MAX)) as i64;
+    let cost = (f64::from(recipients.max(1)) * 1_000_000.0 / (rate * share_of_one)).ceil();
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a whole number far below 2^63: at most 50 at a twentieth a second"
+    )]
+    let cost = cost as i64;
     cost.max(1)
 }
 
@@ -178,56 +250,98 @@ mod tests {
     }
 
     fn pace(tat_ms: i64, share: i64, share_changed_ms: i64) -> Pace {
-        Pace { tat_ms, deferred_ms: 0, share, share_changed_ms, suspected_until_ms: 0, breaker: Breaker::default() }
+        Pace { tat_us: tat_ms * 1000, share, share_changed_ms, ..Pace::default() }
     }
 
-    /// The table: what a plan's conditional write does to the stored pace. Returns the first start.
+    /// The table: what a plan's conditional write does to the stored pace. Returns the first start, in microseconds.
     fn write(stored: &mut Option<Pace>, plan: &ReservationPlan, now: Timestamp) -> Option<i64> {
-        let now_ms = now.as_millisecond();
-        let tat_ms = stored.map(|pace| pace.tat_ms);
-        let first_ms = match (plan.first, tat_ms) {
-            (FirstStart::Now, Some(tat_ms)) if tat_ms >= now_ms => return None,
-            (FirstStart::Now, _) => now_ms,
-            (FirstStart::BehindOthers { latest_ms }, Some(tat_ms)) if tat_ms >= now_ms && tat_ms <= latest_ms => tat_ms,
+        let now_us = now.as_microsecond();
+        let tat_us = stored.map(|pace| pace.tat_us);
+        let first_us = match (plan.first, tat_us) {
+            (FirstStart::Now, Some(tat_us)) if tat_us >= now_us => return None,
+            (FirstStart::Now, _) => now_us,
+            (FirstStart::BehindOthers { latest_us }, Some(tat_us)) if tat_us >= now_us && tat_us <= latest_us => tat_us,
             (FirstStart::BehindOthers { .. }, _) => return None,
         };
         if stored.is_some_and(|pace| Some(pace.share) != plan.was_share) {
             return None;
         }
+        let was = stored.unwrap_or_default();
+        let high_tat_us = match plan.high {
+            None => was.high_tat_us,
+            Some(HighPlan { first: FirstStart::Now, .. }) if was.high_tat_us >= now_us && stored.is_some() => {
+                return None;
+            }
+            Some(HighPlan { first: FirstStart::Now, total_us }) => now_us + total_us,
+            Some(HighPlan { first: FirstStart::BehindOthers { latest_us }, total_us })
+                if (now_us..=latest_us).contains(&was.high_tat_us) =>
+            {
+                was.high_tat_us + total_us
+            }
+            Some(_) => return None,
+        };
         let changed = stored.is_none_or(|pace| pace.share != plan.share);
         *stored = Some(Pace {
-            tat_ms: first_ms + plan.total_ms,
-            deferred_ms: stored.map_or(0, |pace| pace.deferred_ms),
+            tat_us: first_us + plan.total_us,
+            high_tat_us,
             share: plan.share,
-            share_changed_ms: if changed { now_ms } else { stored.map_or(now_ms, |pace| pace.share_changed_ms) },
-            suspected_until_ms: 0,
-            breaker: Breaker::default(),
+            share_changed_ms: if changed { now.as_millisecond() } else { was.share_changed_ms },
+            ..was
         });
-        Some(first_ms)
+        Some(first_us)
     }
 
     #[test]
     fn mails_are_spaced_by_their_recipients() {
-        let plan = plan_starts(None, &[1, 1, 5, 1], 10.0, at(0)).unwrap();
-        assert_eq!(plan.offsets_ms, [0, 100, 200, 700]);
-        assert_eq!(plan.total_ms, 800);
+        let plan = plan_starts(None, &[1, 1, 5, 1], Priority::Normal, 10.0, at(0)).unwrap();
+        assert_eq!(plan.offsets_us, [0, 100_000, 200_000, 700_000]);
+        assert_eq!(plan.total_us, 800_000);
         assert_eq!(plan.first, FirstStart::Now);
     }
 
     #[test]
     fn a_mail_to_fifty_passes_at_one_a_second() {
-        let plan_of_one = plan_starts(None, &[50, 1], 1.0, at(0)).unwrap();
-        assert_eq!(plan_of_one.offsets_ms, [0]);
-        assert_eq!(plan_of_one.total_ms, 50_000);
-        assert_eq!(plan_starts(Some(&pace(50_000, FULL_SHARE, 0)), &[1], 1.0, at(44_999)), None);
-        assert!(plan_starts(Some(&pace(50_000, FULL_SHARE, 0)), &[1], 1.0, at(45_000)).is_some());
+        let plan_of_one = plan_starts(None, &[50, 1], Priority::Normal, 1.0, at(0)).unwrap();
+        assert_eq!(plan_of_one.offsets_us, [0]);
+        assert_eq!(plan_of_one.total_us, 50_000_000);
+        let plan_at = |now_ms| plan_starts(Some(&pace(50_000, FULL_SHARE, 0)), &[1], Priority::Normal, 1.0, at(now_ms));
+        assert_eq!(plan_at(48_999), None);
+        assert!(plan_at(49_000).is_some());
     }
 
     #[test]
     fn a_hundred_mails_at_fourteen_a_second_fill_the_horizon_and_no_more() {
-        let plan = plan_starts(None, &[1; 100], 14.0, at(0)).unwrap();
-        // One every 72 ms, the first at 0, the last not later than 5 s.
-        assert_eq!(plan.offsets_ms.len(), 70);
+        // One every 71.4 ms, the first at 0, the last not later than the horizon.
+        for (priority, count) in [(Priority::Normal, 14), (Priority::High, 45)] {
+            assert_eq!(plan_starts(None, &[1; 100], priority, 14.0, at(0)).unwrap().offsets_us.len(), count);
+        }
+    }
+
+    #[test]
+    fn mail_of_high_priority_finds_a_start_while_others_fill_theirs() {
+        let mut stored = None;
+        let plan = plan_starts(None, &[1; 10], Priority::Normal, 2.0, at(0)).unwrap();
+        write(&mut stored, &plan, at(0)).unwrap();
+        assert_eq!(plan_starts(stored.as_ref(), &[1], Priority::Normal, 2.0, at(0)), None);
+        let plan = plan_starts(stored.as_ref(), &[1], Priority::High, 2.0, at(0)).unwrap();
+        assert_eq!(write(&mut stored, &plan, at(0)), Some(1_500_000));
+    }
+
+    #[test]
+    fn mail_of_high_priority_leaves_a_fifth_of_the_rate_to_the_others() {
+        // Both always have more to send than the rate allows, and mail of high priority is asked for first.
+        let (mut stored, mut high, mut normal) = (None, 0_usize, 0_usize);
+        for now_ms in (0..600_000).step_by(100) {
+            for (priority, count) in [(Priority::High, &mut high), (Priority::Normal, &mut normal)] {
+                if let Some(plan) = plan_starts(stored.as_ref(), &[1; 10], priority, 10.0, at(now_ms)) {
+                    write(&mut stored, &plan, at(now_ms)).unwrap();
+                    *count += plan.offsets_us.len();
+                }
+            }
+        }
+        let (all, rate) = (high + normal, 6_000);
+        assert!(all.abs_diff(rate) < 60, "{all} of {rate}");
+        assert!((1_100..1_400).contains(&normal), "{normal} of {all}");
     }
 
     #[test]
@@ -245,64 +359,42 @@ mod tests {
         assert_eq!(halved_share(&pace(0, MIN_SHARE, 0), at(5_000)), Some(MIN_SHARE));
     }
 
-    #[test]
-    fn requeued_mail_queues_up_behind_mail_that_was_requeued_before() {
-        let mut stored = pace(5_000, FULL_SHARE, 0);
-        let of = |delays_ms: &[i64], total_ms, from_ms| {
-            let delays = delays_ms.iter().map(|delay_ms| Delay::from_millis(*delay_ms)).collect();
-            Estimate { delays, total_ms, from_ms }
-        };
-        assert_eq!(estimate_delays(&stored, &[1, 3, 1], 2.0, at(0)), of(&[5_000, 5_500, 7_000], 2_500, 5_000));
-        stored.deferred_ms = 6_000;
-        assert_eq!(estimate_delays(&stored, &[1], 2.0, at(0)), of(&[6_000], 500, 6_000));
-        stored.deferred_ms = 900_001;
-        assert_eq!(estimate_delays(&stored, &[1], 2.0, at(0)), of(&[900_000], 0, 900_001));
-        assert_eq!(estimate_delays(&stored, &[1, 1], 2.0, at(1)), of(&[900_000, 900_000], 500, 900_001));
-    }
-
-    #[test]
-    fn mail_that_finds_the_breaker_open_lines_up_behind_the_next_try() {
-        let mut stored = pace(0, FULL_SHARE, 0);
-        for _ in 0..3 {
-            stored.breaker = stored.breaker.after_unknown(at(0)).unwrap();
-        }
-        let estimate = estimate_delays(&stored, &[1, 1, 1], 2.0, at(1_000));
-        assert_eq!(estimate.delays, [14_000, 14_500, 15_000].map(Delay::from_millis));
-        assert_eq!(estimate.from_ms, 15_000);
-    }
-
     proptest! {
         #[test]
         fn over_any_window_no_more_recipients_start_than_the_rate_allows(
             rate in prop_oneof![Just(1.0), Just(14.0), 1.0_f64..200.0],
-            calls in prop::collection::vec((0_i64..3_000, prop::collection::vec(1_u32..=50, 1..10), any::<bool>()), 1..60),
+            calls in prop::collection::vec(
+                (0_i64..3_000, prop::collection::vec(1_u32..=50, 1..10), any::<bool>(), any::<bool>()),
+                1..60,
+            ),
         ) {
             let mut stored = None;
             let mut now_ms = 0;
             let mut starts: Vec<(i64, u32)> = Vec::new();
-            for (wait_ms, recipients, knows) in calls {
+            for (wait_ms, recipients, knows, is_high) in calls {
+                let priority = if is_high { Priority::High } else { Priority::Normal };
                 now_ms += wait_ms;
                 let now = at(now_ms);
                 // A process without a cached pace plans for an idle account; the write fails and returns the pace.
                 let mut known = if knows { stored } else { None };
                 for _ in 0..2 {
-                    let Some(plan) = plan_starts(known.as_ref(), &recipients, rate, now) else { break };
-                    if let Some(first_ms) = write(&mut stored, &plan, now) {
-                        prop_assert!(first_ms >= now_ms);
-                        for (offset_ms, count) in plan.offsets_ms.iter().zip(&recipients) {
-                            prop_assert!(first_ms + offset_ms <= now_ms + millis(HORIZON));
-                            starts.push((first_ms + offset_ms, *count));
+                    let Some(plan) = plan_starts(known.as_ref(), &recipients, priority, rate, now) else { break };
+                    if let Some(first_us) = write(&mut stored, &plan, now) {
+                        prop_assert!(first_us >= now_ms * 1000);
+                        for (offset_us, count) in plan.offsets_us.iter().zip(&recipients) {
+                            prop_assert!(first_us + offset_us <= (now_ms + millis(horizon(priority))) * 1000);
+                            starts.push((first_us + offset_us, *count));
                         }
                         break;
                     }
                     known = stored;
                 }
             }
-            for (from, (begin_ms, _)) in starts.iter().enumerate() {
+            for (from, (begin_us, _)) in starts.iter().enumerate() {
                 let mut before_last = 0_u32;
-                for (start_ms, count) in &starts[from..] {
+                for (start_us, count) in &starts[from..] {
                     // The last mail may start whatever it costs; those before it must have had their time.
-                    let window_s = f64::from(i32::try_from(start_ms - begin_ms).unwrap()) / 1000.0;
+                    let window_s = f64::from(i32::try_from(start_us - begin_us).unwrap_or(i32::MAX)) / 1_000_000.0;
                     prop_assert!(f64::from(before_last) <= rate * window_s + 1e-6);
                     before_last += count;
                 }

@@ -7,19 +7,26 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use jiff::{SignedDuration, Timestamp};
+use shared::mail::Priority;
 use shared::record::{Item, Mails, Provider, RecordError, rate_pk};
 use shared::runtime::Ambient;
 use shared::telemetry::chain;
 
-use super::breaker::{Breaker, LAST_RESORT_AFTER, ProbeSchedule};
-use super::{Estimate, FirstStart, Pace, ReservationPlan, estimate_delays, halved_share, plan_starts};
+use super::breaker::{Breaker, ProbeSchedule};
+use super::line::{Growth, LineUp, Lines, is_behind_others, line_up};
+use super::{FirstStart, HighPlan, Pace, ParkedSlot, Quota, ReservationPlan, Slot, Wanted, halved_share, plan_starts};
 use crate::delay::Delay;
+use crate::wait_reason::WaitReason;
 
 /// No reservation reaches beyond now.
-const IF_IDLE: &str = "(attribute_not_exists(#tat) OR #tat < :now)";
+const IF_IDLE: &str = "(attribute_not_exists(#tat) OR #tat < :now_us)";
 
 /// A reservation does, and the last of these mails still starts within the horizon.
-const IF_ROOM: &str = "#tat >= :now AND #tat <= :latest";
+const IF_ROOM: &str = "#tat >= :now_us AND #tat <= :latest";
+
+/// The same among mail of high priority.
+const IF_HIGH_IDLE: &str = "(attribute_not_exists(#high_tat) OR #high_tat < :now_us)";
+const IF_HIGH_ROOM: &str = "#high_tat >= :now_us AND #high_tat <= :high_latest";
 
 /// The share is the one that the plan is based on.
 const IF_SAME_SHARE: &str = "#share = :was_share";
@@ -29,16 +36,8 @@ const IF_NO_SHARE: &str = "attribute_not_exists(#share)";
 const IF_CLOSED: &str = "attribute_not_exists(#probe_at)";
 const IF_OPEN: &str = "attribute_exists(#probe_at)";
 
-/// The breaker is the one that the decision was made on.
-const IF_SAME_BREAKER: &str = "#breaker_version = :was_version";
-const IF_NO_BREAKER: &str = "attribute_not_exists(#breaker_version)";
-
-/// The deferred mails reach as far as they did when the estimate was made, or further; or they reach less far.
-const IF_DEFERRED_BEYOND: &str = "#deferred >= :from";
-const IF_NOT_DEFERRED_BEYOND: &str = "(attribute_not_exists(#deferred) OR #deferred < :from)";
-
 /// A conditional write that fails returns the pace, so the second plan is right unless another process wrote in between.
-const MAX_PLANS: usize = 6;
+pub(super) const MAX_PLANS: usize = 6;
 
 /// How far a 429 postpones the next start.
 const POSTPONED_BY: SignedDuration = SignedDuration::from_secs(1);
@@ -48,17 +47,6 @@ const ITEM_LIFE: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// The most paces that a process caches. A cached pace only saves a write, so all may be dropped at once.
 const MAX_CACHED: usize = 1024;
-
-/// When a mail may start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Slot {
-    /// At this time.
-    At(Timestamp),
-    /// There is no start within the horizon: the mail is requeued with this delay.
-    Later(Delay),
-    /// SES gives no answers: the mail is requeued with this delay, unless it is the one that tries.
-    BreakerOpen(Delay),
-}
 
 /// The rate items.
 #[derive(Debug)]
@@ -74,50 +62,84 @@ impl Rates {
         Self { mails, paces: Mutex::default() }
     }
 
-    /// Reserves starts for mails with these numbers of recipients, in one write for all of them. Mails after the last one
-    /// that fits get a delay.
+    /// Reserves starts for mails, in one write for all of a priority. Mails without one line up.
     ///
     /// A start that is not used is lost: the account then sends slower, never faster. No start is before `lead` from now:
     /// the time that a mail needs until its request.
     pub(crate) async fn reserve(
         &self,
         provider: &Provider,
-        recipients: &[u32],
+        wanted: &[Wanted],
+        lead: SignedDuration,
+        ambient: &Ambient,
+    ) -> Result<Vec<Slot>, RecordError> {
+        // The urgent first, then what has come back, in their order.
+        let mut order: Vec<usize> = (0..wanted.len()).collect();
+        order.sort_by_key(|place| (wanted[*place].priority != Priority::High, wanted[*place].is_new));
+        let high = order.iter().take_while(|place| wanted[**place].priority == Priority::High).count();
+        let (urgent, others) = order.split_at(high);
+        let mut slots = vec![Slot::Later(Delay::SHORT_OF_TIME); wanted.len()];
+        for (priority, places) in [(Priority::High, urgent), (Priority::Normal, others)] {
+            let mails: Vec<Wanted> = places.iter().map(|place| wanted[*place]).collect();
+            if mails.is_empty() {
+                continue;
+            }
+            let reserved = self.reserve_of(provider, priority, &mails, lead, ambient).await?;
+            for (place, slot) in places.iter().zip(reserved) {
+                slots[*place] = slot;
+            }
+        }
+        Ok(slots)
+    }
+
+    /// Reserves starts for mails of one priority, what has come back before what is new.
+    async fn reserve_of(
+        &self,
+        provider: &Provider,
+        priority: Priority,
+        wanted: &[Wanted],
         lead: SignedDuration,
         ambient: &Ambient,
     ) -> Result<Vec<Slot>, RecordError> {
         let pk = rate_pk(&provider.account_id, provider.region.as_str());
         let mut pace = self.cached(&pk);
-        let mut slots = Vec::with_capacity(recipients.len());
+        let mut slots = Vec::with_capacity(wanted.len());
         for _ in 0..MAX_PLANS {
             let now = ambient.now() + lead;
             if let Some(known) = pace.filter(|pace| pace.breaker.is_open()) {
-                let deferred = self.defer(&pk, &known, recipients, provider.max_send_rate, ambient.now()).await;
+                let lined_up = self.line_up(&pk, &known, wanted, provider, ambient.now()).await;
                 pace = self.cached(&pk);
                 if pace.is_none_or(|pace| pace.breaker.is_open()) {
-                    return Ok(deferred.into_iter().map(Slot::BreakerOpen).collect());
+                    return Ok(lined_up.into_iter().map(while_open).collect());
                 }
             }
-            let Some(plan) = plan_starts(pace.as_ref(), recipients, provider.max_send_rate, now) else { break };
+            if let Some(eta) = pace.and_then(|pace| pace.quota.blocks_until(now)) {
+                let blocked = Slot::Parked(ParkedSlot { reason: WaitReason::DailyQuota, eta });
+                return Ok(vec![blocked; wanted.len()]);
+            }
+            let is_trying = |mail: &Wanted| pace.is_none_or(|pace| !is_behind_others(&pace, *mail, now));
+            let recipients: Vec<u32> =
+                wanted.iter().take_while(|mail| is_trying(mail)).map(|mail| mail.recipients).collect();
+            let rate = max_send_rate(pace.as_ref(), provider, now);
+            let Some(plan) = plan_starts(pace.as_ref(), &recipients, priority, rate, now) else { break };
             let (found, is_done) = self.reserve_planned(&pk, &plan, now).await?;
             pace = found;
             if is_done && let Some(pace) = pace {
-                let first_ms = pace.tat_ms - plan.total_ms;
-                let starts = plan.offsets_ms.iter().map(|offset_ms| start(first_ms + offset_ms, now));
+                let first_us = pace.tat_us - plan.total_us;
+                let starts = plan.offsets_us.iter().map(|offset_us| start(first_us + offset_us, now));
                 slots.extend(starts.map(Slot::At));
                 break;
             }
         }
         if let Some(pace) = pace {
             self.cache(&pk, pace);
-            let rest = &recipients[slots.len()..];
+            let rest = &wanted[slots.len()..];
             if !rest.is_empty() {
-                let deferred = self.defer(&pk, &pace, rest, provider.max_send_rate, ambient.now()).await;
-                slots.extend(deferred.into_iter().map(Slot::Later));
+                slots.extend(self.line_up(&pk, &pace, rest, provider, ambient.now()).await);
             }
         }
         // Without a pace every plan failed, and the item was not there: the mails are received again in a moment.
-        slots.resize(recipients.len(), Slot::Later(Delay::SHORT_OF_TIME));
+        slots.resize(wanted.len(), Slot::Later(Delay::SHORT_OF_TIME));
         Ok(slots)
     }
 
@@ -136,9 +158,10 @@ impl Rates {
                 )
                 .condition_expression(IF_SAME_SHARE)
                 .expression_attribute_names("#share_changed", "share_changed")
+                .expression_attribute_values(":now", number(now.as_millisecond()))
                 .expression_attribute_values(":share", number(share))
                 .expression_attribute_values(":was_share", number(current.share))
-                .expression_attribute_values(":postponed_by", number(super::millis(POSTPONED_BY)));
+                .expression_attribute_values(":postponed_by", number(super::millis(POSTPONED_BY) * 1000));
             let (found, is_done) = update_pace(request, &pk).await?;
             if is_done {
                 let account_id = &provider.account_id;
@@ -184,23 +207,46 @@ impl Rates {
             FirstStart::Now => ("SET #tat = :now_and_total", IF_IDLE),
             FirstStart::BehindOthers { .. } => ("SET #tat = #tat + :total", IF_ROOM),
         };
-        let mut request = self.pace_update(pk, now);
-        let mut expression = format!("{set}, #expires_at = :expiry");
+        let mut request =
+            self.pace_update(pk, now).expression_attribute_values(":now_us", number(now.as_microsecond()));
+        let (mut expression, mut condition) = (format!("{set}, #expires_at = :expiry"), condition.to_owned());
         if is_share_changed {
             expression.push_str(", #share = :share, #share_changed = :now");
             request = request
                 .expression_attribute_names("#share_changed", "share_changed")
+                .expression_attribute_values(":now", number(now.as_millisecond()))
                 .expression_attribute_values(":share", number(plan.share));
         }
         request = match plan.first {
             FirstStart::Now => {
-                request.expression_attribute_values(":now_and_total", number(now.as_millisecond() + plan.total_ms))
+                request.expression_attribute_values(":now_and_total", number(now.as_microsecond() + plan.total_us))
             }
-            FirstStart::BehindOthers { latest_ms } => request
-                .expression_attribute_values(":total", number(plan.total_ms))
-                .expression_attribute_values(":latest", number(latest_ms)),
+            FirstStart::BehindOthers { latest_us } => request
+                .expression_attribute_values(":total", number(plan.total_us))
+                .expression_attribute_values(":latest", number(latest_us)),
         };
-        request = request.expression_attribute_names("#probe_at", "probe_at");
+        if let Some(HighPlan { first, total_us }) = plan.high {
+            request = request.expression_attribute_names("#high_tat", "high_tat");
+            let (set, high_condition) = match first {
+                FirstStart::Now => (", #high_tat = :now_and_high_total", IF_HIGH_IDLE),
+                FirstStart::BehindOthers { .. } => (", #high_tat = #high_tat + :high_total", IF_HIGH_ROOM),
+            };
+            expression.push_str(set);
+            condition.push_str(&format!(" AND {high_condition}"));
+            request = match first {
+                FirstStart::Now => {
+                    request.expression_attribute_values(":now_and_high_total", number(now.as_microsecond() + total_us))
+                }
+                FirstStart::BehindOthers { latest_us } => request
+                    .expression_attribute_values(":high_total", number(total_us))
+                    .expression_attribute_values(":high_latest", number(latest_us)),
+            };
+        }
+        expression.push_str(" ADD #reserved :recipients");
+        request = request
+            .expression_attribute_names("#reserved", "reserved")
+            .expression_attribute_values(":recipients", number(plan.recipients.into()))
+            .expression_attribute_names("#probe_at", "probe_at");
         request = match plan.was_share {
             None => request.condition_expression(format!("{condition} AND {IF_NO_SHARE} AND {IF_CLOSED}")),
             Some(was) => request
@@ -210,125 +256,125 @@ impl Rates {
         update_pace(request.update_expression(expression), pk).await
     }
 
-    /// Delays for mails without a start. It only writes an estimate, so neither a lost race nor an error matters. While the
+    /// Lines mails up that found no start. It only writes estimates, so neither a lost race nor an error matters. While the
     /// breaker is open, the write also tells whether it still is.
-    async fn defer(&self, pk: &str, pace: &Pace, recipients: &[u32], max_send_rate: f64, now: Timestamp) -> Vec<Delay> {
-        let Estimate { delays, total_ms, from_ms } = estimate_delays(pace, recipients, max_send_rate, now);
-        let is_open = pace.breaker.is_open();
-        if total_ms > 0 || is_open {
-            let is_behind_others = pace.deferred_ms >= from_ms;
-            let (set, condition) = if is_behind_others {
-                ("SET #deferred = #deferred + :total", IF_DEFERRED_BEYOND)
-            } else {
-                ("SET #deferred = :from_and_total", IF_NOT_DEFERRED_BEYOND)
-            };
-            let mut request = self
-                .item_update(pk)
-                .update_expression(set)
-                .expression_attribute_names("#deferred", "deferred")
-                .expression_attribute_values(":from", number(from_ms));
-            request = if is_behind_others {
-                request.expression_attribute_values(":total", number(total_ms))
-            } else {
-                request.expression_attribute_values(":from_and_total", number(from_ms + total_ms))
-            };
-            request = if is_open {
-                request
-                    .condition_expression(format!("{condition} AND {IF_OPEN}"))
-                    .expression_attribute_names("#probe_at", "probe_at")
-            } else {
-                request.condition_expression(condition)
-            };
+    async fn line_up(
+        &self,
+        pk: &str,
+        pace: &Pace,
+        wanted: &[Wanted],
+        provider: &Provider,
+        now: Timestamp,
+    ) -> Vec<Slot> {
+        let (slots, change) = line_up(pace, wanted, max_send_rate(Some(pace), provider, now), now);
+        for request in self.line_updates(pk, pace, change, now) {
             match update_pace(request, pk).await {
                 Ok((Some(pace), _)) => self.cache(pk, pace),
                 Ok((None, _)) => {}
                 Err(error) => {
-                    tracing::warn!(error = chain(&error), pk, "updating the estimate of deferred mail failed")
+                    tracing::warn!(error = chain(&error), pk, "updating the estimate of mail that waits failed");
                 }
             }
         }
-        delays
+        slots
     }
 
-    /// Whether SES gave no answers when this process wrote the rate item last.
-    pub(crate) fn is_breaker_open(&self, provider: &Provider) -> bool {
-        self.breaker(provider).is_open()
+    fn line_updates(
+        &self,
+        pk: &str,
+        pace: &Pace,
+        change: LineUp,
+        now: Timestamp,
+    ) -> impl Iterator<Item = UpdateItemFluentBuilder> {
+        let is_open = pace.breaker.is_open();
+        let conditional = |request: UpdateItemFluentBuilder, condition: Option<&str>| match (condition, is_open) {
+            (None, false) => request,
+            (Some(condition), false) => request.condition_expression(condition),
+            (condition, true) => request
+                .condition_expression(
+                    [condition, Some(IF_OPEN)].into_iter().flatten().collect::<Vec<_>>().join(" AND "),
+                )
+                .expression_attribute_names("#probe_at", "probe_at"),
+        };
+        let grow = |name: &str, was_ms: i64, Growth { from_ms, total_ms }: Growth| {
+            let request = self
+                .item_update(pk)
+                .expression_attribute_names("#line", name)
+                .expression_attribute_values(":from", number(from_ms));
+            // The line reaches as far as it did when the estimate was made, or further; or less far.
+            let (request, condition) = match was_ms >= from_ms {
+                true => (
+                    request
+                        .update_expression("SET #line = #line + :total")
+                        .expression_attribute_values(":total", number(total_ms)),
+                    "#line >= :from",
+                ),
+                false => (
+                    request
+                        .update_expression("SET #line = :from_and_total")
+                        .expression_attribute_values(":from_and_total", number(from_ms + total_ms)),
+                    "(attribute_not_exists(#line) OR #line < :from)",
+                ),
+            };
+            conditional(request, Some(condition))
+        };
+        let parked = (change.parked_cost_ms > 0).then(|| {
+            let request = self
+                .item_update(pk)
+                .update_expression("SET #parked_seen = :now ADD #parked_cost :cost")
+                .expression_attribute_names("#parked_seen", "parked_seen")
+                .expression_attribute_names("#parked_cost", "parked_cost")
+                .expression_attribute_values(":now", number(now.as_millisecond()))
+                .expression_attribute_values(":cost", number(change.parked_cost_ms));
+            conditional(request, None)
+        });
+        let new = change.new.map(|growth| grow("deferred", pace.lines.new_ms, growth));
+        let returned = change.returned.map(|growth| grow("returned", pace.lines.returned_ms, growth));
+        [new, returned, parked].into_iter().flatten()
     }
 
-    /// Whether a mail may be elected to try now. A mail of which a try may be the last one waits until it is plain that no
-    /// other mail tries.
-    pub(crate) fn is_probe_due(&self, provider: &Provider, is_last_resort: bool, now: Timestamp) -> bool {
-        let wait = if is_last_resort { super::millis(LAST_RESORT_AFTER) } else { 0 };
-        self.breaker(provider).probe.is_some_and(|probe| probe.at_ms + wait <= now.as_millisecond())
-    }
-
-    /// Elects a mail to try whether SES accepts mail again. False if another one was elected, or if the breaker is closed.
-    pub(crate) async fn elect_probe(&self, provider: &Provider, ambient: &Ambient) -> Result<bool, RecordError> {
-        self.change_breaker(provider, |breaker| breaker.elect(ambient.now())).await
-    }
-
-    /// The elected mail was not sent, or SES refused it for what it is: the next one may try at once.
-    pub(crate) async fn release_probe(&self, provider: &Provider, ambient: &Ambient) -> Result<(), RecordError> {
-        self.change_breaker(provider, |breaker| breaker.after_no_probe(ambient.now())).await.map(drop)
-    }
-
-    /// Records that a request ended without an answer.
-    pub(crate) async fn record_unknown(&self, provider: &Provider, ambient: &Ambient) -> Result<(), RecordError> {
-        let is_changed = self.change_breaker(provider, |breaker| breaker.after_unknown(ambient.now())).await?;
-        if is_changed && self.is_breaker_open(provider) {
-            let account_id = &provider.account_id;
-            tracing::warn!(account_id, region = %provider.region, "breaker opened, because SES gives no answers");
+    /// The pace of an account, read if this process does not know it.
+    pub(crate) async fn pace(&self, provider: &Provider) -> Result<Option<Pace>, RecordError> {
+        let pk = rate_pk(&provider.account_id, provider.region.as_str());
+        let pace = self.mails.item(&pk).await?.as_ref().and_then(pace);
+        if let Some(pace) = pace {
+            self.cache(&pk, pace);
         }
-        Ok(())
+        Ok(pace)
     }
 
-    /// Records that SES accepted a mail. Writes nothing if all is well.
-    pub(crate) async fn record_acceptance(
+    /// Records that parked mail was released, so that the line of mail that comes back ends then, and whether more is parked.
+    pub(crate) async fn record_release(
         &self,
         provider: &Provider,
-        begun: Timestamp,
-        is_probe: bool,
+        (line_ms, released_cost_ms): (i64, i64),
+        is_more: bool,
+        now: Timestamp,
     ) -> Result<(), RecordError> {
-        let was_open = self.is_breaker_open(provider);
-        let is_changed = self.change_breaker(provider, |breaker| breaker.after_acceptance(begun, is_probe)).await?;
-        if is_changed && was_open {
-            let account_id = &provider.account_id;
-            tracing::info!(account_id, region = %provider.region, "breaker closed, because SES accepts mail again");
+        let pk = rate_pk(&provider.account_id, provider.region.as_str());
+        let request = self
+            .pace_update(&pk, now)
+            .condition_expression("attribute_exists(#tat) AND attribute_exists(#share)")
+            .expression_attribute_names("#returned", "returned")
+            .expression_attribute_names("#parked_seen", "parked_seen")
+            .expression_attribute_names("#parked_cost", "parked_cost")
+            .expression_attribute_values(":line", number(line_ms));
+        let set = "SET #returned = :line, #expires_at = :expiry";
+        let request = match is_more {
+            true => request
+                .update_expression(format!("{set}, #parked_seen = :now ADD #parked_cost :released"))
+                .expression_attribute_values(":now", number(now.as_millisecond()))
+                .expression_attribute_values(":released", number(-released_cost_ms)),
+            false => request.update_expression(format!("{set} REMOVE #parked_seen, #parked_cost")),
+        };
+        if let (Some(pace), _) = update_pace(request, &pk).await? {
+            self.cache(&pk, pace);
         }
         Ok(())
-    }
-
-    /// Writes what `change` makes of the breaker, on the condition that it is still the one that was changed. False if the
-    /// change no longer applies.
-    async fn change_breaker(
-        &self,
-        provider: &Provider,
-        change: impl Fn(&Breaker) -> Option<Breaker>,
-    ) -> Result<bool, RecordError> {
-        let pk = rate_pk(&provider.account_id, provider.region.as_str());
-        let mut known = self.cached(&pk).map(|pace| pace.breaker).unwrap_or_default();
-        for _ in 0..MAX_PLANS {
-            let Some(next) = change(&known) else { return Ok(false) };
-            let request = breaker_update(self.item_update(&pk), &known, &next);
-            let (found, is_done) = update_pace(request, &pk).await?;
-            if let Some(pace) = found {
-                self.cache(&pk, pace);
-                known = pace.breaker;
-            }
-            if is_done {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    fn breaker(&self, provider: &Provider) -> Breaker {
-        let pk = rate_pk(&provider.account_id, provider.region.as_str());
-        self.cached(&pk).map(|pace| pace.breaker).unwrap_or_default()
     }
 
     /// An update of a rate item that returns the pace whether its condition holds or not.
-    fn item_update(&self, pk: &str) -> UpdateItemFluentBuilder {
+    pub(super) fn item_update(&self, pk: &str) -> UpdateItemFluentBuilder {
         self.mails
             .update(pk)
             .return_values(ReturnValue::AllNew)
@@ -341,15 +387,14 @@ impl Rates {
             .expression_attribute_names("#tat", "tat")
             .expression_attribute_names("#share", "share")
             .expression_attribute_names("#expires_at", "expires_at")
-            .expression_attribute_values(":now", number(now.as_millisecond()))
             .expression_attribute_values(":expiry", number((now + ITEM_LIFE).as_second()))
     }
 
-    fn cached(&self, pk: &str) -> Option<Pace> {
+    pub(super) fn cached(&self, pk: &str) -> Option<Pace> {
         self.paces.lock().unwrap_or_else(PoisonError::into_inner).get(pk).copied()
     }
 
-    fn cache(&self, pk: &str, pace: Pace) {
+    pub(super) fn cache(&self, pk: &str, pace: Pace) {
         let mut paces = self.paces.lock().unwrap_or_else(PoisonError::into_inner);
         if paces.len() >= MAX_CACHED {
             paces.clear();
@@ -358,35 +403,11 @@ impl Rates {
     }
 }
 
-/// The write that replaces the breaker `was` by `next`.
-fn breaker_update(request: UpdateItemFluentBuilder, was: &Breaker, next: &Breaker) -> UpdateItemFluentBuilder {
-    let mut request = request
-        .expression_attribute_names("#breaker_version", "breaker_version")
-        .expression_attribute_names("#unknowns", "unknowns")
-        .expression_attribute_names("#unknown_at", "unknown_at")
-        .expression_attribute_names("#probe_at", "probe_at")
-        .expression_attribute_names("#probe_interval", "probe_interval")
-        .expression_attribute_values(":version", number(next.version))
-        .expression_attribute_values(":unknowns", number(next.unknowns))
-        .expression_attribute_values(":unknown_at", number(next.unknown_at_ms));
-    request = match was.version {
-        0 => request.condition_expression(IF_NO_BREAKER),
-        version => {
-            request.condition_expression(IF_SAME_BREAKER).expression_attribute_values(":was_version", number(version))
-        }
-    };
-    let set = "SET #breaker_version = :version, #unknowns = :unknowns, #unknown_at = :unknown_at";
-    match next.probe {
-        Some(ProbeSchedule { at_ms, interval_ms }) => request
-            .update_expression(format!("{set}, #probe_at = :probe_at, #probe_interval = :probe_interval"))
-            .expression_attribute_values(":probe_at", number(at_ms))
-            .expression_attribute_values(":probe_interval", number(interval_ms)),
-        None => request.update_expression(format!("{set} REMOVE #probe_at, #probe_interval")),
-    }
-}
-
 /// Makes the write. Returns the pace after it and true, or the pace that its condition failed on and false.
-async fn update_pace(request: UpdateItemFluentBuilder, pk: &str) -> Result<(Option<Pace>, bool), RecordError> {
+pub(super) async fn update_pace(
+    request: UpdateItemFluentBuilder,
+    pk: &str,
+) -> Result<(Option<Pace>, bool), RecordError> {
     match request.send().await {
         Ok(answer) => Ok((answer.attributes.as_ref().and_then(pace), true)),
         Err(error) => match error.as_service_error() {
@@ -399,8 +420,14 @@ async fn update_pace(request: UpdateItemFluentBuilder, pk: &str) -> Result<(Opti
 fn pace(item: &Item) -> Option<Pace> {
     let value = |name: &str| item.get(name).and_then(|value| value.as_n().ok()).and_then(|value| value.parse().ok());
     Some(Pace {
-        tat_ms: value("tat")?,
-        deferred_ms: value("deferred").unwrap_or(0),
+        tat_us: value("tat")?,
+        high_tat_us: value("high_tat").unwrap_or(0),
+        lines: Lines {
+            new_ms: value("deferred").unwrap_or(0),
+            returned_ms: value("returned").unwrap_or(0),
+            parked_seen_ms: value("parked_seen").unwrap_or(0),
+            parked_cost_ms: value("parked_cost").unwrap_or(0),
+        },
         share: value("share")?,
         share_changed_ms: value("share_changed")?,
         suspected_until_ms: value("suspected_until").unwrap_or(0),
@@ -411,15 +438,37 @@ fn pace(item: &Item) -> Option<Pace> {
             probe: value("probe_at")
                 .map(|at_ms| ProbeSchedule { at_ms, interval_ms: value("probe_interval").unwrap_or(0) }),
         },
+        quota: Quota {
+            until_ms: value("quota_until").unwrap_or(0),
+            read_at_ms: value("read_at").unwrap_or(0),
+            rate_milli: value("rate_milli").unwrap_or(0),
+            max_24_hour_send: value("max_24_hour_send").unwrap_or(0),
+            sent_last_24_hours: value("sent_last_24_hours").unwrap_or(0),
+            reserved: value("reserved").unwrap_or(0),
+            told_at_ms: value("quota_told_at").unwrap_or(0),
+        },
     })
 }
 
-fn number(value: i64) -> AttributeValue {
+pub(super) fn number(value: i64) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }
 
-fn start(ms: i64, now: Timestamp) -> Timestamp {
-    Timestamp::from_millisecond(ms).unwrap_or(now)
+/// MaxSendRate as SES said lately, or as the provider's verification has seen it.
+pub(crate) fn max_send_rate(pace: Option<&Pace>, provider: &Provider, now: Timestamp) -> f64 {
+    pace.and_then(|pace| pace.quota.max_send_rate(now)).unwrap_or(provider.max_send_rate)
+}
+
+/// What a mail does while SES gives no answers.
+fn while_open(slot: Slot) -> Slot {
+    match slot {
+        Slot::Later(delay) => Slot::BreakerOpen(delay),
+        slot => slot,
+    }
+}
+
+fn start(us: i64, now: Timestamp) -> Timestamp {
+    Timestamp::from_microsecond(us).unwrap_or(now)
 }
 
 #[cfg(test)]
