@@ -123,6 +123,7 @@ async fn what_a_mail_names_in_the_tenants_ses_has_to_be_there() {
         ("template", template, "not_found:template"),
         ("list", json!({"list_management": {"contact_list": "all"}}), "not_found:list_management"),
         ("tenant", json!({"tenant_name": "shop"}), "not_found:tenant_name"),
+        ("endpoint", json!({"endpoint_id": "abcdef12.g3h"}), "not_found:endpoint_id"),
         ("return-path", json!({"return_path": "b@other.example"}), "identity_not_verified"),
     ];
     let mails: Vec<_> = cases.iter().map(|(id, fields, _)| mail_with(&provider_id, id, fields)).collect();
@@ -138,6 +139,19 @@ async fn what_a_mail_names_in_the_tenants_ses_has_to_be_there() {
     stack.enqueue_mails(&mails[..1]).await;
     stack.mail_in_state(&provider_id, "template", &["sent"]).await;
     assert_eq!(stack.inbox(&tenant.account_id).await.unwrap()[0]["subject"], "Hi Ann");
+
+    // SES's tenant is there, and does not have the sender's identity.
+    ses.create_tenant().tenant_name("shop").send().await.unwrap();
+    let of_shop = mail_with(&provider_id, "of-shop", &json!({"tenant_name": "shop"}));
+    stack.enqueue_mail(&of_shop).await.unwrap();
+    let fate = stack.mail_in_state(&provider_id, "of-shop", &["rejected", "sent"]).await;
+    assert_eq!(fate["reason"], "permission_missing:tenant_name", "{fate}");
+    let route = aws_sdk_sesv2::types::RouteDetails::builder().region("eu-west-1").build().unwrap();
+    let details = aws_sdk_sesv2::types::Details::builder().routes_details(route).build().unwrap();
+    let made = ses.create_multi_region_endpoint().endpoint_name("both").details(details).send().await.unwrap();
+    let through = json!({"endpoint_id": made.endpoint_id()});
+    stack.enqueue_mail(&mail_with(&provider_id, "through", &through)).await.unwrap();
+    stack.mail_in_state(&provider_id, "through", &["sent"]).await;
 }
 
 #[tokio::test]

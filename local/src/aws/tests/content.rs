@@ -169,3 +169,20 @@ async fn a_tenant_of_ses_has_to_own_what_the_mail_uses() {
     send().await.unwrap();
     assert_eq!(world.inbox(&tenant)[0]["tenant_name"], "shop");
 }
+
+#[tokio::test]
+async fn a_multi_region_endpoint_takes_asymmetric_signatures() {
+    let world = World::start().await;
+    let tenant = world.classic();
+    let ses = client!(aws_sdk_sesv2, world, tenant.credentials());
+    assert_eq!(code(mail(&ses, simple()).endpoint_id("abcdef12.g3h").send().await), "NotFoundException");
+    let route = aws_sdk_sesv2::types::RouteDetails::builder().region("eu-west-1").build().unwrap();
+    let details = aws_sdk_sesv2::types::Details::builder().routes_details(route).build().unwrap();
+    let made = ses.create_multi_region_endpoint().endpoint_name("both").details(details).send().await.unwrap();
+    let id = made.endpoint_id().unwrap();
+    mail(&ses, simple()).endpoint_id(id).send().await.unwrap();
+    assert_eq!(world.inbox(&tenant)[0]["endpoint_id"], id);
+    let other = Credentials::new(&tenant.access_key_id, "wrong", None, None, "test");
+    let ses = client!(aws_sdk_sesv2, world, other);
+    assert_eq!(code(mail(&ses, simple()).endpoint_id(id).send().await), "InvalidSignatureException");
+}
