@@ -98,7 +98,7 @@ impl KilledBatch {
                 return false;
             }
         }
-        stack.ledger_row(&self.waiting.1, "waiting-hold").await.is_none()
+        stack.ledger_row(&self.waiting.1, "waiting-hold").await.is_none_or(|row| row.state == MailState::Waiting)
     }
 }
 

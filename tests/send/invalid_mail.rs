@@ -78,7 +78,8 @@ fn cases(provider_id: &str, foreign_provider_id: &str) -> Vec<Case> {
             "provider_id",
         ),
         case(
-            mail_with(foreign_provider_id, "bad-foreign", &json!({ "subject": MARKER })).to_string(),
+            mail_with(foreign_provider_id, "bad-foreign", &json!({ "subject": MARKER, "tenant_id": "acme" }))
+                .to_string(),
             "tenant_mismatch",
             "tenant_id",
         ),

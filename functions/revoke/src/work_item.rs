@@ -73,7 +73,7 @@ impl WorkItem {
             queue: "revocation",
             code: "not serialized".to_owned(),
         })?;
-        queue.send(Outgoing { subject: &subject, body: &body, group, delay, hops: None }).await
+        queue.send(Outgoing { subject: &subject, body: &body, group, delay, hops: None, lined_up: false }).await
     }
 }
 

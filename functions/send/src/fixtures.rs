@@ -18,6 +18,7 @@ pub(crate) fn message(body: String) -> Message {
         sent_at: time("2026-11-23T10:00:00Z"),
         receives: 1,
         hops: 0,
+        lined_up: false,
         queue_arn: None,
     }
 }

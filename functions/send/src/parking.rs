@@ -305,6 +305,7 @@ fn copy_of(mail: &ParkedMail, delay: Duration) -> Copy {
         group,
         delay: Duration::from_secs(delay.as_secs()),
         hops: mail.hops.saturating_add(1),
+        lined_up: true,
     }
 }
 
@@ -357,7 +358,14 @@ impl Services {
                 .collect();
             let messages: Vec<Outgoing<'_>> = bodies
                 .iter()
-                .map(|(subject, body)| Outgoing { subject, body, group: "release", delay: Duration::ZERO, hops: None })
+                .map(|(subject, body)| Outgoing {
+                    subject,
+                    body,
+                    group: "release",
+                    delay: Duration::ZERO,
+                    hops: None,
+                    lined_up: false,
+                })
                 .collect();
             for error in enqueue(&self.send_queue, &messages).await {
                 tracing::warn!(error, "a release of parked mail was not enqueued: it is in a minute");

@@ -26,6 +26,8 @@ pub(crate) struct Copy {
     pub(crate) delay: Duration,
     /// How often the message was requeued.
     pub(crate) hops: u32,
+    /// Whether the mail has stood in a line, and comes back at its turn.
+    pub(crate) lined_up: bool,
 }
 
 /// The copies that are being collected.
@@ -74,7 +76,7 @@ async fn send_collected(queue: Queue, collected: Arc<Mutex<Vec<(Copy, oneshot::S
 impl Copy {
     /// The copy as the queue takes it.
     pub(crate) fn outgoing(&self) -> Outgoing<'_> {
-        let Self { subject, body, group, delay, hops } = self;
-        Outgoing { subject, body, group, delay: *delay, hops: Some(*hops) }
+        let Self { subject, body, group, delay, hops, lined_up } = self;
+        Outgoing { subject, body, group, delay: *delay, hops: Some(*hops), lined_up: *lined_up }
     }
 }

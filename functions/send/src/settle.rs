@@ -91,7 +91,10 @@ impl Settlement {
         let group = self.provider_id.to_string();
         let body = serde_json::to_string(&SettleDocument { version: VERSION, settle: self }).unwrap_or_default();
         let delay = Delay::SETTLE.with_jitter(&services.ambient);
-        services.send_queue.send(Outgoing { subject, body: &body, group: &group, delay, hops: None }).await?;
+        services
+            .send_queue
+            .send(Outgoing { subject, body: &body, group: &group, delay, hops: None, lined_up: false })
+            .await?;
         Ok(())
     }
 

@@ -10,6 +10,9 @@ pub const MAX_BODY_BYTES: usize = 1024 * 1024 - 1024;
 /// The message attribute that counts how often a message was requeued.
 pub(super) const HOPS: &str = "hops";
 
+/// The message attribute that says that the message has stood in a line and comes back at its turn.
+pub(super) const LINED_UP: &str = "lined_up";
+
 /// The message attribute of a dead letter that says since when the message is under way. Moved back from a dead-letter
 /// queue, a message is new to SQS (SQS developer guide, "Configuring a dead-letter queue redrive": "All redriven messages
 /// are considered new messages with a new messageID and enqueueTime").
@@ -28,6 +31,8 @@ pub struct Message {
     pub receives: u32,
     /// How often it was requeued.
     pub hops: u32,
+    /// Whether it comes back at its turn in a line.
+    pub lined_up: bool,
     /// ARN of the queue that it came from.
     pub queue_arn: Option<String>,
 }
@@ -58,6 +63,7 @@ impl Message {
             sent_at,
             receives,
             hops,
+            lined_up: record.message_attributes.contains_key(LINED_UP),
             queue_arn: record.event_source_arn,
         })
     }

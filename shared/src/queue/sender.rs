@@ -9,7 +9,7 @@ use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
 use thiserror::Error;
 
 use super::Message;
-use super::message::{FIRST_SENT_AT, HOPS, MAX_BODY_BYTES};
+use super::message::{FIRST_SENT_AT, HOPS, LINED_UP, MAX_BODY_BYTES};
 
 /// The longest delay of a message, in seconds (SQS API, `SendMessage`, `DelaySeconds`).
 const MAX_DELAY_S: u64 = 900;
@@ -17,8 +17,8 @@ const MAX_DELAY_S: u64 = 900;
 /// The most messages of one request (SQS API, `SendMessageBatch`).
 const MAX_BATCH: usize = 10;
 
-/// What a message counts beside its body against the longest request: its attribute `hops` and its id.
-const ENTRY_BYTES: usize = 64;
+/// What a message counts beside its body against the longest request: its attributes and its id.
+const ENTRY_BYTES: usize = 96;
 
 /// SQS did not accept a message.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -45,6 +45,8 @@ pub struct Outgoing<'a> {
     pub delay: Duration,
     /// How often this message was requeued, where that is counted.
     pub hops: Option<u32>,
+    /// Whether what it carries has stood in a line, and its turn comes with its delay.
+    pub lined_up: bool,
 }
 
 /// Why a message goes to a dead-letter queue.
@@ -78,10 +80,12 @@ impl Queue {
     /// SQS did not accept it in three attempts.
     pub async fn send(&self, message: Outgoing<'_>) -> Result<(), QueueError> {
         let hops = message.hops.map(|hops| hops.to_string());
-        let attributes = hops.as_deref().map(|hops| (HOPS, "Number", hops));
+        let hops = hops.as_deref().map(|hops| (HOPS, "Number", hops));
+        let attributes: Vec<_> =
+            hops.into_iter().chain(message.lined_up.then_some((LINED_UP, "Number", "1"))).collect();
         let delay_s = i32::try_from(message.delay.as_secs().min(MAX_DELAY_S)).ok().filter(|delay_s| *delay_s > 0);
         let request = self.client.send_message().message_group_id(message.group).set_delay_seconds(delay_s);
-        self.request(message.subject, request, message.body, attributes.as_slice()).await
+        self.request(message.subject, request, message.body, &attributes).await
     }
 
     /// Sends messages in as few requests as possible, one after the other. What SQS did not accept costs its neighbours
@@ -190,19 +194,17 @@ fn batch_entry(
     message: &Outgoing<'_>,
 ) -> Result<SendMessageBatchRequestEntry, aws_sdk_sqs::error::BuildError> {
     let delay_s = i32::try_from(message.delay.as_secs().min(MAX_DELAY_S)).ok().filter(|delay_s| *delay_s > 0);
-    let entry = SendMessageBatchRequestEntry::builder()
+    let mut entry = SendMessageBatchRequestEntry::builder()
         .id(index.to_string())
         .message_body(message.body)
         .message_group_id(message.group)
         .set_delay_seconds(delay_s);
-    match message.hops {
-        Some(hops) => {
-            let hops = MessageAttributeValue::builder().data_type("Number").string_value(hops.to_string()).build()?;
-            entry.message_attributes(HOPS, hops)
-        }
-        None => entry,
+    let hops = message.hops.map(|hops| (HOPS, hops));
+    for (name, value) in hops.into_iter().chain(message.lined_up.then_some((LINED_UP, 1))) {
+        let value = MessageAttributeValue::builder().data_type("Number").string_value(value.to_string()).build()?;
+        entry = entry.message_attributes(name, value);
     }
-    .build()
+    entry.build()
 }
 
 fn code<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> &str {
@@ -214,7 +216,7 @@ mod tests {
     use super::*;
 
     fn outgoing(body: &str) -> Outgoing<'_> {
-        Outgoing { subject: "m", body, group: "g", delay: Duration::ZERO, hops: None }
+        Outgoing { subject: "m", body, group: "g", delay: Duration::ZERO, hops: None, lined_up: false }
     }
 
     #[test]

@@ -179,7 +179,7 @@ async fn reserve_starts(services: &Arc<Services>, context: &BatchContext, items:
                 wanted: Vec::new(),
             });
             mails.places.push(place);
-            mails.wanted.push(Wanted::of(mail, item.message.hops));
+            mails.wanted.push(Wanted::of(mail, &item.message));
         }
     }
     let mut reservations = JoinSet::new();
@@ -329,6 +329,7 @@ async fn start_again(services: &Services, message: &Message) -> Result<Dispositi
         group: provider_id.as_ref().map_or("-", ProviderId::as_str),
         delay: Delay::MAX.with_jitter(&services.ambient),
         hops: Some(message.hops.saturating_add(1)),
+        lined_up: false,
     };
     services.send_queue.send(copy).await?;
     tracing::error!(

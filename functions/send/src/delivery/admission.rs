@@ -140,7 +140,7 @@ impl Delivery {
                 // A start that is reserved and not used is lost to the account.
                 None if !self.has_time_to_send() => return self.requeue(Delay::SHORT_OF_TIME).await.map(Break),
                 None => {
-                    let wanted = [Wanted::of(&self.mail, self.message.hops)];
+                    let wanted = [Wanted::of(&self.mail, &self.message)];
                     let slots = rates.reserve(provider, &wanted, preparation.reservation_lead(), ambient).await?;
                     slots.first().copied().ok_or(DeliveryError::Contended)?
                 }

@@ -19,16 +19,20 @@ impl Delivery {
     /// Sends a copy of the message to the send queue, with a delay. The original is acknowledged only after this; if that
     /// fails there are two messages, and the second one finds the row of the first.
     pub(super) async fn requeue(&self, delay: Delay) -> Result<Disposition, DeliveryError> {
-        self.requeue_after(delay.with_jitter(&self.services.ambient)).await
+        self.put_back(delay.with_jitter(&self.services.ambient), self.message.lined_up).await
     }
 
     /// The mail waits in the queue until exactly this time. The first time its row says so.
     pub(super) async fn wait_until(&self, reason: WaitReason, until: Timestamp) -> Result<Disposition, DeliveryError> {
+        self.wait(reason, until, false).await
+    }
+
+    async fn wait(&self, reason: WaitReason, until: Timestamp, lined_up: bool) -> Result<Disposition, DeliveryError> {
         let wait = until.duration_since(self.services.ambient.now()).max(SignedDuration::ZERO).unsigned_abs();
         if self.message.hops > 0 {
-            return self.requeue_after(wait).await;
+            return self.put_back(wait, lined_up).await;
         }
-        tokio::join!(self.requeue_after(wait), self.note_waiting(reason, until)).0
+        tokio::join!(self.put_back(wait, lined_up), self.note_waiting(reason, until)).0
     }
 
     /// The mail waits for the time that it names itself: in the queue if that is within what SQS delays, and else parked.
@@ -43,7 +47,7 @@ impl Delivery {
     /// The mail lines up for a start: no jitter, because each has a place of its own.
     pub(super) async fn wait_in_line(&self, reason: WaitReason, delay: Delay) -> Result<Disposition, DeliveryError> {
         let until = self.services.ambient.now().saturating_add(SignedDuration::from_millis(delay.as_millis()));
-        self.wait_until(reason, until.unwrap_or(Timestamp::MAX)).await
+        self.wait(reason, until.unwrap_or(Timestamp::MAX), true).await
     }
 
     /// Parks the mail. What cannot be parked now waits in the queue for as long as it can, and then is tried again.
@@ -75,14 +79,15 @@ impl Delivery {
         }
     }
 
-    /// Requeues the mail after exactly this time, in whole seconds, which SQS counts in, rounded down to what it is early by.
-    pub(super) async fn requeue_after(&self, wait: Duration) -> Result<Disposition, DeliveryError> {
+    /// Puts the mail back for exactly this time, in whole seconds, which SQS counts in, rounded up.
+    async fn put_back(&self, wait: Duration, lined_up: bool) -> Result<Disposition, DeliveryError> {
         let copy = Copy {
             subject: self.message.message_id.clone(),
             body: self.body_with_first_seen().into_owned(),
             group: group_of(&self.mail),
             delay: Duration::from_secs(wait.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX)),
             hops: self.message.hops.saturating_add(1),
+            lined_up,
         };
         self.services.put_backs.send(copy).await?;
         Ok(Disposition::Requeued)

@@ -23,6 +23,7 @@ mod table;
 
 use jiff::{SignedDuration, Timestamp};
 use shared::mail::{Mail, Priority};
+use shared::queue::Message;
 
 use crate::delay::Delay;
 use crate::wait_reason::WaitReason;
@@ -105,14 +106,14 @@ pub(crate) struct Wanted {
     pub(crate) recipients: u32,
     /// Its priority.
     pub(crate) priority: Priority,
-    /// Whether it is received for the first time: others may have lined up before it.
+    /// Whether it has not stood in a line yet: others may have lined up before it.
     pub(crate) is_new: bool,
 }
 
 impl Wanted {
-    /// A mail that was requeued so often.
-    pub(crate) fn of(mail: &Mail, hops: u32) -> Self {
-        Self { recipients: mail.recipients(), priority: mail.priority, is_new: hops == 0 }
+    /// A mail, and the message that carries it.
+    pub(crate) fn of(mail: &Mail, message: &Message) -> Self {
+        Self { recipients: mail.recipients(), priority: mail.priority, is_new: !message.lined_up }
     }
 }
 

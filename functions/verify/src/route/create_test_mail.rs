@@ -132,6 +132,7 @@ impl Verify {
             group: provider.provider_id.as_str(),
             delay: Duration::ZERO,
             hops: None,
+            lined_up: false,
         };
         self.send_queue.send(outgoing).await.map_err(|error| Problem::unavailable().caused_by(&error))
     }

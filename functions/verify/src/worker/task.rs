@@ -59,7 +59,9 @@ impl WorkerTask {
             queue: "verification",
             code: "not serialized".to_owned(),
         })?;
-        queue.send(Outgoing { subject, body: &body, group: subject, delay: Duration::ZERO, hops: None }).await
+        queue
+            .send(Outgoing { subject, body: &body, group: subject, delay: Duration::ZERO, hops: None, lined_up: false })
+            .await
     }
 }
 

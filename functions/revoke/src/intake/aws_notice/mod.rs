@@ -226,6 +226,7 @@ mod tests {
             sent_at: Timestamp::UNIX_EPOCH,
             receives: 1,
             hops: 0,
+            lined_up: false,
             queue_arn: None,
         }
     }
