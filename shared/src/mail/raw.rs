@@ -98,7 +98,9 @@ fn check_fields(fields: &[RawField<'_>]) -> Result<(), FieldError> {
         if !header::is_name(name) {
             return Err(FieldError::new("raw", "has a field whose name is not letters, digits, `-` and `_`"));
         }
-        let error = |problem: &str| FieldError::new("raw", format!("has a field {name}, which {problem}"));
+        // A secret access key has 40 characters, and people paste it into the wrong place.
+        let shown = if name.len() < 40 { name } else { "with a long name" };
+        let error = |problem: &str| FieldError::new("raw", format!("has a field {shown}, which {problem}"));
         let lower = name.to_ascii_lowercase();
         if lower == "bcc" {
             return Err(error("all recipients would see; name them in `bcc` of the mail"));
@@ -182,6 +184,9 @@ mod tests {
             let problem = problem(&with(fields));
             assert!(problem.as_deref().is_some_and(|problem| problem.contains(expected)), "{fields}: {problem:?}");
         }
+        let secret = "wJalrXUtnFEMIIK7MDENGIbPxRfiCYEXAMPLEKEY";
+        let problem = problem(&with(&format!("{secret}: {secret}\r\n{secret}: {secret}\r\n"))).unwrap();
+        assert!(problem.contains("is given twice") && !problem.contains(secret), "{problem}");
     }
 
     #[test]

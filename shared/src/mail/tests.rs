@@ -113,6 +113,35 @@ fn each_bad_field_is_rejected_by_its_name() {
         (json!({"replyTo": "SECRET"}), "replyTo"),
         (json!({"expires_at": "SECRET"}), "expires_at"),
         (json!({"attachments": "SECRET"}), "attachments"),
+        (
+            json!({"attachments": [{"name": "SECRET\n", "content_type": "a/b", "content": "AAAA"}]}),
+            "attachments[0].name",
+        ),
+        (
+            json!({"attachments": [{"name": "a", "content_type": "SECRET", "content": "AAAA"}]}),
+            "attachments[0].content_type",
+        ),
+        (
+            json!({"attachments": [{"name": "a", "content_type": "a/b", "content": "SECRET!"}]}),
+            "attachments[0].content",
+        ),
+        (
+            json!({"attachments": [{"name": "a", "content_type": "a/b", "s3": {"key": "SECRET"}}]}),
+            "attachments[0].s3.key",
+        ),
+        (
+            json!({"attachments": [{"name": "a", "content_type": "a/b", "content": "AAAA", "SECRET": 1}]}),
+            "attachments[0]",
+        ),
+        (json!({"raw": "SECRET!", "subject": null, "text": null, "html": null, "headers": null}), "raw"),
+        (json!({"template": {"name": "SEC RET"}, "subject": null, "text": null, "html": null}), "template.name"),
+        (json!({"list_unsubscribe": {"url": "SECRET"}}), "list_unsubscribe.url"),
+        (json!({"list_unsubscribe": {"mailto": "SECRET"}}), "list_unsubscribe.mailto"),
+        (json!({"list_management": {"contact_list": "SEC RET"}}), "list_management.contact_list"),
+        (json!({"tenant_name": "SEC RET"}), "tenant_name"),
+        (json!({"endpoint_id": "SEC RET"}), "endpoint_id"),
+        (json!({"return_path": "SECRET"}), "return_path"),
+        (json!({"not_before": "SECRET"}), "not_before"),
         (json!({"SECRET@example.com": 1}), "body"),
     ];
     for (changes, field) in cases {

@@ -176,7 +176,7 @@ fn check_template(template: &Value, ses: Option<&SesState>) -> Result<(), Servic
     }
 }
 
-/// Codes as floci-io/floci#1875 has seen them of SES; the texts [U].
+/// Codes as floci-io/floci#1875 has seen them of SES; the texts are not confirmed.
 fn check_list(options: &Value, ses: Option<&SesState>) -> Result<(), ServiceError> {
     let Some(name) = options["ContactListName"].as_str() else { return Ok(()) };
     let Some(list) = ses.and_then(|ses| ses.contact_lists.get(name)) else {
@@ -190,7 +190,7 @@ fn check_list(options: &Value, ses: Option<&SesState>) -> Result<(), ServiceErro
     }
 }
 
-/// On AWS the endpoint's name is part of the host, and one that does not exist has no address [U].
+/// On AWS the endpoint's name is part of the host, and one that does not exist has no address, which nobody has confirmed.
 fn check_endpoint(endpoint_id: &Value, ses: Option<&SesState>) -> Result<(), ServiceError> {
     let Some(id) = endpoint_id.as_str() else { return Ok(()) };
     let is_known =
