@@ -429,7 +429,7 @@ async fn fail_sending(
     stack.set_faults(failing.0, &json!({})).await;
     stack.set_faults(inactive.0, &json!({ "deactivate_key": true })).await;
     stack.enqueue_mail(&mail(inactive.1, "first")).await.unwrap();
-    stack.mail_in_state(inactive.1, "first", &["not_accepted"]).await;
+    stack.mail_in_state(inactive.1, "first", &["not_accepted", "waiting"]).await;
     eventually("the log line about a secret that KMS refuses to decrypt", || async {
         stack.log_text("send").await.contains("KMS refused the send lane").then_some(())
     })

@@ -1,5 +1,6 @@
 //! End to end: `send`.
 
+mod attachments;
 mod content;
 mod crash;
 mod delivery;

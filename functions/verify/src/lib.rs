@@ -218,6 +218,7 @@ impl Verify {
             Route::DeleteConfiguration => Box::pin(self.delete_configuration(request, log)).await,
             Route::CreateVerification => Box::pin(self.create_verification(request, log)).await,
             Route::GetVerification => Box::pin(self.get_verification(request, log)).await,
+            Route::GetMailSchema => route::get_mail_schema::get_mail_schema(request),
             Route::GetPolicy => route::get_policy::get_policy(request),
             Route::GetForwarding => route::get_forwarding::get_forwarding(request, &self.notice_bus),
             Route::CheckPolicy => self.check_policy(request, log),

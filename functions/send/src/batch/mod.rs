@@ -165,7 +165,10 @@ async fn reserve_starts(services: &Arc<Services>, context: &BatchContext, items:
     let mut accounts: BTreeMap<_, AccountMails> = BTreeMap::new();
     for (place, item) in items.iter().enumerate() {
         let ParsedMessage::Mail(mail) = &item.parsed else { continue };
-        if item.is_processed_alone() || mail.expiry() <= now {
+        // A mail that reads files first does not know when it could start.
+        let starts_later =
+            mail.not_before.is_some_and(|not_before| not_before > now) || mail.stored_files().next().is_some();
+        if item.is_processed_alone() || mail.expiry() <= now || starts_later {
             continue;
         }
         if let Eligibility::Eligible(provider) = snapshot.eligibility(mail, now) {

@@ -35,6 +35,15 @@ impl Delivery {
         tokio::join!(self.put_back(wait, lined_up), self.note_waiting(reason, until)).0
     }
 
+    /// The mail waits for the time that it names itself: in the queue if that is within what SQS delays, and else parked.
+    pub(super) async fn wait_for_its_time(&self, not_before: Timestamp) -> Result<Disposition, DeliveryError> {
+        let wait = not_before.duration_since(self.services.ambient.now());
+        match wait < SignedDuration::from_millis(Delay::MAX.as_millis()) {
+            true => self.wait_until(WaitReason::NotBefore, not_before).await,
+            false => self.park(ParkedSlot { reason: WaitReason::NotBefore, eta: not_before }).await,
+        }
+    }
+
     /// The mail lines up for a start: no jitter, because each has a place of its own.
     pub(super) async fn wait_in_line(&self, reason: WaitReason, delay: Delay) -> Result<Disposition, DeliveryError> {
         let until = self.services.ambient.now().saturating_add(SignedDuration::from_millis(delay.as_millis()));
@@ -47,8 +56,8 @@ impl Delivery {
             provider_id: self.mail.provider_id.clone(),
             tenant_id: self.mail.tenant_id.clone(),
             mail_id: self.mail.mail_id.clone(),
-            lane: lane_of(&self.mail),
-            order: self.mail.first_seen,
+            lane: lane_of(&self.mail, reason),
+            order: if reason == WaitReason::NotBefore { eta } else { self.mail.first_seen },
             recipients: self.mail.recipients(),
             expires: self.mail.expiry(),
             hops: self.message.hops,
@@ -108,8 +117,9 @@ pub(crate) fn group_of(mail: &Mail) -> String {
     }
 }
 
-fn lane_of(mail: &Mail) -> ParkedLane {
+fn lane_of(mail: &Mail, reason: WaitReason) -> ParkedLane {
     match mail.priority {
+        _ if reason == WaitReason::NotBefore => ParkedLane::NotBefore,
         Priority::Normal => ParkedLane::Normal,
         Priority::High => ParkedLane::High,
     }

@@ -12,6 +12,7 @@ mod delete_configuration;
 mod get_configuration;
 pub(crate) mod get_forwarding;
 mod get_mail;
+pub(crate) mod get_mail_schema;
 mod get_page;
 pub(crate) mod get_page_asset;
 pub(crate) mod get_policy;
@@ -38,6 +39,7 @@ pub(crate) enum Route {
     ListProviders,
     GetProvider,
     GetMail,
+    GetMailSchema,
     CreateRotation,
     GetRotation,
     CancelRotation,
@@ -73,11 +75,12 @@ pub const ROUTES: &[&str] = &{
 };
 
 impl Route {
-    const ALL: [Self; 25] = [
+    const ALL: [Self; 26] = [
         Self::CreateProvider,
         Self::ListProviders,
         Self::GetProvider,
         Self::GetMail,
+        Self::GetMailSchema,
         Self::CreateRotation,
         Self::GetRotation,
         Self::CancelRotation,
@@ -107,6 +110,7 @@ impl Route {
             Self::ListProviders => "GET /providers",
             Self::GetProvider => "GET /providers/{provider_id}",
             Self::GetMail => "GET /providers/{provider_id}/mails/{mail_id}",
+            Self::GetMailSchema => "GET /mails/schema",
             Self::CreateRotation => "POST /providers/{provider_id}/rotations",
             Self::GetRotation => "GET /providers/{provider_id}/rotations/{rotation_id}",
             Self::CancelRotation => "DELETE /providers/{provider_id}/rotations/{rotation_id}",
@@ -156,6 +160,7 @@ impl Route {
             Self::ListProviders => "list_providers",
             Self::GetProvider => "get_provider",
             Self::GetMail => "get_mail",
+            Self::GetMailSchema => "get_mail_schema",
             Self::CreateRotation => "create_rotation",
             Self::GetRotation => "get_rotation",
             Self::CancelRotation => "cancel_rotation",
@@ -229,6 +234,7 @@ mod tests {
             (include_str!("../../../../events/verify-list-providers.json"), "list_providers"),
             (include_str!("../../../../events/verify-get-provider.json"), "get_provider"),
             (include_str!("../../../../events/verify-get-mail.json"), "get_mail"),
+            (include_str!("../../../../events/verify-get-mail-schema.json"), "get_mail_schema"),
             (include_str!("../../../../events/verify-create-rotation.json"), "create_rotation"),
             (include_str!("../../../../events/verify-get-rotation.json"), "get_rotation"),
             (include_str!("../../../../events/verify-cancel-rotation.json"), "cancel_rotation"),
