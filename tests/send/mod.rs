@@ -6,6 +6,7 @@ mod crash;
 mod delivery;
 mod denial;
 mod doubt;
+mod failover;
 mod hold;
 mod invalid_mail;
 mod mail_id;

@@ -13,6 +13,7 @@
 //! | `delivery`, `delay`, `delivery_error` | the steps of one mail's delivery, and why one fails |
 //! | `files` | files of the stack's bucket, within the memory that there is |
 //! | `failure_action` | what each failure of SES means for the mail and its provider |
+//! | `failover` | which of the providers that a mail names sends it |
 //! | `snapshot`, `opened_secrets` | whether a mail may go out, by a fresh read, and with which secret |
 //! | `ledger` | each mail's state, and how many copies of it there can be |
 //! | `parking`, `put_backs`, `wait_reason` | mail that waits: in the queue, or parked if it is for long |
@@ -29,6 +30,7 @@ mod delivery;
 mod delivery_error;
 mod denied_resource;
 mod disposition;
+mod failover;
 mod failure_action;
 mod files;
 #[cfg(test)]

@@ -27,6 +27,8 @@ pub(crate) fn fill(
     let Mail {
         tenant_id: _,
         provider_id: _,
+        provider_ids: _,
+        patience_s: _,
         mail_id: _,
         first_seen: _,
         carries_first_seen: _,

@@ -36,6 +36,8 @@ pub fn digest(mail: &Mail) -> String {
     let Mail {
         tenant_id: _,
         provider_id: _,
+        provider_ids: _,
+        patience_s: _,
         mail_id: _,
         first_seen: _,
         carries_first_seen: _,

@@ -3,10 +3,12 @@
 use crate::http::is_identifier;
 
 /// The fields of a mail. A field's name in a message is the caller's text; only these names are always shown.
-pub(crate) const MAIL_FIELDS: [&str; 28] = [
+pub(crate) const MAIL_FIELDS: [&str; 30] = [
     "version",
     "tenant_id",
     "provider_id",
+    "provider_ids",
+    "patience_s",
     "mail_id",
     "first_seen",
     "from",

@@ -57,6 +57,13 @@ const MAX_RECIPIENTS: usize = 50;
 /// What a mail is as a JSON Schema (draft 2020-12), as far as a schema can say it.
 pub const SCHEMA: &str = include_str!("schema.json");
 
+/// The most providers of one mail: a batch reads all of them in one request.
+const MAX_PROVIDERS: usize = 3;
+
+/// How long a mail waits for a preferred provider's quota if it does not say so, and at most: the quota's window.
+const PATIENCE_S: u32 = 15 * 60;
+const MAX_PATIENCE_S: u32 = 24 * 60 * 60;
+
 /// How long a mail may wait.
 const MAX_AGE: SignedDuration = SignedDuration::from_hours(30 * 24);
 
@@ -91,6 +98,10 @@ pub struct Mail {
     pub tenant_id: TenantId,
     /// The provider that sends it.
     pub provider_id: ProviderId,
+    /// The providers that may send it, in the order of preference. [`Mail::provider_id`] is one of them, at first the first.
+    pub provider_ids: Vec<ProviderId>,
+    /// How long it waits for a preferred provider whose daily quota is used up, in seconds.
+    pub patience_s: u32,
     /// The caller's idempotency key.
     pub mail_id: MailId,
     /// When it was first handed over.
@@ -148,7 +159,9 @@ struct MailDocument {
     #[serde(rename = "version")]
     _version: u32,
     tenant_id: String,
-    provider_id: String,
+    provider_id: Option<String>,
+    provider_ids: Option<Vec<String>>,
+    patience_s: Option<u32>,
     mail_id: String,
     first_seen: Option<Timestamp>,
     from: String,
@@ -247,7 +260,11 @@ impl Mail {
 
     fn from_document(mut document: MailDocument, sent_at: Timestamp) -> Result<Self, FieldError> {
         let tenant_id = TenantId::parse(&document.tenant_id).map_err(FieldError::from_display("tenant_id"))?;
-        let provider_id = ProviderId::parse(&document.provider_id).map_err(FieldError::from_display("provider_id"))?;
+        let provider_ids = parse_provider_ids(document.provider_id.as_deref(), document.provider_ids.as_deref())?;
+        let provider_id = provider_ids.first().cloned().ok_or_else(|| FieldError::new("provider_id", "is missing"))?;
+        if document.patience_s.is_some_and(|patience_s| patience_s > MAX_PATIENCE_S) {
+            return Err(FieldError::new("patience_s", format!("must be at most {MAX_PATIENCE_S}")));
+        }
         let mail_id = MailId::parse(&document.mail_id).map_err(FieldError::from_display("mail_id"))?;
         let from = Mailbox::parse(&document.from).map_err(FieldError::from_display("from"))?;
         let to = parse_mailboxes("to", document.to.as_deref())?;
@@ -297,6 +314,8 @@ impl Mail {
         Ok(Self {
             tenant_id,
             provider_id,
+            provider_ids,
+            patience_s: document.patience_s.unwrap_or(PATIENCE_S),
             mail_id,
             first_seen,
             carries_first_seen: document.first_seen.is_some(),
@@ -320,6 +339,31 @@ impl Mail {
             not_before: document.not_before,
         })
     }
+}
+
+/// The providers of a mail: the one that it names, or several in the order of preference.
+fn parse_provider_ids(one: Option<&str>, several: Option<&[String]>) -> Result<Vec<ProviderId>, FieldError> {
+    let several = match (one, several) {
+        (Some(_), Some(_)) => return Err(FieldError::new("provider_ids", "must not be there beside `provider_id`")),
+        (one, None) => {
+            let id = one.ok_or_else(|| FieldError::new("provider_id", "is missing, and so is `provider_ids`"))?;
+            return Ok(vec![ProviderId::parse(id).map_err(FieldError::from_display("provider_id"))?]);
+        }
+        (None, Some(several)) => several,
+    };
+    if several.is_empty() || several.len() > MAX_PROVIDERS {
+        return Err(FieldError::new("provider_ids", format!("must be 1 to {MAX_PROVIDERS} providers")));
+    }
+    let mut provider_ids = Vec::with_capacity(several.len());
+    for (index, id) in several.iter().enumerate() {
+        let field = format!("provider_ids[{index}]");
+        let id = ProviderId::parse(id).map_err(FieldError::from_display(field.clone()))?;
+        if provider_ids.contains(&id) {
+            return Err(FieldError::new(field, "is there twice"));
+        }
+        provider_ids.push(id);
+    }
+    Ok(provider_ids)
 }
 
 fn parse_mailboxes(field: &str, texts: Option<&[String]>) -> Result<Vec<Mailbox>, FieldError> {

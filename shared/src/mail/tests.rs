@@ -154,6 +154,28 @@ fn each_bad_field_is_rejected_by_its_name() {
 }
 
 #[test]
+fn a_mail_may_name_several_providers_in_the_order_of_preference() {
+    let ids = ["prv_01ARZ3NDEKTSV4RRFFQ69G5FAV", "prv_01ARZ3NDEKTSV4RRFFQ69G5FAW"];
+    let mail = sample_with(json!({"provider_id": null, "provider_ids": ids, "patience_s": 60}));
+    assert_eq!(mail.provider_ids.iter().map(|id| id.as_str()).collect::<Vec<_>>(), ids);
+    assert_eq!((mail.provider_id.as_str(), mail.patience_s), (ids[0], 60));
+    assert_eq!((sample().provider_ids.len(), sample().patience_s), (1, 900));
+    assert_eq!(digest(&mail), digest(&sample()));
+    for (changes, field) in [
+        (json!({"provider_ids": ids}), "provider_ids"),
+        (json!({"provider_id": null}), "provider_id"),
+        (json!({"provider_id": null, "provider_ids": []}), "provider_ids"),
+        (json!({"provider_id": null, "provider_ids": [ids[0], ids[0]]}), "provider_ids[1]"),
+        (json!({"provider_id": null, "provider_ids": [ids[0], "prv_x"]}), "provider_ids[1]"),
+        (json!({"provider_id": null, "provider_ids": [ids[0], ids[1], ids[0], ids[1]]}), "provider_ids"),
+        (json!({"patience_s": 86_401}), "patience_s"),
+    ] {
+        let error = Mail::parse(&changed(&changes), time("2026-11-23T10:00:00Z")).err().unwrap();
+        assert_eq!(error.field, field, "{changes}");
+    }
+}
+
+#[test]
 fn a_mail_that_has_expired_is_still_a_mail() {
     for expires_at in ["2026-11-23T10:00:00Z", "2026-01-01T00:00:00Z"] {
         for first_seen in [json!("2026-11-23T10:00:00Z"), Value::Null] {
