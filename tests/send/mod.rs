@@ -14,3 +14,4 @@ mod pace;
 mod redrive;
 mod rejection;
 mod stop;
+mod waiting;

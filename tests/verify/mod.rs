@@ -6,6 +6,7 @@ mod credential;
 mod onboarding;
 mod onboarding_link;
 mod page;
+mod page_region;
 mod policy;
 mod reading;
 mod suspension;

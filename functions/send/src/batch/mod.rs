@@ -26,7 +26,7 @@ use crate::delivery_error::DeliveryError;
 use crate::disposition::{Disposition, Tally};
 use crate::parking::Release;
 use crate::poison;
-use crate::rate::{Slot, Wanted};
+use crate::rate::{Slot, StartRequest};
 use crate::rejection::RejectedMessage;
 use crate::settle::Settlement;
 use crate::snapshot::Eligibility;
@@ -62,7 +62,7 @@ enum ParsedMessage {
 struct AccountMails {
     provider: Arc<Provider>,
     places: Vec<usize>,
-    wanted: Vec<Wanted>,
+    wanted: Vec<StartRequest>,
 }
 
 impl BatchItem {
@@ -179,7 +179,7 @@ async fn reserve_starts(services: &Arc<Services>, context: &BatchContext, items:
                 wanted: Vec::new(),
             });
             mails.places.push(place);
-            mails.wanted.push(Wanted::of(mail, &item.message));
+            mails.wanted.push(StartRequest::of(mail, &item.message));
         }
     }
     let mut reservations = JoinSet::new();

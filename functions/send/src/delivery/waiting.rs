@@ -11,7 +11,7 @@ use super::Delivery;
 use crate::delay::Delay;
 use crate::delivery_error::DeliveryError;
 use crate::disposition::Disposition;
-use crate::put_backs::Copy;
+use crate::put_backs::MailCopy;
 use crate::rate::ParkedSlot;
 use crate::wait_reason::WaitReason;
 
@@ -81,7 +81,7 @@ impl Delivery {
 
     /// Puts the mail back for exactly this time, in whole seconds, which SQS counts in, rounded up.
     async fn put_back(&self, wait: Duration, lined_up: bool) -> Result<Disposition, DeliveryError> {
-        let copy = Copy {
+        let copy = MailCopy {
             subject: self.message.message_id.clone(),
             body: self.body_with_first_seen().into_owned(),
             group: group_of(&self.mail),

@@ -80,7 +80,10 @@ impl Ses {
         let failed: Vec<&str> = std::iter::once(from)
             .chain(return_path)
             .chain(recipients)
-            .filter(|mailbox| !is_verified(state, mailbox::address(mailbox).unwrap_or(mailbox)))
+            .filter(|mailbox| {
+                let identity = verified_identity(state, mailbox::address(mailbox).unwrap_or(mailbox));
+                !identity.is_some_and(|name| self.identity_regions.contain(account_id, name, region))
+            })
             .collect();
         if !failed.is_empty() && !from.is_empty() {
             let message = format!(
@@ -143,8 +146,10 @@ impl Ses {
     }
 }
 
-fn is_verified(ses: Option<&SesState>, address: &str) -> bool {
-    ses.and_then(|ses| ses.identities.get(sender_identity(ses, address)?)).is_some_and(|identity| identity.verified)
+/// The identity that an address is verified by, whatever its Region.
+fn verified_identity<'a>(ses: Option<&'a SesState>, address: &str) -> Option<&'a str> {
+    let identity = ses.and_then(|ses| ses.identities.get(sender_identity(ses, address)?))?;
+    identity.verified.then_some(identity.identity_name.as_str())
 }
 
 fn pairs(list: &Value) -> impl Iterator<Item = (String, Value)> {
