@@ -12,4 +12,5 @@ mod outage;
 mod pace;
 mod redrive;
 mod rejection;
+mod sent_event;
 mod stop;
