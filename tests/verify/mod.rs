@@ -3,11 +3,15 @@
 mod assurance;
 mod configuration;
 mod credential;
+mod dead_letters;
+mod erasure;
+mod mails;
 mod onboarding;
 mod onboarding_link;
 mod page;
 mod policy;
 mod reading;
+mod resend;
 mod suspension;
 mod test_mail;
 mod watch;
