@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
-use super::item::{string, timestamp, to_attribute, to_item};
+use super::item::{string, to_attribute, to_item};
 use super::item_update::{ItemUpdate, is_made};
 use super::rotation_change::RotationItem;
 use super::transaction::contended;
@@ -252,11 +252,11 @@ impl Providers {
         for access_key_id in &access_key_ids {
             self.erase_key(access_key_id).await?;
         }
-        let is_last = provider.name == ERASED && provider.user_name == ERASED;
-        if is_last && record.report.checks.is_empty() {
+        let has_names = provider.name != ERASED || provider.user_name != ERASED || provider.user_arn != ERASED;
+        if !has_names && record.report == without_details(&record.report) {
             return Ok(false);
         }
-        let set = "SET #name = :erased, user_name = :erased, user_arn = :erased, report = :report, updated_at = :now";
+        let set = "SET #name = :erased, user_name = :erased, user_arn = :erased, report = :report";
         let expression = match &provider.rotation {
             Some(_) => format!("{set}, rotation = :rotation REMOVE rotation_reports"),
             None => format!("{set} REMOVE rotation_reports"),
@@ -268,8 +268,7 @@ impl Providers {
             .value(":erased", string(ERASED))
             .value(":revoked", string(StatusName::Revoked.as_str()))
             .value(":access_key_id", string(provider.access_key_id.as_str()))
-            .value(":report", to_attribute(&without_details(&record.report), &pk)?)
-            .value(":now", timestamp(now));
+            .value(":report", to_attribute(&without_details(&record.report), &pk)?);
         if let Some(rotation) = &provider.rotation {
             update = update.value(":rotation", to_attribute(&without_users(rotation), &pk)?);
         }
