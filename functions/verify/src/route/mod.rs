@@ -248,7 +248,7 @@ fn check_not_stopped(provider: &Provider, log: &mut RequestLog) -> Result<(), Pr
         Problem::new(409, "An order has stopped the provider: it sends nothing any more. Look at its status.");
     Err(problem
         .kind("provider-stopped")
-        .with("status", &provider.status.status)
+        .with("provider_status", &provider.status.status)
         .with("reason", &provider.status.reason))
 }
 
