@@ -1,39 +1,25 @@
-//! `DELETE /providers/{provider_id}/mails/{mail_id}` and `POST /providers/{provider_id}/mails/cancel`: take back mails that have not been started.
+//! `DELETE /providers/{provider_id}/mails/{mail_id}`: takes a mail back that has not been started.
 
-use serde::{Deserialize, Serialize};
-use shared::http::{Problem, Request, RequestLog, Response, body, respond, signer};
+use serde::Serialize;
+use shared::http::{Problem, Request, RequestLog, Response, respond, signer};
 use shared::id::{MailId, ProviderId};
 use shared::record::{AuditEvent, MailCancelled, MailState, Provider};
 
-use super::redrive_dead_letters::check_mail_ids;
 use super::{path_parameter, provider_id};
 use crate::Verify;
 
-/// The body of the second route.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CancelMailsRequest {
-    mail_ids: Vec<String>,
-}
-
-/// What became of the mails, in the order of the request.
-#[derive(Serialize)]
-struct CancelledList {
-    mails: Vec<CancelledView>,
-}
-
 /// What became of one mail.
 #[derive(Serialize)]
-struct CancelledView {
+pub(super) struct CancelledView {
     mail_id: MailId,
     /// `null`: nobody knows; repeat it.
-    state: Option<MailState>,
+    pub(super) state: Option<MailState>,
     /// Whether nothing of it is sent any more.
     cancelled: bool,
 }
 
 impl CancelledView {
-    fn new(mail_id: MailId, outcome: Option<MailCancelled>) -> Self {
+    pub(super) fn new(mail_id: MailId, outcome: Option<MailCancelled>) -> Self {
         let (state, cancelled) = match outcome {
             Some(MailCancelled::Cancelled) => (Some(MailState::Cancelled), true),
             Some(MailCancelled::TooLate(state)) => (Some(state), false),
@@ -63,29 +49,6 @@ impl Verify {
         }
     }
 
-    /// Takes mails back, each for itself.
-    pub(crate) async fn cancel_mails(&self, request: &Request, log: &mut RequestLog) -> Result<Response, Problem> {
-        let mail_ids = check_mail_ids(&body::<CancelMailsRequest>(request)?.mail_ids)?;
-        let provider = self.provider_of_mails(request, log).await?;
-        self.note_cancellation(&provider.provider_id, mail_ids.len(), request).await?;
-        let mut mails = Vec::with_capacity(mail_ids.len());
-        let mut failure = None;
-        for mail_id in mail_ids {
-            let (tenant_id, provider_id) = (&provider.tenant_id, &provider.provider_id);
-            let outcome = self.mails.cancel(tenant_id, provider_id, &mail_id, &self.ambient).await;
-            let outcome = outcome.map_err(|error| failure = Some(error)).ok();
-            mails.push(CancelledView::new(mail_id, outcome));
-        }
-        if let Some(error) = failure {
-            if mails.iter().all(|mail| mail.state.is_none()) {
-                return Err(error.into());
-            }
-            log.outcome("partly_unknown");
-            tracing::warn!(error = shared::telemetry::chain(&error), "mails of a request were perhaps not taken back");
-        }
-        Ok(respond(200, &CancelledList { mails }))
-    }
-
     /// The provider of the path, stopped or not.
     pub(super) async fn provider_of_mails(&self, request: &Request, log: &mut RequestLog) -> Result<Provider, Problem> {
         let provider_id = provider_id(request)?;
@@ -95,7 +58,7 @@ impl Verify {
         Ok(provider)
     }
 
-    async fn note_cancellation(
+    pub(super) async fn note_cancellation(
         &self,
         provider_id: &ProviderId,
         count: usize,

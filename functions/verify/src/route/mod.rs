@@ -1,6 +1,7 @@
 //! The routes of the API that this function answers, one file for each operation.
 
 mod cancel_mail;
+mod cancel_mails;
 mod cancel_rotation;
 mod check_again;
 mod check_policy;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use shared::http::{Problem, Request, RequestLog, Response, body, invalid, respond};
 use shared::record::{MailState, Provider, ResendFilter, ResendOutcome};
+use shared::telemetry::chain;
 
 use super::check_not_stopped;
 use super::create_mails::check_count;
@@ -143,7 +144,7 @@ impl Verify {
                 Some(filter.state),
             ),
             Err(error) => {
-                tracing::warn!(error = shared::telemetry::chain(&error), "a mail was perhaps not taken up again");
+                tracing::warn!(error = chain(&error), "a mail was perhaps not taken up again");
                 let mut view = ResentView::kept(message, "mail_id", "was perhaps not taken up again; repeat it", None);
                 view.mail.result = HandOverResult::NotEnqueued;
                 view
