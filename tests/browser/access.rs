@@ -2,35 +2,16 @@
 
 use serde_json::{Value, json};
 
+use crate::axe::Axe;
 use crate::driver::Setup;
 use crate::support::Stack;
 use crate::walker::Walker;
-
-/// The rules that are run.
-const RUN: &str = "axe.run(document, { runOnly: { type: 'tag', values: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] } })\
-    .then(found => arguments[0]({ passes: found.passes.length, violations: found.violations.map(one => one.id + ': ' + one.nodes.map(node => node.html).join(' | ')) }))";
-
-/// axe-core.
-fn axe() -> String {
-    let path = std::env::var("AXE_JS").expect("AXE_JS names axe-core's axe.min.js; .ci/run sets it");
-    std::fs::read_to_string(path).unwrap()
-}
-
-/// Looks at the page as it stands: axe-core has nothing to object to, and nothing has to be scrolled sideways.
-async fn examine(walker: &Walker, axe: &str, what: &str) {
-    walker.browser.script(axe).await;
-    let found = walker.browser.async_script(RUN).await;
-    assert!(found["passes"].as_u64().unwrap() > 10, "{what}: {found}");
-    assert_eq!(found["violations"], json!([]), "{what}");
-    let wide = walker.browser.script("return document.scrollingElement.scrollWidth - innerWidth").await;
-    assert!(wide.as_i64().unwrap() <= 0, "{what}: {wide} pixels too wide");
-}
 
 #[tokio::test]
 #[ignore = "wants Chromium: see tests/browser/main.rs"]
 async fn every_page_is_accessible_in_both_schemes_and_languages_on_a_narrow_screen_too() {
     let stack = Stack::shared().await;
-    let axe = axe();
+    let axe = Axe::load();
     let mut examined = 0;
     for (number, (scheme, language, width)) in
         [("light", "en", 1100), ("dark", "en", 320), ("light", "de", 320), ("dark", "de", 1100)].into_iter().enumerate()
@@ -40,7 +21,7 @@ async fn every_page_is_accessible_in_both_schemes_and_languages_on_a_narrow_scre
         let browser = &walker.browser;
         let what = |page: &str| format!("{page}, {scheme}, {language}, {width} px");
         browser.go(&walker.url).await;
-        examine(&walker, &axe, &what("start")).await;
+        axe.examine(browser, &what("start")).await;
         browser.click("#begin button").await;
         browser.until("the first step", "return document.querySelector('[aria-current=step]')").await;
         for step in [
@@ -53,7 +34,7 @@ async fn every_page_is_accessible_in_both_schemes_and_languages_on_a_narrow_scre
             "paste",
         ] {
             walker.step(step).await;
-            examine(&walker, &axe, &what(step)).await;
+            axe.examine(browser, &what(step)).await;
         }
         let mut tenant = stack.classic_tenant().await;
         let good = tenant.secret_access_key.clone();
@@ -61,17 +42,17 @@ async fn every_page_is_accessible_in_both_schemes_and_languages_on_a_narrow_scre
         tenant.secret_access_key.replace_range(..5, "wrong");
         walker.submit(&tenant).await;
         browser.until("the first check", "return document.querySelectorAll('#checks li').length > 0").await;
-        examine(&walker, &axe, &what("checking")).await;
+        axe.examine(browser, &what("checking")).await;
         browser.until("the refusal", "return document.querySelector('[data-check=live]')").await;
-        examine(&walker, &axe, &what("refused")).await;
+        axe.examine(browser, &what("refused")).await;
         tenant.secret_access_key = good;
         walker.submit(&tenant).await;
         browser.until("the end", "return document.querySelector('.note.good')").await;
-        examine(&walker, &axe, &what("connected")).await;
-        browser.go(walker.url.split('#').next().unwrap()).await;
+        axe.examine(browser, &what("connected")).await;
+        browser.go(walker.page()).await;
         browser.cdp("Network.clearBrowserCookies", json!({})).await;
-        browser.go(walker.url.split('#').next().unwrap()).await;
-        examine(&walker, &axe, &what("closed")).await;
+        browser.go(walker.page()).await;
+        axe.examine(browser, &what("closed")).await;
         examined += 12;
         let requests = browser.requests().await;
         let origin = walker.url.split("/connect/").next().unwrap();

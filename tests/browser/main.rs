@@ -10,8 +10,12 @@
 mod support;
 
 mod access;
+mod axe;
 mod driver;
 mod mistakes;
+mod refusals;
+mod region;
+mod repair;
 mod story;
 mod tabs;
 mod walker;

@@ -19,7 +19,7 @@ async fn a_double_click_submits_once_and_another_tab_watches_the_same_checks() {
     browser.script("const button = document.querySelector('#key button'); button.click(); button.click()").await;
     browser.until("the first check", "return document.querySelectorAll('#checks li').length > 0").await;
     let first = browser.new_tab().await;
-    browser.go(walker.url.split('#').next().unwrap()).await;
+    browser.go(walker.page()).await;
     browser.heading("Checking your key").await;
     browser.heading("Connected").await;
     browser.switch_to(&first).await;

@@ -1,7 +1,7 @@
 //! Somebody who walks the page, step by step.
 
 use operator::Tenant;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::driver::{Browser, Setup};
 use crate::support::Stack;
@@ -20,7 +20,12 @@ impl Walker {
     /// Somebody of a tenant who has got a link for a new provider.
     pub(crate) async fn invited(stack: &Stack, tenant_id: &str, setup: Setup) -> Self {
         let asked = json!({ "tenant_id": tenant_id, "name": "Main account", "intent": "connect" });
-        let made = stack.ask_for_link(&asked).await;
+        Self::with_link(stack, &asked, setup).await
+    }
+
+    /// Somebody who has got the link that is asked for.
+    pub(crate) async fn with_link(stack: &Stack, asked: &Value, setup: Setup) -> Self {
+        let made = stack.ask_for_link(asked).await;
         assert_eq!(made.status, 201, "{}", made.text);
         let text = |name: &str| made.body[name].as_str().unwrap().to_owned();
         Self { browser: Browser::start(setup).await, url: text("url"), link_id: text("link_id") }
@@ -35,10 +40,14 @@ impl Walker {
         walker
     }
 
+    /// The link without its code.
+    pub(crate) fn page(&self) -> &str {
+        self.url.split('#').next().unwrap()
+    }
+
     /// Goes to a step by its URL.
     pub(crate) async fn step(&self, step: &str) {
-        let page = self.url.split('#').next().unwrap();
-        self.browser.go(&format!("{page}?step={step}")).await;
+        self.browser.go(&format!("{}?step={step}", self.page())).await;
     }
 
     /// Fills the form in.

@@ -37,7 +37,7 @@ async fn a_candidate_that_is_refused_costs_no_mail() {
     // Refused for an hour, it fails and dies.
     tables.set_rotation_time(&provider_id, "rotation.failing.since").await;
     assert!(tables.make_rotation_due(&provider_id, &rotation_id).await);
-    stack.try_candidates().await;
+    stack.run_send_schedule().await;
     let rotation = stack.closed_rotation(&tables, &provider_id, &rotation_id).await;
     assert_eq!((&rotation["phase"], &rotation["reason"]), (&json!("failed"), &json!("key_refused")), "{rotation}");
     assert!(tables.sealed_lanes(&new).await.iter().all(|lane| lane == "revoke"));
@@ -58,7 +58,7 @@ async fn a_candidate_that_may_not_send_recovers_once_its_policy_is_mended() {
     stack.failing_rotation(&provider_id, &rotation_id, "denied").await;
     // A probe does not show that mail may pass.
     assert!(tables.make_rotation_due(&provider_id, &rotation_id).await);
-    stack.try_candidates().await;
+    stack.run_send_schedule().await;
     assert_eq!(stack.get_rotation(&provider_id, &rotation_id).await["phase"], "candidate");
 
     stack.set_user_policies(&new, &[classic_policy()]).await;

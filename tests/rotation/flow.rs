@@ -71,10 +71,10 @@ async fn a_new_key_of_a_provider_that_sends_nothing_is_promoted_by_a_probe_and_n
     let (tenant, provider_id) = stack.create_provider("acme").await;
     let new = stack.other_user(&tenant, &json!({})).await;
     let rotation_id = stack.begin_rotation(&provider_id, &new, 600).await;
-    stack.try_candidates().await;
+    stack.run_send_schedule().await;
     assert_eq!(stack.get_rotation(&provider_id, &rotation_id).await["phase"], "candidate", "mail has a minute");
     assert!(tables.make_rotation_due(&provider_id, &rotation_id).await);
-    stack.try_candidates().await;
+    stack.run_send_schedule().await;
     let rotation = stack.rotation_in_phase(&provider_id, &rotation_id, "promoted").await;
     assert_eq!(rotation["promoted_by"], "probe", "{rotation}");
     assert!(stack.inbox(&tenant.account_id).await.unwrap().is_empty());
@@ -101,7 +101,7 @@ async fn an_earlier_rotation_is_shown_beside_the_latest() {
     let second = stack.other_user(&tenant, &json!({})).await;
     let first_id = stack.begin_rotation(&provider_id, &second, 0).await;
     assert!(tables.make_rotation_due(&provider_id, &first_id).await);
-    stack.try_candidates().await;
+    stack.run_send_schedule().await;
     stack.rotation_in_phase(&provider_id, &first_id, "promoted").await;
     stack.closed_rotation(&tables, &provider_id, &first_id).await;
     let third = stack.other_user(&tenant, &json!({ "user_name": "mailer-3" })).await;

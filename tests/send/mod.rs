@@ -1,5 +1,6 @@
 //! End to end: `send`.
 
+mod attachments;
 mod content;
 mod crash;
 mod delivery;
@@ -14,3 +15,4 @@ mod redrive;
 mod rejection;
 mod sent_event;
 mod stop;
+mod waiting;

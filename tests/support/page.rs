@@ -6,7 +6,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 
-use super::{Stack, string, string_of};
+use super::{Stack, Tables, now, string, string_of};
 
 /// Somebody who has a link.
 pub(crate) struct PageVisitor {
@@ -148,6 +148,29 @@ impl Stack {
         let update = update.key("sk", string("link")).condition_expression("attribute_exists(pk)");
         let update = update.update_expression("SET expires_at = :past, next_attempt_at = :past REMOVE session_ends_at");
         update.expression_attribute_values(":past", string("2026-01-01T00:00:00Z")).send().await.unwrap();
+    }
+
+    /// Takes the verification out of a link's latest submission.
+    pub(crate) async fn forget_link_verification(&self, link_id: &str) {
+        let (dynamodb, table) = self.table("ProvidersTable").await;
+        let update = dynamodb.update_item().table_name(&table).key("pk", string(&format!("onboarding#{link_id}")));
+        let update = update.key("sk", string("submission")).condition_expression("attribute_exists(verification_id)");
+        update.update_expression("REMOVE verification_id").send().await.unwrap();
+    }
+
+    /// Lets the schedule look at a link, which must be due within two minutes.
+    pub(crate) async fn look_at_due_link(&self, link_id: &str) {
+        assert!(self.next_look_at_link(link_id).await < now() + SignedDuration::from_mins(2));
+        assert!(Tables::new(self).await.make_link_due(link_id).await);
+        self.run_link_schedule().await;
+    }
+
+    /// When a link is looked at next.
+    pub(crate) async fn next_look_at_link(&self, link_id: &str) -> Timestamp {
+        let (dynamodb, table) = self.table("ProvidersTable").await;
+        let get = dynamodb.get_item().table_name(&table).key("pk", string(&format!("onboarding#{link_id}")));
+        let item = get.key("sk", string("link")).consistent_read(true).send().await.unwrap().item.unwrap();
+        string_of(&item, "next_attempt_at").parse().unwrap()
     }
 
     /// Moves the end of a link's session by some minutes. Returns the new end.

@@ -99,8 +99,8 @@ impl Stack {
         .await
     }
 
-    /// Has `send` try new keys that no mail has proved, as the schedule does every minute.
-    pub(crate) async fn try_candidates(&self) {
+    /// Has `send` release parked mail and try new keys that no mail has proved, as the schedule does every minute.
+    pub(crate) async fn run_send_schedule(&self) {
         let event: Value = serde_json::from_str(include_str!("../../events/send-candidates.json")).unwrap();
         let response = self.local_api(Method::POST, "/functions/send/invoke", Some(&event)).await.unwrap();
         assert_eq!(response.status, 200, "{}", response.text);

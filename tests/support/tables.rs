@@ -114,6 +114,11 @@ impl Tables {
         self.set_time(provider_id, "watch", "watch.failing.since").await;
     }
 
+    /// Makes a link due. Returns whether it is looked at at all.
+    pub(crate) async fn make_link_due(&self, link_id: &str) -> bool {
+        self.make_item_due(&format!("onboarding#{link_id}"), "link").await
+    }
+
     /// The same for another time of its watch.
     pub(crate) async fn set_watch_time(&self, provider_id: &str, name: &str) {
         self.set_time(provider_id, "watch", &format!("watch.{name}")).await;

@@ -9,6 +9,7 @@ mod mails;
 mod onboarding;
 mod onboarding_link;
 mod page;
+mod page_region;
 mod policy;
 mod reading;
 mod resend;

@@ -1,9 +1,10 @@
 //! The onboarding page on the wire: who may open it, what it tells the browser, and what it does with a key.
 
+use jiff::SignedDuration;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{PageVisitor, Stack, Tables, eventually, policy_allowing};
+use crate::support::{PageVisitor, Stack, Tables, classic_policy, eventually, now, policy_allowing};
 
 fn asked(tenant_id: &str) -> Value {
     json!({ "tenant_id": tenant_id, "name": "Main <account>", "intent": "connect" })
@@ -231,6 +232,15 @@ async fn a_provider_s_key_is_rotated_on_the_page() {
     let page = visitor.look("").await;
     assert!(page.text.contains("Create an access key") && !page.text.contains("Create a policy"), "{}", page.text);
     let new = stack.further_key(&tenant).await;
+    stack.set_policies(&tenant, &[policy_allowing(&["*"])]).await;
+    visitor.submit(&new).await;
+    // No step is about the policy, so a link leads to it, and from there back to the key.
+    let refused = visitor.look("").await.text;
+    assert!(refused.contains("The key can do more") && !refused.contains("first step"), "{refused}");
+    assert!(refused.contains("<a href=\"?step=policy\">The policy, and"), "{refused}");
+    let policy = visitor.look("?step=policy&style=classic").await.text;
+    assert!(policy.contains("<h1>Create a policy</h1>") && policy.contains("Next: Paste"), "{policy}");
+    stack.set_policies(&tenant, &[classic_policy()]).await;
     visitor.submit(&new).await;
     let result = visitor.look("").await;
     assert!(result.text.contains("The new key was accepted"), "{}", result.text);
@@ -302,15 +312,44 @@ async fn a_check_whose_page_was_closed_completes_its_link_all_the_same() {
     visitor.send("verification", &[]).await;
     let asked = stack.get_verification(&provider_id, "latest").await.body;
     stack.finished_verification(&provider_id, asked["verification_id"].as_str().unwrap()).await;
-    assert_eq!(stack.links_of("closed-mender").await[0]["state"], "opened");
-    stack.expire_link(&visitor.link_id).await;
+    // The link is due from the moment the check was asked for.
+    stack.look_at_due_link(&visitor.link_id).await;
     eventually("the event about the link's end", || async {
-        stack.run_link_schedule().await;
         stack.link_events("Onboarding Completed", &visitor.link_id).await.pop()
     })
     .await;
     assert_eq!(stack.links_of("closed-mender").await[0]["state"], "completed");
-    assert!(stack.link_events("Onboarding Abandoned", &visitor.link_id).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_check_that_was_not_noted_and_fails_is_told_and_its_link_is_looked_at_when_it_is_over() {
+    let stack = &Stack::shared().await;
+    let (tenant, provider_id) = stack.create_provider("killed-mender").await;
+    stack.set_policies(&tenant, &[policy_allowing(&["iam:GetUser", "iam:DeleteAccessKey", "ses:GetAccount"])]).await;
+    let body = json!({ "tenant_id": "killed-mender", "name": "main", "intent": "repair", "provider_id": provider_id });
+    let mut visitor = PageVisitor::of(&stack.ask_for_link(&body).await);
+    assert!(visitor.open().await);
+    visitor.send("verification", &[]).await;
+    // As if the function had been killed between the wish and its note.
+    stack.forget_link_verification(&visitor.link_id).await;
+    let asked = stack.get_verification(&provider_id, "latest").await.body;
+    assert_eq!(asked["asked_by"], json!(visitor.link_id));
+    stack.finished_verification(&provider_id, asked["verification_id"].as_str().unwrap()).await;
+    stack.look_at_due_link(&visitor.link_id).await;
+    let failed = eventually("the event about the failure", || async {
+        stack.link_events("Onboarding Failed", &visitor.link_id).await.pop()
+    })
+    .await;
+    assert_eq!((&failed["reason"], &failed["submissions"]), (&json!("refused"), &json!(1)), "{failed}");
+    // What is left is the end of its time.
+    stack.look_at_due_link(&visitor.link_id).await;
+    assert!(stack.next_look_at_link(&visitor.link_id).await > now() + SignedDuration::from_hours(23));
+    stack.expire_link(&visitor.link_id).await;
+    eventually("the event about the link's end", || async {
+        stack.run_link_schedule().await;
+        stack.link_events("Onboarding Abandoned", &visitor.link_id).await.pop()
+    })
+    .await;
 }
 
 #[tokio::test]

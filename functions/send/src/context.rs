@@ -16,6 +16,7 @@ use tokio::sync::Mutex;
 
 use crate::delay::Delay;
 use crate::denied_resource::DeniedResources;
+use crate::files::Files;
 use crate::ledger::Ledger;
 use crate::opened_secrets::OpenedSecrets;
 use crate::parking::Parking;
@@ -49,6 +50,8 @@ pub(crate) struct Services {
     pub(crate) suspicions: Suspicions,
     /// Identities and configuration sets that keys may not use.
     pub(crate) denied_resources: DeniedResources,
+    /// Files of the stack's bucket.
+    pub(crate) files: Files,
     /// Mail that waits for long.
     pub(crate) parking: Parking,
     /// Copies that go back to the send queue.
@@ -114,6 +117,7 @@ impl Services {
                 .map_or(Delay::DOUBT, Delay::from_seconds),
             rotations: Rotations::default(),
             suspicions: Suspicions::new(mails.clone()),
+            files: Files::new(start)?,
             denied_resources: DeniedResources::new(mails.clone()),
             parking: Parking::new(mails),
             put_backs: PutBacks::new(send_queue.clone()),

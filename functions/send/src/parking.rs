@@ -25,7 +25,7 @@ use tokio::task::JoinSet;
 use crate::context::Services;
 use crate::delivery_error::DeliveryError;
 use crate::disposition::Disposition;
-use crate::put_backs::Copy;
+use crate::put_backs::MailCopy;
 use crate::rate::{Pace, line_cost_ms, line_from_ms, max_send_rate};
 
 /// The version that this code writes and accepts.
@@ -249,7 +249,9 @@ impl ReleaseRun<'_> {
             tracing::info!(%provider_id, released = self.released, is_more, "parked mail released");
         }
         if let (Some(provider), Allowance::Until { from_ms, .. }) = (&self.provider, self.allowance) {
-            self.services.rates.record_release(provider, (from_ms, self.cost_ms), is_more, self.now).await?;
+            let was_ms = self.pace.map_or(0, |pace| pace.lines.new_ms);
+            let line_ms = if self.released > 0 { from_ms } else { was_ms };
+            self.services.rates.record_release(provider, (line_ms, self.cost_ms), is_more, self.now).await?;
         }
         match is_more {
             true => Ok(()),
@@ -271,8 +273,8 @@ impl Parking {
 
 /// Sends mails to the queue and deletes those that it has.
 async fn release(services: Arc<Services>, mails: Vec<(ParkedMail, Duration)>) -> Result<(), DeliveryError> {
-    let copies: Vec<Copy> = mails.iter().map(|(mail, delay)| copy_of(mail, *delay)).collect();
-    let outgoing: Vec<Outgoing<'_>> = copies.iter().map(Copy::outgoing).collect();
+    let copies: Vec<MailCopy> = mails.iter().map(|(mail, delay)| copy_of(mail, *delay)).collect();
+    let outgoing: Vec<Outgoing<'_>> = copies.iter().map(MailCopy::outgoing).collect();
     let results = services.send_queue.send_all(&outgoing).await;
     let mut sent = Vec::with_capacity(mails.len());
     let mut failed = None;
@@ -294,12 +296,12 @@ fn finished(task: Option<Result<Result<(), DeliveryError>, tokio::task::JoinErro
     }
 }
 
-fn copy_of(mail: &ParkedMail, delay: Duration) -> Copy {
+fn copy_of(mail: &ParkedMail, delay: Duration) -> MailCopy {
     let group = match mail.lane {
         ParkedLane::High => format!("{}#high", mail.provider_id),
         ParkedLane::Normal | ParkedLane::NotBefore => mail.provider_id.to_string(),
     };
-    Copy {
+    MailCopy {
         subject: mail.mail_id.to_string(),
         body: mail.body.clone(),
         group,

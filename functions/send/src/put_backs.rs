@@ -15,7 +15,7 @@ use tokio::time::sleep;
 const COLLECTED_FOR: Duration = Duration::from_millis(5);
 
 /// A copy of a message.
-pub(crate) struct Copy {
+pub(crate) struct MailCopy {
     /// The id of the message that it is a copy of, for errors.
     pub(crate) subject: String,
     /// The body.
@@ -30,10 +30,13 @@ pub(crate) struct Copy {
     pub(crate) lined_up: bool,
 }
 
+/// A copy, and who waits for its being sent.
+type Collected = Vec<(MailCopy, oneshot::Sender<Result<(), QueueError>>)>;
+
 /// The copies that are being collected.
 pub(crate) struct PutBacks {
     queue: Queue,
-    collected: Arc<Mutex<Vec<(Copy, oneshot::Sender<Result<(), QueueError>>)>>>,
+    collected: Arc<Mutex<Collected>>,
 }
 
 impl PutBacks {
@@ -46,7 +49,7 @@ impl PutBacks {
     ///
     /// # Errors
     /// SQS did not accept it in three attempts.
-    pub(crate) async fn send(&self, copy: Copy) -> Result<(), QueueError> {
+    pub(crate) async fn send(&self, copy: MailCopy) -> Result<(), QueueError> {
         let subject = copy.subject.clone();
         let (sender, receiver) = oneshot::channel();
         let is_first = {
@@ -62,18 +65,18 @@ impl PutBacks {
     }
 }
 
-async fn send_collected(queue: Queue, collected: Arc<Mutex<Vec<(Copy, oneshot::Sender<Result<(), QueueError>>)>>>) {
+async fn send_collected(queue: Queue, collected: Arc<Mutex<Collected>>) {
     sleep(COLLECTED_FOR).await;
     let (copies, senders): (Vec<_>, Vec<_>) =
         std::mem::take(&mut *collected.lock().unwrap_or_else(PoisonError::into_inner)).into_iter().unzip();
-    let outgoing: Vec<_> = copies.iter().map(Copy::outgoing).collect();
+    let outgoing: Vec<_> = copies.iter().map(MailCopy::outgoing).collect();
     for (sender, result) in senders.into_iter().zip(queue.send_all(&outgoing).await) {
         // Who waits for it no longer needs no answer.
         sender.send(result).ok();
     }
 }
 
-impl Copy {
+impl MailCopy {
     /// The copy as the queue takes it.
     pub(crate) fn outgoing(&self) -> Outgoing<'_> {
         let Self { subject, body, group, delay, hops, lined_up } = self;

@@ -248,6 +248,7 @@ impl Verify {
             Route::RedriveDeadLetters => Box::pin(self.redrive_dead_letters(request, log)).await,
             Route::CreateVerification => Box::pin(self.create_verification(request, log)).await,
             Route::GetVerification => Box::pin(self.get_verification(request, log)).await,
+            Route::GetMailSchema => route::get_mail_schema::get_mail_schema(request),
             Route::GetPolicy => route::get_policy::get_policy(request),
             Route::GetForwarding => route::get_forwarding::get_forwarding(request, &self.notice_bus),
             Route::CheckPolicy => self.check_policy(request, log),

@@ -223,6 +223,7 @@ mod tests {
             checks: Vec::new(),
             findings: Vec::new(),
             own_policies: None,
+            region_suggestion: None,
         };
         let mut verified = VerifiedProvider { provider, report, rotation_reports: None };
         let whole = serde_json::to_value(ProviderView::with_report(&verified)).unwrap();

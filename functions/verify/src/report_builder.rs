@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use shared::policy::{Finding, HARDENED_VERSION};
 use shared::record::{
-    Assurance, Check, CheckName, CheckOutcome, OwnPolicies, PolicyBreadth, VerificationOutcome, VerificationReport,
+    Assurance, Check, CheckName, CheckOutcome, OwnPolicies, PolicyBreadth, RegionSuggestion, VerificationOutcome,
+    VerificationReport,
 };
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -19,6 +20,7 @@ pub(crate) struct ReportBuilder {
     own_policies: Option<OwnPolicies>,
     assurance: Option<Assurance>,
     sessions_denied: Option<bool>,
+    region_suggestion: Option<RegionSuggestion>,
 }
 
 impl ReportBuilder {
@@ -59,6 +61,19 @@ impl ReportBuilder {
         }
     }
 
+    /// Says what else was seen of a check.
+    pub(crate) fn add_evidence(&mut self, name: CheckName, seen: &str) {
+        if let Some(check) = self.checks.iter_mut().find(|check| check.name == name) {
+            check.evidence.push_str("; ");
+            check.evidence.push_str(seen);
+        }
+    }
+
+    /// Sets which Regions may be meant.
+    pub(crate) fn set_region_suggestion(&mut self, suggestion: RegionSuggestion) {
+        self.region_suggestion = Some(suggestion);
+    }
+
     /// Sets how well it is known that the key can do nothing else.
     pub(crate) fn set_assurance(&mut self, assurance: Assurance) {
         self.assurance = Some(assurance);
@@ -86,7 +101,8 @@ impl ReportBuilder {
 
     /// The whole report. A check that was not made is `unknown`, and its evidence says which check prevented it.
     pub(crate) fn finish(self, now: Timestamp) -> VerificationReport {
-        let Self { mut checks, findings, own_policies, assurance, sessions_denied, watcher: _ } = self;
+        let Self { mut checks, findings, own_policies, assurance, sessions_denied, region_suggestion, watcher: _ } =
+            self;
         let cause = checks
             .iter()
             .find(|check| check.outcome == CheckOutcome::Failed)
@@ -123,17 +139,16 @@ impl ReportBuilder {
             checks,
             findings,
             own_policies,
+            region_suggestion,
         }
     }
 }
 
-/// Every remedy that any test meets can be said in German. What `explain_denials` reads out of the tenant's policies is put
-/// together elsewhere, and replaces the remedy of these four checks.
+/// Every remedy that any test meets can be said in German.
 #[cfg(test)]
 fn assert_translated(checks: &[Check]) {
-    let explained = [CheckName::GetUser, CheckName::DeleteAccessKey, CheckName::SesRegion, CheckName::Sending];
     let words = crate::page::Words::of(crate::page::Language::German);
-    for check in checks.iter().filter(|check| !explained.contains(&check.name)) {
+    for check in checks {
         let remedy = check.remedy.as_deref().unwrap_or_default();
         assert!(remedy.is_empty() || words.knows_remedy(remedy), "{:?}: {remedy}", check.name);
     }

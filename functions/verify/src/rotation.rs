@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use crate::Verify;
 use crate::check::identity::IamUser;
+use crate::check::region::RegionChoice;
 use crate::onboarding::store::{EVENT_TIMEOUT, FENCE_RETRY_AFTER_S, new_key_item};
 use crate::onboarding::{
     AcceptedKey, Examination, KeyHolder, OnboardingAttempt, OnboardingOutcome, key_is_reported, read_pasted,
@@ -109,7 +110,9 @@ impl Verify {
             return Ok(KeyReplacement::Ended(OnboardingOutcome::Refused(report)));
         };
         log.access_key(&credential.access_key_id);
-        let attempt = OnboardingAttempt { verify: self, submission, credential, idempotent: None, budget };
+        let region_choice = RegionChoice::Named;
+        let mut attempt =
+            OnboardingAttempt { verify: self, submission, credential, region_choice, idempotent: None, budget };
         match attempt.examine(report, Some(provider)).await? {
             Examination::Ended(outcome) => Ok(KeyReplacement::Ended(outcome)),
             Examination::Passed(accepted) => attempt

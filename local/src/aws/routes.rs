@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `GET /outputs` | the template's Outputs as one object |
 //! | `GET /console` | a tenant's AWS console for people: policy, user and access key, as the onboarding page tells them |
-//! | `POST /tenants` | a new account with a user (or root key), policies, a permissions `boundary`, the `scp` of its organization, and identities, verified or `unverified_identities` |
+//! | `POST /tenants` | a new account with a user (or root key), policies, a permissions `boundary`, the `scp` of its organization, and identities, verified or `unverified_identities`, in the tenant's Region or `identities_elsewhere` (`{Region: […]}`) |
 //! | `GET /tenants/{account_id}` | users' keys and their status, identities, limits |
 //! | `PUT /tenants/{account_id}/policies` | replaces the inline policies of the account's users, or of the one of `user_name`, as its administrator would |
 //! | `PUT /tenants/{account_id}/faults` | replaces the account's faults ([`crate::faults`] has the fields) |

@@ -1,5 +1,6 @@
 //! Tenants: other AWS accounts in the stand-in, each with a user, a key, and an SES that sends.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::http::StatusCode;
@@ -55,8 +56,10 @@ pub(super) struct NewTenant {
     scp: Option<Vec<Map<String, Value>>>,
     identities: Option<Vec<String>>,
     unverified_identities: Option<Vec<String>>,
+    identities_elsewhere: Option<BTreeMap<String, Vec<String>>>,
     sandbox: Option<bool>,
     max_send_rate: Option<f64>,
+    max_24_hour_send: Option<u32>,
 }
 
 impl NewTenant {
@@ -93,6 +96,9 @@ impl NewTenant {
             if identities.iter().flatten().any(is_bad) {
                 return fail(field, "must be domains or addresses");
             }
+        }
+        if tenant.identities_elsewhere.iter().flat_map(BTreeMap::values).flatten().any(is_bad) {
+            return fail("identities_elsewhere", "must be Regions with domains or addresses");
         }
         if tenant.max_send_rate.is_some_and(|rate| rate <= 0.0) {
             return fail("max_send_rate", "must be above 0");
@@ -148,10 +154,14 @@ impl Tenants {
             let policies: Vec<Value> = policies.iter().map(|policy| json!(policy)).collect();
             self.iam.set_control_policies(&account_id, &policies);
         }
-        let verified = tenant.identities.iter().flatten().map(|name| (name, true));
-        let unverified = tenant.unverified_identities.iter().flatten().map(|name| (name, false));
-        let identities = verified.chain(unverified);
-        self.ses.set_up_account(&account_id, tenant.sandbox, tenant.max_send_rate, identities);
+        let here = self.region.as_str();
+        let verified = tenant.identities.iter().flatten().map(|name| (here, name, true));
+        let unverified = tenant.unverified_identities.iter().flatten().map(|name| (here, name, false));
+        let elsewhere = tenant.identities_elsewhere.iter().flatten();
+        let elsewhere = elsewhere.flat_map(|(region, names)| names.iter().map(|name| (region.as_str(), name, true)));
+        let identities = verified.chain(unverified).chain(elsewhere);
+        let limits = (tenant.max_send_rate, tenant.max_24_hour_send);
+        self.ses.set_up_account(&account_id, tenant.sandbox, limits, identities);
         Ok(json!({
             "account_id": account_id,
             "user_arn": key.user_arn,
@@ -243,6 +253,7 @@ mod tests {
             (json!({"policies": ["x"]}), "policies[0]"),
             (json!({"identities": "example.com"}), "identities"),
             (json!({"unverified_identities": ["a b"]}), "unverified_identities"),
+            (json!({"identities_elsewhere": {"eu-west-1": ["a b"]}}), "identities_elsewhere"),
             (json!({"sandbox": 1}), "sandbox"),
             (json!({"max_send_rate": 0}), "max_send_rate"),
             (json!({"secret": "x"}), "secret"),

@@ -118,9 +118,11 @@ pub(super) const FOR_PEOPLE: [Fact; 3] = [
     Fact {
         name: "console-labels",
         statement: "the console's labels are as the onboarding texts say, and its links open what they name",
-        change: "functions/revoke/src/tenant_notice.rs, functions/verify/src/check/pasted.rs and identity.rs, README.md",
-        look: "with a browser: IAM, Policies, Create policy, JSON; Users, Create user, Attach policies directly; the user, Security \
-               credentials, Create access key, Third-party service; \
+        change: "functions/verify/page/words and the links in functions/verify/src/page/step, functions/revoke/src/tenant_notice.rs, \
+                 functions/verify/src/check/pasted.rs and identity.rs, README.md",
+        look: "with a browser, in English and in German: IAM, Policies, Create policy, JSON; Users, Create user, Attach policies directly; the \
+               user, Security credentials, Create access key, Third-party service, Show, Download .csv file; iam/home#/users/create, \
+               iam/home#/policies/create, ses/home?region=REGION#/account, #/identities and #/configuration-sets; \
                https://console.aws.amazon.com/iam/home#/users/details/USER?section=security_credentials",
     },
     Fact {

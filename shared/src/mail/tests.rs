@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::field::MAIL_FIELDS;
 use super::*;
-use crate::testing::mail::{SAMPLE, changed, sample, sample_with, time};
+use crate::testing::mail::{SAMPLE, changed, sample, sample_with, subject, time};
 
 #[test]
 fn the_sample_is_a_mail() {
@@ -113,6 +113,35 @@ fn each_bad_field_is_rejected_by_its_name() {
         (json!({"replyTo": "SECRET"}), "replyTo"),
         (json!({"expires_at": "SECRET"}), "expires_at"),
         (json!({"attachments": "SECRET"}), "attachments"),
+        (
+            json!({"attachments": [{"name": "SECRET\n", "content_type": "a/b", "content": "AAAA"}]}),
+            "attachments[0].name",
+        ),
+        (
+            json!({"attachments": [{"name": "a", "content_type": "SECRET", "content": "AAAA"}]}),
+            "attachments[0].content_type",
+        ),
+        (
+            json!({"attachments": [{"name": "a", "content_type": "a/b", "content": "SECRET!"}]}),
+            "attachments[0].content",
+        ),
+        (
+            json!({"attachments": [{"name": "a", "content_type": "a/b", "s3": {"key": "SECRET"}}]}),
+            "attachments[0].s3.key",
+        ),
+        (
+            json!({"attachments": [{"name": "a", "content_type": "a/b", "content": "AAAA", "SECRET": 1}]}),
+            "attachments[0]",
+        ),
+        (json!({"raw": "SECRET!", "subject": null, "text": null, "html": null, "headers": null}), "raw"),
+        (json!({"template": {"name": "SEC RET"}, "subject": null, "text": null, "html": null}), "template.name"),
+        (json!({"list_unsubscribe": {"url": "SECRET"}}), "list_unsubscribe.url"),
+        (json!({"list_unsubscribe": {"mailto": "SECRET"}}), "list_unsubscribe.mailto"),
+        (json!({"list_management": {"contact_list": "SEC RET"}}), "list_management.contact_list"),
+        (json!({"tenant_name": "SEC RET"}), "tenant_name"),
+        (json!({"endpoint_id": "SEC RET"}), "endpoint_id"),
+        (json!({"return_path": "SECRET"}), "return_path"),
+        (json!({"not_before": "SECRET"}), "not_before"),
         (json!({"SECRET@example.com": 1}), "body"),
     ];
     for (changes, field) in cases {
@@ -149,8 +178,8 @@ fn a_field_that_may_be_absent_may_be_null() {
 
 #[test]
 fn a_subject_may_look_a_little_like_an_encoded_word() {
-    for subject in ["what =? that", "?= and =?", "Is 2+2=? Yes?=", "x=?y?=", "", "Grüße 😀"] {
-        assert_eq!(sample_with(json!({"subject": subject})).subject, subject);
+    for text in ["what =? that", "?= and =?", "Is 2+2=? Yes?=", "x=?y?=", "", "Grüße 😀"] {
+        assert_eq!(subject(&sample_with(json!({"subject": text}))), text);
     }
 }
 
@@ -161,8 +190,8 @@ fn an_encoded_subject_is_decoded() {
         ("Re:  =?utf-8?q?Gr=C3=BC?= =?utf-8?q?=C3=9Fe?= you", "Re:  Grüße you"),
         ("=?iso-8859-1?q?Gr=FC=DFe?=", "Grüße"),
     ];
-    for (subject, decoded) in cases {
-        assert_eq!(sample_with(json!({"subject": subject})).subject, decoded);
+    for (text, decoded) in cases {
+        assert_eq!(subject(&sample_with(json!({"subject": text}))), decoded);
     }
 }
 

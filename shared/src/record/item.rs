@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::error::Error;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
@@ -67,6 +67,12 @@ pub(super) fn timestamp(time: Timestamp) -> AttributeValue {
 /// Writes a part of a record as an attribute of the item with this partition key.
 pub(super) fn to_attribute<T: Serialize>(part: &T, pk: &str) -> Result<AttributeValue, RecordError> {
     serde_dynamo::to_attribute_value(part).map_err(|_| RecordError::Shape { pk: pk.to_owned() })
+}
+
+/// Lets the table's TTL take an item away this long after a time.
+pub(super) fn expire(item: &mut Item, from: Timestamp, kept_for: SignedDuration) {
+    let expiry = from.saturating_add(kept_for).unwrap_or(from).as_second();
+    item.insert("attempts_expire_at".to_owned(), AttributeValue::N(expiry.to_string()));
 }
 
 /// Writes a record as an item under its key.

@@ -7,10 +7,10 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::item::{string, to_item};
+use super::item::{expire, string, timestamp, to_item};
 use super::item_update::ItemUpdate;
 use super::onboarding_link_change::IF_LIVE;
-use super::{Check, OnboardingLink, Providers, RecordError, VerificationReport};
+use super::{Check, OnboardingLink, Providers, RecordError, VerificationReport, sweep_index};
 use crate::id::{LinkId, VerificationId};
 use crate::runtime::Ambient;
 
@@ -22,6 +22,9 @@ const KEY_WORKED_ON_FOR: SignedDuration = SignedDuration::from_secs(32);
 
 /// How long a verification that was asked for does: it may have to wait for the schedule.
 const VERIFICATION_WORKED_ON_FOR: SignedDuration = SignedDuration::from_mins(3);
+
+/// How long the end of a verification is awaited: what has not ended by then is told of when the link's time is over.
+const AWAITED_FOR: SignedDuration = SignedDuration::from_hours(1);
 
 /// How long the item is kept: a link's session cannot read it any longer than that.
 const KEPT_FOR: SignedDuration = SignedDuration::from_hours(8 * 24);
@@ -82,6 +85,11 @@ impl LinkSubmission {
     /// Sort key of a link's latest submission.
     pub const SK: &'static str = "submission";
 
+    /// Whether it may still come to an end of which the link does not know.
+    pub fn is_awaited(&self, now: Timestamp) -> bool {
+        self.result.is_none() && now.duration_since(self.submitted_at) < AWAITED_FOR
+    }
+
     /// Whether it is still worked on, as far as anybody can tell.
     pub fn is_running(&self, now: Timestamp) -> bool {
         self.result.is_none() && now.as_second() < self.busy_until
@@ -125,11 +133,10 @@ impl Providers {
             verification_id: None,
         };
         let mut item = to_item(&pk, LinkSubmission::SK, &record)?;
-        let expiry = now.saturating_add(KEPT_FOR).unwrap_or(now).as_second();
-        item.insert("attempts_expire_at".to_owned(), AttributeValue::N(expiry.to_string()));
+        expire(&mut item, now, KEPT_FOR);
         let now = AttributeValue::N(now.as_second().to_string());
         let put = self.put_if(item, Some("attribute_not_exists(pk) OR busy_until <= :now"), Some((":now", now)))?;
-        let count = ItemUpdate::new(
+        let mut count = ItemUpdate::new(
             &pk,
             OnboardingLink::SK,
             "ADD submissions :one",
@@ -137,6 +144,12 @@ impl Providers {
         )
         .value(":one", AttributeValue::N("1".to_owned()))
         .value(":limit", AttributeValue::N(MAX_SUBMISSIONS.to_string()));
+        // Nobody tells the link of a verification's end, and its page may be closed by then.
+        if kind == SubmissionKind::Verification {
+            count.expression.push_str(" SET sweep = :sweep, next_attempt_at = :look");
+            let look = sweep_index::due_after(ambient.now());
+            count = count.value(":sweep", string(sweep_index::LINKS)).value(":look", timestamp(look));
+        }
         if self.is_committed(&pk, vec![put, self.update_in_transaction(count)?]).await? {
             return Ok(SubmissionBegun::Begun(submission));
         }
@@ -232,7 +245,8 @@ mod tests {
             verification_id: None,
         };
         assert!(latest.is_running(at(31)) && !latest.is_running(at(32)));
+        assert!(latest.is_awaited(at(3_599)) && !latest.is_awaited(at(3_600)));
         latest.result = Some(SubmissionResult { word: "refused".to_owned(), report: None, retry_after_s: None });
-        assert!(!latest.is_running(at(1)));
+        assert!(!latest.is_running(at(1)) && !latest.is_awaited(at(1)));
     }
 }

@@ -108,7 +108,8 @@ pub use sweep::{Due, DuePage, DueSubject};
 pub use table::Providers;
 pub use turn::Turn;
 pub use verification::{
-    Assurance, Check, CheckName, CheckOutcome, OwnPolicies, PolicyBreadth, VerificationOutcome, VerificationReport,
+    Assurance, Check, CheckName, CheckOutcome, OwnPolicies, PolicyBreadth, RegionSuggestion, VerificationOutcome,
+    VerificationReport,
 };
 pub use watch::{
     AskOutcome, AskedVerification, FailingVerification, ProviderChange, ProviderUpdate, Watch, WatchItem, WatchNews,

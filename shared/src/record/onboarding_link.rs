@@ -10,11 +10,15 @@ use std::fmt;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::item::{string, timestamp, to_item};
+use super::item::{expire, string, timestamp, to_item};
 use super::{Item, RecordError, sweep_index};
 use crate::custody::PageToken;
 use crate::id::{LinkId, ProviderId, RotationId, TenantId};
 use crate::tenant::Region;
+
+/// How long a link and what is written about it are kept: far longer than its time and its session last, so that nothing that is
+/// still looked at is gone.
+pub(super) const LINK_KEPT_FOR: SignedDuration = SignedDuration::from_hours(365 * 24);
 
 /// What a link is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -264,18 +268,25 @@ impl OnboardingLink {
         self.state(now) == LinkState::Unopened && self.token_digest.as_deref() == Some(token.digest().as_str())
     }
 
-    /// The link as an item. It is due when nobody can complete it any more: `grace` after it expires, for its session.
+    /// When nobody can complete it any more: `grace` after it expires, for its session.
+    pub fn over_at(&self, grace: SignedDuration) -> Timestamp {
+        self.expires_at.saturating_add(grace).unwrap_or(self.expires_at)
+    }
+
+    /// The link as an item, which is not kept for ever. It is due when nobody can complete it any more.
     pub(super) fn to_item(&self, grace: SignedDuration) -> Result<Item, RecordError> {
         let mut item = to_item(&Self::pk(&self.link_id), Self::SK, self)?;
         item.insert("sweep".to_owned(), string(sweep_index::LINKS));
-        let due = self.expires_at.saturating_add(grace).unwrap_or(self.expires_at);
-        item.insert("next_attempt_at".to_owned(), timestamp(due));
+        item.insert("next_attempt_at".to_owned(), timestamp(self.over_at(grace)));
+        expire(&mut item, self.made_at, LINK_KEPT_FOR);
         Ok(item)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_dynamodb::types::AttributeValue;
+
     use super::*;
     use crate::record::item::from_item;
 
@@ -331,6 +342,7 @@ mod tests {
         for indexed in ["tenant_id", "account_id", "provider_id", "listing", "created_at", "unproven_since"] {
             assert!(!item.contains_key(indexed), "{indexed}");
         }
+        assert_eq!(item["attempts_expire_at"], AttributeValue::N((365 * 86_400).to_string()));
         assert_eq!((&item["sweep"], &item["next_attempt_at"]), (&string("onboarding"), &timestamp(at(1900))));
         assert!(!format!("{item:?}").contains(token.to_text().as_str()));
         assert_eq!(from_item::<OnboardingLink>("onboarding", item).unwrap(), link);

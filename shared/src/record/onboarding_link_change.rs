@@ -1,11 +1,12 @@
 //! What happens to onboarding links: each change in one transaction with its audit event.
 
-use aws_sdk_dynamodb::types::TransactWriteItem;
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::item::{from_item, string, timestamp, to_item};
+use super::item::{expire, from_item, string, timestamp, to_item};
 use super::item_update::ItemUpdate;
+use super::onboarding_link::LINK_KEPT_FOR;
 use super::{AuditEvent, Item, LinkEnd, OnboardingLink, Providers, RecordError, sweep_index};
 use crate::custody::PageToken;
 use crate::id::{LinkId, ProviderId, RotationId, TenantId};
@@ -51,7 +52,8 @@ impl Providers {
             None => None,
         };
         let former = former.filter(|former| former.completed_at.is_none() && former.ended_at.is_none());
-        let pointer = to_item(&tenant_pk, &sk, &CurrentLink { link_id: link.link_id.clone() })?;
+        let mut pointer = to_item(&tenant_pk, &sk, &CurrentLink { link_id: link.link_id.clone() })?;
+        expire(&mut pointer, link.made_at, LINK_KEPT_FOR);
         let mut writes = vec![
             match &current {
                 None => self.put_if_absent(pointer)?,
@@ -197,6 +199,22 @@ impl Providers {
         Ok(items.iter().filter_map(id).collect())
     }
 
+    /// Has a link looked at next at this time, unless it has ended or another submission has begun since it was read.
+    ///
+    /// # Errors
+    /// DynamoDB did not answer.
+    pub async fn look_at_link_again(&self, link: &OnboardingLink, at: Timestamp) -> Result<(), RecordError> {
+        let update = ItemUpdate::new(
+            OnboardingLink::pk(&link.link_id),
+            OnboardingLink::SK,
+            "SET next_attempt_at = :at",
+            format!("{IF_LIVE} AND attribute_exists(sweep) AND submissions = :submissions"),
+        )
+        .value(":at", timestamp(at))
+        .value(":submissions", AttributeValue::N(link.submissions.to_string()));
+        self.update(update).await.map(drop)
+    }
+
     /// Notes that operators were told of a link's end.
     ///
     /// # Errors
@@ -238,6 +256,8 @@ impl Providers {
         ambient: &Ambient,
     ) -> Result<TransactWriteItem, RecordError> {
         let event = AuditEvent { event, at: ambient.now(), by: by.to_owned(), reason: None };
-        self.put(to_item(&OnboardingLink::pk(link_id), &format!("audit#{}", ambient.ulid()), &event)?)
+        let mut item = to_item(&OnboardingLink::pk(link_id), &format!("audit#{}", ambient.ulid()), &event)?;
+        expire(&mut item, event.at, LINK_KEPT_FOR);
+        self.put(item)
     }
 }

@@ -7,6 +7,8 @@ use jiff::Timestamp;
 use policy::{Finding, Verdict};
 use serde::{Deserialize, Serialize};
 
+use crate::tenant::Region;
+
 /// A whole report. It has every check, also those that were not made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VerificationReport {
@@ -26,6 +28,10 @@ pub struct VerificationReport {
     pub policy_breadth: PolicyBreadth,
     /// The version of the policy document that tenants were told to use at the time.
     pub recommended_policy: String,
+    /// The Regions in which identities of the account can send, where none was chosen and it is not clear which is meant, or
+    /// nothing can send in the one that was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region_suggestion: Option<RegionSuggestion>,
     /// The checks, in the order of [`CheckName::ALL`].
     pub checks: Vec<Check>,
     /// What the key can do beyond its purpose, seen in its policies or in AWS's answers.
@@ -33,6 +39,16 @@ pub struct VerificationReport {
     /// What the key's own policies say. Absent for a key that may not read them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub own_policies: Option<OwnPolicies>,
+}
+
+/// Which Region may be meant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegionSuggestion {
+    /// The Region that was chosen, in which no identity can send. Absent if none was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chosen: Option<Region>,
+    /// The Regions in which identities can.
+    pub verified_in: Vec<Region>,
 }
 
 /// What follows from the checks.
@@ -353,6 +369,7 @@ mod tests {
             checks: CheckName::ALL.map(|name| Check::passed(name, "")).to_vec(),
             findings: Vec::new(),
             own_policies: None,
+            region_suggestion: None,
         }
     }
 

@@ -9,7 +9,7 @@ use aws_types::request_id::RequestId;
 
 use super::clients::send_once;
 use super::write_tracker::{WritePermit, WriteTracker};
-use super::{Clients, Credential, Failure};
+use super::{Clients, Credential, Failure, Region};
 use crate::id::AccessKeyId;
 
 /// Whom STS says that a key belongs to. Every live key may ask.
@@ -183,13 +183,17 @@ impl Clients {
         })
     }
 
-    /// `ses:ListEmailIdentities`, the first page.
+    /// `ses:ListEmailIdentities` in this Region, the first page.
     ///
     /// # Errors
     /// The refusal, classified.
-    pub async fn list_identities(&self, credential: &Credential) -> Result<Vec<EmailIdentity>, Failure> {
+    pub async fn list_identities(
+        &self,
+        credential: &Credential,
+        region: Region,
+    ) -> Result<Vec<EmailIdentity>, Failure> {
         let call = self.ses.list_email_identities().page_size(100);
-        let answer = send!(call, for_tenant!(aws_sdk_sesv2, credential))?;
+        let answer = send!(call, for_tenant!(aws_sdk_sesv2, credential).region(region.to_sdk()))?;
         Ok(answer
             .email_identities()
             .iter()

@@ -86,7 +86,7 @@ impl Credential {
     }
 
     pub(super) fn sdk_region(&self) -> aws_types::region::Region {
-        aws_types::region::Region::from_static(self.region.as_str())
+        self.region.to_sdk()
     }
 
     pub(super) fn sdk_home_region(&self) -> aws_types::region::Region {

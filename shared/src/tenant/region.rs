@@ -59,6 +59,11 @@ impl Region {
         }
     }
 
+    /// As the SDK has it.
+    pub(super) fn to_sdk(self) -> aws_types::region::Region {
+        aws_types::region::Region::from_static(self.name)
+    }
+
     /// The Region of the partition that holds IAM's control plane. It cannot be disabled, so STS there knows every key
     /// of the partition; in a Region that an account has not enabled, a live key is refused as unknown.
     pub(crate) fn home(self) -> &'static str {

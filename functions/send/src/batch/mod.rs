@@ -26,7 +26,7 @@ use crate::delivery_error::DeliveryError;
 use crate::disposition::{Disposition, Tally};
 use crate::parking::Release;
 use crate::poison;
-use crate::rate::{Slot, Wanted};
+use crate::rate::{Slot, StartRequest};
 use crate::rejection::RejectedMessage;
 use crate::settle::Settlement;
 use crate::snapshot::Eligibility;
@@ -62,7 +62,7 @@ enum ParsedMessage {
 struct AccountMails {
     provider: Arc<Provider>,
     places: Vec<usize>,
-    wanted: Vec<Wanted>,
+    wanted: Vec<StartRequest>,
 }
 
 impl BatchItem {
@@ -166,7 +166,10 @@ async fn reserve_starts(services: &Arc<Services>, context: &BatchContext, items:
     let mut accounts: BTreeMap<_, AccountMails> = BTreeMap::new();
     for (place, item) in items.iter().enumerate() {
         let ParsedMessage::Mail(mail) = &item.parsed else { continue };
-        if item.is_processed_alone() || mail.expiry() <= now {
+        // A mail that reads files first does not know when it could start.
+        let starts_later =
+            mail.not_before.is_some_and(|not_before| not_before > now) || mail.stored_files().next().is_some();
+        if item.is_processed_alone() || mail.expiry() <= now || starts_later {
             continue;
         }
         if let Eligibility::Eligible(provider) = snapshot.eligibility(mail, now) {
@@ -177,7 +180,7 @@ async fn reserve_starts(services: &Arc<Services>, context: &BatchContext, items:
                 wanted: Vec::new(),
             });
             mails.places.push(place);
-            mails.wanted.push(Wanted::of(mail, &item.message));
+            mails.wanted.push(StartRequest::of(mail, &item.message));
         }
     }
     let mut reservations = JoinSet::new();

@@ -16,7 +16,7 @@ use crate::delay::Delay;
 use crate::delivery_error::DeliveryError;
 use crate::disposition::Disposition;
 use crate::ledger::{EndReason, is_untried};
-use crate::rate::{ParkedSlot, Slot, Wanted};
+use crate::rate::{ParkedSlot, Slot, StartRequest};
 use crate::rejection::{Rejection, RejectionReason};
 use crate::snapshot::{Eligibility, Snapshot};
 use crate::wait_reason::WaitReason;
@@ -75,6 +75,9 @@ impl Delivery {
         match eligibility {
             Eligibility::Eligible(provider) => {
                 let Services { ambient, denied_resources, .. } = self.services.as_ref();
+                if let Some(not_before) = self.mail.not_before.filter(|not_before| *not_before > ambient.now()) {
+                    return self.wait_for_its_time(not_before).await.map(Break);
+                }
                 match denied_resources.hold(&provider.access_key_id, &self.mail.resource_names(), ambient.now()) {
                     Some(wait) => self.requeue(delay_of(wait)).await.map(Break),
                     None => Ok(Continue(provider)),
@@ -137,7 +140,7 @@ impl Delivery {
                 // A start that is reserved and not used is lost to the account.
                 None if !self.has_time_to_send() => return self.requeue(Delay::SHORT_OF_TIME).await.map(Break),
                 None => {
-                    let wanted = [Wanted::of(&self.mail, &self.message)];
+                    let wanted = [StartRequest::of(&self.mail, &self.message)];
                     let slots = rates.reserve(provider, &wanted, preparation.reservation_lead(), ambient).await?;
                     slots.first().copied().ok_or(DeliveryError::Contended)?
                 }

@@ -330,13 +330,15 @@ fn is_unparsed(row: &LedgerRow) -> bool {
 /// account. Handed over again, or moved back from the dead-letter queue, it is handled as if it were new. SES did not accept
 /// it, or the row would be in doubt.
 fn may_be_tried_again(row: &LedgerRow) -> bool {
-    const MENDABLE: [RejectionReason; 6] = [
+    const MENDABLE: [RejectionReason; 8] = [
         RejectionReason::GivenUp,
         RejectionReason::PermissionMissing,
         RejectionReason::IdentityNotVerified,
         RejectionReason::SandboxRecipient,
         RejectionReason::MailFromNotVerified,
         RejectionReason::NotFound,
+        RejectionReason::FileMissing,
+        RejectionReason::FileTooLarge,
     ];
     let word = row.reason.as_deref().unwrap_or_default();
     let word = word.split_once(':').map_or(word, |(word, _)| word);

@@ -7,7 +7,7 @@
 use jiff::{SignedDuration, Timestamp};
 use shared::mail::Priority;
 
-use super::{HIGH_HORIZON, HORIZON, Pace, ParkedSlot, Slot, Wanted, cost_us, millis};
+use super::{HIGH_HORIZON, HORIZON, Pace, ParkedSlot, Slot, StartRequest, cost_us, millis};
 use crate::delay::Delay;
 use crate::wait_reason::WaitReason;
 
@@ -48,7 +48,7 @@ pub(crate) struct Growth {
 }
 
 /// Whether new mail lines up without trying for a start, because others were there before it.
-pub(crate) fn is_behind_others(pace: &Pace, wanted: Wanted, now: Timestamp) -> bool {
+pub(crate) fn is_behind_others(pace: &Pace, wanted: StartRequest, now: Timestamp) -> bool {
     let ends_ms = pace.lines.new_ms.max(pace.lines.returned_ms);
     let is_line = ends_ms > now.as_millisecond() + millis(HORIZON);
     wanted.is_new && wanted.priority == Priority::Normal && (is_line || is_parked(pace, now))
@@ -67,7 +67,7 @@ pub(crate) fn line_from_ms(pace: &Pace, now: Timestamp) -> i64 {
 
 /// Estimates when mails without a start can start, from what is ahead of them: the reservations, the lines, and the next try
 /// while the breaker is open, after which all may flow.
-pub(crate) fn line_up(pace: &Pace, wanted: &[Wanted], max_send_rate: f64, now: Timestamp) -> (Vec<Slot>, LineUp) {
+pub(crate) fn line_up(pace: &Pace, wanted: &[StartRequest], max_send_rate: f64, now: Timestamp) -> (Vec<Slot>, LineUp) {
     let (now_ms, mut lines, mut change) = (now.as_millisecond(), pace.lines, LineUp::default());
     let probe_ms = pace.breaker.probe.map_or(0, |probe| probe.at_ms);
     let longest_ms = Delay::MAX.as_millis();
@@ -131,9 +131,9 @@ mod tests {
         Pace { tat_us: tat_ms * 1000, share: FULL_SHARE, lines, ..Pace::default() }
     }
 
-    const NEW: Wanted = Wanted { recipients: 1, priority: Priority::Normal, is_new: true };
-    const BACK: Wanted = Wanted { is_new: false, ..NEW };
-    const HIGH: Wanted = Wanted { priority: Priority::High, ..NEW };
+    const NEW: StartRequest = StartRequest { recipients: 1, priority: Priority::Normal, is_new: true };
+    const BACK: StartRequest = StartRequest { is_new: false, ..NEW };
+    const HIGH: StartRequest = StartRequest { priority: Priority::High, ..NEW };
 
     const START: i64 = 1_800_000_000_000;
 
@@ -142,7 +142,7 @@ mod tests {
         let later = |delays_ms: &[i64]| -> Vec<Slot> {
             delays_ms.iter().map(|delay_ms| Slot::Later(Delay::from_millis(*delay_ms))).collect()
         };
-        let three = Wanted { recipients: 3, ..NEW };
+        let three = StartRequest { recipients: 3, ..NEW };
         let (slots, change) = line_up(&pace(START + 5_000, 0, 0), &[NEW, three, NEW], 2.0, at(START));
         assert_eq!(slots, later(&[5_000, 5_500, 7_000]));
         assert_eq!(

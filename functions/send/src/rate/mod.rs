@@ -30,7 +30,7 @@ use crate::wait_reason::WaitReason;
 
 pub(crate) use breaker::Breaker;
 pub(crate) use line::{Lines, line_cost_ms, line_from_ms};
-pub(crate) use quota::{AccountReading, Quota};
+pub(crate) use quota::{AccountQuota, AccountReading};
 pub(crate) use table::{Rates, max_send_rate};
 
 /// How far ahead a start may lie. The start and not the end: a mail to 50 recipients passes at one a second.
@@ -74,7 +74,7 @@ pub(crate) struct Pace {
     /// Whether SES gives answers.
     pub(crate) breaker: Breaker,
     /// What is known of the account's quotas.
-    pub(crate) quota: Quota,
+    pub(crate) quota: AccountQuota,
 }
 
 /// When a mail may start.
@@ -101,7 +101,7 @@ pub(crate) struct ParkedSlot {
 
 /// A mail that needs a start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Wanted {
+pub(crate) struct StartRequest {
     /// Its recipients, which SES counts.
     pub(crate) recipients: u32,
     /// Its priority.
@@ -110,7 +110,7 @@ pub(crate) struct Wanted {
     pub(crate) is_new: bool,
 }
 
-impl Wanted {
+impl StartRequest {
     /// A mail, and the message that carries it.
     pub(crate) fn of(mail: &Mail, message: &Message) -> Self {
         Self { recipients: mail.recipients(), priority: mail.priority, is_new: !message.lined_up }

@@ -23,7 +23,7 @@ const TOLD_FOR: SignedDuration = SignedDuration::from_hours(24);
 
 /// What is known of the quotas, as it is stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Quota {
+pub(crate) struct AccountQuota {
     /// Until when nothing is sent because the daily quota is used up, in epoch milliseconds.
     pub(crate) until_ms: i64,
     /// When the account was read last, in epoch milliseconds.
@@ -69,7 +69,7 @@ impl AccountReading {
     }
 }
 
-impl Quota {
+impl AccountQuota {
     /// Until when nothing may be sent; `None` if mail may go.
     pub(crate) fn blocks_until(&self, now: Timestamp) -> Option<Timestamp> {
         let now_ms = now.as_millisecond();
@@ -110,18 +110,18 @@ mod tests {
         Timestamp::from_millisecond(ms).unwrap()
     }
 
-    fn read(read_at_ms: i64, max_24_hour_send: i64, sent_last_24_hours: i64, reserved: i64) -> Quota {
-        Quota { read_at_ms, max_24_hour_send, sent_last_24_hours, reserved, ..Quota::default() }
+    fn read(read_at_ms: i64, max_24_hour_send: i64, sent_last_24_hours: i64, reserved: i64) -> AccountQuota {
+        AccountQuota { read_at_ms, max_24_hour_send, sent_last_24_hours, reserved, ..AccountQuota::default() }
     }
 
     #[test]
     fn a_used_up_quota_blocks_until_it_may_be_asked_again() {
         let cases = [
             // Nothing is known.
-            (Quota::default(), None),
+            (AccountQuota::default(), None),
             // SES said so.
-            (Quota { until_ms: NOW + 1, ..Quota::default() }, Some(NOW + 1)),
-            (Quota { until_ms: NOW, ..Quota::default() }, None),
+            (AccountQuota { until_ms: NOW + 1, ..AccountQuota::default() }, Some(NOW + 1)),
+            (AccountQuota { until_ms: NOW, ..AccountQuota::default() }, None),
             // Our count says so, until the account is read again.
             (read(NOW - MINUTE, 200, 150, 49), None),
             (read(NOW - MINUTE, 200, 150, 50), Some(NOW + 14 * MINUTE)),
@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn the_account_is_read_every_fifteen_minutes_and_its_rate_counts_for_a_day() {
         let mut quota = read(NOW, 200, 0, 0);
-        assert!(Quota::default().is_reading_due(at(NOW)));
+        assert!(AccountQuota::default().is_reading_due(at(NOW)));
         assert!(!quota.is_reading_due(at(NOW + 15 * MINUTE - 1)) && quota.is_reading_due(at(NOW + 15 * MINUTE)));
         assert_eq!(quota.max_send_rate(at(NOW)), None);
         quota.rate_milli = 14_500;

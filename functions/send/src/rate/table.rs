@@ -14,7 +14,10 @@ use shared::telemetry::chain;
 
 use super::breaker::{Breaker, ProbeSchedule};
 use super::line::{Growth, LineUp, Lines, is_behind_others, line_up};
-use super::{FirstStart, HighPlan, Pace, ParkedSlot, Quota, ReservationPlan, Slot, Wanted, halved_share, plan_starts};
+use super::{
+    AccountQuota, FirstStart, HighPlan, Pace, ParkedSlot, ReservationPlan, Slot, StartRequest, halved_share,
+    plan_starts,
+};
 use crate::delay::Delay;
 use crate::wait_reason::WaitReason;
 
@@ -69,7 +72,7 @@ impl Rates {
     pub(crate) async fn reserve(
         &self,
         provider: &Provider,
-        wanted: &[Wanted],
+        wanted: &[StartRequest],
         lead: SignedDuration,
         ambient: &Ambient,
     ) -> Result<Vec<Slot>, RecordError> {
@@ -80,7 +83,7 @@ impl Rates {
         let (urgent, others) = order.split_at(high);
         let mut slots = vec![Slot::Later(Delay::SHORT_OF_TIME); wanted.len()];
         for (priority, places) in [(Priority::High, urgent), (Priority::Normal, others)] {
-            let mails: Vec<Wanted> = places.iter().map(|place| wanted[*place]).collect();
+            let mails: Vec<StartRequest> = places.iter().map(|place| wanted[*place]).collect();
             if mails.is_empty() {
                 continue;
             }
@@ -97,7 +100,7 @@ impl Rates {
         &self,
         provider: &Provider,
         priority: Priority,
-        wanted: &[Wanted],
+        wanted: &[StartRequest],
         lead: SignedDuration,
         ambient: &Ambient,
     ) -> Result<Vec<Slot>, RecordError> {
@@ -117,7 +120,7 @@ impl Rates {
                 let blocked = Slot::Parked(ParkedSlot { reason: WaitReason::DailyQuota, eta });
                 return Ok(vec![blocked; wanted.len()]);
             }
-            let is_trying = |mail: &Wanted| pace.is_none_or(|pace| !is_behind_others(&pace, *mail, now));
+            let is_trying = |mail: &StartRequest| pace.is_none_or(|pace| !is_behind_others(&pace, *mail, now));
             let recipients: Vec<u32> =
                 wanted.iter().take_while(|mail| is_trying(mail)).map(|mail| mail.recipients).collect();
             let rate = max_send_rate(pace.as_ref(), provider, now);
@@ -262,7 +265,7 @@ impl Rates {
         &self,
         pk: &str,
         pace: &Pace,
-        wanted: &[Wanted],
+        wanted: &[StartRequest],
         provider: &Provider,
         now: Timestamp,
     ) -> Vec<Slot> {
@@ -343,7 +346,7 @@ impl Rates {
         Ok(pace)
     }
 
-    /// Records that parked mail was released, so that the line of mail that comes back ends then, and whether more is parked.
+    /// Records that parked mail was released, which extends the line of new mail, and whether more is parked.
     pub(crate) async fn record_release(
         &self,
         provider: &Provider,
@@ -355,11 +358,11 @@ impl Rates {
         let request = self
             .pace_update(&pk, now)
             .condition_expression("attribute_exists(#tat) AND attribute_exists(#share)")
-            .expression_attribute_names("#returned", "returned")
+            .expression_attribute_names("#line", "deferred")
             .expression_attribute_names("#parked_seen", "parked_seen")
             .expression_attribute_names("#parked_cost", "parked_cost")
             .expression_attribute_values(":line", number(line_ms));
-        let set = "SET #returned = :line, #expires_at = :expiry";
+        let set = "SET #line = :line, #expires_at = :expiry";
         let request = match is_more {
             true => request
                 .update_expression(format!("{set}, #parked_seen = :now ADD #parked_cost :released"))
@@ -438,7 +441,7 @@ fn pace(item: &Item) -> Option<Pace> {
             probe: value("probe_at")
                 .map(|at_ms| ProbeSchedule { at_ms, interval_ms: value("probe_interval").unwrap_or(0) }),
         },
-        quota: Quota {
+        quota: AccountQuota {
             until_ms: value("quota_until").unwrap_or(0),
             read_at_ms: value("read_at").unwrap_or(0),
             rate_milli: value("rate_milli").unwrap_or(0),

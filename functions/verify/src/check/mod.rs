@@ -9,6 +9,7 @@ pub(crate) mod identity;
 pub(crate) mod own_policies;
 pub(crate) mod pasted;
 pub(crate) mod quarantine;
+pub(crate) mod region;
 pub(crate) mod sending;
 pub(crate) mod ses;
 pub(crate) mod sessions;

@@ -156,6 +156,7 @@ fn name_statement(own: &OwnPolicies, finding: &Finding) -> String {
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
+    use shared::policy::explain_missing;
 
     use super::*;
 
@@ -170,7 +171,7 @@ mod tests {
     }
 
     fn texts(documents: &[&str], unread: &[&str]) -> PolicyTexts {
-        let name = |index: usize| format!("inline policy {index}");
+        let name = |index: usize| format!("inline policy {index} of the user");
         PolicyTexts {
             documents: documents
                 .iter()
@@ -238,7 +239,7 @@ mod tests {
         };
         let assessment = with(&allowing(&json!("*")));
         assert!(assessment.proves(), "{:?}", assessment.findings);
-        assert_eq!(assessment.own_policies.documents, ["inline policy 0".to_owned(), name.clone()]);
+        assert_eq!(assessment.own_policies.documents, ["inline policy 0 of the user".to_owned(), name.clone()]);
         assert!(!with("{").proves());
     }
 
@@ -277,12 +278,76 @@ mod tests {
             assess(texts(&[shared::policy::classic(), &excess], &[]), &subject());
         let evidence = evidence_of(&own, &findings);
         assert!(evidence.contains("policies read: 2, overprivileged: "), "{evidence}");
-        assert!(evidence.contains("s3:GetObject (statement 1 of inline policy 1)"), "{evidence}");
-        assert!(evidence.contains("iam:*UserPolic* (statement 1 of inline policy 1)"), "{evidence}");
+        assert!(evidence.contains("s3:GetObject (statement 1 of inline policy 1 of the user)"), "{evidence}");
+        assert!(evidence.contains("iam:*UserPolic* (statement 1 of inline policy 1 of the user)"), "{evidence}");
         let many: Vec<_> = ["s3", "ec2", "sqs", "sns", "kms", "rds", "ssm", "logs", "glue", "ecs", "eks", "ecr", "dax"]
             .map(|service| format!("{service}:*"))
             .to_vec();
         let Assessment { own_policies: own, findings, .. } = assess(texts(&[&allowing(&json!(many))], &[]), &subject());
         assert!(evidence_of(&own, &findings).contains("more"), "{}", evidence_of(&own, &findings));
+    }
+
+    /// Whatever stands in the way of a permission, German says it sentence by sentence.
+    #[test]
+    fn what_keeps_a_permission_away_is_said_in_german_too() {
+        let statement = |effect: &str, rest: Value| {
+            let mut statement = json!({"Effect": effect, "Action": "ses:*", "Resource": "*"});
+            statement.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+            json!({"Version": "2012-10-17", "Statement": [statement]}).to_string()
+        };
+        let many: Vec<String> = (0..9).map(|number| format!("{number}@example.com")).collect();
+        let conditions = [
+            ("Bool", "aws:MultiFactorAuthPresent", "true"),
+            ("IpAddress", "aws:SourceIp", "192.0.2.0/24"),
+            ("StringEquals", "aws:RequestedRegion", "ap-south-1"),
+            ("StringEquals", "ses:ApiVersion", "1"),
+            ("StringLike", "ses:FromAddress", "a. b; c (d), which holds: e."),
+            ("ForAllValues:StringLike", "ses:Recipients", "*@example.com"),
+            ("StringEquals", "ses:FeedbackAddress", "bounce@example.com"),
+            ("DateLessThan", "aws:CurrentTime", "2020-01-01T00:00:00Z"),
+            ("Null", "aws:TokenIssueTime", "false"),
+            ("StringEquals", "aws:PrincipalTag/team", "mail"),
+            ("StringEquals", "aws:PrincipalOrgID", "o-1"),
+        ];
+        let mut documents: Vec<Vec<String>> = Vec::new();
+        for (operator, key, value) in conditions {
+            let value = if key == "ses:Recipients" { json!(many) } else { json!(value) };
+            let condition = json!({"Condition": {operator: {key: value}}});
+            documents.push(vec![statement("Allow", condition.clone())]);
+            let negated = match operator {
+                "Bool" => json!({"Condition": {"BoolIfExists": {key: "false"}}}),
+                _ => json!({"Condition": {"StringNotEqualsIfExists": {key: value}}}),
+            };
+            documents.push(vec![statement("Allow", json!({})), statement("Deny", negated)]);
+        }
+        documents.push(vec![statement("Allow", json!({})), statement("Deny", json!({"Sid": "NoMail"}))]);
+        let excluding = json!({"Version": "2012-10-17",
+            "Statement": [{"Effect": "Deny", "NotAction": "s3:*", "Resource": "*"}]});
+        documents.push(vec![statement("Allow", json!({})), excluding.to_string()]);
+        let elsewhere = "arn:aws:ses:ap-south-1:123456789012:*";
+        documents.push(vec![
+            statement("Allow", json!({"Resource": elsewhere})),
+            statement("Allow", json!({"Resource": elsewhere})),
+        ]);
+        documents.push(vec![statement("Allow", json!({"Action": "s3:*"}))]);
+        let words = crate::page::Words::of(crate::page::Language::German);
+        let mut gaps = 0;
+        for documents in &documents {
+            let documents: Vec<&str> = documents.iter().map(String::as_str).collect();
+            let assessment = assess(texts(&documents, &[]), &subject());
+            let identity = "arn:aws:ses:eu-central-1:123456789012:identity/example.com";
+            for (action, resource) in [("ses:SendEmail", identity), ("ses:GetAccount", "*")] {
+                let Some(gap) = explain_missing(&assessment.documents, &subject(), action, resource) else { continue };
+                let said = assessment.name_documents(&format!("{} {}", gap.explanation, gap.remedy));
+                assert!(words.knows_remedy(&said), "{said}");
+                let german = words.remedy(&said);
+                for english in [" is ", " the ", "statement", "which holds:"] {
+                    let of_policy = english == "which holds:" && german.contains("a. b; c (d), which holds: e.");
+                    assert!(of_policy || !german.contains(english), "{english}: {german}");
+                }
+                gaps += 1;
+            }
+        }
+        assert!(gaps > 40, "{gaps}");
     }
 }

@@ -3,7 +3,7 @@
 
 pub(crate) mod store;
 
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use shared::http::Problem;
 use shared::id::ProviderId;
@@ -15,6 +15,7 @@ use shared::tenant::{AccountStatus, Credential};
 
 use crate::Verify;
 use crate::check::identity::{IamUser, check_same_account, check_shape};
+use crate::check::region::RegionChoice;
 use crate::check::user::check_replaced_key;
 use crate::idempotency::IdempotentRequest;
 use crate::report_builder::ReportBuilder;
@@ -30,6 +31,8 @@ pub(crate) struct OnboardingAttempt<'a> {
     pub(crate) submission: Submission,
     /// The key, with its secret.
     pub(crate) credential: Credential,
+    /// What is known of the Region. Where none was chosen, that of the credential is replaced when the right one is found.
+    pub(crate) region_choice: RegionChoice,
     /// The caller's `Idempotency-Key`, if there is one.
     pub(crate) idempotent: Option<IdempotentRequest>,
     /// The time that is left.
@@ -101,7 +104,7 @@ impl OnboardingAttempt<'_> {
     ///
     /// # Errors
     /// 503 if our own account did not answer.
-    pub(crate) async fn run(&self, report: ReportBuilder) -> Result<OnboardingOutcome, Problem> {
+    pub(crate) async fn run(&mut self, report: ReportBuilder) -> Result<OnboardingOutcome, Problem> {
         match self.examine(report, None).await? {
             Examination::Passed(accepted) => self.store(*accepted).await,
             Examination::Ended(outcome) => Ok(outcome),
@@ -113,7 +116,7 @@ impl OnboardingAttempt<'_> {
     /// # Errors
     /// 503 if our own account did not answer.
     pub(crate) async fn examine(
-        &self,
+        &mut self,
         mut report: ReportBuilder,
         replaces: Option<&Provider>,
     ) -> Result<Examination, Problem> {
@@ -121,7 +124,7 @@ impl OnboardingAttempt<'_> {
         if let Some(retry_after_s) = self.count_attempt().await? {
             return ended(OnboardingOutcome::TooManyAttempts { retry_after_s });
         }
-        let Verify { tenants, providers, ambient, required_assurance, .. } = self.verify;
+        let Verify { providers, ambient, .. } = self.verify;
         let account_id = self.credential.access_key_id.account_id();
         let fences = providers.fences(&self.submission.tenant_id, account_id.as_deref());
         let fences = self.budget.call_own("read the fences", fences).await?;
@@ -129,14 +132,7 @@ impl OnboardingAttempt<'_> {
             let seconds = until.duration_since(ambient.now()).as_secs();
             return ended(OnboardingOutcome::OrderInProgress { retry_after_s: seconds.unsigned_abs().max(1) });
         }
-        let verification = Verification {
-            clients: tenants,
-            credential: &self.credential,
-            budget: &self.budget,
-            ambient,
-            required: *required_assurance,
-            denials: AtomicUsize::new(0),
-        };
+        let verification = self.verification(0);
         let Ok(identity) = verification.verify_secret(&mut report).await else {
             return ended(self.refuse(report));
         };
@@ -159,7 +155,27 @@ impl OnboardingAttempt<'_> {
             report.replace(wrong);
             return ended(self.refuse(report));
         }
+        let mut found = None;
+        if let RegionChoice::Open { among } = &self.region_choice {
+            let denials = |verification: &Verification<'_>| verification.denials.load(Ordering::Relaxed);
+            match verification.find_region(among).await {
+                Ok((region, seen)) => found = Some((region, seen, denials(&verification))),
+                Err(doubt) => {
+                    report.add(doubt.check);
+                    report.set_region_suggestion(doubt.suggestion);
+                    return ended(self.refuse(report));
+                }
+            }
+        }
+        if let Some((region, _, _)) = &found {
+            self.credential.region = *region;
+            self.submission.region = *region;
+        }
+        let verification = self.verification(found.as_ref().map_or(0, |(_, _, denials)| *denials));
         let account = verification.verify_permissions(&user, &mut report).await.account.ok();
+        if let Some((_, seen, _)) = &found {
+            report.add_evidence(CheckName::SesRegion, seen);
+        }
         if let Some(provider) = replaces.filter(|provider| provider.user_arn == user.arn) {
             report.replace(check_replaced_key(&provider.access_key_id));
         }
@@ -169,6 +185,19 @@ impl OnboardingAttempt<'_> {
                 Ok(Examination::Passed(Box::new(AcceptedKey { user, account, report, fences })))
             }
             _ => ended(OnboardingOutcome::Refused(Box::new(report))),
+        }
+    }
+
+    /// The verification of the key in its Region, of which so many calls were denied already.
+    fn verification(&self, denials: usize) -> Verification<'_> {
+        Verification {
+            clients: &self.verify.tenants,
+            credential: &self.credential,
+            budget: &self.budget,
+            ambient: &self.verify.ambient,
+            required: self.verify.required_assurance,
+            region_choice: &self.region_choice,
+            denials: AtomicUsize::new(denials),
         }
     }
 

@@ -1,14 +1,19 @@
 //! What operators are told of a link's end. The page's redirect is only a hint to them; these events are the truth, so a link
 //! stays due until they were put on the bus.
 
+use jiff::SignedDuration;
 use shared::http::Problem;
 use shared::id::LinkId;
 use shared::record::{LinkEnd, LinkState, OnboardingLink};
 use shared::telemetry::{Event, OnboardingEvent, chain};
 use tokio::time::timeout;
 
+use super::SESSION_LENGTH;
 use crate::Verify;
 use crate::onboarding::store::EVENT_TIMEOUT;
+
+/// After how long a link is looked at again whose verification has not ended: the pace of the schedule.
+const AWAITED_LOOK: SignedDuration = SignedDuration::from_mins(1);
 
 /// The event about a link. Reason and checks are those of a submission that failed.
 pub(crate) fn onboarding_event(link: &OnboardingLink) -> OnboardingEvent {
@@ -48,13 +53,27 @@ impl Verify {
         }
     }
 
-    /// Nobody may have looked at the link since what its page has asked for came to its end.
+    /// Nobody may have looked at the link since what its page has asked for came to its end. Killed anywhere, the link is still
+    /// due.
     async fn settle_and_tell(&self, link_id: &LinkId) -> Result<(), Problem> {
         let Some(link) = self.providers.onboarding_link(link_id).await? else { return Ok(()) };
-        match self.settle_repair(&link).await? {
-            true => Ok(()),
-            false => self.tell_of_link(link_id).await,
+        if self.settle_repair(&link).await? {
+            return Ok(());
         }
+        self.tell_of_link(link_id).await?;
+        let now = self.ambient.now();
+        if !matches!(link.state(now), LinkState::Unopened | LinkState::Opened) {
+            return Ok(());
+        }
+        let latest = self.providers.link_submission(link_id).await?;
+        let next = match latest.is_some_and(|latest| latest.is_awaited(now)) {
+            true => now.saturating_add(AWAITED_LOOK).unwrap_or(now),
+            false => link.over_at(SESSION_LENGTH),
+        };
+        if next > now {
+            self.providers.look_at_link_again(&link, next).await?;
+        }
+        Ok(())
     }
 
     /// Tells operators how a link ended, if it has. Killed between event and note, it tells them twice.

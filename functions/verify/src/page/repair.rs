@@ -1,5 +1,6 @@
 //! A provider that is checked again from the page: the verification is the one of `POST /providers/{provider_id}/verifications`, made by
-//! `verify-worker`. Nothing tells the link of its end, so whoever looks at the link next completes it, or notes what is left to mend.
+//! `verify-worker`. Nothing tells the link of its end, so whoever looks at the link next completes it, or notes what is left to mend: its
+//! page, or the schedule, for which the link is due from the moment it is asked for.
 
 use shared::http::{Problem, RequestLog};
 use shared::id::ProviderId;
@@ -55,14 +56,19 @@ impl Verify {
             return Ok(false);
         }
         let Some(latest) = self.providers.link_submission(&link.link_id).await? else { return Ok(false) };
-        let (None, Some(verification_id), Some(provider_id)) =
-            (&latest.result, &latest.verification_id, &link.purpose.provider_id)
-        else {
-            return Ok(false);
-        };
-        let asked = self.providers.asked_verification(provider_id, verification_id).await?;
-        let Some(asked) = asked.filter(|asked| asked.finished_at.is_some()) else { return Ok(false) };
+        let (None, Some(provider_id)) = (&latest.result, &link.purpose.provider_id) else { return Ok(false) };
         let watch = self.providers.watch(provider_id).await?;
+        // Killed between the wish and its note, the wish is the provider's latest.
+        let verification_id =
+            latest.verification_id.as_ref().or_else(|| watch.as_ref().and_then(|item| item.watch.latest.as_ref()));
+        let Some(verification_id) = verification_id else { return Ok(false) };
+        let asked = self.providers.asked_verification(provider_id, verification_id).await?;
+        let is_its_own = |asked: &AskedVerification| {
+            latest.verification_id.is_some()
+                || asked.asked_by == link.link_id.as_str() && asked.asked_at >= latest.submitted_at
+        };
+        let asked = asked.filter(|asked| asked.finished_at.is_some() && is_its_own(asked));
+        let Some(asked) = asked else { return Ok(false) };
         let word = outcome_word(&asked, watch.is_some_and(|item| item.watch.failing.is_some()));
         if word == VerificationOutcome::Accepted.as_str() {
             self.providers.complete_onboarding_link(&link.link_id, provider_id, None, &self.ambient).await?;

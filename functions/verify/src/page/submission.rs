@@ -12,8 +12,10 @@ use shared::tenant::Region;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::time::timeout;
 
+use super::step::paste::{FIND_REGION, offered_regions};
 use super::step::result::plain_result;
 use crate::Verify;
+use crate::check::region::RegionChoice;
 use crate::onboarding::{KeyHolder, OnboardingAttempt, OnboardingOutcome, read_pasted};
 use crate::onboarding_link::onboarding_event;
 use crate::report_builder::ReportBuilder;
@@ -30,7 +32,7 @@ enum PastedKeyOutcome {
     /// It was accepted, now or by an earlier request whose answer was lost.
     Accepted { provider_id: ProviderId, rotation_id: Option<RotationId>, report: Option<Box<VerificationReport>> },
     /// It was not.
-    NotAccepted(SubmissionResult),
+    NotAccepted(Box<SubmissionResult>),
 }
 
 impl Verify {
@@ -56,7 +58,7 @@ impl Verify {
                     SubmissionResult { report: report.map(|report| *report), ..plain_result("accepted", None) };
                 (Ok(Some((provider_id, rotation_id))), accepted)
             }
-            Ok(PastedKeyOutcome::NotAccepted(result)) => (Ok(None), result),
+            Ok(PastedKeyOutcome::NotAccepted(result)) => (Ok(None), *result),
             Err(problem) => (Err(problem), plain_result("interrupted", None)),
         };
         let checks = result.report.as_ref().map_or(seen, |report| report.checks.clone());
@@ -106,8 +108,8 @@ impl Verify {
                 self.try_rotation(provider_id, pasted, budget, report, log).await
             }
             _ => {
-                let region = region_of(link, &form.take_field("region"))?;
-                self.try_provider(link, region, pasted, budget, report, log).await
+                let chosen = region_of(link, &form.take_field("region"), &form.take_field("doubted_region"))?;
+                self.try_provider(link, chosen, pasted, budget, report, log).await
             }
         }
     }
@@ -115,7 +117,7 @@ impl Verify {
     async fn try_provider(
         &self,
         link: &OnboardingLink,
-        region: Region,
+        (region, region_choice): (Region, RegionChoice),
         (access_key_id, secret_access_key): (PastedText, PastedText),
         budget: TimeBudget,
         mut report: ReportBuilder,
@@ -135,7 +137,8 @@ impl Verify {
             return Ok(not_accepted(report.finish(self.ambient.now()), log));
         };
         log.access_key(&credential.access_key_id);
-        let attempt = OnboardingAttempt { verify: self, submission, credential, idempotent: None, budget };
+        let mut attempt =
+            OnboardingAttempt { verify: self, submission, credential, region_choice, idempotent: None, budget };
         match attempt.run(report).await? {
             OnboardingOutcome::Onboarded(verified) => {
                 log.outcome("onboarded");
@@ -230,26 +233,31 @@ async fn budget_left<T>(write: impl Future<Output = Result<T, shared::record::Re
     }
 }
 
-/// The Region that the link names, or one of those that it allows.
-fn region_of(link: &OnboardingLink, chosen: &str) -> Result<Region, Problem> {
-    let allowed = link.purpose.regions.as_slice();
-    if let [region] = allowed {
-        return Ok(*region);
+/// The Region to begin with, and what is known of it: the one that the link names, or one of those that it allows. `doubted` is the one
+/// of which the page has said that nothing can send there.
+fn region_of(link: &OnboardingLink, chosen: &str, doubted: &str) -> Result<(Region, RegionChoice), Problem> {
+    if let [region] = link.purpose.regions.as_slice() {
+        return Ok((*region, RegionChoice::Named));
     }
-    let region = Region::parse(chosen).ok().filter(|region| allowed.is_empty() || allowed.contains(region));
-    region.ok_or_else(|| Problem::new(400, "The form names no Region of the link."))
+    let among = offered_regions(link);
+    let unknown = || Problem::new(400, "The form names no Region of the link.");
+    if chosen == FIND_REGION {
+        return Ok((*among.first().ok_or_else(unknown)?, RegionChoice::Open { among }));
+    }
+    let region = among.iter().copied().find(|region| region.as_str() == chosen).ok_or_else(unknown)?;
+    Ok((region, RegionChoice::Chosen { among, confirmed: doubted == chosen }))
 }
 
 fn not_accepted(report: VerificationReport, log: &mut RequestLog) -> PastedKeyOutcome {
     log.outcome(report.outcome.as_str());
     log.checks(&report.failed_checks(), &report.undecided_checks());
     let word = report.outcome.as_str();
-    PastedKeyOutcome::NotAccepted(SubmissionResult { report: Some(report), ..plain_result(word, None) })
+    PastedKeyOutcome::NotAccepted(Box::new(SubmissionResult { report: Some(report), ..plain_result(word, None) }))
 }
 
 fn plain(word: &'static str, retry_after_s: Option<u64>, log: &mut RequestLog) -> PastedKeyOutcome {
     log.outcome(word);
-    PastedKeyOutcome::NotAccepted(plain_result(word, retry_after_s))
+    PastedKeyOutcome::NotAccepted(Box::new(plain_result(word, retry_after_s)))
 }
 
 /// The outcome of a key that was not stored.
@@ -273,5 +281,48 @@ fn at_fault(report: &VerificationReport) -> Vec<&'static str> {
     match report.outcome {
         VerificationOutcome::Refused => report.failed_checks(),
         VerificationOutcome::Accepted | VerificationOutcome::Undecided => report.undecided_checks(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_region_is_named_by_the_link_chosen_confirmed_or_left_open() {
+        let link = |regions: &[&str]| -> OnboardingLink {
+            serde_json::from_value(json!({
+                "link_id": "lnk_01KAQX5D8E3C9V7N2M4R6T8W0Y", "made_at": "2026-11-23T09:00:00Z", "made_by": "arn",
+                "expires_at": "2026-11-24T09:00:00Z",
+                "purpose": {"tenant_id": "acme", "name": "Main account", "intent": "connect", "regions": regions},
+            }))
+            .unwrap()
+        };
+        let two = ["eu-west-1", "us-east-1"];
+        for (regions, chosen, doubted, expected) in [
+            (&["eu-west-1"][..], "us-east-1", "", Some(("eu-west-1", "named"))),
+            (&two, "us-east-1", "", Some(("us-east-1", "chosen"))),
+            (&two, "us-east-1", "eu-west-1", Some(("us-east-1", "chosen"))),
+            (&two, "us-east-1", "us-east-1", Some(("us-east-1", "confirmed"))),
+            (&two, "find", "find", Some(("eu-west-1", "open"))),
+            (&two, "eu-central-1", "", None),
+            (&two, "", "", None),
+            (&[], "eu-central-1", "", Some(("eu-central-1", "chosen"))),
+            (&[], "find", "", Some((Region::all().next().unwrap().as_str(), "open"))),
+            (&[], "mars-1", "", None),
+        ] {
+            let seen = region_of(&link(regions), chosen, doubted).ok().map(|(region, choice)| {
+                let kind = match choice {
+                    RegionChoice::Named => "named",
+                    RegionChoice::Chosen { confirmed: false, .. } => "chosen",
+                    RegionChoice::Chosen { confirmed: true, .. } => "confirmed",
+                    RegionChoice::Open { .. } => "open",
+                };
+                (region.as_str(), kind)
+            });
+            assert_eq!(seen, expected, "{regions:?} {chosen} {doubted}");
+        }
     }
 }

@@ -5,6 +5,7 @@ use shared::http::{Problem, Request, RequestLog, Response, respond};
 use shared::record::{VerificationOutcome, VerificationReport};
 
 use crate::Verify;
+use crate::check::region::RegionChoice;
 use crate::idempotency::{IdempotencyKey, IdempotentRequest};
 use crate::onboarding::{KeyHolder, OnboardingAttempt, OnboardingOutcome, read_pasted};
 use crate::provider_view::ProviderView;
@@ -36,7 +37,8 @@ impl Verify {
         let access_key_id = &credential.access_key_id;
         log.access_key(access_key_id);
         let idempotent = idempotency_key.map(|key| IdempotentRequest::new(key, &submission, access_key_id));
-        let attempt = OnboardingAttempt { verify: self, submission, credential, idempotent, budget };
+        let region_choice = RegionChoice::Named;
+        let mut attempt = OnboardingAttempt { verify: self, submission, credential, region_choice, idempotent, budget };
         if let Some(replay) = attempt.replay(log).await? {
             return Ok(replay);
         }

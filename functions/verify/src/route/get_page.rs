@@ -103,8 +103,7 @@ impl Verify {
             (PageStep::User, _) => (words.say("user.title").to_owned(), view.user()),
             (PageStep::Key, _) => (words.say("key.title").to_owned(), view.access_key()),
             (PageStep::Paste | PageStep::Result, latest) => {
-                let latest = latest.as_ref().map(|latest| latest.submission.as_str());
-                (words.say("paste.title").to_owned(), view.paste(latest))
+                (words.say("paste.title").to_owned(), view.paste(latest.as_ref()))
             }
         };
         Ok(layout(heading, Some(step)).response(200, &content))

@@ -16,6 +16,7 @@ mod erase_tenant;
 mod get_configuration;
 pub(crate) mod get_forwarding;
 mod get_mail;
+pub(crate) mod get_mail_schema;
 mod get_page;
 pub(crate) mod get_page_asset;
 pub(crate) mod get_policy;
@@ -53,6 +54,7 @@ pub(crate) enum Route {
     CancelMails,
     ResendMails,
     EraseTenant,
+    GetMailSchema,
     CreateRotation,
     GetRotation,
     CancelRotation,
@@ -91,7 +93,7 @@ pub const ROUTES: &[&str] = &{
 };
 
 impl Route {
-    const ALL: [Self; 34] = [
+    const ALL: [Self; 35] = [
         Self::CreateProvider,
         Self::ListProviders,
         Self::GetProvider,
@@ -102,6 +104,7 @@ impl Route {
         Self::CancelMails,
         Self::ResendMails,
         Self::EraseTenant,
+        Self::GetMailSchema,
         Self::CreateRotation,
         Self::GetRotation,
         Self::CancelRotation,
@@ -140,6 +143,7 @@ impl Route {
             Self::CancelMails => "POST /providers/{provider_id}/mails/cancel",
             Self::ResendMails => "POST /providers/{provider_id}/mails/resend",
             Self::EraseTenant => "DELETE /tenants/{tenant_id}/data",
+            Self::GetMailSchema => "GET /mails/schema",
             Self::CreateRotation => "POST /providers/{provider_id}/rotations",
             Self::GetRotation => "GET /providers/{provider_id}/rotations/{rotation_id}",
             Self::CancelRotation => "DELETE /providers/{provider_id}/rotations/{rotation_id}",
@@ -198,6 +202,7 @@ impl Route {
             Self::CancelMails => "cancel_mails",
             Self::ResendMails => "resend_mails",
             Self::EraseTenant => "erase_tenant",
+            Self::GetMailSchema => "get_mail_schema",
             Self::CreateRotation => "create_rotation",
             Self::GetRotation => "get_rotation",
             Self::CancelRotation => "cancel_rotation",
@@ -280,6 +285,7 @@ mod tests {
             (include_str!("../../../../events/verify-cancel-mails.json"), "cancel_mails"),
             (include_str!("../../../../events/verify-resend-mails.json"), "resend_mails"),
             (include_str!("../../../../events/verify-erase-tenant.json"), "erase_tenant"),
+            (include_str!("../../../../events/verify-get-mail-schema.json"), "get_mail_schema"),
             (include_str!("../../../../events/verify-create-rotation.json"), "create_rotation"),
             (include_str!("../../../../events/verify-get-rotation.json"), "get_rotation"),
             (include_str!("../../../../events/verify-cancel-rotation.json"), "cancel_rotation"),

@@ -1,9 +1,10 @@
 //! The verification of one key: the calls into the tenant's account, cheapest first, within one time budget.
 //!
 //! The calls are sequential on purpose. A burst looks like an attack to whoever watches the tenant's account, and each
-//! answer decides whether the next call may be made at all.
+//! answer decides whether the next call may be made at all. Only the search for a Region asks some of them at once.
 
 pub(crate) mod own_policies;
+mod region_search;
 
 use std::future::Future;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,6 +20,7 @@ use crate::check::assurance::{assurance_of, check_assurance};
 use crate::check::excess::{self, ExcessProbe, ProbeAnswer};
 use crate::check::identity::{self, IamUser};
 use crate::check::own_policies::{Assessment, assess};
+use crate::check::region::RegionChoice;
 use crate::check::sending::{self, UnknownSenderProbe};
 use crate::check::sessions::{check_sessions, check_sessions_in_policies};
 use crate::check::{quarantine, ses, user};
@@ -46,6 +48,8 @@ pub(crate) struct Verification<'a> {
     pub(crate) ambient: &'a Ambient,
     /// What the operator requires.
     pub(crate) required: Assurance,
+    /// What is known of the Region.
+    pub(crate) region_choice: &'a RegionChoice,
     /// How many calls AWS denied so far.
     pub(crate) denials: AtomicUsize,
 }
@@ -136,6 +140,9 @@ impl Verification<'_> {
         }
 
         let own_user = own_user.as_ref().ok();
+        if report.would_accept() {
+            self.check_region_choice(report).await;
+        }
         // The expensive probes come last, and only for a key that would otherwise be accepted: every denial is visible
         // to intrusion detection in the tenant's account.
         if report.would_accept() {
@@ -152,7 +159,7 @@ impl Verification<'_> {
         match sending::read_unknown_sender_probe(&probe) {
             UnknownSenderProbe::Decided(check) => report.add(check),
             UnknownSenderProbe::DeniedOnIdentity { evidence, denial } => {
-                let identities = self.call(self.clients.list_identities(self.credential)).await;
+                let identities = self.call(self.clients.list_identities(self.credential, self.credential.region)).await;
                 for sender in sending::own_senders(&identities) {
                     probes.push(self.call(self.clients.probe_send_email(self.credential, &sender)).await);
                 }

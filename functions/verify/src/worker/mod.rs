@@ -39,6 +39,7 @@ use self::task::WorkerTask;
 use self::watch_finding::watch_finding;
 use self::watch_outcome::{Seen, WatchOutcome, after_verification};
 use self::watch_schedule::{Depth, WatchSchedule};
+use crate::check::region::RegionChoice;
 use crate::check::ses;
 use crate::check::user::check_replaced_key;
 use crate::report_builder::ReportBuilder;
@@ -242,6 +243,7 @@ impl VerifyWorker {
             budget: &budget,
             ambient: &self.ambient,
             required: self.required_assurance,
+            region_choice: &RegionChoice::Named,
             denials: AtomicUsize::new(0),
         };
         let identity = match verification.verify_secret(&mut report).await {

@@ -90,6 +90,36 @@ async fn what_is_done_with_a_set_is_authorized_on_its_arn_and_tags_are_an_action
 }
 
 #[tokio::test]
+async fn an_identity_is_one_of_its_region() {
+    let world = World::start().await;
+    let policy: Value = serde_json::from_str(CLASSIC).unwrap();
+    let tenant = world.tenant(json!({
+        "policies": [policy], "identities": ["here.example", "both.example"],
+        "identities_elsewhere": {"eu-west-1": ["there.example", "both.example"]},
+    }));
+    let ses = client!(aws_sdk_sesv2, world, tenant.credentials());
+    let in_region = |region: &str| {
+        let region = aws_sdk_sesv2::config::Region::new(region.to_owned());
+        aws_sdk_sesv2::Config::builder().region(region)
+    };
+    for (region, expected) in [
+        ("us-east-1", &["both.example", "here.example"][..]),
+        ("eu-west-1", &["both.example", "there.example"]),
+        ("eu-west-2", &[]),
+    ] {
+        let listed = ses.list_email_identities().customize().config_override(in_region(region)).send().await.unwrap();
+        let mut names: Vec<_> = listed.email_identities().iter().map(|one| one.identity_name().unwrap()).collect();
+        names.sort_unstable();
+        assert_eq!(names, expected, "{region}");
+        let read = ses.get_email_identity().email_identity("there.example").customize();
+        let read = read.config_override(in_region(region)).send().await;
+        assert_eq!(read.is_ok(), region == "eu-west-1", "{region}");
+    }
+    send(&ses, "a@here.example", &["b@example.org"]).await.unwrap();
+    assert_eq!(code(send(&ses, "a@there.example", &["b@example.org"]).await), "MessageRejected");
+}
+
+#[tokio::test]
 async fn an_identity_that_is_not_verified_waits_for_its_dns_records() {
     let world = World::start().await;
     let policy: Value = serde_json::from_str(CLASSIC).unwrap();

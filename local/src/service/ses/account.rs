@@ -70,7 +70,7 @@ impl SendingAccounts {
         &self,
         account_id: &str,
         sandbox: Option<bool>,
-        max_send_rate: Option<f64>,
+        (max_send_rate, max_24_hour_send): (Option<f64>, Option<u32>),
     ) -> SendLimits {
         self.with(account_id, |account| {
             let mut limits = match sandbox {
@@ -84,6 +84,7 @@ impl SendingAccounts {
                 _ => account.limits,
             };
             limits.max_send_rate = max_send_rate.unwrap_or(limits.max_send_rate);
+            limits.max_24_hour_send = max_24_hour_send.unwrap_or(limits.max_24_hour_send);
             if limits != account.limits {
                 account.limits = limits;
                 account.rate = SendRate::new(limits.max_send_rate, Instant::now());

@@ -2,12 +2,14 @@
 
 mod account;
 mod configuration_set;
+mod content;
 mod identity;
 mod input;
 mod mailbox;
 mod operation;
 mod send_rate;
 mod sending;
+mod template;
 
 use std::sync::Arc;
 
@@ -17,7 +19,7 @@ use fakecloud_ses::{SesV2Service, SharedSesState};
 use serde_json::{Value, json};
 
 use self::account::SendingAccounts;
-use self::identity::seeded_identity;
+use self::identity::{IdentityRegions, seeded_identity};
 use super::call::Call;
 use super::embedded::Embedded;
 use super::error::{AccessDenied, DenialReason, ErrorWording, FixedError, ServiceError};
@@ -45,6 +47,7 @@ pub(crate) struct Ses {
     embedded: Embedded,
     state: SharedSesState,
     accounts: SendingAccounts,
+    identity_regions: IdentityRegions,
     setup: Setup,
 }
 
@@ -55,23 +58,25 @@ impl Ses {
             embedded: Embedded::new(SesV2Service::new(state.clone())),
             state,
             accounts: SendingAccounts::default(),
+            identity_regions: IdentityRegions::default(),
             setup: setup.clone(),
         }))
     }
 
-    /// Sets of an account's limits what is given, and adds identities, each with whether it is verified.
+    /// Sets of an account's limits what is given, and adds identities, each with its Region and whether it is verified.
     pub(crate) fn set_up_account<'a>(
         &self,
         account_id: &str,
         sandbox: Option<bool>,
-        max_send_rate: Option<f64>,
-        identities: impl Iterator<Item = (&'a String, bool)>,
+        limits: (Option<f64>, Option<u32>),
+        identities: impl Iterator<Item = (&'a str, &'a String, bool)>,
     ) {
-        let limits = self.accounts.change_limits(account_id, sandbox, max_send_rate);
+        let limits = self.accounts.change_limits(account_id, sandbox, limits);
         let mut accounts = self.state.write();
         let state = accounts.get_or_create(account_id);
         state.account_settings.production_access_enabled = !limits.sandbox;
-        for (name, verified) in identities {
+        for (region, name, verified) in identities {
+            self.identity_regions.add(account_id, name, region);
             state.identities.insert(name.clone(), seeded_identity(name, verified));
         }
     }
@@ -125,8 +130,9 @@ impl StandInService for Ses {
             "SendEmail" if call.json.is_object() => {
                 self.check_mail(request)?;
                 let content = &call.json["Content"];
+                let has_content = ["Simple", "Raw", "Template"].iter().any(|kind| content[kind].is_object());
                 // The embedded service does not know the subdomains and plus-addresses of an identity.
-                let response = if content["Simple"].is_object() || content["Raw"].is_object() {
+                let response = if has_content {
                     ServiceResponse::json(call, &json!({"MessageId": new_message_id()}))
                 } else {
                     self.embedded.handle(request).await
@@ -150,7 +156,15 @@ impl StandInService for Ses {
                 let response = self.embedded.handle(request).await;
                 Ok(self.amend_identity_list(request, response))
             }
+            "CreateEmailIdentity" => {
+                let response = self.embedded.handle(request).await;
+                if let (None, Some(name)) = (&response.error, call.json["EmailIdentity"].as_str()) {
+                    self.identity_regions.add(request.account_id, name, request.region);
+                }
+                Ok(response)
+            }
             "GetEmailIdentity" => {
+                self.check_identity(request)?;
                 let response = self.embedded.handle(request).await;
                 Ok(self.amend_identity(request, response))
             }

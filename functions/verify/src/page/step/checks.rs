@@ -99,7 +99,7 @@ impl StepView<'_> {
         if whole {
             let to_do = matches!(check.outcome, CheckOutcome::Failed | CheckOutcome::Warning) || check.is_undecided();
             if let Some(remedy) = check.remedy.as_deref().filter(|_| to_do) {
-                let _ = write!(line, "<p>{}</p>", escape(&words.remedy(remedy)));
+                let _ = write!(line, "<p>{}</p>", escape(&self.remedy(remedy)));
                 if check.outcome != CheckOutcome::Unknown {
                     let _ = write!(line, "<p>{}</p>", self.console(&self.place(check.name), words.say("open")));
                 }
@@ -115,8 +115,8 @@ impl StepView<'_> {
         line
     }
 
-    /// Where in the console something can be done about a check. Nobody has confirmed these paths but by looking at links of
-    /// AWS's own guides.
+    /// Where in the console something can be done about a check. These paths are those of links in
+    /// others' guides; the head of `words/en.txt` says which nobody of ours has tried.
     fn place(&self, name: CheckName) -> String {
         let region = self.link.purpose.regions.first().map_or("us-east-1", |region| region.as_str());
         match name {

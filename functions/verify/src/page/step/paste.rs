@@ -2,14 +2,25 @@
 
 use std::fmt::Write as _;
 
+use shared::record::{LinkSubmission, OnboardingLink, RegionSuggestion};
 use shared::tenant::Region;
 
 use super::StepView;
 use crate::page::markup::escape;
 
+/// The form's word for a Region that the key's account is to show.
+pub(crate) const FIND_REGION: &str = "find";
+
+/// The Regions that a link's tenant may choose from.
+pub(crate) fn offered_regions(link: &OnboardingLink) -> Vec<Region> {
+    let regions = &link.purpose.regions;
+    if regions.is_empty() { Region::all().collect() } else { regions.clone() }
+}
+
 impl StepView<'_> {
-    /// The form, and the place for the checks. `latest` is the submission before, whose checks are not shown again.
-    pub(crate) fn paste(&self, latest: Option<&str>) -> String {
+    /// The form, and the place for the checks. `latest` is the submission before: its checks are not shown again, and the Region that
+    /// it suggests is.
+    pub(crate) fn paste(&self, latest: Option<&LinkSubmission>) -> String {
         let words = self.words;
         let mut html = format!("<p>{}</p>\n", words.say("paste.why"));
         let wrong = ["swapped", "temporary", "id", "smtp", "session", "secret", "csv", "root"];
@@ -35,7 +46,8 @@ impl StepView<'_> {
             words.say("paste.csv"),
             words.say("paste.csv.hint"),
         );
-        html.push_str(&self.region_field());
+        let report = latest.and_then(|latest| latest.result.as_ref()?.report.as_ref());
+        html.push_str(&self.region_field(report.and_then(|report| report.region_suggestion.as_ref())));
         let _ = write!(
             html,
             "<p><button>{}</button></p>\n</form>\n\
@@ -46,27 +58,49 @@ impl StepView<'_> {
             words.say("checking.why"),
             self.action("progress"),
             self.result_path(),
-            latest.unwrap_or_default(),
+            latest.map(|latest| latest.submission.as_str()).unwrap_or_default(),
         );
         html
     }
 
-    /// Asked only if more than one Region may be meant.
-    fn region_field(&self) -> String {
+    /// Asked only if more than one Region may be meant. The one is chosen in advance in which the key was seen to have identities.
+    fn region_field(&self, suggestion: Option<&RegionSuggestion>) -> String {
         let words = self.words;
-        let regions = &self.link.purpose.regions;
-        if let [region] = regions.as_slice() {
+        if let [region] = self.link.purpose.regions.as_slice() {
             let one = words.fill("paste.region.one", &[("region", region.as_str())]);
             return format!("<p>{one}</p>\n");
         }
-        let offered: Vec<Region> = if regions.is_empty() { Region::all().collect() } else { regions.clone() };
-        let options: String = offered.iter().map(|region| format!("<option>{region}</option>")).collect();
-        format!(
-            "<label for=\"region\">{}</label>\n<p class=\"hint\" id=\"region-hint\">{}</p>\n\
-             <select id=\"region\" name=\"region\" required aria-describedby=\"region-hint\"><option value=\"\">{}</option>{options}</select>\n",
+        let verified_in = suggestion.map(|suggestion| suggestion.verified_in.as_slice()).unwrap_or_default();
+        let mut html = String::new();
+        if let Some(doubted) = suggestion.and_then(|suggestion| suggestion.chosen) {
+            let _ = writeln!(html, "<input type=\"hidden\" name=\"doubted_region\" value=\"{doubted}\">");
+        }
+        let hint = match verified_in {
+            [] => words.say("paste.region.hint").to_owned(),
+            regions => {
+                let names: Vec<&str> = regions.iter().map(|region| region.as_str()).collect();
+                words.fill("paste.region.verified", &[("regions", &names.join(", "))])
+            }
+        };
+        let chosen = match verified_in {
+            [region] => Some(*region),
+            _ => None,
+        };
+        let first = match suggestion {
+            None => format!("<option value=\"{FIND_REGION}\">{}</option>", words.say("paste.region.find")),
+            Some(_) => format!("<option value=\"\">{}</option>", words.say("paste.region.choose")),
+        };
+        let option = |region: Region| {
+            let selected = if chosen == Some(region) { " selected" } else { "" };
+            format!("<option{selected}>{region}</option>")
+        };
+        let options: String = offered_regions(self.link).into_iter().map(option).collect();
+        let _ = write!(
+            html,
+            "<label for=\"region\">{}</label>\n<p class=\"hint\" id=\"region-hint\">{hint}</p>\n\
+             <select id=\"region\" name=\"region\" required aria-describedby=\"region-hint\">{first}{options}</select>\n",
             words.say("paste.region"),
-            words.say("paste.region.hint"),
-            words.say("paste.region.choose"),
-        )
+        );
+        html
     }
 }

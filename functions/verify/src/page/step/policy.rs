@@ -59,7 +59,10 @@ impl StepView<'_> {
             self.copied(&document),
             words.say("policy.do.next"),
         );
-        html.push_str(&self.next(PageStep::User, words.say("step.user")));
+        html.push_str(&match PageStep::of(self.link.purpose.intent).contains(&PageStep::User) {
+            true => self.next(PageStep::User, words.say("step.user")),
+            false => self.next(PageStep::Paste, words.say("step.paste")),
+        });
         html.push_str(&self.other_style());
         html.push_str(&self.statements(if classic { &CLASSIC } else { &HARDENED }));
         html

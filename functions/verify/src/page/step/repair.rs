@@ -57,13 +57,14 @@ impl StepView<'_> {
         if let Some(reason) = reason {
             let _ = write!(
                 html,
-                "<p><b>{}</b></p>\n<p>{}</p>\n<p>{}</p>\n<p><a href=\"{}\">{}</a></p>\n",
+                "<p><b>{}</b></p>\n<p>{}</p>\n<p>{}</p>\n",
                 words.text("reason.", reason.as_str()),
-                escape(&words.remedy(&suspension_remedy(provider, reason))),
+                escape(&self.remedy(&suspension_remedy(provider, reason))),
                 self.console(&self.place_of_reason(provider, reason), words.say("open")),
-                self.query.to(PageStep::Policy).to_href(),
-                words.say("repair.policy"),
             );
+        }
+        if reason.is_some() || latest.is_some() {
+            html.push_str(&self.policy_link());
         }
         let _ = write!(
             html,

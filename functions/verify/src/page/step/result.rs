@@ -96,6 +96,9 @@ impl StepView<'_> {
             html.push_str(&self.report(checks));
         }
         html.push_str(&self.findings(latest));
+        if self.replaces_key() && report.is_some() {
+            html.push_str(&self.policy_link());
+        }
         let _ = write!(
             html,
             "<p><a class=\"button\" href=\"{}\">{}</a></p>\n<p class=\"quiet\">{}</p>\n{}",
