@@ -14,5 +14,6 @@ mod outage;
 mod pace;
 mod redrive;
 mod rejection;
+mod sent_event;
 mod stop;
 mod waiting;

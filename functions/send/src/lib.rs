@@ -19,6 +19,7 @@
 //! | `parking`, `put_backs`, `wait_reason` | mail that waits: in the queue, or parked if it is for long |
 //! | `settle` | acceptances that could not be recorded in time |
 //! | `rate`, `preparation` | when each mail of an account may start, and how long before that it wakes |
+//! | `sent_mails` | the event about mail that was sent, if it is wanted |
 //! | `rejection`, `poison` | why a mail will never be sent; messages that are dead-lettered |
 //! | `rotation` | keys that are being replaced |
 //! | `suspicion` | keys that AWS refuses |
@@ -44,6 +45,7 @@ mod put_backs;
 mod rate;
 mod rejection;
 mod rotation;
+mod sent_mails;
 mod ses_request;
 mod settle;
 mod snapshot;

@@ -238,6 +238,15 @@ impl Mail {
         })
     }
 
+    /// The group of the fair queue that the mail and its copies go to: one of high priority does not wait behind the others of its
+    /// provider.
+    pub fn group(&self) -> String {
+        match self.priority {
+            Priority::Normal => self.provider_id.to_string(),
+            Priority::High => format!("{}#high", self.provider_id),
+        }
+    }
+
     /// The number of recipients that SES counts.
     pub fn recipients(&self) -> u32 {
         u32::try_from(self.to.len() + self.cc.len() + self.bcc.len()).unwrap_or(u32::MAX)

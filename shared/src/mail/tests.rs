@@ -250,3 +250,12 @@ fn the_list_of_field_names_is_that_of_the_document() {
     let names: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();
     assert_eq!(names, MAIL_FIELDS);
 }
+
+#[test]
+fn mail_of_high_priority_has_a_group_of_its_own() {
+    let provider_id = "prv_01ARZ3NDEKTSV4RRFFQ69G5FAV";
+    for (priority, group) in [(json!("high"), format!("{provider_id}#high")), (json!("normal"), provider_id.to_owned())]
+    {
+        assert_eq!(sample_with(json!({"priority": priority})).group(), group);
+    }
+}

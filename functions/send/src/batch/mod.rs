@@ -138,6 +138,7 @@ pub(crate) async fn process(services: &Arc<Services>, event: SqsEvent, invocatio
             failed.push(message.message_id.as_str());
         }
     }
+    context.sent_mails.tell(&services.bus, remaining()).await;
     let waited_ms = context.waited_ms.load(Ordering::Relaxed);
     let Tally { mails, sent, settled, rejected, expired, in_doubt, requeued, parked, failed: failed_mails } = tally;
     tracing::info!(

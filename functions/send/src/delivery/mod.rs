@@ -245,6 +245,7 @@ impl Delivery {
         ses_message_id: String,
         (begun, start): (Timestamp, Start),
     ) -> Disposition {
+        self.batch.sent_mails.note(&self.mail, &signer.provider, &ses_message_id, self.services.ambient.now());
         let disposition = self.record_acceptance(row, &signer.provider, ses_message_id).await;
         self.close_breaker(&checked.provider, begun, start).await;
         self.note_accepted_by(&checked.provider, &signer.provider).await;

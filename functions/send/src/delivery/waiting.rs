@@ -84,7 +84,7 @@ impl Delivery {
         let copy = MailCopy {
             subject: self.message.message_id.clone(),
             body: self.body_with_first_seen().into_owned(),
-            group: group_of(&self.mail),
+            group: self.mail.group(),
             delay: Duration::from_secs(wait.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX)),
             hops: self.message.hops.saturating_add(1),
             lined_up,
@@ -105,15 +105,6 @@ impl Delivery {
                 "recording what a mail waits for failed"
             );
         }
-    }
-}
-
-/// The group of the fair queue that a mail's copies go to: mail of high priority does not wait behind the others of its
-/// provider.
-pub(crate) fn group_of(mail: &Mail) -> String {
-    match mail.priority {
-        Priority::Normal => mail.provider_id.to_string(),
-        Priority::High => format!("{}#high", mail.provider_id),
     }
 }
 
