@@ -7,7 +7,10 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context as _, Result, bail};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
-use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::http_request::{
+    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings, UriPathNormalizationMode,
+    sign,
+};
 use aws_sigv4::sign::v4;
 use aws_smithy_http_client::Builder;
 use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
@@ -31,6 +34,8 @@ pub struct Outputs {
     pub revocation_queue_url: String,
     /// The name of our event bus.
     pub bus_name: String,
+    /// The name of the bucket for files of mails.
+    pub attachments_bucket_name: String,
 }
 
 /// A tenant: an AWS account of its own, with an IAM user and that user's access key.
@@ -89,13 +94,7 @@ impl Operator {
             .error_for_status()?
             .json()
             .await?;
-        let (aws_url, _) = outputs
-            .send_queue_url
-            .match_indices('/')
-            .nth(2)
-            .map(|(end, _)| outputs.send_queue_url.split_at(end))
-            .context("the output SendQueueUrl is not a URL")?;
-        let config = sdk_config(aws_url);
+        let config = sdk_config(aws_url(&outputs)?);
         Ok(Self {
             sqs: aws_sdk_sqs::Client::new(&config),
             eventbridge: aws_sdk_eventbridge::Client::new(&config),
@@ -147,6 +146,38 @@ impl Operator {
             request = request.header(name, value);
         }
         Self::receive(request.body(body)).await
+    }
+
+    /// Puts a file into the bucket for files of mails, and answers its entity tag. The key is taken as it is written in a URL.
+    ///
+    /// # Errors
+    /// Nothing answers the request, or S3 refuses it.
+    pub async fn put_file(&self, key: &str, content: Vec<u8>) -> Result<String> {
+        let (aws_url, _) =
+            self.outputs.send_queue_url.rsplit_once("/123456789012/").context("a queue of another account")?;
+        let url = format!("{aws_url}/{}/{key}", self.outputs.attachments_bucket_name);
+        let mut settings = SigningSettings::default();
+        settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
+        settings.percent_encoding_mode = PercentEncodingMode::Single;
+        settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
+        let identity = root_credentials().into();
+        let parameters = v4::SigningParams::builder()
+            .identity(&identity)
+            .region("us-east-1")
+            .name("s3")
+            .time(now())
+            .settings(settings)
+            .build()?
+            .into();
+        let signable = SignableRequest::new("PUT", &url, std::iter::empty(), SignableBody::Bytes(&content))?;
+        let (signed, _) = sign(signable, &parameters)?.into_parts();
+        let mut request = self.http.put(&url);
+        for (name, value) in signed.headers() {
+            request = request.header(name, value);
+        }
+        let response = request.body(content).send().await?.error_for_status()?;
+        let etag = response.headers().get("etag").and_then(|etag| etag.to_str().ok()).context("no entity tag")?;
+        Ok(etag.trim_matches('"').to_owned())
     }
 
     /// Calls a route under `/_local`, which only the stack on one machine has.
@@ -253,6 +284,12 @@ impl Operator {
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
         Ok(ApiResponse { status, headers, text, body })
     }
+}
+
+/// The URL of the stand-in, which that of a queue begins with.
+fn aws_url(outputs: &Outputs) -> Result<&str> {
+    let end = outputs.send_queue_url.match_indices('/').nth(2).map(|(end, _)| end);
+    end.and_then(|end| outputs.send_queue_url.get(..end)).context("the output SendQueueUrl is not a URL")
 }
 
 /// The SDK configuration of the operator.

@@ -130,7 +130,7 @@ pub(super) async fn run(stack: &Stack) -> Driven {
     stack.mail_in_state(good_id, "too-late", &["rejected"]).await;
     for provider_id in &providers {
         caller.get(&format!("/providers/{provider_id}")).await;
-        for mail_id in ["first", "too-late"] {
+        for mail_id in ["first", "refused", "swapped", "too-late"] {
             caller.get(&format!("/providers/{provider_id}/mails/{mail_id}")).await;
         }
     }
@@ -401,7 +401,7 @@ async fn fail_sending(
     stack.enqueue_mails(&(0..30).map(|n| mail(good.1, &format!("waiting-{n}"))).collect::<Vec<_>>()).await;
     stack.enqueue_mail(&mail_with(good.1, "unverified", &json!({ "from": "a@elsewhere.example" }))).await.unwrap();
     stack.mail_in_state(good.1, "unverified", &["rejected"]).await;
-    stack.enqueue_mail(&mail(swapped_id, "first")).await.unwrap();
+    stack.enqueue_mail(&mail(swapped_id, "first-of-swapped")).await.unwrap();
     for (number, faults) in [
         json!({ "server_error": 1 }),
         json!({ "reset_after": 1 }),
@@ -428,8 +428,8 @@ async fn fail_sending(
     stack.provider_event("Provider Suspended", failing.1).await;
     stack.set_faults(failing.0, &json!({})).await;
     stack.set_faults(inactive.0, &json!({ "deactivate_key": true })).await;
-    stack.enqueue_mail(&mail(inactive.1, "first")).await.unwrap();
-    stack.mail_in_state(inactive.1, "first", &["not_accepted"]).await;
+    stack.enqueue_mail(&mail(inactive.1, "first-of-inactive")).await.unwrap();
+    stack.mail_in_state(inactive.1, "first-of-inactive", &["not_accepted", "waiting"]).await;
     eventually("the log line about a secret that KMS refuses to decrypt", || async {
         stack.log_text("send").await.contains("KMS refused the send lane").then_some(())
     })
@@ -484,6 +484,18 @@ async fn live_on(caller: &RecordingCaller<'_>, provider_id: &str) {
     caller.call(Method::PUT, &format!("{path}/hold"), Some(&reason), &[]).await;
     caller.post(&format!("{path}/test-mails"), &json!({ "to": "success", "from": "jane@example.com" })).await;
     caller.post(&format!("{path}/test-mails"), &json!({ "to": "success" })).await;
+    let mail =
+        json!({ "mail_id": "api", "from": "jane@example.com", "to": ["ann@example.org"], "subject": "s", "text": "t" });
+    caller.post(&format!("{path}/mails"), &json!({ "mails": [mail, { "mail_id": "bad" }] })).await;
+    caller.post(&format!("{path}/mails/cancel"), &json!({ "mail_ids": ["api", "none"] })).await;
+    caller.get(&format!("{path}/mails?state=cancelled")).await;
+    let until = crate::support::now().to_string();
+    caller.post(&format!("{path}/mails/resend"), &json!({ "state": "expired", "until": until, "mails": [mail] })).await;
+    caller.call(Method::DELETE, &format!("{path}/mails/none"), None, &[]).await;
+    caller.get("/queues").await;
+    caller.get("/dead-letters").await;
+    caller.post("/dead-letters/redrive", &json!({ "reason": "given_up" })).await;
+    caller.call(Method::DELETE, "/tenants/nobody/data", Some(&json!({ "confirm": "nobody" })), &[]).await;
     caller.call(Method::DELETE, &format!("{path}/hold"), Some(&reason), &[]).await;
     let configuration = format!("{path}/configuration");
     caller.call(Method::PUT, &configuration, None, &[]).await;

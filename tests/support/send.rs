@@ -4,12 +4,12 @@ use jiff::Timestamp;
 use operator::Tenant;
 use reqwest::Method;
 use serde_json::{Value, json};
-use shared::id::{MailId, TenantId};
-use shared::record::{LedgerRow, Mails};
+use shared::id::{MailId, ProviderId, TenantId};
+use shared::record::{LedgerRow, Mails, ParkedLane, ParkedMail};
 use shared::runtime::Environment;
 
 use super::tenants::tenant_of;
-use super::{Stack, eventually};
+use super::{Stack, eventually, now};
 
 /// Parameters with which the mail of a worker that died is delivered again soon: the shortest allowed timeout of an
 /// invocation, and the 5 s more for which its claims are valid. AWS's advice of six times the timeout is for batches that
@@ -68,6 +68,25 @@ impl Stack {
         let mails = Mails::new(client, &Environment::from_variables(&[("MAILS_TABLE", &table)])).unwrap();
         let tenant_id = TenantId::parse(&tenant_of(provider_id)).unwrap();
         mails.get(&tenant_id, &MailId::parse(mail_id).unwrap()).await.unwrap()
+    }
+
+    /// Parks a message under a mail's id, as `send` does.
+    pub(crate) async fn park(&self, provider_id: &str, mail_id: &str, body: String) {
+        let (client, table) = self.table("MailsTable").await;
+        let mails = Mails::new(client, &Environment::from_variables(&[("MAILS_TABLE", &table)])).unwrap();
+        let parked = ParkedMail {
+            provider_id: ProviderId::parse(provider_id).unwrap(),
+            tenant_id: TenantId::parse(&tenant_of(provider_id)).unwrap(),
+            mail_id: MailId::parse(mail_id).unwrap(),
+            lane: ParkedLane::Normal,
+            order: now(),
+            recipients: 1,
+            expires: "2126-01-01T00:00:00Z".parse().unwrap(),
+            hops: 0,
+            body,
+        };
+        mails.park(&parked).await.unwrap();
+        mails.note_parking(&parked.provider_id, now()).await.unwrap();
     }
 
     /// How many copies of a mail SES accepted.

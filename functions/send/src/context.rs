@@ -16,6 +16,7 @@ use tokio::sync::Mutex;
 
 use crate::delay::Delay;
 use crate::denied_resource::DeniedResources;
+use crate::files::Files;
 use crate::ledger::Ledger;
 use crate::opened_secrets::OpenedSecrets;
 use crate::parking::Parking;
@@ -23,6 +24,7 @@ use crate::preparation::Preparation;
 use crate::put_backs::PutBacks;
 use crate::rate::Rates;
 use crate::rotation::Rotations;
+use crate::sent_mails::SentMails;
 use crate::snapshot::{SnapshotTables, Snapshots};
 use crate::suspicion::Suspicions;
 
@@ -48,6 +50,8 @@ pub(crate) struct Services {
     pub(crate) suspicions: Suspicions,
     /// Identities and configuration sets that keys may not use.
     pub(crate) denied_resources: DeniedResources,
+    /// Files of the stack's bucket.
+    pub(crate) files: Files,
     /// Mail that waits for long.
     pub(crate) parking: Parking,
     /// Copies that go back to the send queue.
@@ -58,6 +62,8 @@ pub(crate) struct Services {
     pub(crate) dead_letter_queue: Queue,
     /// Our event bus.
     pub(crate) bus: Bus,
+    /// Whether operators are told of each mail that was sent.
+    pub(crate) tells_of_sent_mail: bool,
     /// The clients of the tenants' accounts.
     pub(crate) tenants: Clients,
 }
@@ -85,6 +91,8 @@ pub(crate) struct BatchContext {
     pub(crate) looked_at: Mutex<HashSet<ProviderId>>,
     /// The longest that a mail of the batch has slept until its start.
     pub(crate) waited_ms: AtomicU64,
+    /// The mails that SES has accepted, if operators are told of them.
+    pub(crate) sent_mails: SentMails,
 }
 
 impl Services {
@@ -109,12 +117,14 @@ impl Services {
                 .map_or(Delay::DOUBT, Delay::from_seconds),
             rotations: Rotations::default(),
             suspicions: Suspicions::new(mails.clone()),
+            files: Files::new(start)?,
             denied_resources: DeniedResources::new(mails.clone()),
             parking: Parking::new(mails),
             put_backs: PutBacks::new(send_queue.clone()),
             send_queue,
             dead_letter_queue: Queue::new(sqs, start.required("SEND_DEAD_LETTER_QUEUE_URL")?, "send dead-letter"),
             bus: start.bus("sendingbee.send")?,
+            tells_of_sent_mail: environment.optional("MAIL_SENT_EVENTS") == Some("on"),
             tenants: Clients::new(environment, &start.http),
         })
     }
@@ -135,6 +145,7 @@ impl BatchContext {
             suspended: Mutex::default(),
             looked_at: Mutex::default(),
             waited_ms: AtomicU64::new(0),
+            sent_mails: SentMails::new(services.tells_of_sent_mail),
         }
     }
 

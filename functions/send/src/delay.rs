@@ -59,6 +59,12 @@ impl Delay {
     /// Reads of halt and providers are too slow to send on.
     pub(crate) const SLOW_READS: Self = Self(5);
 
+    /// S3 does not answer for the mail's files.
+    pub(crate) const BUCKET_UNAVAILABLE: Self = Self(30);
+
+    /// Other mails hold the memory that the mail's files need.
+    pub(crate) const NO_MEMORY: Self = Self(5);
+
     /// Too little of the invocation is left to begin.
     pub(crate) const SHORT_OF_TIME: Self = Self(1);
 

@@ -6,7 +6,7 @@ use shared::tenant::{Denial, FailureKind};
 use crate::delay::Delay;
 use crate::rejection::{RejectionCode, RejectionReason};
 use crate::suspicion::Suspicion;
-use shared::mail::Mail;
+use shared::mail::{Mail, MailContent};
 
 /// What is to be done. Only [`FailureAction::Doubt`] leaves open whether SES accepted the mail; every other action is for
 /// failures that prove that it did not.
@@ -63,11 +63,14 @@ pub(crate) fn action_for(kind: &FailureKind, mail: &Mail) -> FailureAction {
         }
         FailureKind::MessageRejected => reject(RejectionReason::MessageRejected),
         FailureKind::MailFromNotVerified => reject(RejectionReason::MailFromNotVerified),
-        // The configuration set is the only thing that a mail with Simple content names and SES looks up.
-        FailureKind::NotFound if mail.configuration_set.is_some() => {
-            FailureAction::Reject(RejectionCode::new(RejectionReason::NotFound, "configuration_set"))
+        // SES's text is not kept, so all that it may mean are named.
+        FailureKind::NotFound => match looked_up(mail).as_str() {
+            "" => reject(RejectionReason::NotFound),
+            fields => FailureAction::Reject(RejectionCode::new(RejectionReason::NotFound, fields)),
+        },
+        FailureKind::TenantNotAssociated => {
+            FailureAction::Reject(RejectionCode::new(RejectionReason::PermissionMissing, "tenant_name"))
         }
-        FailureKind::NotFound => reject(RejectionReason::NotFound),
         FailureKind::BadRequest => reject(RejectionReason::BadRequest),
         FailureKind::RejectedInput(fault) => {
             FailureAction::Reject(RejectionCode::new(RejectionReason::BadRequest, fault.as_str()))
@@ -97,6 +100,19 @@ pub(crate) fn action_for(kind: &FailureKind, mail: &Mail) -> FailureAction {
     }
 }
 
+/// The fields that name what SES looks up, separated by commas.
+fn looked_up(mail: &Mail) -> String {
+    let fields = [
+        ("configuration_set", mail.configuration_set.is_some()),
+        ("template", matches!(mail.content, MailContent::Template(_))),
+        ("list_management", mail.list_management.is_some()),
+        ("tenant_name", mail.tenant_name.is_some()),
+        ("endpoint_id", mail.endpoint_id.is_some()),
+    ];
+    let named: Vec<&str> = fields.into_iter().filter(|(_, is_named)| *is_named).map(|(field, _)| field).collect();
+    named.join(",")
+}
+
 fn reject(reason: RejectionReason) -> FailureAction {
     FailureAction::Reject(reason.into())
 }
@@ -111,6 +127,9 @@ fn resource_name(denial: &Denial, mail: &Mail) -> String {
 fn is_not_of_sender(name: &str, mail: &Mail) -> bool {
     if let Some(set) = name.strip_prefix("configuration-set/") {
         return set != "*";
+    }
+    if let Some(template) = name.strip_prefix("template/") {
+        return template != "*" && matches!(mail.content, MailContent::Template(_));
     }
     let Some(identity) = name.strip_prefix("identity/") else { return false };
     let mut recipients = mail.to.iter().chain(&mail.cc).chain(&mail.bcc);
@@ -361,5 +380,31 @@ mod tests {
         for resource in ["identity/jane+news@mail.example.com", "configuration-set/Mail-Set", "*"] {
             assert!(mail.resource_names().contains(&name(resource)), "mail with {resource} is not held");
         }
+    }
+
+    #[test]
+    fn what_ses_does_not_find_is_named_as_far_as_the_mail_tells() {
+        let not_found = |changes| shown(&FailureKind::NotFound, &sample_with(changes));
+        assert_eq!(not_found(json!({})), reject("not_found"));
+        let template = json!({"template": {"name": "t"}, "subject": null, "text": null, "html": null});
+        assert_eq!(not_found(template.clone()), reject("not_found:template"));
+        let several = json!({"configuration_set": "x", "list_management": {"contact_list": "a"}, "tenant_name": "t"});
+        assert_eq!(not_found(several), reject("not_found:configuration_set,list_management,tenant_name"));
+        let tenant = sample_with(json!({"tenant_name": "t"}));
+        assert_eq!(shown(&FailureKind::TenantNotAssociated, &tenant), reject("permission_missing:tenant_name"));
+
+        let mail = sample_with(template);
+        let denied = |resource: &str| {
+            let text = format!(
+                "User `arn:aws:iam::171436882533:user/u' is not authorized to perform `ses:SendTemplatedEmail' on resource `{resource}'"
+            );
+            shown(&FailureKind::Denied(Denial::parse(&text)), &mail)
+        };
+        let ses = "arn:aws:ses:eu-central-1:171436882533";
+        let identity =
+            denied_on("template:identity/jane@example.com", &format!("permission_missing:{ses}:identity/example.com"));
+        assert_eq!(denied(&format!("{ses}:identity/example.com")), identity);
+        let template = denied_on("template/t", &format!("permission_missing:{ses}:template/t"));
+        assert_eq!(denied(&format!("{ses}:template/t")), template);
     }
 }

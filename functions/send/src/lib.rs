@@ -11,12 +11,15 @@
 //! | `context` | what the deliveries of a process and of a batch share |
 //! | `ses_request` | a mail as the request to SES; what makes a message a mail is `shared::mail` |
 //! | `delivery`, `delay`, `delivery_error` | the steps of one mail's delivery, and why one fails |
+//! | `files` | files of the stack's bucket, within the memory that there is |
 //! | `failure_action` | what each failure of SES means for the mail and its provider |
+//! | `failover` | which of the providers that a mail names sends it |
 //! | `snapshot`, `opened_secrets` | whether a mail may go out, by a fresh read, and with which secret |
 //! | `ledger` | each mail's state, and how many copies of it there can be |
 //! | `parking`, `put_backs`, `wait_reason` | mail that waits: in the queue, or parked if it is for long |
 //! | `settle` | acceptances that could not be recorded in time |
 //! | `rate`, `preparation` | when each mail of an account may start, and how long before that it wakes |
+//! | `sent_mails` | the event about mail that was sent, if it is wanted |
 //! | `rejection`, `poison` | why a mail will never be sent; messages that are dead-lettered |
 //! | `rotation` | keys that are being replaced |
 //! | `suspicion` | keys that AWS refuses |
@@ -28,7 +31,9 @@ mod delivery;
 mod delivery_error;
 mod denied_resource;
 mod disposition;
+mod failover;
 mod failure_action;
+mod files;
 #[cfg(test)]
 mod fixtures;
 mod ledger;
@@ -40,6 +45,7 @@ mod put_backs;
 mod rate;
 mod rejection;
 mod rotation;
+mod sent_mails;
 mod ses_request;
 mod settle;
 mod snapshot;
@@ -156,6 +162,7 @@ impl Sender {
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
+    use shared::mail::{Mail, MailContent};
 
     use super::*;
 
@@ -167,6 +174,7 @@ mod tests {
             Err(_) => "unknown".to_owned(),
         };
         assert!(read(include_str!("../../../events/send-batch.json")).ends_with("messages"));
+        assert_eq!(read(include_str!("../../../events/send-content.json")), "3 messages");
         assert_eq!(read(include_str!("../../../events/send-candidates.json")), "schedule");
         for other in [r#"{"detail-type": "Something Else"}"#, r#"{"Records": null}"#, "{}", "[]"] {
             assert_eq!(read(other), "unknown", "{other}");
@@ -174,5 +182,21 @@ mod tests {
         assert_eq!(serde_json::to_value(SendResponse::Empty).unwrap(), Value::Null);
         let batch = SendResponse::Batch(SqsBatchResponse::default());
         assert_eq!(serde_json::to_value(batch).unwrap(), json!({"batchItemFailures": []}));
+    }
+
+    #[test]
+    fn the_samples_of_content_are_mails_of_each_kind() {
+        let event: SqsEvent = serde_json::from_str(include_str!("../../../events/send-content.json")).unwrap();
+        let sent_at = shared::testing::mail::time("2026-11-23T10:00:00Z");
+        let kinds = event.records.iter().map(|record| {
+            let body = record.body.as_deref().unwrap();
+            match Mail::parse(body, sent_at).map(|mail| mail.content) {
+                Ok(MailContent::Text(_)) => "text",
+                Ok(MailContent::Raw(_)) => "raw",
+                Ok(MailContent::Template(_)) => "template",
+                Err(error) => panic!("{error}"),
+            }
+        });
+        assert_eq!(kinds.collect::<Vec<_>>(), ["text", "raw", "template"]);
     }
 }

@@ -139,7 +139,8 @@ impl Release {
         let allowance = allowance(provider.map(Arc::as_ref), pace.as_ref(), now);
         let mut run =
             ReleaseRun { services, provider: provider.cloned(), pace, allowance, now, released: 0, cost_ms: 0 };
-        let is_due_left = run.release_lanes(&self.provider_id, Some(now), deadline).await?;
+        let due = now.saturating_add(RELEASED_AHEAD).unwrap_or(now);
+        let is_due_left = run.release_lanes(&self.provider_id, Some(due), deadline).await?;
         let is_left = run.release_lanes(&self.provider_id, None, deadline).await?;
         let is_blocked = matches!(allowance, Allowance::Nothing | Allowance::Mails(1));
         if is_blocked && is_minute_for_expired(&self.provider_id, now) {
@@ -216,7 +217,14 @@ impl ReleaseRun<'_> {
                 };
                 *from_ms += cost_ms;
                 self.cost_ms += cost_ms;
-                Some((mail, Duration::from_millis(u64::try_from(wait_ms).unwrap_or(0))))
+                let not_before = match mail.lane {
+                    ParkedLane::NotBefore => {
+                        mail.order.duration_since(self.now).max(SignedDuration::ZERO).unsigned_abs()
+                    }
+                    ParkedLane::High | ParkedLane::Normal => Duration::ZERO,
+                };
+                let wait = Duration::from_millis(u64::try_from(wait_ms).unwrap_or(0));
+                Some((mail, wait.max(not_before)))
             }
             Allowance::Until { .. } => None,
         }

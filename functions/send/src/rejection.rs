@@ -36,6 +36,10 @@ pub(crate) enum RejectionReason {
     NotFound,
     /// SES refused the request as malformed.
     BadRequest,
+    /// A file that the mail names is not in the bucket, or is another one.
+    FileMissing,
+    /// The mail's files are more than SES takes.
+    FileTooLarge,
 }
 
 /// A reason and, after a colon, what is at fault, as events and ledger rows have it: `invalid:to[2]`.
@@ -64,7 +68,7 @@ pub(crate) struct RejectedMessage {
 
 impl RejectionReason {
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::Malformed,
         Self::Invalid,
         Self::ProviderUnknown,
@@ -79,6 +83,8 @@ impl RejectionReason {
         Self::PermissionMissing,
         Self::NotFound,
         Self::BadRequest,
+        Self::FileMissing,
+        Self::FileTooLarge,
     ];
 
     /// The word in events, ledger rows and the dead-letter queue.
@@ -98,6 +104,8 @@ impl RejectionReason {
             Self::PermissionMissing => "permission_missing",
             Self::NotFound => "not_found",
             Self::BadRequest => "bad_request",
+            Self::FileMissing => "file_missing",
+            Self::FileTooLarge => "file_too_large",
         }
     }
 }

@@ -2,60 +2,134 @@
 
 use aws_sdk_sesv2::error::BuildError;
 use aws_sdk_sesv2::operation::send_email::builders::SendEmailFluentBuilder;
-use aws_sdk_sesv2::types::{Body, Content, Destination, EmailContent, Message, MessageHeader, MessageTag};
+use aws_sdk_sesv2::primitives::Blob;
+use aws_sdk_sesv2::types::{
+    Attachment, AttachmentContentDisposition, AttachmentContentTransferEncoding, Body, Content, Destination,
+    EmailContent, ListManagementOptions, Message, MessageHeader, MessageTag, RawMessage, Template,
+};
 
-use shared::mail::{Mail, Mailbox};
+use shared::mail::{
+    FileSource, ListManagement, Mail, MailAttachment, MailContent, Mailbox, TemplateReference, TextContent,
+};
+
+use crate::files::LoadedFiles;
 
 /// Sets everything that SES gets of the mail. The pattern has no `..`: a new field of [`Mail`] does not compile until it
 /// is decided here whether SES gets it, and in `digest` whether it is content.
 ///
 /// # Errors
 /// The SDK requires a value that is missing.
-pub(crate) fn fill(request: SendEmailFluentBuilder, mail: &Mail) -> Result<SendEmailFluentBuilder, BuildError> {
+pub(crate) fn fill(
+    request: SendEmailFluentBuilder,
+    mail: &Mail,
+    files: &LoadedFiles,
+) -> Result<SendEmailFluentBuilder, BuildError> {
     let Mail {
         tenant_id: _,
         provider_id: _,
+        provider_ids: _,
+        patience_s: _,
         mail_id: _,
         first_seen: _,
         carries_first_seen: _,
         on_doubt: _,
         priority: _,
         expires_at: _,
+        not_before: _,
         from,
         to,
         cc,
         bcc,
         reply_to,
-        subject,
-        text,
-        html,
+        content,
+        attachments,
         headers,
         tags,
         configuration_set,
+        list_management,
+        tenant_name,
+        endpoint_id,
+        return_path,
     } = mail;
     let destination = Destination::builder()
         .set_to_addresses(addresses(to))
         .set_cc_addresses(addresses(cc))
         .set_bcc_addresses(addresses(bcc))
         .build();
-    let body = Body::builder()
-        .set_text(text.as_deref().map(utf8).transpose()?)
-        .set_html(html.as_deref().map(utf8).transpose()?)
-        .build();
     let headers = headers.iter().map(|(name, value)| MessageHeader::builder().name(name).value(value).build());
-    let message = Message::builder().subject(utf8(subject)?).body(body).set_headers(unless_empty(headers)?).build();
+    let headers = unless_empty(headers)?;
+    let files = attachments.iter().enumerate().map(|(place, attachment)| file(attachment, files.bytes(place)));
+    let files = unless_empty(files)?;
+    let content = match content {
+        MailContent::Text(content) => EmailContent::builder().simple(
+            Message::builder()
+                .subject(utf8(&content.subject)?)
+                .body(body(content)?)
+                .set_headers(headers)
+                .set_attachments(files)
+                .build(),
+        ),
+        MailContent::Raw(content) => {
+            EmailContent::builder().raw(RawMessage::builder().data(Blob::new(content.data.as_slice())).build()?)
+        }
+        MailContent::Template(content) => {
+            let template = match &content.reference {
+                TemplateReference::Name(name) => Template::builder().template_name(name),
+                TemplateReference::Arn(arn) => Template::builder().template_arn(arn),
+            };
+            let template = template.template_data(&content.data).set_headers(headers).set_attachments(files);
+            EmailContent::builder().template(template.build())
+        }
+    };
     let tags = tags.iter().map(|(name, value)| MessageTag::builder().name(name).value(value).build());
     Ok(request
         .from_email_address(from.header())
         .destination(destination)
         .set_reply_to_addresses(addresses(reply_to))
-        .content(EmailContent::builder().simple(message).build())
+        .content(content.build())
         .set_email_tags(unless_empty(tags)?)
-        .set_configuration_set_name(configuration_set.clone()))
+        .set_configuration_set_name(configuration_set.clone())
+        .set_list_management_options(list_management.as_ref().map(list_options).transpose()?)
+        .set_tenant_name(tenant_name.clone())
+        .set_endpoint_id(endpoint_id.clone())
+        .set_feedback_forwarding_email_address(return_path.as_ref().map(Mailbox::header)))
 }
 
 fn addresses(mailboxes: &[Mailbox]) -> Option<Vec<String>> {
     (!mailboxes.is_empty()).then(|| mailboxes.iter().map(Mailbox::header).collect())
+}
+
+fn body(content: &TextContent) -> Result<Body, BuildError> {
+    Ok(Body::builder()
+        .set_text(content.text.as_deref().map(utf8).transpose()?)
+        .set_html(content.html.as_deref().map(utf8).transpose()?)
+        .build())
+}
+
+/// Always in base64: the default is `SEVEN_BIT` (SES developer guide, "Working with email attachments in SES"), which not every
+/// file is. `stored` are the bytes of a file of the bucket; that they are missing is the builder's error.
+fn file(attachment: &MailAttachment, stored: Option<&[u8]>) -> Result<Attachment, BuildError> {
+    let MailAttachment { name, content_type, content_id, source } = attachment;
+    let bytes = match source {
+        FileSource::Message(bytes) => Some(bytes.as_slice()),
+        FileSource::Bucket(_) => stored,
+    };
+    let disposition = match content_id {
+        Some(_) => AttachmentContentDisposition::Inline,
+        None => AttachmentContentDisposition::Attachment,
+    };
+    Attachment::builder()
+        .file_name(name)
+        .content_type(content_type)
+        .set_content_id(content_id.clone())
+        .content_disposition(disposition)
+        .content_transfer_encoding(AttachmentContentTransferEncoding::Base64)
+        .set_raw_content(bytes.map(Blob::new))
+        .build()
+}
+
+fn list_options(list: &ListManagement) -> Result<ListManagementOptions, BuildError> {
+    ListManagementOptions::builder().contact_list_name(&list.contact_list).set_topic_name(list.topic.clone()).build()
 }
 
 fn utf8(text: &str) -> Result<Content, BuildError> {
@@ -94,9 +168,9 @@ mod tests {
         problem: Option<String>,
     }
 
-    /// The body of the request as the SDK writes it.
-    async fn on_the_wire(mail: &Mail) -> Value {
-        let (bodies, mut body) = mpsc::unbounded_channel();
+    /// A client, and the bodies of its requests as the SDK writes them.
+    fn wire_client() -> (aws_sdk_sesv2::Client, mpsc::UnboundedReceiver<String>) {
+        let (bodies, body) = mpsc::unbounded_channel();
         let http_client = fake_aws(move |request| {
             bodies.send(request.body).unwrap();
             async { (200, r#"{"MessageId":"m"}"#.to_owned()) }
@@ -106,9 +180,11 @@ mod tests {
             .region(Region::new("eu-central-1"))
             .credentials_provider(Credentials::new("AKIASP2TPHJSQH3FJRUX", "s", None, None, "test"))
             .http_client(http_client);
-        let client = aws_sdk_sesv2::Client::from_conf(config.build());
-        fill(client.send_email(), mail).unwrap().send().await.unwrap();
-        serde_json::from_str(&body.recv().await.unwrap()).unwrap()
+        (aws_sdk_sesv2::Client::from_conf(config.build()), body)
+    }
+
+    async fn on_the_wire(mail: &Mail) -> Value {
+        on_the_wire_with(mail, &LoadedFiles::default()).await
     }
 
     #[tokio::test]
@@ -168,7 +244,7 @@ mod tests {
     fn request(mail: &Mail) -> SendEmailInput {
         let config = Config::builder().behavior_version(BehaviorVersion::latest()).build();
         let request = aws_sdk_sesv2::Client::from_conf(config).send_email();
-        fill(request, mail).unwrap().as_input().clone().build().unwrap()
+        fill(request, mail, &LoadedFiles::default()).unwrap().as_input().clone().build().unwrap()
     }
 
     #[test]
@@ -205,5 +281,75 @@ mod tests {
         assert_eq!((request.reply_to_addresses.as_ref(), request.email_tags.as_ref()), (None, None));
         let message = request.content().unwrap().simple().unwrap();
         assert_eq!((message.headers.as_ref(), message.body().unwrap().html()), (None, None));
+    }
+
+    fn wire_file(name: &str, content_type: &str, bytes: &str, id: Option<&str>) -> Value {
+        let mut file = json!({
+            "FileName": name, "ContentType": content_type, "ContentTransferEncoding": "BASE64", "RawContent": bytes,
+            "ContentDisposition": if id.is_some() { "INLINE" } else { "ATTACHMENT" },
+        });
+        if let Some(id) = id {
+            file["ContentId"] = json!(id);
+        }
+        file
+    }
+
+    async fn on_the_wire_with(mail: &Mail, files: &LoadedFiles) -> Value {
+        let (client, mut body) = wire_client();
+        fill(client.send_email(), mail, files).unwrap().send().await.unwrap();
+        serde_json::from_str(&body.recv().await.unwrap()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn files_of_the_message_and_of_the_bucket_arrive_in_order() {
+        let mail = sample_with(json!({"attachments": [
+            {"name": "a.pdf", "content_type": "application/pdf", "s3": {"key": "acme/a.pdf"}},
+            {"name": "logo.png", "content_type": "image/png", "content_id": "logo", "content": "cG5n"},
+        ]}));
+        let body = on_the_wire_with(&mail, &LoadedFiles::of(vec![(0, b"%PDF".to_vec())])).await;
+        let expected = json!([
+            wire_file("a.pdf", "application/pdf", "JVBERg==", None),
+            wire_file("logo.png", "image/png", "cG5n", Some("logo")),
+        ]);
+        assert_eq!(body["Content"]["Simple"]["Attachments"], expected);
+        let config = Config::builder().behavior_version(BehaviorVersion::latest()).build();
+        let request = aws_sdk_sesv2::Client::from_conf(config).send_email();
+        assert!(fill(request, &mail, &LoadedFiles::default()).is_err(), "a file of the bucket was left out");
+    }
+
+    #[tokio::test]
+    async fn a_message_in_mime_goes_with_its_own_from_to_the_recipients_of_the_mail() {
+        let message = "From: \"Doe, Jane\" <jane@example.com>\r\nTo: list@example.org\r\nSubject: Hi\r\n\r\nHello";
+        let raw = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, message);
+        let mail = sample_with(json!({
+            "from": "jane@example.com", "raw": raw, "subject": null, "text": null, "html": null, "headers": null, "cc": null,
+            "bcc": ["audit@example.net"], "return_path": "bounces@example.com", "tenant_name": "shop",
+        }));
+        let body = on_the_wire_with(&mail, &LoadedFiles::default()).await;
+        assert_eq!(body["Content"], json!({"Raw": {"Data": raw}}));
+        assert_eq!(body["FromEmailAddress"], "\"Doe, Jane\" <jane@example.com>");
+        let destination = json!({"ToAddresses": ["a@example.org"], "BccAddresses": ["audit@example.net"]});
+        assert_eq!(body["Destination"], destination);
+        assert_eq!(body["FeedbackForwardingEmailAddress"], "bounces@example.com");
+        assert_eq!(body["TenantName"], "shop");
+    }
+
+    #[tokio::test]
+    async fn a_template_goes_with_its_data_headers_and_list() {
+        let mail = sample_with(json!({
+            "template": {"name": "welcome", "data": {"name": "Ann", "at": 1}}, "subject": null, "text": null, "html": null,
+            "headers": {"X-A": "1"}, "list_unsubscribe": {"url": "https://example.com/u"},
+            "list_management": {"contact_list": "all", "topic": "news"},
+        }));
+        let body = on_the_wire_with(&mail, &LoadedFiles::default()).await;
+        let headers = json!([
+            {"Name": "List-Unsubscribe", "Value": "<https://example.com/u>"},
+            {"Name": "List-Unsubscribe-Post", "Value": "List-Unsubscribe=One-Click"},
+            {"Name": "X-A", "Value": "1"},
+        ]);
+        let template =
+            json!({"TemplateName": "welcome", "TemplateData": r#"{"at":1,"name":"Ann"}"#, "Headers": headers});
+        assert_eq!(body["Content"], json!({"Template": template}));
+        assert_eq!(body["ListManagementOptions"], json!({"ContactListName": "all", "TopicName": "news"}));
     }
 }

@@ -94,7 +94,12 @@ impl Snapshot {
     /// Whether the mail may go out. The tenant is checked first, so that nothing about another tenant's provider is
     /// revealed or changed.
     pub(crate) fn eligibility(&self, mail: &Mail, now: Timestamp) -> Eligibility {
-        let provider = match self.providers.get(&mail.provider_id) {
+        self.eligibility_with(mail, &mail.provider_id, now)
+    }
+
+    /// Whether the mail may go out through this provider.
+    pub(crate) fn eligibility_with(&self, mail: &Mail, provider_id: &ProviderId, now: Timestamp) -> Eligibility {
+        let provider = match self.providers.get(provider_id) {
             None => return Eligibility::ProviderUnknown,
             Some(None) => return Eligibility::ProviderUnreadable,
             Some(Some(provider)) => provider,

@@ -13,11 +13,14 @@ pub(crate) enum WaitReason {
     Held,
     /// SES gives no answers.
     Outage,
+    /// The time that it names itself.
+    NotBefore,
 }
 
 impl WaitReason {
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 5] = [Self::Rate, Self::DailyQuota, Self::Suspended, Self::Held, Self::Outage];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Rate, Self::DailyQuota, Self::Suspended, Self::Held, Self::Outage, Self::NotBefore];
 
     /// The word.
     pub(crate) const fn as_str(self) -> &'static str {
@@ -27,6 +30,7 @@ impl WaitReason {
             Self::Suspended => "suspended",
             Self::Held => "held",
             Self::Outage => "outage",
+            Self::NotBefore => "not_before",
         }
     }
 }

@@ -17,16 +17,22 @@
 //! | `check` | what each answer means: pure functions |
 //! | `report_builder` | the report while checks are still being made |
 //! | `verification_view` | a verification that somebody asked for, as it is shown |
+//! | `hand_over` | mail that is handed over by the API |
+//! | `dead_letter` | mail that was set aside, and whether it can be sent by now |
+//! | `queues` | the stack's queues, as they are counted |
 //! | `worker` | `verify-worker`: the watch over providers |
 //! | `time_budget`, `retry_policy` | how long calls may take, and which are repeated |
 
 mod check;
 mod configuration;
+mod dead_letter;
+mod hand_over;
 mod idempotency;
 mod onboarding;
 mod onboarding_link;
 mod page;
 mod provider_view;
+mod queues;
 mod report_builder;
 mod retry_policy;
 mod rotation;
@@ -57,6 +63,8 @@ use shared::tenant::Clients;
 use thiserror::Error;
 
 use page::{InvalidPageSettings, PageSettings};
+pub use queues::InvalidQueueUrls;
+use queues::Queues;
 pub use route::ROUTES;
 use route::Route;
 use route::get_forwarding::NoticeBus;
@@ -70,6 +78,8 @@ pub struct Verify {
     mails: Mails,
     /// The queue that all mail takes.
     send_queue: Queue,
+    /// Mail that was set aside.
+    send_dead_letter_queue: Queue,
     /// The queue to `verify-worker`.
     verification_queue: Queue,
     send_lane: Custody,
@@ -79,6 +89,8 @@ pub struct Verify {
     required_assurance: Assurance,
     notice_bus: NoticeBus,
     page: PageSettings,
+    /// All queues, which are counted.
+    queues: Queues,
 }
 
 /// A variable of the environment that `verify` cannot do without.
@@ -90,6 +102,9 @@ pub enum ColdStartError {
     /// It is no assurance.
     #[error("the environment variable {REQUIRED_ASSURANCE} must be observed, explicitly_denied or proven")]
     UnknownAssurance,
+    /// It does not name the queues.
+    #[error(transparent)]
+    Queues(#[from] InvalidQueueUrls),
     /// The onboarding page cannot be shown with it.
     #[error(transparent)]
     Page(#[from] PageSettingsError),
@@ -170,6 +185,11 @@ impl Verify {
             secrets: Secrets::new(dynamodb.clone(), environment)?,
             mails: Mails::new(dynamodb, environment)?,
             send_queue: Queue::new(start.sqs()?, start.required("SEND_QUEUE_URL")?, "send"),
+            send_dead_letter_queue: Queue::new(
+                start.sqs()?,
+                start.required("SEND_DEAD_LETTER_QUEUE_URL")?,
+                "send dead-letter",
+            ),
             verification_queue: Queue::new(start.sqs()?, start.required("VERIFICATION_QUEUE_URL")?, "verification"),
             send_lane: Custody::new(kms.clone(), environment, Lane::Send)?,
             revoke_lane: Custody::new(kms, environment, Lane::Revoke)?,
@@ -178,6 +198,7 @@ impl Verify {
             required_assurance: required_assurance(start)?,
             notice_bus: NoticeBus::from_variable(start.required("NOTICE_BUS_ARN")?),
             page: PageSettings::new(start).map_err(PageSettingsError)?,
+            queues: Queues::new(start)?,
         })
     }
 
@@ -208,7 +229,13 @@ impl Verify {
             Route::CreateProvider => Box::pin(self.create_provider(request, log)).await,
             Route::ListProviders => Box::pin(self.list_providers(request, log)).await,
             Route::GetProvider => Box::pin(self.get_provider(request, log)).await,
+            Route::CreateMails => Box::pin(self.create_mails(request, log)).await,
+            Route::ListMails => Box::pin(self.list_mails(request, log)).await,
             Route::GetMail => Box::pin(self.get_mail(request, log)).await,
+            Route::CancelMail => Box::pin(self.cancel_mail(request, log)).await,
+            Route::CancelMails => Box::pin(self.cancel_mails(request, log)).await,
+            Route::ResendMails => Box::pin(self.resend_mails(request, log)).await,
+            Route::EraseTenant => Box::pin(self.erase_tenant(request, log)).await,
             Route::CreateRotation => Box::pin(self.create_rotation(request, log)).await,
             Route::GetRotation => Box::pin(self.get_rotation(request, log)).await,
             Route::CancelRotation => Box::pin(self.cancel_rotation(request, log)).await,
@@ -216,8 +243,12 @@ impl Verify {
             Route::PutConfiguration => Box::pin(self.put_configuration(request, log)).await,
             Route::GetConfiguration => Box::pin(self.get_configuration(request, log)).await,
             Route::DeleteConfiguration => Box::pin(self.delete_configuration(request, log)).await,
+            Route::GetQueues => Box::pin(self.get_queues(request, log)).await,
+            Route::ListDeadLetters => Box::pin(self.list_dead_letters(request, log)).await,
+            Route::RedriveDeadLetters => Box::pin(self.redrive_dead_letters(request, log)).await,
             Route::CreateVerification => Box::pin(self.create_verification(request, log)).await,
             Route::GetVerification => Box::pin(self.get_verification(request, log)).await,
+            Route::GetMailSchema => route::get_mail_schema::get_mail_schema(request),
             Route::GetPolicy => route::get_policy::get_policy(request),
             Route::GetForwarding => route::get_forwarding::get_forwarding(request, &self.notice_bus),
             Route::CheckPolicy => self.check_policy(request, log),

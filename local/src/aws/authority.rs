@@ -55,13 +55,17 @@ impl Authority {
         }
         // AWS's own managed policies (`arn:aws:iam::aws:policy/…`) are in each account.
         let resource_account = account_of(&permission.resource).filter(|account| *account != "aws");
-        let resource_account = resource_account.unwrap_or(caller.account_id()).to_owned();
+        let service = permission.action.split(':').next().unwrap_or_default();
+        // ARNs of buckets have none.
+        let resource_account = resource_account
+            .map(str::to_owned)
+            .or_else(|| self.resource_policies.resource_owner_account(service, &permission.resource))
+            .unwrap_or_else(|| caller.account_id().to_owned());
         let same_account = resource_account == caller.account_id();
         if caller.is_root() && same_account {
             return Ok(());
         }
 
-        let service = permission.action.split(':').next().unwrap_or_default();
         let policy_json = self.resource_policies.resource_policy(service, &permission.resource);
         let resource_policy = policy_json.as_deref().map(PolicyDocument::parse);
         let session: Vec<_> = caller.session_policies.iter().map(|json| PolicyDocument::parse(json)).collect();

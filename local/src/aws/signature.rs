@@ -8,7 +8,7 @@ use fakecloud_core::protocol;
 use sha2::{Digest, Sha256};
 
 use crate::service::iam::SignerCredential;
-use crate::service::{Caller, ServiceError};
+use crate::service::{AsymmetricRequest, Caller, ServiceError, is_asymmetric, is_signed_by};
 
 /// The header that claims the body's digest.
 const DIGEST: &str = "x-amz-content-sha256";
@@ -47,6 +47,15 @@ impl SignedRequest<'_> {
         };
         if credential.session_token != token {
             return Err(ServiceError::UnknownKey);
+        }
+        if is_asymmetric(self.headers) {
+            let query = if self.query.is_empty() { String::new() } else { format!("?{}", self.query) };
+            let (method, headers, body) = (self.method, self.headers, self.body);
+            let request = AsymmetricRequest { method, path_and_query: format!("{}{query}", self.path), headers, body };
+            return match is_signed_by(&request, &signature.access_key, &credential.secret_access_key) {
+                true => Ok(credential.caller.clone()),
+                false => Err(ServiceError::WrongSignature),
+            };
         }
         let mut headers = sigv4::headers_from_http(self.headers);
         if signature.is_presigned && self.header(DIGEST).is_none() {

@@ -9,6 +9,7 @@ use fakecloud_core::path::split_path_segments;
 use fakecloud_core::protocol::{self, AwsProtocol};
 use serde_json::Value;
 
+use super::asymmetric;
 use crate::random;
 
 /// One request to one service.
@@ -53,7 +54,15 @@ impl Call {
         body: Bytes,
     ) -> Option<Self> {
         let mut parameters = protocol::parse_query_body(&Bytes::copy_from_slice(query.as_bytes()));
-        let detected = protocol::detect_service(&headers, &parameters, &body)?;
+        let asymmetric = asymmetric::symmetric_form(&headers);
+        let detected = match asymmetric.as_deref().map(HeaderValue::from_str) {
+            Some(Ok(authorization)) => {
+                let mut headers = headers.clone();
+                headers.insert(header::AUTHORIZATION, authorization);
+                protocol::detect_service(&headers, &parameters, &body)?
+            }
+            _ => protocol::detect_service(&headers, &parameters, &body)?,
+        };
         if matches!(detected.protocol, AwsProtocol::Query | AwsProtocol::Ec2Query) {
             parameters.extend(protocol::parse_query_body(&body));
         }
@@ -62,7 +71,9 @@ impl Call {
             _ => Value::Null,
         };
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        let signature = header("authorization")
+        let signature = asymmetric
+            .as_deref()
+            .or_else(|| header("authorization"))
             .and_then(|authorization| sigv4::parse_sigv4_header(authorization, header("x-amz-date")));
         Some(Self {
             request_id,

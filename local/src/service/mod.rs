@@ -4,6 +4,7 @@
 //!
 //! To add a service: a folder with a `SERVICE`, and a line in [`SERVICES`].
 
+mod asymmetric;
 mod call;
 mod caller;
 mod embedded;
@@ -21,11 +22,12 @@ pub(crate) mod events;
 pub(crate) mod iam;
 pub(crate) mod kms;
 pub(crate) mod lambda;
-mod s3;
+pub(crate) mod s3;
 mod secretsmanager;
 pub(crate) mod ses;
 pub(crate) mod sqs;
 
+pub(crate) use self::asymmetric::{AsymmetricRequest, is_asymmetric, is_signed_by};
 pub(crate) use self::call::Call;
 pub(crate) use self::caller::{Caller, root_principal};
 pub(crate) use self::error::{AccessDenied, DenialReason, ErrorWording, ServiceError};

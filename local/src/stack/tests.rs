@@ -150,7 +150,7 @@ fn an_unknown_property_fails_with_resource_path_and_line() {
 
 #[test]
 fn an_unknown_type_section_or_attribute_fails() {
-    assert!(reason("Resources:\n  B:\n    Type: AWS::S3::Bucket\n").contains("AWS::S3::Bucket are not known"));
+    assert!(reason("Resources:\n  B:\n    Type: AWS::SNS::Topic\n").contains("AWS::SNS::Topic are not known"));
     assert!(reason("Mappings: {}\nResources: {}\n").contains("this section is not known"));
     let attribute = "Resources:\n  Q:\n    Type: AWS::SQS::Queue\n    CreationPolicy: {}\n";
     assert!(reason(attribute).contains("CreationPolicy is not known"));

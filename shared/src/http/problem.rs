@@ -59,7 +59,7 @@ impl Problem {
         self
     }
 
-    /// Adds a member such as a report.
+    /// Adds a member such as a report. Those of RFC 9457 (`type`, `title`, `status`, `detail`) are the problem's own.
     #[must_use]
     pub fn with(mut self, name: &str, value: &impl Serialize) -> Self {
         if let Ok(value) = serde_json::to_value(value) {

@@ -79,12 +79,13 @@ pub(crate) fn check(headers: &[(String, String)]) -> Result<(), FieldError> {
 }
 
 /// Stricter than RFC 5322, which allows any printable character: a name is shown to operators.
-fn is_name(name: &str) -> bool {
+pub(crate) fn is_name(name: &str) -> bool {
     (1..=MAX_NAME_CHARS).contains(&name.len())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 
-fn is_reserved(name: &str) -> bool {
+/// Whether SES sets the field, or the mail has a field of its own for it.
+pub(crate) fn is_reserved(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     RESERVED.contains(&name.as_str()) || RESERVED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }

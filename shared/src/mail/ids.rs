@@ -20,9 +20,11 @@ impl MailIds {
     pub fn from_body(body: &str) -> Self {
         let Ok(body) = serde_json::from_str::<Value>(body) else { return Self::default() };
         let text = |name: &str| body.get(name).and_then(Value::as_str);
+        // Of several providers it is the one that is preferred.
+        let first = body.get("provider_ids").and_then(|ids| ids.get(0)).and_then(Value::as_str);
         Self {
             tenant_id: text("tenant_id").and_then(|id| TenantId::parse(id).ok()),
-            provider_id: text("provider_id").and_then(|id| ProviderId::parse(id).ok()),
+            provider_id: text("provider_id").or(first).and_then(|id| ProviderId::parse(id).ok()),
             mail_id: text("mail_id").and_then(|id| MailId::parse(id).ok()),
         }
     }

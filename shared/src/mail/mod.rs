@@ -1,5 +1,7 @@
 //! A mail as callers hand it over, and what makes one valid.
 
+mod attachment;
+mod content;
 mod digest;
 mod encoded_word;
 mod field;
@@ -7,6 +9,11 @@ mod first_seen;
 mod header;
 mod ids;
 mod mailbox;
+mod raw;
+#[cfg(test)]
+mod schema_tests;
+mod subscription;
+mod template;
 #[cfg(test)]
 mod tests;
 
@@ -19,14 +26,21 @@ use jiff::{SignedDuration, Timestamp};
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use self::attachment::AttachmentDocument;
 use self::field::showable;
 use self::first_seen::MAX_FIRST_SEEN_BYTES;
-use self::header::is_line_breaking;
+use self::subscription::{ListManagementDocument, ListUnsubscribeDocument};
+use self::template::TemplateDocument;
 
+pub use self::attachment::{FileSource, MAX_FILE_BYTES, MailAttachment, StoredFile};
+pub use self::content::{MailContent, TextContent};
 pub use self::digest::{DigestMatch, UNPARSED_DIGEST, compare, digest};
 pub use self::first_seen::{with_first_seen, with_first_seen_if_mail};
 pub use self::ids::MailIds;
 pub use self::mailbox::Mailbox;
+pub use self::raw::RawContent;
+pub use self::subscription::ListManagement;
+pub use self::template::{TemplateContent, TemplateReference};
 
 /// Tags whose values SES puts at the beginning of the Feedback-ID header, by which receivers report complaints (AWS's
 /// announcement of 11 June 2024; SES developer guide, "Monitor email sending using event publishing"). Other names have no
@@ -39,6 +53,16 @@ const MAX_TAG_CHARS: usize = 255;
 
 /// The most recipients of one mail, To, Cc and Bcc together (SES developer guide, "Service quotas").
 const MAX_RECIPIENTS: usize = 50;
+
+/// What a mail is as a JSON Schema (draft 2020-12), as far as a schema can say it.
+pub const SCHEMA: &str = include_str!("schema.json");
+
+/// The most providers of one mail: a batch reads all of them in one request.
+const MAX_PROVIDERS: usize = 3;
+
+/// How long a mail waits for a preferred provider's quota if it does not say so, and at most: the quota's window.
+const PATIENCE_S: u32 = 15 * 60;
+const MAX_PATIENCE_S: u32 = 24 * 60 * 60;
 
 /// How long a mail may wait.
 const MAX_AGE: SignedDuration = SignedDuration::from_hours(30 * 24);
@@ -74,6 +98,10 @@ pub struct Mail {
     pub tenant_id: TenantId,
     /// The provider that sends it.
     pub provider_id: ProviderId,
+    /// The providers that may send it, in the order of preference. [`Mail::provider_id`] is one of them, at first the first.
+    pub provider_ids: Vec<ProviderId>,
+    /// How long it waits for a preferred provider whose daily quota is used up, in seconds.
+    pub patience_s: u32,
     /// The caller's idempotency key.
     pub mail_id: MailId,
     /// When it was first handed over.
@@ -96,18 +124,26 @@ pub struct Mail {
     pub bcc: Vec<Mailbox>,
     /// Reply-To.
     pub reply_to: Vec<Mailbox>,
-    /// Subject.
-    pub subject: String,
-    /// The plain-text body; never empty.
-    pub text: Option<String>,
-    /// The HTML body; never empty.
-    pub html: Option<String>,
-    /// Further header fields, by name.
+    /// What it says.
+    pub content: MailContent,
+    /// Files that go with it.
+    pub attachments: Vec<MailAttachment>,
+    /// Further header fields, by name; those that say how to unsubscribe too.
     pub headers: Vec<(String, String)>,
     /// Message tags, by name.
     pub tags: Vec<(String, String)>,
     /// The configuration set.
     pub configuration_set: Option<String>,
+    /// The contact list of SES that recipients unsubscribe from.
+    pub list_management: Option<ListManagement>,
+    /// The tenant of SES that it is sent for.
+    pub tenant_name: Option<String>,
+    /// The multi-region endpoint of SES that it is sent through.
+    pub endpoint_id: Option<String>,
+    /// Where bounces and complaints go.
+    pub return_path: Option<Mailbox>,
+    /// It is not sent before this time.
+    pub not_before: Option<Timestamp>,
 }
 
 /// The version alone, of a document that may have unknown fields.
@@ -122,7 +158,9 @@ struct VersionOnly {
 struct MailDocument {
     version: u32,
     tenant_id: String,
-    provider_id: String,
+    provider_id: Option<String>,
+    provider_ids: Option<Vec<String>>,
+    patience_s: Option<u32>,
     mail_id: String,
     first_seen: Option<Timestamp>,
     from: String,
@@ -130,14 +168,23 @@ struct MailDocument {
     cc: Option<Vec<String>>,
     bcc: Option<Vec<String>>,
     reply_to: Option<Vec<String>>,
-    subject: String,
+    subject: Option<String>,
     text: Option<String>,
     html: Option<String>,
+    raw: Option<String>,
+    template: Option<TemplateDocument>,
+    attachments: Option<Vec<AttachmentDocument>>,
     headers: Option<StringPairs>,
+    list_unsubscribe: Option<ListUnsubscribeDocument>,
+    list_management: Option<ListManagementDocument>,
     tags: Option<StringPairs>,
     configuration_set: Option<String>,
+    tenant_name: Option<String>,
+    endpoint_id: Option<String>,
+    return_path: Option<String>,
     on_doubt: Option<OnDoubt>,
     priority: Option<Priority>,
+    not_before: Option<Timestamp>,
     expires_at: Option<Timestamp>,
 }
 
@@ -158,15 +205,45 @@ impl Mail {
         self.expires_at.map_or(latest, |expires_at| expires_at.min(latest))
     }
 
-    /// What denials of it are remembered by, as it ends ARNs: its sender and its configuration set, in lower case.
+    /// What denials of it are remembered by, as it ends ARNs: its sender, its configuration set and its template, in lower case.
     pub fn resource_names(&self) -> Vec<String> {
         let set = self.configuration_set.as_ref().map(|name| format!("configuration-set/{name}").to_ascii_lowercase());
-        std::iter::once(self.sender_resource()).chain(set).collect()
+        let template = match &self.content {
+            MailContent::Template(template) => {
+                Some(format!("template/{}", template.reference.name()).to_ascii_lowercase())
+            }
+            MailContent::Text(_) | MailContent::Raw(_) => None,
+        };
+        std::iter::once(self.sender_resource()).chain(set).chain(template).collect()
     }
 
-    /// The sender's address as an identity, as it ends ARNs, in lower case.
+    /// The sender's address as an identity, as it ends ARNs, in lower case. Raw content and templates need actions of their own
+    /// of it (service authorization reference, `SendRawEmail`, `SendTemplatedEmail`), so that their denial says nothing about
+    /// other mail.
     pub fn sender_resource(&self) -> String {
-        format!("identity/{}", self.from.address()).to_ascii_lowercase()
+        let kind = match &self.content {
+            MailContent::Text(_) => "identity",
+            MailContent::Raw(_) => "raw:identity",
+            MailContent::Template(_) => "template:identity",
+        };
+        format!("{kind}/{}", self.from.address()).to_ascii_lowercase()
+    }
+
+    /// The files that are in the stack's bucket, and their places among the attachments.
+    pub fn stored_files(&self) -> impl Iterator<Item = (usize, &StoredFile)> {
+        self.attachments.iter().enumerate().filter_map(|(place, attachment)| match &attachment.source {
+            FileSource::Bucket(file) => Some((place, file)),
+            FileSource::Message(_) => None,
+        })
+    }
+
+    /// The group of the fair queue that the mail and its copies go to: one of high priority does not wait behind the others of its
+    /// provider.
+    pub fn group(&self) -> String {
+        match self.priority {
+            Priority::Normal => self.provider_id.to_string(),
+            Priority::High => format!("{}#high", self.provider_id),
+        }
     }
 
     /// The number of recipients that SES counts.
@@ -190,15 +267,19 @@ impl Mail {
         Self::from_document(document, sent_at)
     }
 
-    fn from_document(document: MailDocument, sent_at: Timestamp) -> Result<Self, FieldError> {
+    fn from_document(mut document: MailDocument, sent_at: Timestamp) -> Result<Self, FieldError> {
         let tenant_id = TenantId::parse(&document.tenant_id).map_err(FieldError::from_display("tenant_id"))?;
-        let provider_id = ProviderId::parse(&document.provider_id).map_err(FieldError::from_display("provider_id"))?;
+        let provider_ids = parse_provider_ids(document.provider_id.as_deref(), document.provider_ids.as_deref())?;
+        let provider_id = provider_ids.first().cloned().ok_or_else(|| FieldError::new("provider_id", "is missing"))?;
+        if document.patience_s.is_some_and(|patience_s| patience_s > MAX_PATIENCE_S) {
+            return Err(FieldError::new("patience_s", format!("must be at most {MAX_PATIENCE_S}")));
+        }
         let mail_id = MailId::parse(&document.mail_id).map_err(FieldError::from_display("mail_id"))?;
         let from = Mailbox::parse(&document.from).map_err(FieldError::from_display("from"))?;
-        let to = parse_mailboxes("to", document.to)?;
-        let cc = parse_mailboxes("cc", document.cc)?;
-        let bcc = parse_mailboxes("bcc", document.bcc)?;
-        let reply_to = parse_mailboxes("reply_to", document.reply_to)?;
+        let to = parse_mailboxes("to", document.to.as_deref())?;
+        let cc = parse_mailboxes("cc", document.cc.as_deref())?;
+        let bcc = parse_mailboxes("bcc", document.bcc.as_deref())?;
+        let reply_to = parse_mailboxes("reply_to", document.reply_to.as_deref())?;
         match to.len() + cc.len() + bcc.len() {
             0 => return Err(FieldError::new("to", "is empty, and so are `cc` and `bcc`")),
             1..=MAX_RECIPIENTS => {}
@@ -210,27 +291,40 @@ impl Mail {
         if reply_to.len() > MAX_RECIPIENTS {
             return Err(FieldError::new("reply_to", format!("must be at most {MAX_RECIPIENTS} addresses")));
         }
-        let subject = parse_subject(&document.subject)?;
-        let text = document.text.filter(|text| !text.is_empty());
-        let html = document.html.filter(|html| !html.is_empty());
-        if text.is_none() && html.is_none() {
-            return Err(FieldError::new("text", "is empty, and so is `html`"));
-        }
-        let headers = document.headers.unwrap_or_default();
+        let (content, from) = content::take(&mut document, from)?;
+        let attachments = attachment::parse(document.attachments, &tenant_id)?;
+        check_inline(&attachments, &content)?;
+        let mut headers = document.headers.unwrap_or_default();
+        subscription::add_header_fields(document.list_unsubscribe, &mut headers.0)?;
         header::check(&headers.0)?;
+        let list_management = document.list_management.map(subscription::parse_list).transpose()?;
         let tags = document.tags.unwrap_or_default();
         check_tags(&tags.0)?;
         if !document.configuration_set.as_deref().is_none_or(|name| is_word(name, 64)) {
             return Err(FieldError::new("configuration_set", "must be 1 to 64 letters, digits, `-` and `_`"));
         }
+        // SES v2 API, `CreateTenant`, `TenantName`.
+        if !document.tenant_name.as_deref().is_none_or(|name| is_word(name, 64)) {
+            return Err(FieldError::new("tenant_name", "must be 1 to 64 letters, digits, `-` and `_`"));
+        }
+        if !document.endpoint_id.as_deref().is_none_or(is_endpoint_id) {
+            return Err(FieldError::new(
+                "endpoint_id",
+                "must be the id of a multi-region endpoint, such as `abcdef12.g3h`",
+            ));
+        }
+        let return_path = document.return_path.as_deref().map(parse_return_path).transpose()?;
         let first_seen = document.first_seen.unwrap_or(sent_at);
         // A mail handed over in the future would live longer than 30 days.
         if first_seen > sent_at + CLOCK_TOLERANCE {
             return Err(FieldError::new("first_seen", "is in the future; leave it out"));
         }
+        check_not_before(document.not_before, document.expires_at, first_seen)?;
         Ok(Self {
             tenant_id,
             provider_id,
+            provider_ids,
+            patience_s: document.patience_s.unwrap_or(PATIENCE_S),
             mail_id,
             first_seen,
             carries_first_seen: document.first_seen.is_some(),
@@ -242,17 +336,46 @@ impl Mail {
             cc,
             bcc,
             reply_to,
-            subject,
-            text,
-            html,
+            content,
+            attachments,
             headers: headers.sorted(),
             tags: tags.sorted(),
             configuration_set: document.configuration_set,
+            list_management,
+            tenant_name: document.tenant_name,
+            endpoint_id: document.endpoint_id,
+            return_path,
+            not_before: document.not_before,
         })
     }
 }
 
-fn parse_mailboxes(field: &str, texts: Option<Vec<String>>) -> Result<Vec<Mailbox>, FieldError> {
+/// The providers of a mail: the one that it names, or several in the order of preference.
+fn parse_provider_ids(one: Option<&str>, several: Option<&[String]>) -> Result<Vec<ProviderId>, FieldError> {
+    let several = match (one, several) {
+        (Some(_), Some(_)) => return Err(FieldError::new("provider_ids", "must not be there beside `provider_id`")),
+        (one, None) => {
+            let id = one.ok_or_else(|| FieldError::new("provider_id", "is missing, and so is `provider_ids`"))?;
+            return Ok(vec![ProviderId::parse(id).map_err(FieldError::from_display("provider_id"))?]);
+        }
+        (None, Some(several)) => several,
+    };
+    if several.is_empty() || several.len() > MAX_PROVIDERS {
+        return Err(FieldError::new("provider_ids", format!("must be 1 to {MAX_PROVIDERS} providers")));
+    }
+    let mut provider_ids = Vec::with_capacity(several.len());
+    for (index, id) in several.iter().enumerate() {
+        let field = format!("provider_ids[{index}]");
+        let id = ProviderId::parse(id).map_err(FieldError::from_display(field.clone()))?;
+        if provider_ids.contains(&id) {
+            return Err(FieldError::new(field, "is there twice"));
+        }
+        provider_ids.push(id);
+    }
+    Ok(provider_ids)
+}
+
+fn parse_mailboxes(field: &str, texts: Option<&[String]>) -> Result<Vec<Mailbox>, FieldError> {
     texts
         .unwrap_or_default()
         .iter()
@@ -261,22 +384,51 @@ fn parse_mailboxes(field: &str, texts: Option<Vec<String>>) -> Result<Vec<Mailbo
         .collect()
 }
 
-/// The subject with its encoded words (RFC 2047) decoded: a caller that encodes subjects means the decoded text, and SES
-/// encodes it again if necessary. A mail program must find no encoded word in what is left: what it decodes to would not have
-/// been checked.
-fn parse_subject(text: &str) -> Result<String, FieldError> {
-    let error = |problem: &str| FieldError::new("subject", problem);
-    if text.chars().any(is_line_breaking) {
-        return Err(error("must be one line without control characters"));
+/// SES sends bounces to an address, whatever name it has.
+fn parse_return_path(text: &str) -> Result<Mailbox, FieldError> {
+    match Mailbox::parse(text).map_err(FieldError::from_display("return_path"))? {
+        mailbox if mailbox.name().is_some() => Err(FieldError::new("return_path", "must be an address without a name")),
+        mailbox => Ok(mailbox),
     }
-    let subject = encoded_word::decode(text).map_err(FieldError::from_display("subject"))?;
-    if subject.chars().any(is_line_breaking) {
-        return Err(error("has an encoded word (`=?…?=`) that decodes to control characters or line breaks"));
+}
+
+/// A mail that waits until it has expired would never be sent.
+fn check_not_before(
+    not_before: Option<Timestamp>,
+    expires_at: Option<Timestamp>,
+    first_seen: Timestamp,
+) -> Result<(), FieldError> {
+    let Some(not_before) = not_before else { return Ok(()) };
+    if expires_at.is_some_and(|expires_at| expires_at <= not_before) {
+        return Err(FieldError::new("not_before", "must be before `expires_at`"));
     }
-    if encoded_word::may_be_decoded(&subject) {
-        return Err(error("has an encoded word (`=?…?=`) inside another word or another encoded word"));
+    if not_before >= first_seen + MAX_AGE {
+        return Err(FieldError::new("not_before", "must be within 30 days after the mail was handed over"));
     }
-    Ok(subject)
+    Ok(())
+}
+
+/// Only HTML can refer to an inline image; of a template it is not known whether it has any.
+fn check_inline(attachments: &[MailAttachment], content: &MailContent) -> Result<(), FieldError> {
+    let has_html = content.as_text().is_none_or(|text| text.html.is_some());
+    match attachments.iter().position(|attachment| attachment.content_id.is_some()) {
+        Some(index) if !has_html => {
+            let problem = "is given, and there is no `html` that could refer to it";
+            Err(FieldError::new(format!("attachments[{index}].content_id"), problem))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A host name's labels: the id becomes a part of one (SES v2 endpoint rules, `EndpointId`).
+fn is_endpoint_id(id: &str) -> bool {
+    let is_label = |label: &str| {
+        !label.is_empty()
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    };
+    id.len() <= 63 && id.split('.').all(is_label)
 }
 
 /// SES v2 API, `MessageTag`. Of values, the reference leaves out `.` and `@`, which SES allows: "Invalid tag value <…>: only

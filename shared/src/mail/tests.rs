@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::field::MAIL_FIELDS;
 use super::*;
-use crate::testing::mail::{SAMPLE, changed, sample, sample_with, time};
+use crate::testing::mail::{SAMPLE, changed, sample, sample_with, subject, time};
 
 #[test]
 fn the_sample_is_a_mail() {
@@ -113,6 +113,35 @@ fn each_bad_field_is_rejected_by_its_name() {
         (json!({"replyTo": "SECRET"}), "replyTo"),
         (json!({"expires_at": "SECRET"}), "expires_at"),
         (json!({"attachments": "SECRET"}), "attachments"),
+        (
+            json!({"attachments": [{"name": "SECRET\n", "content_type": "a/b", "content": "AAAA"}]}),
+            "attachments[0].name",
+        ),
+        (
+            json!({"attachments": [{"name": "a", "content_type": "SECRET", "content": "AAAA"}]}),
+            "attachments[0].content_type",
+        ),
+        (
+            json!({"attachments": [{"name": "a", "content_type": "a/b", "content": "SECRET!"}]}),
+            "attachments[0].content",
+        ),
+        (
+            json!({"attachments": [{"name": "a", "content_type": "a/b", "s3": {"key": "SECRET"}}]}),
+            "attachments[0].s3.key",
+        ),
+        (
+            json!({"attachments": [{"name": "a", "content_type": "a/b", "content": "AAAA", "SECRET": 1}]}),
+            "attachments[0]",
+        ),
+        (json!({"raw": "SECRET!", "subject": null, "text": null, "html": null, "headers": null}), "raw"),
+        (json!({"template": {"name": "SEC RET"}, "subject": null, "text": null, "html": null}), "template.name"),
+        (json!({"list_unsubscribe": {"url": "SECRET"}}), "list_unsubscribe.url"),
+        (json!({"list_unsubscribe": {"mailto": "SECRET"}}), "list_unsubscribe.mailto"),
+        (json!({"list_management": {"contact_list": "SEC RET"}}), "list_management.contact_list"),
+        (json!({"tenant_name": "SEC RET"}), "tenant_name"),
+        (json!({"endpoint_id": "SEC RET"}), "endpoint_id"),
+        (json!({"return_path": "SECRET"}), "return_path"),
+        (json!({"not_before": "SECRET"}), "not_before"),
         (json!({"SECRET@example.com": 1}), "body"),
     ];
     for (changes, field) in cases {
@@ -121,6 +150,28 @@ fn each_bad_field_is_rejected_by_its_name() {
         assert_eq!(error.field, field, "{changes}");
         assert!(!format!("{error:?}").contains("SECRET"), "{error:?}");
         assert!(!error.problem.chars().any(char::is_control), "{error:?}");
+    }
+}
+
+#[test]
+fn a_mail_may_name_several_providers_in_the_order_of_preference() {
+    let ids = ["prv_01ARZ3NDEKTSV4RRFFQ69G5FAV", "prv_01ARZ3NDEKTSV4RRFFQ69G5FAW"];
+    let mail = sample_with(json!({"provider_id": null, "provider_ids": ids, "patience_s": 60}));
+    assert_eq!(mail.provider_ids.iter().map(|id| id.as_str()).collect::<Vec<_>>(), ids);
+    assert_eq!((mail.provider_id.as_str(), mail.patience_s), (ids[0], 60));
+    assert_eq!((sample().provider_ids.len(), sample().patience_s), (1, 900));
+    assert_eq!(digest(&mail), digest(&sample()));
+    for (changes, field) in [
+        (json!({"provider_ids": ids}), "provider_ids"),
+        (json!({"provider_id": null}), "provider_id"),
+        (json!({"provider_id": null, "provider_ids": []}), "provider_ids"),
+        (json!({"provider_id": null, "provider_ids": [ids[0], ids[0]]}), "provider_ids[1]"),
+        (json!({"provider_id": null, "provider_ids": [ids[0], "prv_x"]}), "provider_ids[1]"),
+        (json!({"provider_id": null, "provider_ids": [ids[0], ids[1], ids[0], ids[1]]}), "provider_ids"),
+        (json!({"patience_s": 86_401}), "patience_s"),
+    ] {
+        let error = Mail::parse(&changed(&changes), time("2026-11-23T10:00:00Z")).err().unwrap();
+        assert_eq!(error.field, field, "{changes}");
     }
 }
 
@@ -149,8 +200,8 @@ fn a_field_that_may_be_absent_may_be_null() {
 
 #[test]
 fn a_subject_may_look_a_little_like_an_encoded_word() {
-    for subject in ["what =? that", "?= and =?", "Is 2+2=? Yes?=", "x=?y?=", "", "Grüße 😀"] {
-        assert_eq!(sample_with(json!({"subject": subject})).subject, subject);
+    for text in ["what =? that", "?= and =?", "Is 2+2=? Yes?=", "x=?y?=", "", "Grüße 😀"] {
+        assert_eq!(subject(&sample_with(json!({"subject": text}))), text);
     }
 }
 
@@ -161,8 +212,8 @@ fn an_encoded_subject_is_decoded() {
         ("Re:  =?utf-8?q?Gr=C3=BC?= =?utf-8?q?=C3=9Fe?= you", "Re:  Grüße you"),
         ("=?iso-8859-1?q?Gr=FC=DFe?=", "Grüße"),
     ];
-    for (subject, decoded) in cases {
-        assert_eq!(sample_with(json!({"subject": subject})).subject, decoded);
+    for (text, decoded) in cases {
+        assert_eq!(subject(&sample_with(json!({"subject": text}))), decoded);
     }
 }
 
@@ -198,4 +249,13 @@ fn the_list_of_field_names_is_that_of_the_document() {
     let (_, expected) = error.split_once("expected one of ").unwrap();
     let names: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();
     assert_eq!(names, MAIL_FIELDS);
+}
+
+#[test]
+fn mail_of_high_priority_has_a_group_of_its_own() {
+    let provider_id = "prv_01ARZ3NDEKTSV4RRFFQ69G5FAV";
+    for (priority, group) in [(json!("high"), format!("{provider_id}#high")), (json!("normal"), provider_id.to_owned())]
+    {
+        assert_eq!(sample_with(json!({"priority": priority})).group(), group);
+    }
 }

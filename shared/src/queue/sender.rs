@@ -67,9 +67,9 @@ pub struct DeadLetter<'a> {
 /// One of our queues.
 #[derive(Clone)]
 pub struct Queue {
-    client: Client,
-    url: String,
-    name: &'static str,
+    pub(super) client: Client,
+    pub(super) url: String,
+    pub(super) name: &'static str,
 }
 
 impl Queue {
@@ -214,7 +214,7 @@ fn batch_entry(
     entry.build()
 }
 
-fn code<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> &str {
+pub(super) fn code<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> &str {
     error.as_service_error().and_then(ProvideErrorMetadata::code).unwrap_or("no answer")
 }
 

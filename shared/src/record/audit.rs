@@ -66,6 +66,22 @@ impl AuditPosition {
 }
 
 impl Providers {
+    /// Puts an event into a provider's trail by itself: about what is no change of the provider, before it is done.
+    ///
+    /// # Errors
+    /// DynamoDB did not answer, or the event cannot be written as an item.
+    pub async fn note(
+        &self,
+        provider_id: &ProviderId,
+        event: &AuditEvent,
+        ambient: &Ambient,
+    ) -> Result<(), RecordError> {
+        let item = event.to_item(provider_id, ambient)?;
+        let put = self.client.put_item().table_name(&self.table).set_item(Some(item));
+        put.send().await.map_err(RecordError::dynamodb("PutItem", Provider::pk(provider_id)))?;
+        Ok(())
+    }
+
     /// Some events of a provider's trail after a position, oldest first, read consistently, and the position of the last if there are more.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -16,7 +16,11 @@ use crate::runtime::{Environment, MissingVariable};
 pub struct Mails {
     pub(super) client: Client,
     pub(super) table: String,
+    row_life: SignedDuration,
 }
+
+/// How long a row lives after its last write, in days, if `MAIL_RETENTION_DAYS` does not say it. More than a mail may wait.
+const ROW_LIFE_DAYS: i64 = 90;
 
 /// The state of a mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,7 +94,14 @@ impl Mails {
     /// # Errors
     /// The variable is missing.
     pub fn new(client: Client, environment: &Environment) -> Result<Self, MissingVariable> {
-        Ok(Self { client, table: environment.required("MAILS_TABLE")? })
+        let days = environment.optional("MAIL_RETENTION_DAYS").and_then(|days| days.parse().ok());
+        let row_life = SignedDuration::from_hours(24 * days.unwrap_or(ROW_LIFE_DAYS));
+        Ok(Self { client, table: environment.required("MAILS_TABLE")?, row_life })
+    }
+
+    /// When a row that is written now ends, as DynamoDB's TTL takes it.
+    pub fn expiry(&self, now: Timestamp) -> i64 {
+        (now + self.row_life).as_second()
     }
 
     /// A mail's row, read consistently.
@@ -164,4 +175,22 @@ pub fn mail_pk(tenant_id: &TenantId, mail_id: &MailId) -> String {
 /// Partition key of the rate item of an account and Region, which is what SES's quota applies to.
 pub fn rate_pk(account_id: &str, region: &str) -> String {
     format!("rate#{account_id}#{region}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_lives_as_long_as_the_operator_says() {
+        let day = 24 * 3600;
+        for (variable, days) in [("", 90), ("31", 31), ("365", 365)] {
+            let client = aws_sdk_dynamodb::Client::from_conf(
+                aws_sdk_dynamodb::Config::builder().behavior_version_latest().build(),
+            );
+            let variables = [("MAILS_TABLE", "mails"), ("MAIL_RETENTION_DAYS", variable)];
+            let mails = Mails::new(client, &Environment::from_variables(&variables)).unwrap();
+            assert_eq!(mails.expiry(Timestamp::UNIX_EPOCH), days * day, "{variable}");
+        }
+    }
 }

@@ -21,6 +21,7 @@ mod configuration_change;
 mod consent;
 mod containment;
 mod drill;
+mod erasure;
 mod fan_out;
 mod fence;
 mod halt;
@@ -31,6 +32,7 @@ mod key;
 mod key_state;
 mod link_submission;
 mod mail;
+mod mail_change;
 mod onboarding;
 mod onboarding_link;
 mod onboarding_link_change;
@@ -68,6 +70,7 @@ pub use configuration_change::ConfigurationOutcome;
 pub use consent::Consent;
 pub use containment::{BreachContainment, PauseOutcome};
 pub use drill::{Canary, Drill, DrillOutcome, DrillTimes};
+pub use erasure::{ERASED, Erasure, RowKey};
 pub use fan_out::{
     FanOut, KEYS_ON_A_PAGE, ListPosition, ListedProvider, OrderFilter, OrderPage, OrderPosition, Pass, REPEAT_AFTER,
     ScopePage,
@@ -80,6 +83,7 @@ pub use key::{KeyItem, MAX_ORDERS, Owner, Plane, Proof, Receipt, RefusedCall};
 pub use key_state::{BlockReason, KeyState};
 pub use link_submission::{LinkSubmission, SubmissionBegun, SubmissionKind, SubmissionResult};
 pub use mail::{LedgerRow, MailState, Mails, mail_pk, rate_pk};
+pub use mail_change::{MailCancelled, MailPosition, RESENT, ResendFilter, ResendOutcome};
 pub use onboarding::{Idempotency, Onboarded, Onboarding};
 pub use onboarding_link::{LinkEnd, LinkIntent, LinkPurpose, LinkState, OnboardingLink};
 pub use order::{AllProviders, BreachScope, OFF_BOARDING, Order, OrderMilestone, ROTATED};

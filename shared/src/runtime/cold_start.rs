@@ -2,7 +2,7 @@
 
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
-use super::{Ambient, Connector, Environment, MissingVariable, lean_client, own_config};
+use super::{Ambient, Bucket, Connector, Environment, MissingVariable, lean_client, own_config};
 use crate::queue::EventSourceMapping;
 use crate::telemetry::{self, Bus};
 
@@ -55,6 +55,14 @@ impl ColdStart {
     /// A variable that Lambda sets is missing.
     pub fn sqs(&self) -> Result<aws_sdk_sqs::Client, MissingVariable> {
         Ok(lean_client!(aws_sdk_sqs, &own_config(&self.environment, &self.http, "SQS")?))
+    }
+
+    /// The bucket that a variable names.
+    ///
+    /// # Errors
+    /// A variable is missing.
+    pub fn bucket(&self, variable: &str) -> Result<Bucket, MissingVariable> {
+        Bucket::new(&self.environment, &self.http, &self.required(variable)?)
     }
 
     /// An event source mapping of our own account, by its id.

@@ -4,6 +4,7 @@
 //! of its arguments.
 
 mod ambient;
+mod bucket;
 mod cold_start;
 mod config;
 mod connector;
@@ -15,6 +16,7 @@ mod serve;
 
 pub use ambient::Ambient;
 pub(crate) use ambient::{fill_secret, ulid_at};
+pub use bucket::{Bucket, BucketError, ObjectHead};
 pub use cold_start::ColdStart;
 pub use config::own_config;
 pub use connector::Connector;

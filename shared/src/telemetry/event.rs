@@ -8,7 +8,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use super::{ConfigurationEvent, suspension_notice};
-use crate::id::{AccessKeyId, DrillId, LinkId, OrderId, ProviderId, RotationId, TenantId};
+use crate::id::{AccessKeyId, DrillId, LinkId, MailId, OrderId, ProviderId, RotationId, TenantId};
 use crate::record::{
     Assurance, BreachScope, DrillTimes, HaltChange, Order, Provider, ProviderChange, Rotation, RotationPhase,
     SuspensionReason,
@@ -23,6 +23,17 @@ pub struct PutEventFailed {
     /// EventBridge's error code, which shows whether a permission is missing or EventBridge is temporarily unavailable.
     code: String,
 }
+
+/// Events that the bus did not accept.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("EventBridge did not accept {count} events ({code})")]
+pub struct EventsLost {
+    count: usize,
+    code: String,
+}
+
+/// The most events of one request (EventBridge API, `PutEvents`, `Entries`).
+pub const MAX_EVENTS: usize = 10;
 
 /// An event, serialized as its `detail`. It contains ids, names that the API shows too, and reasons: every field is public.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -44,6 +55,8 @@ pub enum Event {
     ProviderHoldLifted(HoldEvent),
     /// `Provider Not Revocable`: its key was looked at, and its revocation would not work.
     ProviderNotRevocable(RevocabilityEvent),
+    /// `Mail Sent`: SES accepted this mail. Only where the operator wants it, and once at most.
+    MailSent(MailSentEvent),
     /// `Mail Rejected`: this mail will never be sent.
     MailRejected(MailEvent),
     /// `Mail In Doubt`: SES may or may not have accepted it, and it will not be sent again.
@@ -293,6 +306,19 @@ pub struct RevocabilityEvent {
     pub revocable_at: Option<Timestamp>,
 }
 
+/// A mail that SES accepted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct MailSentEvent {
+    /// The operator's name for the tenant.
+    pub tenant_id: TenantId,
+    /// The provider that sent it.
+    pub provider_id: ProviderId,
+    /// The caller's idempotency key.
+    pub mail_id: MailId,
+    /// SES's id of the mail, by which its own events tell of deliveries, bounces and complaints.
+    pub ses_message_id: String,
+}
+
 /// What happened to a mail.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct MailEvent {
@@ -494,6 +520,7 @@ impl Event {
             Self::ProviderHeld(_) => "Provider Held",
             Self::ProviderHoldLifted(_) => "Provider Hold Lifted",
             Self::ProviderNotRevocable(_) => "Provider Not Revocable",
+            Self::MailSent(_) => "Mail Sent",
             Self::MailRejected(_) => "Mail Rejected",
             Self::MailInDoubt(_) => "Mail In Doubt",
             Self::MailExpired(_) => "Mail Expired",
@@ -534,6 +561,7 @@ impl Event {
             Self::ProviderHeld(event) | Self::ProviderHoldLifted(event) => event.provider_id.to_string(),
             Self::ProviderNotRevocable(event) => event.provider_id.to_string(),
             Self::ConfigurationChanged(event) => event.provider_id.to_string(),
+            Self::MailSent(event) => event.provider_id.to_string(),
             Self::MailRejected(event) | Self::MailInDoubt(event) | Self::MailExpired(event) => {
                 event.provider_id.clone().unwrap_or_default()
             }
@@ -591,18 +619,41 @@ impl Bus {
             subject: event.subject(),
             code: code.unwrap_or("no answer").to_owned(),
         };
-        let entry = PutEventsRequestEntry::builder()
-            .event_bus_name(&self.name)
-            .source(self.source)
-            .detail_type(event.detail_type())
-            .time(aws_smithy_types::DateTime::from_millis(now.as_millisecond()))
-            .detail(serde_json::to_string(event).map_err(|_| failed(Some("not built")))?)
-            .build();
+        let entry = self.entry(event, now).ok_or_else(|| failed(Some("not built")))?;
         let answer = self.client.put_events().entries(entry).send().await.map_err(|error| failed(error.code()))?;
         // PutEvents answers 200 even for an entry that it did not accept.
         match answer.failed_entry_count() {
             0 => Ok(()),
             _ => Err(failed(answer.entries().first().and_then(|entry| entry.error_code()))),
         }
+    }
+
+    /// Sends events to the bus in one request, at most [`MAX_EVENTS`] of them, each with its time. What it does not accept is not sent
+    /// again.
+    ///
+    /// # Errors
+    /// How many it did not accept, and EventBridge's error code of one of them.
+    pub async fn put_all(&self, events: &[(Event, Timestamp)]) -> Result<(), EventsLost> {
+        let lost =
+            |count: usize, code: Option<&str>| EventsLost { count, code: code.unwrap_or("no answer").to_owned() };
+        let entries: Option<Vec<_>> = events.iter().map(|(event, at)| self.entry(event, *at)).collect();
+        let entries = entries.ok_or_else(|| lost(events.len(), Some("not built")))?;
+        let answer = self.client.put_events().set_entries(Some(entries)).send().await;
+        let answer = answer.map_err(|error| lost(events.len(), error.code()))?;
+        let mut codes = answer.entries().iter().filter_map(|entry| entry.error_code());
+        match usize::try_from(answer.failed_entry_count()).unwrap_or(events.len()) {
+            0 => Ok(()),
+            count => Err(lost(count, codes.next())),
+        }
+    }
+
+    fn entry(&self, event: &Event, at: Timestamp) -> Option<PutEventsRequestEntry> {
+        let entry = PutEventsRequestEntry::builder()
+            .event_bus_name(&self.name)
+            .source(self.source)
+            .detail_type(event.detail_type())
+            .time(aws_smithy_types::DateTime::from_millis(at.as_millisecond()))
+            .detail(serde_json::to_string(event).ok()?);
+        Some(entry.build())
     }
 }

@@ -40,6 +40,8 @@ pub enum FailureKind {
     Clock,
     /// Not authorized.
     Denied(Denial),
+    /// The tenant of SES that the mail names does not have the identity, the configuration set or the template that it uses.
+    TenantNotAssociated,
     /// Something that the call names does not exist (IAM's NoSuchEntity, SES's NotFoundException).
     NotFound,
     /// Too many requests at the moment.
@@ -160,8 +162,15 @@ impl FailureKind {
             "InvalidClientTokenId" | "UnrecognizedClientException" => Self::KeyRefused,
             "RequestExpired" | "RequestTimeTooSkewed" => Self::Clock,
             "SignatureDoesNotMatch" | "InvalidSignatureException" => Self::SignatureRefused,
+            // No policy denies it, though SES says AccessDeniedException (PostHog/posthog#75863, floci-io/floci#2815).
+            _ if text.starts_with("Tenant not associated with resources") => Self::TenantNotAssociated,
             "AccessDenied" | "AccessDeniedException" => Self::Denied(Denial::parse(text)),
-            "NoSuchEntity" | "NoSuchEntityException" | "NotFoundException" => Self::NotFound,
+            // The last two are v1's code for what v2 calls NotFoundException (SES API reference, `SendTemplatedEmail`).
+            "NoSuchEntity"
+            | "NoSuchEntityException"
+            | "NotFoundException"
+            | "TemplateDoesNotExist"
+            | "TemplateDoesNotExistException" => Self::NotFound,
             "Throttling"
             | "ThrottlingException"
             | "ThrottledException"
@@ -199,6 +208,7 @@ impl FailureKind {
             Self::SignatureRefused => "signature_refused",
             Self::Clock => "clock",
             Self::Denied(_) => "denied",
+            Self::TenantNotAssociated => "tenant_not_associated",
             Self::NotFound => "not_found",
             Self::Throttled => "throttled",
             Self::DailyQuota => "daily_quota",
@@ -298,6 +308,13 @@ mod tests {
             ("SomethingNew", implicit, 403, "denied"),
             ("NoSuchEntity", "The Access Key with id X cannot be found.", 404, "not_found"),
             ("NotFoundException", "Configuration set <x> does not exist.", 404, "not_found"),
+            ("TemplateDoesNotExistException", "Template x does not exist", 400, "not_found"),
+            (
+                "AccessDeniedException",
+                "Tenant not associated with resources [arn:aws:ses:us-east-1:1:identity/a].",
+                403,
+                "tenant_not_associated",
+            ),
             ("com.amazonaws.sesv2#NotFoundException", "", 404, "not_found"),
             ("Throttling", "Rate exceeded", 400, "throttled"),
             ("RequestLimitExceeded", "", 400, "throttled"),

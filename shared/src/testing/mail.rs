@@ -30,6 +30,11 @@ pub fn sample_with(changes: Value) -> Mail {
     Mail::parse(&body, time("2026-11-23T10:00:00Z")).unwrap_or_else(|error| panic!("{error:?}"))
 }
 
+/// A mail's subject; empty if it has none of its own.
+pub fn subject(mail: &Mail) -> &str {
+    mail.content.as_text().map_or("", |text| &text.subject)
+}
+
 /// The body of the sample with some members replaced; null removes one.
 ///
 /// # Panics

@@ -24,6 +24,7 @@ use crate::delay::Delay;
 use crate::delivery::Delivery;
 use crate::delivery_error::DeliveryError;
 use crate::disposition::{Disposition, Tally};
+use crate::failover::provider_for;
 use crate::parking::Release;
 use crate::poison;
 use crate::rate::{Slot, StartRequest};
@@ -84,11 +85,11 @@ impl BatchItem {
         Self { message: Arc::clone(message), parsed, slot: None }
     }
 
-    fn provider_id(&self) -> Option<&ProviderId> {
+    fn provider_ids(&self) -> &[ProviderId] {
         match &self.parsed {
-            ParsedMessage::Mail(mail) => Some(&mail.provider_id),
-            ParsedMessage::Rejected(rejected) => rejected.ids.provider_id.as_ref(),
-            ParsedMessage::Settlement(_) | ParsedMessage::Release(_) | ParsedMessage::Panicked => None,
+            ParsedMessage::Mail(mail) => &mail.provider_ids,
+            ParsedMessage::Rejected(rejected) => rejected.ids.provider_id.as_slice(),
+            ParsedMessage::Settlement(_) | ParsedMessage::Release(_) | ParsedMessage::Panicked => &[],
         }
     }
 
@@ -104,7 +105,7 @@ pub(crate) async fn process(services: &Arc<Services>, event: SqsEvent, invocatio
     let receives_max = batch.messages.iter().map(|message| message.receives).max().unwrap_or(0);
     let hops_max = batch.messages.iter().map(|message| message.hops).max().unwrap_or(0);
     let mut items: Vec<_> = batch.messages.iter().map(BatchItem::parse).collect();
-    let provider_ids = items.iter().filter_map(BatchItem::provider_id).cloned().collect();
+    let provider_ids = items.iter().flat_map(BatchItem::provider_ids).cloned().collect();
     let Invocation { request_id, deadline } = invocation;
     let context = Arc::new(BatchContext::new(services, request_id, deadline, provider_ids));
     if timeout(RESERVATION_TIMEOUT, reserve_starts(services, &context, &mut items)).await.is_err() {
@@ -137,6 +138,7 @@ pub(crate) async fn process(services: &Arc<Services>, event: SqsEvent, invocatio
             failed.push(message.message_id.as_str());
         }
     }
+    context.sent_mails.tell(&services.bus, remaining()).await;
     let waited_ms = context.waited_ms.load(Ordering::Relaxed);
     let Tally { mails, sent, settled, rejected, expired, in_doubt, requeued, parked, failed: failed_mails } = tally;
     tracing::info!(
@@ -162,10 +164,20 @@ pub(crate) async fn process(services: &Arc<Services>, event: SqsEvent, invocatio
 async fn reserve_starts(services: &Arc<Services>, context: &BatchContext, items: &mut [BatchItem]) {
     let Ok(snapshot) = context.snapshots.fresh().await else { return };
     let now = services.ambient.now();
+    for item in items.iter_mut() {
+        if let ParsedMessage::Mail(mail) = &mut item.parsed
+            && mail.provider_ids.len() > 1
+        {
+            mail.provider_id = provider_for(mail, &snapshot, &services.rates, now);
+        }
+    }
     let mut accounts: BTreeMap<_, AccountMails> = BTreeMap::new();
     for (place, item) in items.iter().enumerate() {
         let ParsedMessage::Mail(mail) = &item.parsed else { continue };
-        if item.is_processed_alone() || mail.expiry() <= now {
+        // A mail that reads files first does not know when it could start.
+        let starts_later =
+            mail.not_before.is_some_and(|not_before| not_before > now) || mail.stored_files().next().is_some();
+        if item.is_processed_alone() || mail.expiry() <= now || starts_later {
             continue;
         }
         if let Eligibility::Eligible(provider) = snapshot.eligibility(mail, now) {

@@ -226,6 +226,8 @@ fn sender(account: &FakeAccount, connect: fn(&str) -> Duration, clock: fn() -> T
         ("SEND_LANE_KEY", "key"),
         ("SEND_QUEUE_URL", "https://sqs.eu-central-1.amazonaws.com/1/send"),
         ("SEND_DEAD_LETTER_QUEUE_URL", "https://sqs.eu-central-1.amazonaws.com/1/dead"),
+        ("ATTACHMENTS_BUCKET", "files"),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
         ("BUS_NAME", "bus"),
     ]);
     let account = account.clone();

@@ -75,6 +75,9 @@ impl Delivery {
         match eligibility {
             Eligibility::Eligible(provider) => {
                 let Services { ambient, denied_resources, .. } = self.services.as_ref();
+                if let Some(not_before) = self.mail.not_before.filter(|not_before| *not_before > ambient.now()) {
+                    return self.wait_for_its_time(not_before).await.map(Break);
+                }
                 match denied_resources.hold(&provider.access_key_id, &self.mail.resource_names(), ambient.now()) {
                     Some(wait) => self.requeue(delay_of(wait)).await.map(Break),
                     None => Ok(Continue(provider)),

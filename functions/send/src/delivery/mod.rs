@@ -15,6 +15,7 @@
 
 mod admission;
 mod breaker;
+mod files;
 mod quota;
 mod rotation;
 mod settlement;
@@ -40,6 +41,7 @@ use crate::context::{BatchContext, Services};
 use crate::delay::Delay;
 use crate::delivery_error::DeliveryError;
 use crate::disposition::Disposition;
+use crate::files::LoadedFiles;
 use crate::ledger::{self, ClaimDecision, Claimant, EndDecision, EndReason, RowWrite};
 use crate::rate::Slot;
 use crate::rejection::Rejection;
@@ -141,6 +143,10 @@ impl Delivery {
         if let Break(disposition) = self.open_secret().await? {
             return Ok(disposition);
         }
+        let files = match self.load_files().await? {
+            Continue(files) => files,
+            Break(disposition) => return Ok(disposition),
+        };
         let start = match self.await_start(&provider, slot).await? {
             Continue(start) => start,
             Break(disposition) => return Ok(disposition),
@@ -161,7 +167,7 @@ impl Delivery {
                 });
             }
         };
-        self.send(&row, &checked, start).await
+        self.send(&row, &checked, start, &files).await
     }
 
     /// Claims the mail and checks once more that it may go. The time for this lies before its start.
@@ -185,17 +191,23 @@ impl Delivery {
     /// Sends the mail at its start, and acts on the answer. The breaker learns of it at the same time, because a request that
     /// used its whole timeout leaves little. If the key is refused and the provider has another one, that signs the mail at
     /// once: the refusal proves that SES does not have it.
-    async fn send(&self, row: &LedgerRow, checked: &Checked, start: Start) -> Result<Disposition, DeliveryError> {
+    async fn send(
+        &self,
+        row: &LedgerRow,
+        checked: &Checked,
+        start: Start,
+        files: &LoadedFiles,
+    ) -> Result<Disposition, DeliveryError> {
         self.sleep_until(start).await;
         let begun = self.services.ambient.now();
         let Checked { provider, signer, fallback, .. } = checked;
-        let failure = match self.request(checked, signer, start).await {
+        let failure = match self.request(checked, signer, start, files).await {
             Ok(ses_message_id) => return Ok(self.accepted(row, checked, signer, ses_message_id, (begun, start)).await),
             Err(failure) => failure,
         };
         let (signer, failure) = match fallback {
             Some(fallback) if is_of_key(&failure.kind) && self.has_time_to_send() => {
-                match self.request(checked, fallback, start).await {
+                match self.request(checked, fallback, start, files).await {
                     Ok(ses_message_id) => {
                         let accepted = self.accepted(row, checked, fallback, ses_message_id, (begun, start)).await;
                         // Not before the acceptance is recorded.
@@ -212,8 +224,14 @@ impl Delivery {
     }
 
     /// One request to SES.
-    async fn request(&self, checked: &Checked, signer: &SigningKey, start: Start) -> Result<String, Failure> {
-        let fill = |request| ses_request::fill(request, &self.mail);
+    async fn request(
+        &self,
+        checked: &Checked,
+        signer: &SigningKey,
+        start: Start,
+        files: &LoadedFiles,
+    ) -> Result<String, Failure> {
+        let fill = |request| ses_request::fill(request, &self.mail, files);
         let permit = self.write_permit(checked, signer, start);
         self.services.tenants.send_email(&signer.credential, fill, permit).await
     }
@@ -227,6 +245,7 @@ impl Delivery {
         ses_message_id: String,
         (begun, start): (Timestamp, Start),
     ) -> Disposition {
+        self.batch.sent_mails.note(&self.mail, &signer.provider, &ses_message_id, self.services.ambient.now());
         let disposition = self.record_acceptance(row, &signer.provider, ses_message_id).await;
         self.close_breaker(&checked.provider, begun, start).await;
         self.note_accepted_by(&checked.provider, &signer.provider).await;

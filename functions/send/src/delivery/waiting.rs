@@ -35,6 +35,15 @@ impl Delivery {
         tokio::join!(self.put_back(wait, lined_up), self.note_waiting(reason, until)).0
     }
 
+    /// The mail waits for the time that it names itself: in the queue if that is within what SQS delays, and else parked.
+    pub(super) async fn wait_for_its_time(&self, not_before: Timestamp) -> Result<Disposition, DeliveryError> {
+        let wait = not_before.duration_since(self.services.ambient.now());
+        match wait < SignedDuration::from_millis(Delay::MAX.as_millis()) {
+            true => self.wait_until(WaitReason::NotBefore, not_before).await,
+            false => self.park(ParkedSlot { reason: WaitReason::NotBefore, eta: not_before }).await,
+        }
+    }
+
     /// The mail lines up for a start: no jitter, because each has a place of its own.
     pub(super) async fn wait_in_line(&self, reason: WaitReason, delay: Delay) -> Result<Disposition, DeliveryError> {
         let until = self.services.ambient.now().saturating_add(SignedDuration::from_millis(delay.as_millis()));
@@ -47,8 +56,8 @@ impl Delivery {
             provider_id: self.mail.provider_id.clone(),
             tenant_id: self.mail.tenant_id.clone(),
             mail_id: self.mail.mail_id.clone(),
-            lane: lane_of(&self.mail),
-            order: self.mail.first_seen,
+            lane: lane_of(&self.mail, reason),
+            order: if reason == WaitReason::NotBefore { eta } else { self.mail.first_seen },
             recipients: self.mail.recipients(),
             expires: self.mail.expiry(),
             hops: self.message.hops,
@@ -75,7 +84,7 @@ impl Delivery {
         let copy = MailCopy {
             subject: self.message.message_id.clone(),
             body: self.body_with_first_seen().into_owned(),
-            group: group_of(&self.mail),
+            group: self.mail.group(),
             delay: Duration::from_secs(wait.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX)),
             hops: self.message.hops.saturating_add(1),
             lined_up,
@@ -99,17 +108,9 @@ impl Delivery {
     }
 }
 
-/// The group of the fair queue that a mail's copies go to: mail of high priority does not wait behind the others of its
-/// provider.
-pub(crate) fn group_of(mail: &Mail) -> String {
+fn lane_of(mail: &Mail, reason: WaitReason) -> ParkedLane {
     match mail.priority {
-        Priority::Normal => mail.provider_id.to_string(),
-        Priority::High => format!("{}#high", mail.provider_id),
-    }
-}
-
-fn lane_of(mail: &Mail) -> ParkedLane {
-    match mail.priority {
+        _ if reason == WaitReason::NotBefore => ParkedLane::NotBefore,
         Priority::Normal => ParkedLane::Normal,
         Priority::High => ParkedLane::High,
     }

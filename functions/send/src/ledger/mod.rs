@@ -12,7 +12,7 @@
 mod model;
 mod table;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use shared::id::{MailId, ProviderId, TenantId};
 use shared::mail::{DigestMatch, OnDoubt, UNPARSED_DIGEST, compare};
 use shared::record::{LedgerRow, MailState};
@@ -22,8 +22,8 @@ use crate::settle::Settlement;
 
 pub(crate) use table::{Ledger, RowWrite};
 
-/// How long a row lives after its last write.
-const ROW_LIFE: SignedDuration = SignedDuration::from_hours(90 * 24);
+/// The TTL is set where a row is written: how long it lives is the operator's to say.
+const TTL_WHEN_WRITTEN: i64 = 0;
 
 /// How many doubtful claims may be taken over: the mail is sent once more and no more.
 const MAX_TAKEOVERS: u32 = 1;
@@ -218,7 +218,7 @@ pub(crate) fn unparsed_row(
         ses_message_id: None,
         reason: Some(code.into()),
         eta: None,
-        expires_at: expiry(now),
+        expires_at: TTL_WHEN_WRITTEN,
     }
 }
 
@@ -246,7 +246,7 @@ pub(crate) fn rejected_row(row: &LedgerRow, code: RejectionCode, now: Timestamp)
 /// next delivery can take it over.
 pub(crate) fn doubtful_row(row: &LedgerRow, on_doubt: OnDoubt, now: Timestamp) -> LedgerRow {
     if on_doubt == OnDoubt::Resend && row.takeovers < MAX_TAKEOVERS {
-        LedgerRow { lease_until: Some(now), updated_at: now, expires_at: expiry(now), ..row.clone() }
+        LedgerRow { lease_until: Some(now), updated_at: now, ..row.clone() }
     } else {
         in_doubt_row(row, "no_answer", now)
     }
@@ -269,7 +269,7 @@ fn settled_row(settlement: &Settlement, now: Timestamp) -> LedgerRow {
         reason: None,
         eta: None,
         listing: None,
-        expires_at: expiry(now),
+        expires_at: TTL_WHEN_WRITTEN,
     }
 }
 
@@ -290,7 +290,7 @@ fn claimed_row(claimant: &Claimant, attempts: u32, takeovers: u32, now: Timestam
         reason: None,
         eta: None,
         listing: None,
-        expires_at: expiry(now),
+        expires_at: TTL_WHEN_WRITTEN,
     }
 }
 
@@ -317,7 +317,6 @@ fn unclaimed_row(row: &LedgerRow, state: MailState, reason: Option<String>, now:
         eta: None,
         listing: LedgerRow::listing_of(&row.provider_id, state),
         updated_at: now,
-        expires_at: expiry(now),
         ..row.clone()
     }
 }
@@ -331,13 +330,15 @@ fn is_unparsed(row: &LedgerRow) -> bool {
 /// account. Handed over again, or moved back from the dead-letter queue, it is handled as if it were new. SES did not accept
 /// it, or the row would be in doubt.
 fn may_be_tried_again(row: &LedgerRow) -> bool {
-    const MENDABLE: [RejectionReason; 6] = [
+    const MENDABLE: [RejectionReason; 8] = [
         RejectionReason::GivenUp,
         RejectionReason::PermissionMissing,
         RejectionReason::IdentityNotVerified,
         RejectionReason::SandboxRecipient,
         RejectionReason::MailFromNotVerified,
         RejectionReason::NotFound,
+        RejectionReason::FileMissing,
+        RejectionReason::FileTooLarge,
     ];
     let word = row.reason.as_deref().unwrap_or_default();
     let word = word.split_once(':').map_or(word, |(word, _)| word);
@@ -347,10 +348,6 @@ fn may_be_tried_again(row: &LedgerRow) -> bool {
 /// Whether a claim's lease has not ended. A claim without a lease has ended.
 fn is_live(row: &LedgerRow, now: Timestamp) -> bool {
     row.lease_until.is_some_and(|lease_until| lease_until > now)
-}
-
-fn expiry(now: Timestamp) -> i64 {
-    (now + ROW_LIFE).as_second()
 }
 
 #[cfg(test)]
@@ -556,12 +553,6 @@ mod tests {
         assert_eq!(sent.ses_message_id.as_deref(), Some("id"));
         let other = LedgerRow { digest: "2:bb".to_owned(), ..row(MailState::Claimed, 0) };
         assert_eq!(decide_settle(Some(&other), &settlement, later()), SettleDecision::Conflict);
-    }
-
-    #[test]
-    fn a_row_lives_ninety_days_after_its_last_write() {
-        let sent = sent_row(&row(MailState::Claimed, 0), Some("id".to_owned()), later());
-        assert_eq!(sent.expires_at, time("2027-02-21T10:02:00Z").as_second());
     }
 
     fn rejected(reason: RejectionReason) -> EndReason {

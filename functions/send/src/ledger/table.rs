@@ -56,7 +56,7 @@ impl Ledger {
     ) -> Result<(), RecordError> {
         let pk = mail_pk(&claimant.tenant_id, &claimant.mail_id);
         let unclaimed = claimed_row(claimant, 0, 0, now);
-        let update = RowUpdate::from_row(&waiting_row(&unclaimed, reason, eta, now));
+        let update = RowUpdate::from_row(&self.with_ttl(&waiting_row(&unclaimed, reason, eta, now)));
         let update = update.ok_or_else(|| RecordError::Shape { pk: pk.clone() })?;
         // How often it was claimed is not this write's to say.
         let expression = ["attempts", "takeovers"].iter().fold(update.expression, |expression, name| {
@@ -81,6 +81,7 @@ impl Ledger {
     /// Replaces the row `was` by `row`. Repeating it is harmless: if the response to a write is lost, the SDK's retry finds
     /// the row that it wrote, and that counts as done.
     pub(crate) async fn write(&self, row: &LedgerRow, was: Option<&LedgerRow>) -> Result<RowWrite, RecordError> {
+        let row = &self.with_ttl(row);
         let pk = mail_pk(&row.tenant_id, &row.mail_id);
         let update = RowUpdate::from_row(row).ok_or_else(|| RecordError::Shape { pk: pk.clone() })?;
         let mut request = self
@@ -116,6 +117,11 @@ impl Ledger {
             .transpose()
             .map_err(|_| RecordError::Shape { pk: pk.clone() })?;
         Ok(if found.as_deref() == Some(row) { RowWrite::Done } else { RowWrite::Lost(found) })
+    }
+
+    /// A row lives for so long after its last write.
+    fn with_ttl(&self, row: &LedgerRow) -> LedgerRow {
+        LedgerRow { expires_at: self.mails.expiry(row.updated_at), ..row.clone() }
     }
 }
 

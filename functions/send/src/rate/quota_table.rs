@@ -10,6 +10,12 @@ use super::{AccountReading, quota};
 const IF_UNREAD: &str = "(attribute_not_exists(#read_at) OR #read_at <= :before)";
 
 impl Rates {
+    /// Until when an account's daily quota keeps mail back, as this process knows.
+    pub(crate) fn quota_blocks_until(&self, provider: &Provider, now: Timestamp) -> Option<Timestamp> {
+        let pk = rate_pk(&provider.account_id, provider.region.as_str());
+        self.cached(&pk).and_then(|pace| pace.quota.blocks_until(now))
+    }
+
     /// SES says that the daily quota is used up: nothing is sent for a while.
     pub(crate) async fn record_used_up(&self, provider: &Provider, now: Timestamp) -> Result<Timestamp, RecordError> {
         let until = now.saturating_add(quota::USED_UP_FOR).unwrap_or(now);

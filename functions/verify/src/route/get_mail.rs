@@ -11,7 +11,7 @@ use crate::Verify;
 
 /// The public form of a ledger row.
 #[derive(Serialize)]
-struct MailView<'a> {
+pub(super) struct MailView<'a> {
     mail_id: &'a MailId,
     provider_id: &'a ProviderId,
     state: MailState,

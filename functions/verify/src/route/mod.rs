@@ -1,28 +1,38 @@
 //! The routes of the API that this function answers, one file for each operation.
 
+mod cancel_mail;
+mod cancel_mails;
 mod cancel_rotation;
 mod check_again;
 mod check_policy;
+mod create_mails;
 mod create_onboarding_link;
 mod create_provider;
 mod create_rotation;
 mod create_test_mail;
 mod create_verification;
 mod delete_configuration;
+mod erase_tenant;
 mod get_configuration;
 pub(crate) mod get_forwarding;
 mod get_mail;
+pub(crate) mod get_mail_schema;
 mod get_page;
 pub(crate) mod get_page_asset;
 pub(crate) mod get_policy;
 mod get_progress;
 mod get_provider;
+mod get_queues;
 mod get_rotation;
 mod get_verification;
+mod list_dead_letters;
+mod list_mails;
 mod list_onboarding_links;
 mod list_providers;
 mod open_page;
 mod put_configuration;
+mod redrive_dead_letters;
+mod resend_mails;
 mod revoke_onboarding_link;
 mod submit_key;
 
@@ -37,7 +47,14 @@ pub(crate) enum Route {
     CreateProvider,
     ListProviders,
     GetProvider,
+    CreateMails,
+    ListMails,
     GetMail,
+    CancelMail,
+    CancelMails,
+    ResendMails,
+    EraseTenant,
+    GetMailSchema,
     CreateRotation,
     GetRotation,
     CancelRotation,
@@ -45,6 +62,9 @@ pub(crate) enum Route {
     PutConfiguration,
     GetConfiguration,
     DeleteConfiguration,
+    GetQueues,
+    ListDeadLetters,
+    RedriveDeadLetters,
     CreateVerification,
     GetVerification,
     GetPolicy,
@@ -73,11 +93,18 @@ pub const ROUTES: &[&str] = &{
 };
 
 impl Route {
-    const ALL: [Self; 25] = [
+    const ALL: [Self; 35] = [
         Self::CreateProvider,
         Self::ListProviders,
         Self::GetProvider,
+        Self::CreateMails,
+        Self::ListMails,
         Self::GetMail,
+        Self::CancelMail,
+        Self::CancelMails,
+        Self::ResendMails,
+        Self::EraseTenant,
+        Self::GetMailSchema,
         Self::CreateRotation,
         Self::GetRotation,
         Self::CancelRotation,
@@ -85,6 +112,9 @@ impl Route {
         Self::PutConfiguration,
         Self::GetConfiguration,
         Self::DeleteConfiguration,
+        Self::GetQueues,
+        Self::ListDeadLetters,
+        Self::RedriveDeadLetters,
         Self::CreateVerification,
         Self::GetVerification,
         Self::GetPolicy,
@@ -106,7 +136,14 @@ impl Route {
             Self::CreateProvider => "POST /providers",
             Self::ListProviders => "GET /providers",
             Self::GetProvider => "GET /providers/{provider_id}",
+            Self::CreateMails => "POST /providers/{provider_id}/mails",
+            Self::ListMails => "GET /providers/{provider_id}/mails",
             Self::GetMail => "GET /providers/{provider_id}/mails/{mail_id}",
+            Self::CancelMail => "DELETE /providers/{provider_id}/mails/{mail_id}",
+            Self::CancelMails => "POST /providers/{provider_id}/mails/cancel",
+            Self::ResendMails => "POST /providers/{provider_id}/mails/resend",
+            Self::EraseTenant => "DELETE /tenants/{tenant_id}/data",
+            Self::GetMailSchema => "GET /mails/schema",
             Self::CreateRotation => "POST /providers/{provider_id}/rotations",
             Self::GetRotation => "GET /providers/{provider_id}/rotations/{rotation_id}",
             Self::CancelRotation => "DELETE /providers/{provider_id}/rotations/{rotation_id}",
@@ -114,6 +151,9 @@ impl Route {
             Self::PutConfiguration => "PUT /providers/{provider_id}/configuration",
             Self::GetConfiguration => "GET /providers/{provider_id}/configuration",
             Self::DeleteConfiguration => "DELETE /providers/{provider_id}/configuration",
+            Self::GetQueues => "GET /queues",
+            Self::ListDeadLetters => "GET /dead-letters",
+            Self::RedriveDeadLetters => "POST /dead-letters/redrive",
             Self::CreateVerification => "POST /providers/{provider_id}/verifications",
             Self::GetVerification => "GET /providers/{provider_id}/verifications/{verification_id}",
             Self::GetPolicy => "GET /policy",
@@ -155,7 +195,14 @@ impl Route {
             Self::CreateProvider => "create_provider",
             Self::ListProviders => "list_providers",
             Self::GetProvider => "get_provider",
+            Self::CreateMails => "create_mails",
+            Self::ListMails => "list_mails",
             Self::GetMail => "get_mail",
+            Self::CancelMail => "cancel_mail",
+            Self::CancelMails => "cancel_mails",
+            Self::ResendMails => "resend_mails",
+            Self::EraseTenant => "erase_tenant",
+            Self::GetMailSchema => "get_mail_schema",
             Self::CreateRotation => "create_rotation",
             Self::GetRotation => "get_rotation",
             Self::CancelRotation => "cancel_rotation",
@@ -163,6 +210,9 @@ impl Route {
             Self::PutConfiguration => "put_configuration",
             Self::GetConfiguration => "get_configuration",
             Self::DeleteConfiguration => "delete_configuration",
+            Self::GetQueues => "get_queues",
+            Self::ListDeadLetters => "list_dead_letters",
+            Self::RedriveDeadLetters => "redrive_dead_letters",
             Self::CreateVerification => "create_verification",
             Self::GetVerification => "get_verification",
             Self::GetPolicy => "get_policy",
@@ -204,7 +254,7 @@ fn check_not_stopped(provider: &Provider, log: &mut RequestLog) -> Result<(), Pr
         Problem::new(409, "An order has stopped the provider: it sends nothing any more. Look at its status.");
     Err(problem
         .kind("provider-stopped")
-        .with("status", &provider.status.status)
+        .with("provider_status", &provider.status.status)
         .with("reason", &provider.status.reason))
 }
 
@@ -228,7 +278,14 @@ mod tests {
             (include_str!("../../../../events/verify-create-provider.json"), "create_provider"),
             (include_str!("../../../../events/verify-list-providers.json"), "list_providers"),
             (include_str!("../../../../events/verify-get-provider.json"), "get_provider"),
+            (include_str!("../../../../events/verify-create-mails.json"), "create_mails"),
+            (include_str!("../../../../events/verify-list-mails.json"), "list_mails"),
             (include_str!("../../../../events/verify-get-mail.json"), "get_mail"),
+            (include_str!("../../../../events/verify-cancel-mail.json"), "cancel_mail"),
+            (include_str!("../../../../events/verify-cancel-mails.json"), "cancel_mails"),
+            (include_str!("../../../../events/verify-resend-mails.json"), "resend_mails"),
+            (include_str!("../../../../events/verify-erase-tenant.json"), "erase_tenant"),
+            (include_str!("../../../../events/verify-get-mail-schema.json"), "get_mail_schema"),
             (include_str!("../../../../events/verify-create-rotation.json"), "create_rotation"),
             (include_str!("../../../../events/verify-get-rotation.json"), "get_rotation"),
             (include_str!("../../../../events/verify-cancel-rotation.json"), "cancel_rotation"),
@@ -236,6 +293,9 @@ mod tests {
             (include_str!("../../../../events/verify-put-configuration.json"), "put_configuration"),
             (include_str!("../../../../events/verify-get-configuration.json"), "get_configuration"),
             (include_str!("../../../../events/verify-delete-configuration.json"), "delete_configuration"),
+            (include_str!("../../../../events/verify-get-queues.json"), "get_queues"),
+            (include_str!("../../../../events/verify-list-dead-letters.json"), "list_dead_letters"),
+            (include_str!("../../../../events/verify-redrive-dead-letters.json"), "redrive_dead_letters"),
             (include_str!("../../../../events/verify-create-verification.json"), "create_verification"),
             (include_str!("../../../../events/verify-get-verification.json"), "get_verification"),
             (include_str!("../../../../events/verify-get-policy.json"), "get_policy"),

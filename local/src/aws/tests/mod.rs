@@ -1,6 +1,7 @@
 //! The stand-in over the wire, by ordinary AWS clients.
 
 mod configuration_sets;
+mod content;
 mod custody;
 mod events;
 mod faults;
@@ -8,6 +9,7 @@ mod fixtures;
 mod identity;
 mod local_routes;
 mod mappings;
+mod objects;
 mod own_faults;
 mod permissions;
 mod presigned;

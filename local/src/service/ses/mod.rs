@@ -2,12 +2,14 @@
 
 mod account;
 mod configuration_set;
+mod content;
 mod identity;
 mod input;
 mod mailbox;
 mod operation;
 mod send_rate;
 mod sending;
+mod template;
 
 use std::sync::Arc;
 
@@ -128,8 +130,9 @@ impl StandInService for Ses {
             "SendEmail" if call.json.is_object() => {
                 self.check_mail(request)?;
                 let content = &call.json["Content"];
+                let has_content = ["Simple", "Raw", "Template"].iter().any(|kind| content[kind].is_object());
                 // The embedded service does not know the subdomains and plus-addresses of an identity.
-                let response = if content["Simple"].is_object() || content["Raw"].is_object() {
+                let response = if has_content {
                     ServiceResponse::json(call, &json!({"MessageId": new_message_id()}))
                 } else {
                     self.embedded.handle(request).await

@@ -28,6 +28,8 @@ enum SesResource {
     NewIdentity,
     /// The configuration set of the body's ConfigurationSetName.
     NewConfigurationSet,
+    /// What the body names in a field: its type and that field.
+    New(&'static str, &'static str),
     /// Those of a mail.
     Mail,
 }
@@ -102,6 +104,11 @@ const OPERATIONS: &[(Method, &str, &str, SesResource)] = &[
     (Method::PUT, "suppression/addresses", "PutSuppressedDestination", SesResource::Any),
     (Method::GET, "suppression/addresses/*", "GetSuppressedDestination", SesResource::Any),
     (Method::DELETE, "suppression/addresses/*", "DeleteSuppressedDestination", SesResource::Any),
+    (Method::POST, "templates", "CreateEmailTemplate", SesResource::New("template", "TemplateName")),
+    (Method::POST, "contact-lists", "CreateContactList", SesResource::New("contact-list", "ContactListName")),
+    (Method::POST, "tenants", "CreateTenant", SesResource::New("tenant", "TenantName")),
+    (Method::POST, "tenants/resources", "CreateTenantResourceAssociation", SesResource::New("tenant", "TenantName")),
+    (Method::POST, "multi-region-endpoints", "CreateMultiRegionEndpoint", SesResource::Any),
     (Method::POST, "outbound-emails", "SendEmail", SesResource::Mail),
     (Method::GET, "insights/*", "GetMessageInsights", SesResource::Any),
 ];
@@ -156,6 +163,7 @@ fn v2_permissions(request: &ServiceRequest<'_>, ses: &SharedSesState, is_sandbox
             permission.resource_tags = tags_of(ses, account_id, &permission.resource);
             vec![permission]
         }
+        SesResource::New(kind, field) => vec![RequiredPermission::new(action, arn(kind, text(field)))],
         SesResource::NewIdentity => vec![RequiredPermission::new(action, arn("identity", text("EmailIdentity")))],
         SesResource::NewConfigurationSet => {
             let mut permission =
@@ -222,8 +230,10 @@ fn mail_permissions(
             }
         }
     }
-    if let Some(template) = content["Template"]["TemplateName"].as_str() {
-        permissions.push(RequiredPermission { resource: arn("template", template), ..permissions[0].clone() });
+    let template = &content["Template"];
+    let template_arn = template["TemplateName"].as_str().map(|name| arn("template", name));
+    if let Some(resource) = template_arn.or_else(|| template["TemplateArn"].as_str().map(str::to_owned)) {
+        permissions.push(RequiredPermission { resource, ..permissions[0].clone() });
     }
     permissions
 }

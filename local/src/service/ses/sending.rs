@@ -5,6 +5,7 @@ use chrono::{SecondsFormat, Utc};
 use fakecloud_ses::SesState;
 use serde_json::{Value, json};
 
+use super::content::{self, MailOrigin};
 use super::operation::sender_identity;
 use super::{Ses, input, mailbox};
 use crate::faults::{Enforcement, PauseWording};
@@ -92,7 +93,7 @@ impl Ses {
             );
             return refuse(StatusCode::BAD_REQUEST, "MessageRejected", message);
         }
-        Ok(())
+        content::check(&call.json, state, &MailOrigin { account_id, region })
     }
 
     /// Whether the account's owner has paused its sending.
@@ -106,10 +107,8 @@ impl Ses {
         let answer: Value = serde_json::from_slice(&response.body).unwrap_or(Value::Null);
         let mail = &call.json;
         let list = |value: &Value| if value.is_array() { value.clone() } else { json!([]) };
-        let simple = &mail["Content"]["Simple"];
-        let headers: serde_json::Map<String, Value> = pairs(&simple["Headers"]).collect();
         let tags: serde_json::Map<String, Value> = pairs(&mail["EmailTags"]).collect();
-        let received = json!({
+        let mut received = json!({
             "message_id": answer["MessageId"],
             "account_id": caller.account_id(),
             "access_key_id": caller.access_key_id,
@@ -119,14 +118,13 @@ impl Ses {
             "cc": list(&mail["Destination"]["CcAddresses"]),
             "bcc": list(&mail["Destination"]["BccAddresses"]),
             "reply_to": list(&mail["ReplyToAddresses"]),
-            "subject": simple["Subject"]["Data"],
-            "text": simple["Body"]["Text"]["Data"],
-            "html": simple["Body"]["Html"]["Data"],
-            "raw": mail["Content"]["Raw"]["Data"],
-            "headers": headers,
             "tags": tags,
             "configuration_set": mail["ConfigurationSetName"],
         });
+        let content = content::in_inbox(mail, self.state.read().get(request.account_id));
+        if let (Some(received), Value::Object(content)) = (received.as_object_mut(), content) {
+            received.extend(content);
+        }
         self.accounts.deliver(caller.account_id(), received, mailbox::recipients(mail).count());
     }
 

@@ -13,6 +13,7 @@ use super::{EMBEDDED, load};
 use crate::serverless::{Authorizer, FunctionResource, HttpApiResource};
 use crate::service::iam::RoleResource;
 use crate::service::kms::KmsKeyResource;
+use crate::service::s3::BucketResource;
 use crate::service::sqs::QueueResource;
 use crate::template::{Settings, Stack};
 
@@ -63,11 +64,11 @@ fn every_role_may_do_exactly_what_was_reviewed() {
                     assert_ne!(resource, "*", "{}: {action} on everything", role.name);
                     let condition = statement.get("Condition").map(|condition| format!("  if {condition}"));
                     let key = stack.all::<KmsKeyResource>().find(|key| key.arn == resource);
-                    let name = match (key, mapping_of(&stack, resource)) {
-                        (Some(key), _) => key.logical_id.clone(),
-                        (None, Some(mapping)) => mapping,
-                        (None, None) => logical(resource),
-                    };
+                    let name = key
+                        .map(|key| key.logical_id.clone())
+                        .or_else(|| mapping_of(&stack, resource))
+                        .or_else(|| bucket_of(&stack, resource))
+                        .unwrap_or_else(|| logical(resource));
                     writeln!(actual, "  {action:<24} {name}{}", condition.unwrap_or_default()).unwrap();
                 }
             }
@@ -214,6 +215,30 @@ fn what_a_stranger_can_reach_is_throttled() {
     for function in stack.all::<FunctionResource>().filter(|function| !function.routes.is_empty()) {
         assert!(function.reserved_concurrency.is_some(), "{}", function.logical_id);
     }
+}
+
+#[test]
+fn what_is_in_a_bucket_is_private_and_expires() {
+    let stack = stack();
+    // That nobody can make one public is checked as the template is read.
+    for bucket in stack.all::<BucketResource>() {
+        let arn = format!("arn:aws:s3:::{}", bucket.name);
+        let without_tls = json!({
+            "Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": [arn, format!("{arn}/*")],
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        });
+        assert!(bucket.policy.as_ref().is_some_and(|policy| has(policy, &without_tls)), "{}", bucket.logical_id);
+        // A mail waits at most 30 days.
+        assert!(bucket.expiration_days.is_some_and(|days| days > 30), "{}", bucket.logical_id);
+    }
+    assert_eq!(stack.all::<BucketResource>().count(), 1);
+}
+
+/// The bucket that an ARN names, or its objects.
+fn bucket_of(stack: &Stack, arn: &str) -> Option<String> {
+    let (name, objects) = arn.strip_prefix("arn:aws:s3:::")?.split_once('/').unwrap_or((&arn[13..], ""));
+    let bucket = stack.all::<BucketResource>().find(|bucket| bucket.name == name)?;
+    Some(if objects.is_empty() { bucket.logical_id.clone() } else { format!("{}/{objects}", bucket.logical_id) })
 }
 
 /// The event source mapping that an ARN names, by its function.

@@ -66,7 +66,7 @@ impl Intake {
                     "An order has stopped the provider: it sends nothing any more, held or not. Look at its status.";
                 return Err(Problem::new(409, detail)
                     .kind("provider-stopped")
-                    .with("status", &provider.status.status)
+                    .with("provider_status", &provider.status.status)
                     .with("reason", &provider.status.reason));
             }
             HoldOutcome::NoSuchProvider => return Err(Problem::not_found("provider")),

@@ -1,0 +1,255 @@
+//! A bucket of our own account, of which objects are read whole.
+//!
+//! There is no SDK client for it: two requests do not justify one more SDK in every function. They are built by hand, signed with
+//! the SDKs' own signer, and sent by the SDKs' own orchestrator over the process's connector, as [`super::RequestSigner`] does
+//! elsewhere.
+
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_async::time::SystemTimeSource;
+use aws_smithy_runtime::client::orchestrator::operation::Operation;
+use aws_smithy_runtime::client::retries::classifiers::{HttpStatusCodeClassifier, TransientErrorClassifier};
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse, OrchestratorError};
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::error::ErrorMetadata;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use thiserror::Error;
+
+use super::{Environment, MissingVariable, RequestSigner};
+
+/// The longest that one attempt may take: 28 MB at 35 Mbit a second.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(6);
+
+/// What is left as it is in a path (S3 API reference, "Create a canonical request", `UriEncode`).
+const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+
+/// A bucket.
+pub struct Bucket {
+    credentials: Credentials,
+    region: String,
+    /// The scheme and host that keys are below, and the path before them.
+    endpoint: String,
+    prefix: String,
+    http: SharedHttpClient,
+}
+
+/// What is known of an object before it is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectHead {
+    /// Its length in bytes.
+    pub size: u64,
+    /// Its entity tag, without quotes.
+    pub etag: String,
+}
+
+/// An object was not read. It names no key: a key may be an address.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum BucketError {
+    /// There is no such object.
+    #[error("S3 {operation}: there is no such object")]
+    Missing {
+        /// The operation.
+        operation: &'static str,
+    },
+    /// It has another entity tag.
+    #[error("S3 {operation}: the object has changed")]
+    Changed {
+        /// The operation.
+        operation: &'static str,
+    },
+    /// S3 did not answer, or refused for another reason.
+    #[error("S3 {operation}: {problem}")]
+    Unavailable {
+        /// The operation.
+        operation: &'static str,
+        /// The status, or that there was none.
+        problem: String,
+    },
+}
+
+/// One of the two requests.
+#[derive(Clone, Copy)]
+enum ObjectRequest<'a> {
+    Head,
+    Get(&'a str),
+}
+
+impl ObjectRequest<'_> {
+    fn operation(self) -> &'static str {
+        match self {
+            Self::Head => "HeadObject",
+            Self::Get(_) => "GetObject",
+        }
+    }
+}
+
+impl Bucket {
+    /// The bucket of this name, in the Region and with the credentials of the environment.
+    ///
+    /// # Errors
+    /// A variable that Lambda sets is missing.
+    pub fn new(environment: &Environment, http: &SharedHttpClient, name: &str) -> Result<Self, MissingVariable> {
+        let region = environment.required("AWS_REGION")?;
+        let own = environment.optional("AWS_ENDPOINT_URL_S3").or_else(|| environment.optional("AWS_ENDPOINT_URL"));
+        // AWS General Reference, "Amazon S3 endpoints".
+        let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+        let (endpoint, prefix) = match own {
+            Some(endpoint) => (endpoint.to_owned(), format!("/{name}")),
+            None => (format!("https://{name}.s3.{region}.{suffix}"), String::new()),
+        };
+        let credentials = Credentials::new(
+            environment.required("AWS_ACCESS_KEY_ID")?,
+            environment.required("AWS_SECRET_ACCESS_KEY")?,
+            environment.optional("AWS_SESSION_TOKEN").map(str::to_owned),
+            None,
+            "Environment",
+        );
+        Ok(Self { credentials, region, endpoint, prefix, http: http.clone() })
+    }
+
+    /// The length and the entity tag of an object.
+    ///
+    /// # Errors
+    /// It is not there, or S3 does not say.
+    pub async fn head(&self, key: &str) -> Result<ObjectHead, BucketError> {
+        let (_, head) = self.ask(key, ObjectRequest::Head).await?;
+        Ok(head)
+    }
+
+    /// The bytes of an object that still has this entity tag.
+    ///
+    /// # Errors
+    /// It is not there or has changed, or S3 does not answer.
+    pub async fn get(&self, key: &str, etag: &str) -> Result<Vec<u8>, BucketError> {
+        let (bytes, _) = self.ask(key, ObjectRequest::Get(etag)).await?;
+        Ok(bytes)
+    }
+
+    async fn ask(&self, key: &str, asked: ObjectRequest<'_>) -> Result<(Vec<u8>, ObjectHead), BucketError> {
+        let operation = asked.operation();
+        let path = format!("{}/{}", self.prefix, utf8_percent_encode(key, PATH));
+        let wanted = match asked {
+            ObjectRequest::Head => None,
+            ObjectRequest::Get(etag) => Some(format!("\"{etag}\"")),
+        };
+        let signer = RequestSigner {
+            credentials: self.credentials.clone(),
+            region: self.region.clone(),
+            service: "s3",
+            body: String::new(),
+        };
+        let call = Operation::builder()
+            .service_name("s3")
+            .operation_name(operation)
+            .http_client(self.http.clone())
+            .endpoint_url(&self.endpoint)
+            .no_auth()
+            .standard_retry(&RetryConfig::standard().with_max_attempts(3))
+            .retry_classifier(HttpStatusCodeClassifier::default())
+            .retry_classifier(TransientErrorClassifier::<ErrorMetadata>::new())
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .connect_timeout(Duration::from_secs(1))
+                    .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+                    .build(),
+            )
+            .sleep_impl(TokioSleep::new())
+            .time_source(SystemTimeSource::new())
+            .interceptor(signer)
+            .serializer(move |(): ()| unsigned(if wanted.is_some() { "GET" } else { "HEAD" }, &path, wanted.as_deref()))
+            .deserializer(read_answer)
+            .build();
+        let answer = call.invoke(()).await.map_err(|error| {
+            let status = error.raw_response().map(|response| response.status().as_u16());
+            match status {
+                Some(404) => BucketError::Missing { operation },
+                Some(412) => BucketError::Changed { operation },
+                Some(status) => BucketError::Unavailable { operation, problem: format!("status {status}") },
+                None => BucketError::Unavailable { operation, problem: "no answer".to_owned() },
+            }
+        })?;
+        answer
+            .ok_or(BucketError::Unavailable { operation, problem: "an answer without length or entity tag".to_owned() })
+    }
+}
+
+fn unsigned(method: &'static str, path: &str, if_match: Option<&str>) -> Result<HttpRequest, BoxError> {
+    let mut http = HttpRequest::new(SdkBody::empty());
+    http.set_method(method)?;
+    http.set_uri(path)?;
+    http.headers_mut().insert("user-agent", super::USER_AGENT);
+    if let Some(etag) = if_match {
+        http.headers_mut().insert("if-match", etag.to_owned());
+    }
+    Ok(http)
+}
+
+/// `None` for an answer that says too little.
+fn read_answer(response: &HttpResponse) -> Result<Option<(Vec<u8>, ObjectHead)>, OrchestratorError<ErrorMetadata>> {
+    if !response.status().is_success() {
+        return Err(OrchestratorError::operation(ErrorMetadata::builder().build()));
+    }
+    let size = response.headers().get("content-length").and_then(|size| size.parse().ok());
+    let etag = response.headers().get("etag").map(|etag| etag.trim_matches('"').to_owned());
+    let bytes = response.body().bytes().unwrap_or_default().to_vec();
+    Ok(size.zip(etag).map(|(size, etag)| (bytes, ObjectHead { size, etag })))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::testing::fake_aws;
+
+    const VARIABLES: [(&str, &str); 3] =
+        [("AWS_REGION", "eu-central-1"), ("AWS_ACCESS_KEY_ID", "ASIAQ"), ("AWS_SECRET_ACCESS_KEY", "s")];
+
+    /// What a bucket answers to a HEAD that S3 answers with `status`, and the URIs that it asked.
+    async fn asked(status: u16, more: &[(&str, &str)]) -> (Result<ObjectHead, BucketError>, Vec<String>) {
+        let uris = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&uris);
+        let http = fake_aws(move |request| {
+            seen.lock().unwrap().push(request.uri);
+            std::future::ready((status, String::new()))
+        });
+        let variables: Vec<_> = VARIABLES.into_iter().chain(more.iter().copied()).collect();
+        let bucket = Bucket::new(&Environment::from_variables(&variables), &http, "files").unwrap();
+        let answer = bucket.head("acme/ä (1)+%.pdf").await;
+        let uris = uris.lock().unwrap().clone();
+        (answer, uris)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_is_encoded_below_the_bucket_s_host_or_the_endpoint_of_the_environment() {
+        let encoded = "acme/%C3%A4%20%281%29%2B%25.pdf";
+        let (_, uris) = asked(200, &[]).await;
+        assert_eq!(uris, [format!("https://files.s3.eu-central-1.amazonaws.com/{encoded}")]);
+        let (_, uris) = asked(200, &[("AWS_ENDPOINT_URL", "http://127.0.0.1:1")]).await;
+        assert_eq!(uris, [format!("http://127.0.0.1:1/files/{encoded}")]);
+        let (_, uris) = asked(200, &[("AWS_REGION", "cn-north-1")]).await;
+        assert_eq!(uris, [format!("https://files.s3.cn-north-1.amazonaws.com.cn/{encoded}")]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_not_there_is_told_from_what_does_not_answer() {
+        let operation = "HeadObject";
+        for (status, expected, requests) in [
+            (404, BucketError::Missing { operation }, 1),
+            (412, BucketError::Changed { operation }, 1),
+            (403, BucketError::Unavailable { operation, problem: "status 403".to_owned() }, 1),
+            (503, BucketError::Unavailable { operation, problem: "status 503".to_owned() }, 3),
+        ] {
+            let (answer, uris) = asked(status, &[]).await;
+            assert_eq!((answer, uris.len()), (Err(expected), requests), "{status}");
+        }
+        let (answer, _) = asked(200, &[]).await;
+        assert!(matches!(answer, Err(BucketError::Unavailable { .. })), "{answer:?}");
+    }
+}
