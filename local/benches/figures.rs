@@ -8,11 +8,16 @@
 //!
 //! With `ROTATION_SECONDS=60` it measures how a key is replaced while 100 mails are sent each second for so long.
 //!
+//! With `CPU_MAILS=4000` it measures the CPU time that a mail takes; `FUNCTIONS` may then name several folders, separated by
+//! `:`, which are measured in turn.
+//!
 //! `FUNCTIONS` names the folder with the functions' binaries; without it, that is `target/lambda`. A breach and a rotation are measured
 //! with the functions of this build if that folder does not exist. Machines are noisy: compare
 //! figures of one run with each other, not with those of another day.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark prints, and fails if it cannot continue")]
+
+mod mail_cpu;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -64,6 +69,11 @@ fn main() {
     if let Ok(seconds) = std::env::var("ROTATION_SECONDS") {
         let seconds = seconds.parse().unwrap();
         return tokio::runtime::Runtime::new().unwrap().block_on(measure_rotation(&functions, seconds));
+    }
+    if let Ok(mails) = std::env::var("CPU_MAILS") {
+        let mails = mails.parse().unwrap();
+        let folders: Vec<PathBuf> = std::env::split_paths(functions.as_os_str()).collect();
+        return tokio::runtime::Runtime::new().unwrap().block_on(mail_cpu::measure(&folders, mails));
     }
     for name in ["verify", "verify-worker", "send", "revoke", "revoke-worker"] {
         let bootstrap = functions.join(name).join("bootstrap");

@@ -103,10 +103,10 @@ impl Services {
         let send_queue = Queue::new(sqs.clone(), start.required("SEND_QUEUE_URL")?, "send");
         Ok(Self {
             ambient: start.ambient,
-            tables: SnapshotTables {
-                providers: Providers::new(dynamodb.clone(), environment)?,
-                secrets: Secrets::new(dynamodb, environment)?,
-            },
+            tables: SnapshotTables::new(
+                Providers::new(dynamodb.clone(), environment)?,
+                Secrets::new(dynamodb, environment)?,
+            ),
             secrets: OpenedSecrets::new(Custody::new(start.kms()?, environment, Lane::Send)?),
             ledger: Ledger::new(mails.clone()),
             rates: Rates::new(mails.clone()),

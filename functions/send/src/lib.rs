@@ -56,10 +56,10 @@ mod write_limiter;
 use std::sync::Arc;
 
 use anyhow::anyhow;
-use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use lambda_runtime::LambdaEvent;
 use serde::{Deserialize, Serialize};
-use shared::runtime::{ColdStart, MissingVariable, ScheduledEvent, serve};
+use shared::runtime::{ColdStart, MissingVariable, ScheduledDetailType, serve};
 
 use crate::context::Services;
 
@@ -73,10 +73,19 @@ pub struct Sender {
 
 /// What invokes the function: its queue, or the schedule.
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(try_from = "EventDocument")]
 enum SendEvent {
     Batch(SqsEvent),
-    Schedule(ScheduledEvent),
+    Schedule,
+}
+
+/// Either event as it is received. Not `untagged`, which copies a whole batch before it looks what it is.
+#[derive(Deserialize)]
+struct EventDocument {
+    #[serde(rename = "Records")]
+    records: Option<Vec<SqsMessage>>,
+    #[serde(rename = "detail-type")]
+    scheduled: Option<ScheduledDetailType>,
 }
 
 /// The response to either.
@@ -101,7 +110,7 @@ pub async fn run() -> anyhow::Result<()> {
         Box::pin(async move {
             match event.payload {
                 SendEvent::Batch(batch) => SendResponse::Batch(sender.handle(batch, invocation).await),
-                SendEvent::Schedule(_) => {
+                SendEvent::Schedule => {
                     sender.run_schedule(&invocation).await;
                     SendResponse::Empty
                 }
@@ -110,6 +119,22 @@ pub async fn run() -> anyhow::Result<()> {
     })
     .await
     .map_err(|error| anyhow!("{error}"))
+}
+
+impl TryFrom<EventDocument> for SendEvent {
+    type Error = &'static str;
+
+    fn try_from(event: EventDocument) -> Result<Self, Self::Error> {
+        match event {
+            EventDocument { records: Some(records), .. } => {
+                let mut batch = SqsEvent::default();
+                batch.records = records;
+                Ok(Self::Batch(batch))
+            }
+            EventDocument { scheduled: Some(ScheduledDetailType::Scheduled), .. } => Ok(Self::Schedule),
+            EventDocument { records: None, scheduled: None } => Err("neither a batch nor an event of the schedule"),
+        }
+    }
 }
 
 impl Sender {
@@ -145,13 +170,15 @@ mod tests {
     fn each_sample_event_is_recognised_by_its_source() {
         let read = |event: &str| match serde_json::from_str(event) {
             Ok(SendEvent::Batch(batch)) => format!("{} messages", batch.records.len()),
-            Ok(SendEvent::Schedule(_)) => "schedule".to_owned(),
+            Ok(SendEvent::Schedule) => "schedule".to_owned(),
             Err(_) => "unknown".to_owned(),
         };
         assert!(read(include_str!("../../../events/send-batch.json")).ends_with("messages"));
         assert_eq!(read(include_str!("../../../events/send-content.json")), "3 messages");
         assert_eq!(read(include_str!("../../../events/send-candidates.json")), "schedule");
-        assert_eq!(read(r#"{"detail-type": "Something Else"}"#), "unknown");
+        for other in [r#"{"detail-type": "Something Else"}"#, r#"{"Records": null}"#, "{}", "[]"] {
+            assert_eq!(read(other), "unknown", "{other}");
+        }
         assert_eq!(serde_json::to_value(SendResponse::Empty).unwrap(), Value::Null);
         let batch = SendResponse::Batch(SqsBatchResponse::default());
         assert_eq!(serde_json::to_value(batch).unwrap(), json!({"batchItemFailures": []}));

@@ -127,7 +127,7 @@ impl Release {
     pub(crate) async fn run(&self, services: &Arc<Services>, deadline: Deadline) -> Result<Disposition, DeliveryError> {
         let now = services.ambient.now();
         let provider_ids = HashSet::from([self.provider_id.clone()]);
-        let snapshot = services.tables.read(&provider_ids, HashSet::new()).await?;
+        let snapshot = services.tables.read(&provider_ids).await?;
         if snapshot.is_halted() || !services.parking.mails.elect_release(&self.provider_id, now).await? {
             return Ok(Disposition::Settled);
         }

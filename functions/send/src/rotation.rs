@@ -252,7 +252,7 @@ impl Services {
         rotation_id: &RotationId,
     ) -> Result<(), RotationError> {
         let providers = &self.tables.providers;
-        let snapshot = self.tables.read(&HashSet::from([provider_id.clone()]), HashSet::new()).await?;
+        let snapshot = self.tables.read(&HashSet::from([provider_id.clone()])).await?;
         let now = self.ambient.now();
         let Some(provider) = snapshot.provider(provider_id) else {
             return Ok(providers.reschedule(due, None).await?);

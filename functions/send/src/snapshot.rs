@@ -10,7 +10,7 @@
 //! sending stops within a second of the order. A read slower than that is good for nothing.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -19,7 +19,7 @@ use shared::custody::{Lane, Sealed};
 use shared::id::{AccessKeyId, ProviderId};
 use shared::record::{HALT_PK, HALT_SK, Halt, Item, Provider, Providers, RecordError, Secrets, StatusName};
 use thiserror::Error;
-use tokio::sync::Mutex;
+use tokio::sync;
 use tokio::time::Instant;
 
 use shared::mail::Mail;
@@ -33,9 +33,12 @@ const USE_WITHIN: Duration = Duration::from_millis(100);
 /// How old a slow read may be when a request to SES is written.
 const MAX_AGE_OF_SLOW_READ: Duration = Duration::from_secs(1);
 
-/// How often a read is started because the one before was too slow. The first read of a batch takes two steps and the
+/// How often a read is started because the one before was too slow. The first read of a provider takes two steps and the
 /// others one, so tables may need up to almost a second for a call.
 const MAX_READS: u32 = 3;
+
+/// The most providers whose keys a process remembers. They only save a step, so all may be forgotten at once.
+const MAX_KNOWN: usize = 4_096;
 
 /// It is unknown whether mail may go out, so none does.
 #[derive(Debug, Error)]
@@ -177,14 +180,21 @@ pub(crate) struct SnapshotTables {
     /// Halt and providers.
     pub(crate) providers: Providers,
     /// Sealed secrets.
-    pub(crate) secrets: Secrets,
+    secrets: Secrets,
+    known_keys: Arc<KnownKeys>,
 }
+
+/// The keys that providers had when this process read them last: which secrets to ask for before their providers are read.
+/// What was known wrongly costs a second request and nothing else, because a secret is used only for a provider that was
+/// read with its key.
+#[derive(Debug, Default)]
+struct KnownKeys(Mutex<HashMap<ProviderId, Vec<AccessKeyId>>>);
 
 /// The snapshots of a batch.
 pub(crate) struct Snapshots {
     tables: SnapshotTables,
     provider_ids: HashSet<ProviderId>,
-    current: Mutex<Option<Arc<Snapshot>>>,
+    current: sync::Mutex<Option<Arc<Snapshot>>>,
 }
 
 impl Snapshots {
@@ -192,7 +202,7 @@ impl Snapshots {
     /// keys (DynamoDB API, `BatchGetItem`). That of the Providers table has the halt item and the providers, 50; that of the
     /// Secrets table has two secrets of each provider at most, those of both keys of a rotation, 98.
     pub(crate) fn new(tables: SnapshotTables, provider_ids: HashSet<ProviderId>) -> Self {
-        Self { tables, provider_ids, current: Mutex::new(None) }
+        Self { tables, provider_ids, current: sync::Mutex::new(None) }
     }
 
     /// A fresh snapshot: the current one, or a new one. Mails that need one while it is being read get the same.
@@ -216,8 +226,7 @@ impl Snapshots {
 
     async fn read_again(&self, current: &mut Option<Arc<Snapshot>>) -> Result<Arc<Snapshot>, SnapshotError> {
         for _ in 0..MAX_READS {
-            let known_keys = current.as_ref().map(|snapshot| snapshot.keys()).unwrap_or_default();
-            let snapshot = Arc::new(self.tables.read(&self.provider_ids, known_keys).await?);
+            let snapshot = Arc::new(self.tables.read(&self.provider_ids).await?);
             *current = Some(Arc::clone(&snapshot));
             if snapshot.is_fresh() {
                 return Ok(snapshot);
@@ -227,26 +236,44 @@ impl Snapshots {
     }
 }
 
-impl Snapshot {
-    fn keys(&self) -> HashSet<AccessKeyId> {
-        self.providers.values().flatten().flat_map(|provider| provider.keys_in_use()).cloned().collect()
+impl KnownKeys {
+    fn of(&self, provider_ids: &HashSet<ProviderId>) -> HashSet<AccessKeyId> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        provider_ids.iter().filter_map(|provider_id| known.get(provider_id)).flatten().cloned().collect()
+    }
+
+    fn learn(&self, read: &HashMap<ProviderId, Option<Arc<Provider>>>) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= MAX_KNOWN {
+            known.clear();
+        }
+        for (provider_id, provider) in read {
+            let keys = provider.as_ref().map(|provider| provider.keys_in_use()).unwrap_or_default();
+            if !known.get(provider_id).is_some_and(|known| known.iter().eq(keys.iter().copied())) {
+                known.insert(provider_id.clone(), keys.into_iter().cloned().collect());
+            }
+        }
     }
 }
 
 impl SnapshotTables {
-    /// Reads halt and providers, and at the same time the secrets of `known_keys`; then the secrets of providers that have
-    /// other keys. A mail names its provider and not the key, so the first read of a batch takes both steps.
+    /// The tables, of whose contents nothing is known.
+    pub(crate) fn new(providers: Providers, secrets: Secrets) -> Self {
+        Self { providers, secrets, known_keys: Arc::default() }
+    }
+
+    /// Reads halt and providers, and at the same time the secrets of the keys that these are known to have; then the secrets
+    /// of providers that have other keys. A mail names its provider and not the key, so the first read of a provider in a
+    /// process takes both steps.
     ///
     /// One request for each table and not one for both: the role's condition on leading keys applies to one table only.
-    pub(crate) async fn read(
-        &self,
-        provider_ids: &HashSet<ProviderId>,
-        known_keys: HashSet<AccessKeyId>,
-    ) -> Result<Snapshot, SnapshotError> {
+    pub(crate) async fn read(&self, provider_ids: &HashSet<ProviderId>) -> Result<Snapshot, SnapshotError> {
         let begun = Instant::now();
+        let known_keys = self.known_keys.of(provider_ids);
         let (items, mut sealed) =
             tokio::try_join!(self.provider_items(provider_ids), self.sealed_secrets(&known_keys))?;
         let (halt, providers) = read_items(items, provider_ids);
+        self.known_keys.learn(&providers);
         let other_keys: HashSet<AccessKeyId> = providers
             .values()
             .flatten()
@@ -324,6 +351,25 @@ mod tests {
             providers: HashMap::from([(provider.provider_id.clone(), Some(Arc::new(provider)))]),
             sealed: sealed.into_iter().collect(),
         }
+    }
+
+    #[test]
+    fn the_keys_that_a_provider_was_read_with_last_are_known() {
+        let known = KnownKeys::default();
+        let mut provider = provider(Status::plain(StatusName::Active));
+        let (provider_id, first_key) = (provider.provider_id.clone(), provider.access_key_id.clone());
+        let provider_ids = HashSet::from([provider_id.clone()]);
+        let of = |known: &KnownKeys| known.of(&provider_ids).into_iter().collect::<Vec<_>>();
+        assert_eq!(of(&known), []);
+        known.learn(&HashMap::from([(provider_id.clone(), Some(Arc::new(provider.clone())))]));
+        assert_eq!(of(&known), [first_key]);
+        provider.access_key_id = AccessKeyId::from_pasted("AKIASP2TPHJSQH3FJRUY").unwrap();
+        known.learn(&HashMap::from([(provider_id.clone(), Some(Arc::new(provider.clone())))]));
+        assert_eq!(of(&known), [provider.access_key_id]);
+        known.learn(&HashMap::from([(provider_id, None)]));
+        assert_eq!(of(&known), []);
+        let others = HashSet::from([ProviderId::parse("prv_01BX5ZZKBKACTAV9WEVGEMMVRZ").unwrap()]);
+        assert_eq!(known.of(&others), HashSet::new());
     }
 
     #[test]

@@ -156,8 +156,7 @@ struct VersionOnly {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct MailDocument {
-    #[serde(rename = "version")]
-    _version: u32,
+    version: u32,
     tenant_id: String,
     provider_id: Option<String>,
     provider_ids: Option<Vec<String>>,
@@ -253,13 +252,14 @@ impl Mail {
     }
 
     fn from_body(body: &str, sent_at: Timestamp) -> Result<Self, FieldError> {
-        // A later version may have fields that are unknown here; the error must name its version and not these fields.
-        if let Ok(VersionOnly { version }) = decode::<VersionOnly>(body.as_bytes())
-            && version != 1
-        {
-            return Err(FieldError::new("version", "must be 1"));
-        }
-        let document: MailDocument = decode(body.as_bytes())?;
+        let document = match decode::<MailDocument>(body.as_bytes()) {
+            Ok(document) if document.version == 1 => document,
+            // A later version may have fields that are unknown here; the error must name its version and not these fields.
+            read => match decode::<VersionOnly>(body.as_bytes()) {
+                Ok(VersionOnly { version }) if version != 1 => return Err(FieldError::new("version", "must be 1")),
+                _ => read?,
+            },
+        };
         // The mail may have to be requeued, and then its copy must fit. A copy is longer than the original by `first_seen`.
         if body.len() > MAX_BODY_BYTES + document.first_seen.map_or(0, |_| MAX_FIRST_SEEN_BYTES) {
             return Err(FieldError::new("body", format!("must be at most {MAX_BODY_BYTES} bytes")));

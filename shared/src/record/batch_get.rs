@@ -46,10 +46,8 @@ async fn batch_get(client: &Client, table: &str, keys: Vec<Item>) -> Result<Vec<
         if round > 0 {
             sleep(FIRST_PAUSE * 2_u32.pow(round - 1)).await;
         }
-        let answer = client
-            .batch_get_item()
-            .set_request_items(Some(remaining))
-            .send()
+        // Boxed, so that the futures around it stay small: each of them is moved when it is awaited.
+        let answer = Box::pin(client.batch_get_item().set_request_items(Some(remaining)).send())
             .await
             .map_err(RecordError::dynamodb("BatchGetItem", table))?;
         items.extend(answer.responses.unwrap_or_default().into_values().flatten());

@@ -119,7 +119,7 @@ impl Mails {
     /// DynamoDB did not answer.
     pub async fn item(&self, pk: &str) -> Result<Option<Item>, RecordError> {
         let request = self.client.get_item().table_name(&self.table).key("pk", string(pk)).key("sk", string(sk(pk)));
-        Ok(request.consistent_read(true).send().await.map_err(RecordError::dynamodb("GetItem", pk))?.item)
+        Ok(Box::pin(request.consistent_read(true).send()).await.map_err(RecordError::dynamodb("GetItem", pk))?.item)
     }
 
     /// An UpdateItem of the item that is alone under `pk`, still without expressions.

@@ -183,7 +183,7 @@ fn unsigned(method: &'static str, path: &str, if_match: Option<&str>) -> Result<
     let mut http = HttpRequest::new(SdkBody::empty());
     http.set_method(method)?;
     http.set_uri(path)?;
-    http.headers_mut().insert("user-agent", "sendingbee-keeper");
+    http.headers_mut().insert("user-agent", super::USER_AGENT);
     if let Some(etag) = if_match {
         http.headers_mut().insert("if-match", etag.to_owned());
     }

@@ -2,7 +2,7 @@
 
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
-use super::{Ambient, Bucket, Connector, Environment, MissingVariable, own_config};
+use super::{Ambient, Bucket, Connector, Environment, MissingVariable, lean_client, own_config};
 use crate::queue::EventSourceMapping;
 use crate::telemetry::{self, Bus};
 
@@ -38,7 +38,7 @@ impl ColdStart {
     /// # Errors
     /// A variable that Lambda sets is missing.
     pub fn dynamodb(&self) -> Result<aws_sdk_dynamodb::Client, MissingVariable> {
-        Ok(aws_sdk_dynamodb::Client::new(&own_config(&self.environment, &self.http, "DYNAMODB")?))
+        Ok(lean_client!(aws_sdk_dynamodb, &own_config(&self.environment, &self.http, "DYNAMODB")?))
     }
 
     /// KMS of our own account.
@@ -46,7 +46,7 @@ impl ColdStart {
     /// # Errors
     /// A variable that Lambda sets is missing.
     pub fn kms(&self) -> Result<aws_sdk_kms::Client, MissingVariable> {
-        Ok(aws_sdk_kms::Client::new(&own_config(&self.environment, &self.http, "KMS")?))
+        Ok(lean_client!(aws_sdk_kms, &own_config(&self.environment, &self.http, "KMS")?))
     }
 
     /// SQS of our own account.
@@ -54,7 +54,7 @@ impl ColdStart {
     /// # Errors
     /// A variable that Lambda sets is missing.
     pub fn sqs(&self) -> Result<aws_sdk_sqs::Client, MissingVariable> {
-        Ok(aws_sdk_sqs::Client::new(&own_config(&self.environment, &self.http, "SQS")?))
+        Ok(lean_client!(aws_sdk_sqs, &own_config(&self.environment, &self.http, "SQS")?))
     }
 
     /// The bucket that a variable names.
@@ -79,7 +79,7 @@ impl ColdStart {
     /// # Errors
     /// A variable is missing.
     pub fn bus(&self, source: &'static str) -> Result<Bus, MissingVariable> {
-        let client = aws_sdk_eventbridge::Client::new(&own_config(&self.environment, &self.http, "EVENTBRIDGE")?);
+        let client = lean_client!(aws_sdk_eventbridge, &own_config(&self.environment, &self.http, "EVENTBRIDGE")?);
         Ok(Bus::new(client, self.required("BUS_NAME")?, source))
     }
 }

@@ -5,8 +5,10 @@ use std::time::Duration;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_runtime::client::identity::IdentityCache;
 use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
@@ -42,6 +44,10 @@ pub fn own_config(
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .http_client(http.clone())
         .sleep_impl(TokioSleep::new())
+        // It would not act before an attempt's timeout does.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        // The credentials are in memory already.
+        .identity_cache(IdentityCache::no_cache())
         .retry_config(RetryConfig::standard().with_max_attempts(3))
         .timeout_config(
             TimeoutConfig::builder()

@@ -9,8 +9,10 @@ pub struct ScheduledEvent {
     _detail_type: ScheduledDetailType,
 }
 
+/// The detail type of its events.
 #[derive(Deserialize)]
-enum ScheduledDetailType {
+pub enum ScheduledDetailType {
+    /// The only one.
     #[serde(rename = "Scheduled Event")]
     Scheduled,
 }

@@ -79,13 +79,9 @@ macro_rules! send {
     };
     ($call:expr, $overrides:expr, $tracker:expr) => {{
         let tracker = $tracker;
-        $call
-            .customize()
-            .config_override($overrides)
-            .interceptor(tracker.clone())
-            .send()
-            .await
-            .map_err(|error| Failure::from_sdk_error(&error, &tracker))
+        let call = $call.customize().config_override($overrides).interceptor(tracker.clone());
+        // Boxed, so that the futures around it stay small: each of them is moved when it is awaited.
+        Box::pin(call.send()).await.map_err(|error| Failure::from_sdk_error(&error, &tracker))
     }};
 }
 pub(super) use send;

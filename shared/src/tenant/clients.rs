@@ -7,13 +7,13 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
-use aws_types::app_name::AppName;
 
 use super::Credential;
-use crate::runtime::Environment;
+use crate::runtime::{Environment, lean_client};
 
 /// The longest that a send may take. SES usually answers in 40 to 60 ms; a longer wait costs less than a mail in doubt.
 pub const SES_TIMEOUT: Duration = Duration::from_secs(10);
@@ -41,6 +41,8 @@ impl Clients {
             .behavior_version(BehaviorVersion::latest())
             .http_client(http.clone())
             .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
+            // It would not act before an attempt's timeout does.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .retry_config(RetryConfig::standard().with_max_attempts(3))
             .timeout_config(
                 TimeoutConfig::builder()
@@ -48,14 +50,13 @@ impl Clients {
                     .operation_attempt_timeout(READ_TIMEOUT)
                     .build(),
             );
-        config.set_app_name(AppName::new("sendingbee-keeper").ok());
         let endpoint_url = environment.optional("TENANT_AWS_ENDPOINT_URL").map(str::to_owned);
         config.set_endpoint_url(endpoint_url.clone());
         let config = config.build();
         Self {
-            sts: aws_sdk_sts::Client::new(&config),
-            iam: aws_sdk_iam::Client::new(&config),
-            ses: aws_sdk_sesv2::Client::new(&config),
+            sts: lean_client!(aws_sdk_sts, &config),
+            iam: lean_client!(aws_sdk_iam, &config),
+            ses: lean_client!(aws_sdk_sesv2, &config),
             http: http.clone(),
             endpoint_url,
         }

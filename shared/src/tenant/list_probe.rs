@@ -20,7 +20,7 @@ use aws_smithy_types::timeout::TimeoutConfig;
 
 use super::write_tracker::WriteTracker;
 use super::{Clients, Credential, Denial, Failure, FailureKind, Region};
-use crate::runtime::RequestSigner;
+use crate::runtime::{RequestSigner, USER_AGENT};
 
 /// The longest that one attempt may take.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(4);
@@ -175,7 +175,7 @@ fn unsigned(request: &ProbeRequest) -> Result<HttpRequest, BoxError> {
     http.set_method(request.method)?;
     http.set_uri(request.path)?;
     let headers = http.headers_mut();
-    headers.insert("user-agent", "sendingbee-keeper");
+    headers.insert("user-agent", USER_AGENT);
     if !request.content_type.is_empty() {
         headers.insert("content-type", request.content_type);
     }

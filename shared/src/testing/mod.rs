@@ -3,6 +3,7 @@
 pub mod mail;
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::io;
@@ -29,6 +30,8 @@ pub struct FakeRequest {
     pub uri: String,
     /// The operation in `X-Amz-Target`, which the JSON protocols send; empty for the others.
     pub target: String,
+    /// Its headers, by name.
+    pub headers: BTreeMap<String, String>,
     /// The body.
     pub body: String,
 }
@@ -76,9 +79,11 @@ where
             let body = ByteStream::new(body).collect().await.map_err(|error| ConnectorError::user(error.into()))?;
             let body = body.into_bytes().to_vec();
             let target = request.headers().get("x-amz-target").unwrap_or_default();
+            let headers = request.headers().iter();
             let request = FakeRequest {
                 uri: request.uri().to_owned(),
                 target: target.rsplit('.').next().unwrap_or_default().to_owned(),
+                headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
                 body: String::from_utf8_lossy(&body).into_owned(),
             };
             let (status, body) = serve(request).await;

@@ -231,7 +231,7 @@ async fn process_item(
             let delivery = Delivery::new(services, context, message, *mail, place);
             Box::pin(delivery.run(slot)).await
         }
-        ParsedMessage::Settlement(settlement) => settlement.record(&services).await.inspect_err(|error| {
+        ParsedMessage::Settlement(settlement) => Box::pin(settlement.record(&services)).await.inspect_err(|error| {
             tracing::warn!(
                 message_id = message.message_id,
                 provider_id = %settlement.provider_id,
@@ -241,13 +241,15 @@ async fn process_item(
                 "recording an accepted mail later failed; SQS delivers its message again"
             );
         }),
-        ParsedMessage::Release(release) => release.run(&services, context.deadline).await.inspect_err(|error| {
-            tracing::warn!(
-                message_id = message.message_id,
-                error = chain(error),
-                "releasing parked mail failed; what is left is released in a minute"
-            );
-        }),
+        ParsedMessage::Release(release) => {
+            Box::pin(release.run(&services, context.deadline)).await.inspect_err(|error| {
+                tracing::warn!(
+                    message_id = message.message_id,
+                    error = chain(error),
+                    "releasing parked mail failed; what is left is released in a minute"
+                );
+            })
+        }
         ParsedMessage::Rejected(rejected) => {
             let result = poison::reject(&services, &context, &message, &rejected).await;
             result.map(|()| Disposition::Rejected).inspect_err(|error| {

@@ -528,3 +528,22 @@ async fn metric_filters_find_their_fields_in_the_log() {
     assert_eq!(errors.len(), 1, "{lines:?}");
     assert_eq!(errors[0]["message"], "SQS messages without an id fail the whole batch");
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_secrets_of_a_known_provider_are_read_together_with_it() {
+    const LATENCY: Duration = Duration::from_millis(100);
+    let account = FakeAccount::with_providers(&["prv_01ARZ3NDEKTSV4RRFFQ69G5FAV"]);
+    {
+        let mut state = account.0.lock().unwrap();
+        (state.answers_writes, state.answers_records, state.table_latency) = (true, true, LATENCY);
+    }
+    let sender = sender(&account, |_| Duration::ZERO, ticking);
+    let mut took = Vec::new();
+    for _ in 0..2 {
+        let begun = Instant::now();
+        assert!(handle(&sender, event(&[SAMPLE.to_owned()], 1)).await.is_empty());
+        took.push(*account.0.lock().unwrap().sends.last().unwrap() - begun);
+    }
+    assert_eq!(account.0.lock().unwrap().calls["BatchGetItem"], 4);
+    assert!(took[1] + LATENCY <= took[0] + LATENCY / 10, "{took:?}");
+}

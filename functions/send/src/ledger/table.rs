@@ -69,7 +69,7 @@ impl Ledger {
             .condition_expression("attribute_not_exists(pk) OR (#state = :state AND #digest = :digest)")
             .set_expression_attribute_names(Some(update.names))
             .set_expression_attribute_values(Some(update.values));
-        match request.send().await {
+        match Box::pin(request.send()).await {
             Ok(_) => Ok(()),
             Err(error) => match error.as_service_error() {
                 Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(()),
@@ -102,7 +102,8 @@ impl Ledger {
                 .expression_attribute_values(":was_attempts", AttributeValue::N(attempts.to_string()))
                 .expression_attribute_values(":was_takeovers", AttributeValue::N(takeovers.to_string())),
         };
-        let error = match request.send().await {
+        // Boxed, so that the futures around it stay small: each of them is moved when it is awaited.
+        let error = match Box::pin(request.send()).await {
             Ok(_) => return Ok(RowWrite::Done),
             Err(error) => error,
         };

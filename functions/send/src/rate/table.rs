@@ -411,7 +411,7 @@ pub(super) async fn update_pace(
     request: UpdateItemFluentBuilder,
     pk: &str,
 ) -> Result<(Option<Pace>, bool), RecordError> {
-    match request.send().await {
+    match Box::pin(request.send()).await {
         Ok(answer) => Ok((answer.attributes.as_ref().and_then(pace), true)),
         Err(error) => match error.as_service_error() {
             Some(UpdateItemError::ConditionalCheckFailedException(failed)) => Ok((failed.item().and_then(pace), false)),
