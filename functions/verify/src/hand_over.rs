@@ -70,6 +70,9 @@ impl MailMessage {
         check_agrees(&given, "provider_id", provider_id, "is not the provider of the path; leave it out")?;
         let body = with_defaults(text, &given, provider, now);
         let mail = Mail::parse(&body, now)?;
+        if !mail.provider_ids.contains(&provider.provider_id) {
+            return Err(FieldError::new("provider_ids", "does not have the provider of the path among them"));
+        }
         Ok(Self { mail, body: sendable(&body).into_owned() })
     }
 }
@@ -233,6 +236,10 @@ mod tests {
         }
         for (fields, problem) in [
             (json!({"tenant_id": "other"}), "tenant_id: is not the provider's tenant; leave it out"),
+            (
+                json!({"provider_ids": ["prv_01ARZ3NDEKTSV4RRFFQ69G5FAV"]}),
+                "provider_ids: does not have the provider of the path among them",
+            ),
             (
                 json!({"provider_id": "prv_01ARZ3NDEKTSV4RRFFQ69G5FAV"}),
                 "provider_id: is not the provider of the path; leave it out",
