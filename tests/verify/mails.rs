@@ -102,7 +102,7 @@ async fn a_queue_that_takes_nothing_is_said_and_the_request_can_be_repeated() {
     let (tenant, provider_id) = stack.create_provider("acme").await;
     let path = format!("/providers/{provider_id}/mails");
     let body = json!({"mails": [short("again"), {"mail_id": "bad"}]});
-    let faults = |count| json!({"rules": [{"on": ["sqs:SendMessageBatch"], "reset_after": count}]});
+    let faults = |count| json!({"rules": [{"on": ["sqs:SendMessage", "sqs:SendMessageBatch"], "reset_after": count}]});
     assert!(stack.local_api(Method::PUT, "/faults", Some(&faults(100))).await.unwrap().status.is_success());
     let none = post(&stack, &path, &body).await;
     assert_eq!(

@@ -125,7 +125,7 @@ async fn a_mail_that_was_taken_up_and_not_enqueued_stays_listed_and_goes_with_th
     stack.enqueue_mail(&mail_with(&provider_id, "late", &late)).await.unwrap();
     stack.mail_in_state(&provider_id, "late", &["expired"]).await;
     let request = json!({"state": "expired", "until": now().to_string(), "mails": [mail(&provider_id, "late")]});
-    let faults = |count| json!({"rules": [{"on": ["sqs:SendMessageBatch"], "server_error": count}]});
+    let faults = |count| json!({"rules": [{"on": ["sqs:SendMessage", "sqs:SendMessageBatch"], "server_error": count}]});
     assert!(stack.local_api(Method::PUT, "/faults", Some(&faults(100))).await.unwrap().status.is_success());
     let failed = resend(&stack, &provider_id, &request).await;
     assert_eq!(failed.body["mails"][0]["result"], "not_enqueued", "{}", failed.text);

@@ -148,7 +148,7 @@ impl Delivery {
             let at = match slot {
                 Slot::At(at) => at,
                 Slot::Later(delay) => return self.wait_in_line(WaitReason::Rate, delay).await.map(Break),
-                Slot::Parked(parked) => return self.park(parked).await.map(Break),
+                Slot::Parked(parked) => return self.wait_or_change_provider(parked).await.map(Break),
                 Slot::BreakerOpen(_) if self.is_elected(provider).await? => {
                     return Ok(Continue(Start { at: ambient.now(), is_probe: true }));
                 }

@@ -6,8 +6,11 @@ use shared::tenant::Credential;
 use tokio::time::timeout;
 
 use super::{Delivery, RECORD_TIMEOUT};
+use crate::context::Services;
+use crate::delay::Delay;
 use crate::delivery_error::DeliveryError;
 use crate::disposition::Disposition;
+use crate::failover::provider_for;
 use crate::ledger;
 use crate::rate::{AccountReading, ParkedSlot};
 use crate::wait_reason::WaitReason;
@@ -25,9 +28,22 @@ impl Delivery {
         let eta = self.services.rates.record_used_up(provider, now).await?;
         let waiting = ledger::waiting_row(row, WaitReason::DailyQuota.as_str(), eta, now);
         self.services.ledger.write(&waiting, Some(row)).await?;
-        let parked = self.park(ParkedSlot { reason: WaitReason::DailyQuota, eta }).await;
+        let parked = self.wait_or_change_provider(ParkedSlot { reason: WaitReason::DailyQuota, eta }).await;
         self.read_account_if_due(provider, credential).await;
         parked
+    }
+
+    /// Parks the mail, unless it is the daily quota that it waits for and another of its providers can send it: then it is received
+    /// again in a moment, and goes through that one.
+    pub(super) async fn wait_or_change_provider(&self, parked: ParkedSlot) -> Result<Disposition, DeliveryError> {
+        if parked.reason == WaitReason::DailyQuota && self.mail.provider_ids.len() > 1 {
+            let snapshot = self.batch.snapshots.fresh().await?;
+            let Services { rates, ambient, .. } = self.services.as_ref();
+            if provider_for(&self.mail, &snapshot, rates, ambient.now()) != self.mail.provider_id {
+                return self.requeue(Delay::SHORT_OF_TIME).await;
+            }
+        }
+        self.park(parked).await
     }
 
     /// Reads the account's quotas, every fifteen minutes while mail is sent. It is no concern of the mail: an error is logged, and
