@@ -1,4 +1,4 @@
-//! Prints the figures that the project has targets for: `cargo lambda build --release …`, then `cargo bench -p local`.
+//! Prints the figures that the project has targets for: `cargo lambda build --release …`, then `cargo bench -p local --bench figures`.
 //!
 //! With `BREACH_KEYS=1000` it measures instead how 50 keys are revoked one by one, each by an event, and then so many by one order for
 //! all, with 200 ms for each call into a tenant's account; up to 1,000 keys it also counts the calls to AWS. With `IAM_DOWN_S=3600`

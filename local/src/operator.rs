@@ -2,6 +2,8 @@
 //!
 //! The demo, the end-to-end tests and the benchmark use it.
 
+pub mod verdict;
+
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result, bail};

@@ -24,6 +24,9 @@ use crate::service::{
 };
 use crate::template::Stack;
 
+/// For how long a request is left without an answer. Clients give up earlier; `send` does after 10 s.
+const UNANSWERED_FOR: Duration = Duration::from_secs(60);
+
 /// Where IAM's control plane is.
 const IAM_REGION: &str = "us-east-1";
 
@@ -139,18 +142,26 @@ impl Engine {
         let response = if plan.effect == Some(FaultEffect::ResetBefore) {
             None
         } else {
-            let result = self.serve(&mut call, plan.effect, peer, &mut logged).await;
+            let mut result = self.serve(&mut call, plan.effect, peer, &mut logged).await;
             pause(plan.hang).await;
+            if plan.effect == Some(FaultEffect::ServerErrorAfter) && result.is_ok() {
+                result = Err(ServiceError::Internal);
+            }
             let response = result.unwrap_or_else(|error| ServiceResponse::from_error(&call, &error, &wording));
-            (plan.effect != Some(FaultEffect::ResetAfter)).then_some(response)
+            (!matches!(plan.effect, Some(FaultEffect::ResetAfter | FaultEffect::NoAnswer))).then_some(response)
         };
         logged.at = Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true);
         logged.status = response.as_ref().map(|response| response.status.as_u16());
         logged.error = match &response {
             Some(response) => response.error.clone(),
+            None if plan.effect == Some(FaultEffect::NoAnswer) => Some("NoAnswer".to_owned()),
             None => Some("ConnectionReset".to_owned()),
         };
+        // Before the wait, because a client that gives up ends it.
         self.log.add(logged);
+        if plan.effect == Some(FaultEffect::NoAnswer) {
+            pause(UNANSWERED_FOR).await;
+        }
         response.map(|response| response.into_http(&request_id)).ok_or(ConnectionReset)
     }
 
@@ -222,7 +233,13 @@ impl Engine {
             Some(FaultEffect::Refuse) => Err(denied(DenialReason::Implicit, permissions.first())),
             // An operation that has no such answer fails in the way that it can.
             Some(FaultEffect::Unprocessed) => service.unprocessed(call).ok_or(ServiceError::Internal),
-            Some(FaultEffect::ResetBefore | FaultEffect::ResetAfter) | None => service.handle(&request).await,
+            Some(
+                FaultEffect::ResetBefore
+                | FaultEffect::ResetAfter
+                | FaultEffect::ServerErrorAfter
+                | FaultEffect::NoAnswer,
+            )
+            | None => service.handle(&request).await,
         }
     }
 

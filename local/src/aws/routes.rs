@@ -16,6 +16,7 @@
 //! | `GET /inbox?account_id=` | mail that SES accepted |
 //! | `GET /events` | events that passed one of the operator's buses |
 //! | `GET /requests?account_id=` | the last requests and how they were answered |
+//! | `GET /requests/counts` | how many requests there were since the start, by account, principal, service, operation and error |
 
 use std::sync::Arc;
 
@@ -50,6 +51,7 @@ pub(crate) fn local_routes(stand_in: Arc<StandIn>) -> Router {
         .route("/inbox", get(inbox))
         .route("/events", get(events))
         .route("/requests", get(requests))
+        .route("/requests/counts", get(request_counts))
         .with_state(stand_in)
 }
 
@@ -178,6 +180,10 @@ async fn events(State(stand_in): State<Arc<StandIn>>) -> Response {
 async fn requests(State(stand_in): State<Arc<StandIn>>, Query(filter): Query<AccountFilter>) -> Response {
     let requests = stand_in.calls(filter.account_id.as_deref());
     Json(json!({"requests": requests})).into_response()
+}
+
+async fn request_counts(State(stand_in): State<Arc<StandIn>>) -> Response {
+    Json(json!({"counts": stand_in.call_counts()})).into_response()
 }
 
 impl IntoResponse for TenantError {

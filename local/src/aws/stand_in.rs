@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use super::call_log::LoggedCall;
+use super::call_log::{CallCount, LoggedCall};
 use super::engine::Engine;
 use super::gate::Gate;
 use super::server;
@@ -234,6 +234,11 @@ impl StandIn {
     /// The last requests of one account or of all, and how they were answered.
     pub(super) fn calls(&self, account_id: Option<&str>) -> Vec<LoggedCall> {
         self.engine.log().list(account_id)
+    }
+
+    /// How many requests there were of each kind.
+    pub(super) fn call_counts(&self) -> Vec<CallCount> {
+        self.engine.log().counts()
     }
 
     async fn set_faults(&self, account_id: &str, faults: AccountFaults) {

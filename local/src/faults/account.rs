@@ -117,7 +117,7 @@ struct TenantDocument {
     /// mail's content, where absent.
     #[serde(deserialize_with = "or_default")]
     on: Vec<String>,
-    /// `latency_ms`: as [`FaultRule`] has it, and the next four too.
+    /// `latency_ms`: as [`FaultRule`] has it, and the next six too.
     #[serde(rename = "latency_ms", deserialize_with = "milliseconds")]
     latency: Duration,
     #[serde(rename = "hang_ms", deserialize_with = "milliseconds")]
@@ -125,6 +125,8 @@ struct TenantDocument {
     reset_before: FaultTrigger,
     reset_after: FaultTrigger,
     server_error: FaultTrigger,
+    server_error_after: FaultTrigger,
+    no_answer: FaultTrigger,
     /// `throttle_chance` (0 to 1): 429 TooManyRequestsException, of IAM and STS 400 Throttling, by chance.
     #[serde(deserialize_with = "chance")]
     throttle_chance: FaultTrigger,
@@ -188,6 +190,8 @@ impl AccountFaults {
             reset_before: document.reset_before,
             reset_after: document.reset_after,
             server_error: document.server_error,
+            server_error_after: document.server_error_after,
+            no_answer: document.no_answer,
             throttle: document.throttle_chance,
             ..FaultRule::default()
         };
@@ -267,7 +271,7 @@ mod tests {
             "on": null, "latency_ms": null, "hang_ms": null, "reset_before": null, "reset_after": null, "server_error": null,
             "throttle_chance": null, "refuse_connections": null, "enforce_max_send_rate": null, "quarantine": null,
             "deactivate_key": null, "paused": null, "enforcement": null, "console_login": null,
-            "deleted_key_honoured_ms": null,
+            "deleted_key_honoured_ms": null, "server_error_after": null, "no_answer": null,
         });
         let some = json!({"on": null, "latency_ms": null, "quarantine": null, "reset_before": null});
         for json in [every, some] {
@@ -281,6 +285,7 @@ mod tests {
         for (json, problem) in [
             (json!({"reset_before": -1}), "must be a count, or a chance from 0 to 1"),
             (json!({"reset_after": 1.5}), "must be a count, or a chance from 0 to 1"),
+            (json!({"no_answer": 1.5}), "must be a count, or a chance from 0 to 1"),
             (json!({"throttle_chance": 2}), "must be a chance from 0 to 1"),
         ] {
             assert_eq!(

@@ -33,6 +33,10 @@ pub(crate) enum FaultEffect {
     Unprocessed,
     /// The connection is closed in place of answering, after the service has done its work.
     ResetAfter,
+    /// 500 after the service has done its work.
+    ServerErrorAfter,
+    /// No answer after the service has done its work: the client waits until it gives up.
+    NoAnswer,
 }
 
 /// Faults of the requests that match.
@@ -55,6 +59,10 @@ pub(super) struct FaultRule {
     pub(super) reset_before: FaultTrigger,
     /// `reset_after`: the service did its work, then the connection is closed without an answer. As `reset_before`.
     pub(super) reset_after: FaultTrigger,
+    /// `server_error_after`: the service did its work, then answers 500 in its words. As `reset_before`.
+    pub(super) server_error_after: FaultTrigger,
+    /// `no_answer`: the service did its work and does not answer; the connection stays open for a minute. As `reset_before`.
+    pub(super) no_answer: FaultTrigger,
     /// `server_error`: 500 in the service's words, nothing done. As `reset_before`.
     pub(super) server_error: FaultTrigger,
     /// `throttle`: too many requests, in the service's words, nothing done. As `reset_before`.
@@ -75,6 +83,8 @@ impl FaultRule {
         let triggers = [
             ("reset_before", self.reset_before),
             ("reset_after", self.reset_after),
+            ("server_error_after", self.server_error_after),
+            ("no_answer", self.no_answer),
             ("server_error", self.server_error),
             ("throttle", self.throttle),
             ("refuse", self.refuse),
@@ -101,6 +111,8 @@ impl FaultRule {
                 (&mut self.refuse, FaultEffect::Refuse),
                 (&mut self.unprocessed, FaultEffect::Unprocessed),
                 (&mut self.reset_after, FaultEffect::ResetAfter),
+                (&mut self.server_error_after, FaultEffect::ServerErrorAfter),
+                (&mut self.no_answer, FaultEffect::NoAnswer),
             ];
             plan.effect = triggers.into_iter().find_map(|(trigger, effect)| trigger.fire().then_some(effect));
         }

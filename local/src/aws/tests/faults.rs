@@ -138,6 +138,26 @@ async fn a_paused_and_a_suspended_account_refuse_mail() {
 }
 
 #[tokio::test]
+async fn a_mail_can_be_taken_without_an_answer_or_with_a_500() {
+    let world = World::start().await;
+    let tenant = world.classic();
+    let ses = client!(aws_sdk_sesv2, world, tenant.credentials());
+    world.faults(&tenant, json!({"server_error_after": 1, "no_answer": 1})).await;
+    assert_eq!(code(send(&ses, "a@example.com", &["x@example.org"]).await), "InternalFailure");
+    let unanswered = send(&ses, "a@example.com", &["x@example.org"]);
+    tokio::time::timeout(Duration::from_secs(3), unanswered).await.expect_err("there is no answer");
+    assert_eq!(world.inbox(&tenant).len(), 2);
+    send(&ses, "a@example.com", &["x@example.org"]).await.unwrap();
+    let calls = world.stand_in.calls(Some(&tenant.account_id));
+    let answers: Vec<_> = calls.iter().map(|call| (call.status, call.error.as_deref())).collect();
+    assert_eq!(
+        answers,
+        [(Some(500), Some("InternalFailure")), (None, Some("NoAnswer")), (Some(200), None)],
+        "{calls:?}"
+    );
+}
+
+#[tokio::test]
 async fn latency_and_hanging_delay_the_answer_and_hit_only_what_they_name() {
     let world = World::start().await;
     let tenant = world.classic();

@@ -80,6 +80,19 @@ async fn a_tenant_is_made_described_and_observed() {
     assert_eq!(seen, ["SendEmail", "GetAccount", "GetAccount"]);
     assert_eq!(log["requests"][2]["error"], "UnrecognizedClientException");
     assert!(!log.to_string().contains(&secret) && !log.to_string().contains("Hello"));
+    let (_, counted) = ask(address, "GET", "/requests/counts", Value::Null).await;
+    let counts = counted["counts"].as_array().unwrap().iter().filter(|kind| kind["account_id"] == account);
+    let counts: Vec<_> =
+        counts.map(|kind| [&kind["principal"], &kind["operation"], &kind["error"], &kind["count"]]).collect();
+    let user = text("user_arn");
+    assert_eq!(
+        json!(counts),
+        json!([
+            [null, "GetAccount", "UnrecognizedClientException", 1],
+            [user, "GetAccount", null, 1],
+            [user, "SendEmail", null, 1],
+        ])
+    );
 }
 
 #[tokio::test]
