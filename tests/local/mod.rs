@@ -23,7 +23,8 @@ async fn the_outputs_are_those_of_the_template() {
     let stack = Stack::shared().await;
     let response = stack.local_api(Method::GET, "/outputs", None).await.unwrap();
     let names: BTreeSet<&str> = response.body.as_object().unwrap().keys().map(String::as_str).collect();
-    let expected = ["ApiUrl", "BusName", "RevocationQueueUrl", "SendDeadLetterQueueUrl", "SendQueueUrl"];
+    let expected =
+        ["ApiUrl", "AttachmentsBucketName", "BusName", "RevocationQueueUrl", "SendDeadLetterQueueUrl", "SendQueueUrl"];
     assert_eq!(names, BTreeSet::from(expected));
 }
 

@@ -114,7 +114,7 @@ pub(crate) const SHORT: Schedule = Schedule {
     outage: Span(40, 80),
     quota_raised_s: 75,
     halt: Span(84, 94),
-    settle_s: 120,
+    settle_s: 300,
     at_once: true,
 };
 

@@ -60,8 +60,7 @@ pub const SCHEMA: &str = include_str!("schema.json");
 /// The most providers of one mail: a batch reads all of them in one request.
 const MAX_PROVIDERS: usize = 3;
 
-/// How long a mail waits for a preferred provider's quota if it does not say so, and at most: the quota's window.
-const PATIENCE_S: u32 = 15 * 60;
+/// The longest that a mail waits for a preferred provider's quota: the quota's window.
 const MAX_PATIENCE_S: u32 = 24 * 60 * 60;
 
 /// How long a mail may wait.
@@ -100,7 +99,7 @@ pub struct Mail {
     pub provider_id: ProviderId,
     /// The providers that may send it, in the order of preference. [`Mail::provider_id`] is one of them, at first the first.
     pub provider_ids: Vec<ProviderId>,
-    /// How long it waits for a preferred provider whose daily quota is used up, in seconds.
+    /// How long after it was handed over it waits for a preferred provider whose daily quota is used up, in seconds.
     pub patience_s: u32,
     /// The caller's idempotency key.
     pub mail_id: MailId,
@@ -324,7 +323,7 @@ impl Mail {
             tenant_id,
             provider_id,
             provider_ids,
-            patience_s: document.patience_s.unwrap_or(PATIENCE_S),
+            patience_s: document.patience_s.unwrap_or(0),
             mail_id,
             first_seen,
             carries_first_seen: document.first_seen.is_some(),

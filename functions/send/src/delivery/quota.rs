@@ -33,8 +33,8 @@ impl Delivery {
         parked
     }
 
-    /// Parks the mail, unless it is the daily quota that it waits for and another of its providers can send it: then it is received
-    /// again in a moment, and goes through that one.
+    /// Parks the mail, unless it is the daily quota that it waits for and it names other providers: then it goes through another
+    /// one in a moment, or is looked at again when the quota is, because parked it would wait for this one alone.
     pub(super) async fn wait_or_change_provider(&self, parked: ParkedSlot) -> Result<Disposition, DeliveryError> {
         if parked.reason == WaitReason::DailyQuota && self.mail.provider_ids.len() > 1 {
             let snapshot = self.batch.snapshots.fresh().await?;
@@ -42,6 +42,7 @@ impl Delivery {
             if provider_for(&self.mail, &snapshot, rates, ambient.now()) != self.mail.provider_id {
                 return self.requeue(Delay::SHORT_OF_TIME).await;
             }
+            return self.wait_until(parked.reason, parked.eta).await;
         }
         self.park(parked).await
     }

@@ -81,6 +81,12 @@ impl AccountQuota {
         (now_ms < until_ms).then(|| Timestamp::from_millisecond(until_ms).unwrap_or(now))
     }
 
+    /// Until when nothing may be sent because SES said so.
+    pub(crate) fn used_up_until(&self, now: Timestamp) -> Option<Timestamp> {
+        let is_used_up = now.as_millisecond() < self.until_ms;
+        is_used_up.then(|| Timestamp::from_millisecond(self.until_ms).unwrap_or(now))
+    }
+
     /// Whether the account has to be read.
     pub(crate) fn is_reading_due(&self, now: Timestamp) -> bool {
         now.as_millisecond() >= self.read_at_ms + millis(READ_EVERY)

@@ -127,6 +127,11 @@ impl Rates {
             let Some(plan) = plan_starts(pace.as_ref(), &recipients, priority, rate, now) else { break };
             let (found, is_done) = self.reserve_planned(&pk, &plan, now).await?;
             pace = found;
+            // SES may have told another process. The starts are lost, and nobody needs them.
+            if let Some(eta) = pace.and_then(|pace| pace.quota.used_up_until(now)) {
+                slots.resize(wanted.len(), Slot::Parked(ParkedSlot { reason: WaitReason::DailyQuota, eta }));
+                break;
+            }
             if is_done && let Some(pace) = pace {
                 let first_us = pace.tat_us - plan.total_us;
                 let starts = plan.offsets_us.iter().map(|offset_us| start(first_us + offset_us, now));
