@@ -80,7 +80,9 @@ pub(super) async fn run(stack: &Stack) -> Driven {
     let mut stored = Vec::new();
     let mut tenants = Vec::new();
     for name in ["good", "failing", "quarantined", "inactive", "swapped", "swapped-in-revocation"] {
-        let tenant = stack.classic_tenant().await;
+        // One of the keys is accepted in another Region first.
+        let elsewhere = json!({ "identities_elsewhere": { "eu-west-1": ["example.com"] } });
+        let tenant = stack.tenant_with(&elsewhere).await;
         stored.push(Marker::new(name, &tenant.secret_access_key));
         tenants.push(tenant);
     }

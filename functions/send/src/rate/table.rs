@@ -135,7 +135,11 @@ impl Rates {
             if is_done && let Some(pace) = pace {
                 let first_us = pace.tat_us - plan.total_us;
                 let starts = plan.offsets_us.iter().map(|offset_us| start(first_us + offset_us, now));
-                slots.extend(starts.map(Slot::At));
+                // This process may not have known that others have lined up: then the starts are lost, and nobody is overtaken.
+                let is_first = |mail: &StartRequest| !is_behind_others(&pace, *mail, now);
+                slots.extend(
+                    starts.zip(wanted).take_while(|(_, mail)| is_first(mail)).map(|(start, _)| Slot::At(start)),
+                );
                 break;
             }
         }
