@@ -117,8 +117,8 @@ impl Rates {
                 }
             }
             if let Some(eta) = pace.and_then(|pace| pace.quota.blocks_until(now)) {
-                let blocked = Slot::Parked(ParkedSlot { reason: WaitReason::DailyQuota, eta });
-                return Ok(vec![blocked; wanted.len()]);
+                slots.resize(wanted.len(), Slot::Parked(ParkedSlot { reason: WaitReason::DailyQuota, eta }));
+                break;
             }
             let is_trying = |mail: &StartRequest| pace.is_none_or(|pace| !is_behind_others(&pace, *mail, now));
             let recipients: Vec<u32> =
