@@ -16,6 +16,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use shared::id::ProviderId;
+use shared::mail::Priority;
 use shared::queue::{Deadline, Outgoing, Queue};
 use shared::record::{Mails, PARKING_NOTED_FOR, ParkedLane, ParkedMail, Provider, RecordError, StatusName};
 use shared::runtime::Ambient;
@@ -305,14 +306,14 @@ fn finished(task: Option<Result<Result<(), DeliveryError>, tokio::task::JoinErro
 }
 
 fn copy_of(mail: &ParkedMail, delay: Duration) -> MailCopy {
-    let group = match mail.lane {
-        ParkedLane::High => format!("{}#high", mail.provider_id),
-        ParkedLane::Normal | ParkedLane::NotBefore => mail.provider_id.to_string(),
+    let priority = match mail.lane {
+        ParkedLane::High => Priority::High,
+        ParkedLane::Normal | ParkedLane::NotBefore => Priority::Normal,
     };
     MailCopy {
         subject: mail.mail_id.to_string(),
         body: mail.body.clone(),
-        group,
+        group: priority.group(&mail.provider_id),
         delay: Duration::from_secs(delay.as_secs()),
         hops: mail.hops.saturating_add(1),
         lined_up: true,

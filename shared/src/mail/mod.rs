@@ -187,6 +187,16 @@ struct MailDocument {
     expires_at: Option<Timestamp>,
 }
 
+impl Priority {
+    /// The group of the fair queue for mail of this priority: it does not wait behind the others of its provider.
+    pub fn group(self, provider_id: &ProviderId) -> String {
+        match self {
+            Self::Normal => provider_id.to_string(),
+            Self::High => format!("{provider_id}#high"),
+        }
+    }
+}
+
 impl Mail {
     /// Parses the body of a message. `sent_at` is when SQS accepted the message.
     ///
@@ -239,10 +249,7 @@ impl Mail {
     /// The group of the fair queue that the mail and its copies go to: one of high priority does not wait behind the others of its
     /// provider.
     pub fn group(&self) -> String {
-        match self.priority {
-            Priority::Normal => self.provider_id.to_string(),
-            Priority::High => format!("{}#high", self.provider_id),
-        }
+        self.priority.group(&self.provider_id)
     }
 
     /// The number of recipients that SES counts.
