@@ -4,10 +4,6 @@
 //! hand, signed with the SDKs' own signer, and sent by the SDKs' own orchestrator over the process's connector.
 
 use aws_credential_types::provider::ProvideCredentials as _;
-use aws_smithy_async::rt::sleep::TokioSleep;
-use aws_smithy_async::time::SystemTimeSource;
-use aws_smithy_runtime::client::orchestrator::operation::Operation;
-use aws_smithy_runtime::client::retries::classifiers::{HttpStatusCodeClassifier, TransientErrorClassifier};
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse, OrchestratorError};
 use aws_smithy_runtime_api::client::result::SdkError;
@@ -130,17 +126,7 @@ impl EventSourceMapping {
             None => return Err(failed("no credentials")),
         };
         let signer = RequestSigner { credentials, region: region.to_string(), service: "lambda", body: body.clone() };
-        let mut call = Operation::builder()
-            .service_name("lambda")
-            .operation_name(operation)
-            .http_client(http)
-            .endpoint_url(&endpoint)
-            .no_auth()
-            .retry_classifier(HttpStatusCodeClassifier::default())
-            .retry_classifier(TransientErrorClassifier::<ErrorMetadata>::new())
-            .sleep_impl(TokioSleep::new())
-            .time_source(SystemTimeSource::new())
-            .interceptor(signer);
+        let mut call = signer.operation(operation, http, &endpoint);
         if let Some(retry) = config.retry_config() {
             call = call.standard_retry(retry);
         }

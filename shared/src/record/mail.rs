@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 use super::item::{from_item, string};
 use super::{Item, RecordError};
 use crate::id::{MailId, ProviderId, TenantId};
+use crate::mail::UNPARSED_DIGEST;
 use crate::runtime::{Environment, MissingVariable};
 
 /// The Mails table.
@@ -154,6 +155,34 @@ impl LedgerRow {
     /// The partition of the index in which the mails of a provider in a state are listed.
     pub fn listing_of(provider_id: &ProviderId, state: MailState) -> Option<String> {
         state.is_listed().then(|| format!("{provider_id}#{}", state.as_str()))
+    }
+
+    /// The row of a mail whose content nobody has read, which is over. Mails take the time of its end when they write it.
+    #[must_use]
+    pub fn of_unread(
+        (tenant_id, provider_id, mail_id): (TenantId, ProviderId, MailId),
+        state: MailState,
+        first_seen: Timestamp,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            listing: Self::listing_of(&provider_id, state),
+            tenant_id,
+            mail_id,
+            provider_id,
+            state,
+            digest: UNPARSED_DIGEST.to_owned(),
+            first_seen,
+            updated_at: now,
+            attempts: 0,
+            takeovers: 0,
+            owner: None,
+            lease_until: None,
+            ses_message_id: None,
+            reason: None,
+            eta: None,
+            expires_at: 0,
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use super::item_update::is_made;
 use super::transaction::{IF_ABSENT, back_off, contended};
 use super::{Item, LedgerRow, MailState, Mails, RecordError, mail_pk};
 use crate::id::{MailId, ProviderId, TenantId};
-use crate::mail::{DigestMatch, Mail, UNPARSED_DIGEST, compare, digest};
+use crate::mail::{DigestMatch, Mail, compare, digest};
 use crate::runtime::Ambient;
 
 /// Attempts of a change, if `send` writes the row first.
@@ -124,8 +124,10 @@ impl Mails {
             let (change, cancelled) = match &row {
                 Some(row) => decide_cancel(row, now),
                 None => {
-                    let tombstone = tombstone((tenant_id, provider_id, mail_id), now);
-                    (RowChange::Write(Box::new(tombstone)), MailCancelled::Cancelled)
+                    // What is handed over under its id later must not be sent.
+                    let ids = (tenant_id.clone(), provider_id.clone(), mail_id.clone());
+                    let row = LedgerRow::of_unread(ids, MailState::Cancelled, now, now);
+                    (RowChange::Write(Box::new(row)), MailCancelled::Cancelled)
                 }
             };
             if self.is_written(change, row.as_ref()).await? {
@@ -211,28 +213,6 @@ impl Mails {
     }
 }
 
-/// What stands in the ledger of a mail that was taken back before `send` saw it.
-fn tombstone((tenant_id, provider_id, mail_id): (&TenantId, &ProviderId, &MailId), now: Timestamp) -> LedgerRow {
-    LedgerRow {
-        tenant_id: tenant_id.clone(),
-        mail_id: mail_id.clone(),
-        provider_id: provider_id.clone(),
-        state: MailState::Cancelled,
-        digest: UNPARSED_DIGEST.to_owned(),
-        first_seen: now,
-        updated_at: now,
-        attempts: 0,
-        takeovers: 0,
-        owner: None,
-        lease_until: None,
-        ses_message_id: None,
-        reason: None,
-        eta: None,
-        listing: LedgerRow::listing_of(provider_id, MailState::Cancelled),
-        expires_at: 0,
-    }
-}
-
 /// Only a mail of which no copy is or may be out is taken back.
 fn decide_cancel(row: &LedgerRow, now: Timestamp) -> (RowChange, MailCancelled) {
     match row.state {
@@ -306,15 +286,14 @@ mod tests {
     ];
 
     fn row(state: MailState, takeovers: u32) -> LedgerRow {
-        let mail = sample();
+        let (mail, now) = (sample(), time("2026-11-23T10:00:00Z"));
+        let ids = (mail.tenant_id.clone(), mail.provider_id.clone(), mail.mail_id.clone());
         LedgerRow {
-            state,
             digest: digest(&mail),
             attempts: 2,
             takeovers,
             reason: Some("bad_request:tag".to_owned()),
-            listing: LedgerRow::listing_of(&mail.provider_id, state),
-            ..tombstone((&mail.tenant_id, &mail.provider_id, &mail.mail_id), time("2026-11-23T10:00:00Z"))
+            ..LedgerRow::of_unread(ids, state, now, now)
         }
     }
 

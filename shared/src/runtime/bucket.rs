@@ -1,16 +1,10 @@
 //! A bucket of our own account, of which objects are read whole.
 //!
-//! There is no SDK client for it: two requests do not justify one more SDK in every function. They are built by hand, signed with
-//! the SDKs' own signer, and sent by the SDKs' own orchestrator over the process's connector, as [`super::RequestSigner`] does
-//! elsewhere.
+//! There is no SDK client for it: its two requests are built by hand (`RequestSigner`).
 
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
-use aws_smithy_async::rt::sleep::TokioSleep;
-use aws_smithy_async::time::SystemTimeSource;
-use aws_smithy_runtime::client::orchestrator::operation::Operation;
-use aws_smithy_runtime::client::retries::classifiers::{HttpStatusCodeClassifier, TransientErrorClassifier};
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse, OrchestratorError};
@@ -144,24 +138,15 @@ impl Bucket {
             service: "s3",
             body: String::new(),
         };
-        let call = Operation::builder()
-            .service_name("s3")
-            .operation_name(operation)
-            .http_client(self.http.clone())
-            .endpoint_url(&self.endpoint)
-            .no_auth()
+        let call = signer
+            .operation(operation, self.http.clone(), &self.endpoint)
             .standard_retry(&RetryConfig::standard().with_max_attempts(3))
-            .retry_classifier(HttpStatusCodeClassifier::default())
-            .retry_classifier(TransientErrorClassifier::<ErrorMetadata>::new())
             .timeout_config(
                 TimeoutConfig::builder()
                     .connect_timeout(Duration::from_secs(1))
                     .operation_attempt_timeout(ATTEMPT_TIMEOUT)
                     .build(),
             )
-            .sleep_impl(TokioSleep::new())
-            .time_source(SystemTimeSource::new())
-            .interceptor(signer)
             .serializer(move |(): ()| unsigned(if wanted.is_some() { "GET" } else { "HEAD" }, &path, wanted.as_deref()))
             .deserializer(read_answer)
             .build();

@@ -1,4 +1,5 @@
-//! Signing requests that are built by hand, where one call does not justify an SDK client.
+//! Operations that are built by hand, where a few calls do not justify an SDK in every function: signed with the SDKs' own signer, and sent
+//! by the SDKs' own orchestrator over the process's connector.
 
 use std::fmt;
 
@@ -8,11 +9,17 @@ use aws_sigv4::http_request::{
     sign,
 };
 use aws_sigv4::sign::v4;
+use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_async::time::SystemTimeSource;
+use aws_smithy_runtime::client::orchestrator::operation::{Operation, OperationBuilder};
+use aws_smithy_runtime::client::retries::classifiers::{HttpStatusCodeClassifier, TransientErrorClassifier};
 use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterceptorContextMut;
 use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
+use aws_smithy_types::error::ErrorMetadata;
 
 /// Signs each attempt anew. It has no contents in `Debug`: it holds a secret.
 pub(crate) struct RequestSigner {
@@ -21,6 +28,24 @@ pub(crate) struct RequestSigner {
     /// The service, as in signatures.
     pub(crate) service: &'static str,
     pub(crate) body: String,
+}
+
+impl RequestSigner {
+    /// An operation of the service at this endpoint, whose attempts are signed. Its errors are [`ErrorMetadata`]; retries, timeouts, and
+    /// what it writes and reads, are still to be said.
+    pub(crate) fn operation(self, name: &'static str, http: SharedHttpClient, endpoint: &str) -> OperationBuilder {
+        Operation::builder()
+            .service_name(self.service)
+            .operation_name(name)
+            .http_client(http)
+            .endpoint_url(endpoint)
+            .no_auth()
+            .retry_classifier(HttpStatusCodeClassifier::default())
+            .retry_classifier(TransientErrorClassifier::<ErrorMetadata>::new())
+            .sleep_impl(TokioSleep::new())
+            .time_source(SystemTimeSource::new())
+            .interceptor(self)
+    }
 }
 
 impl fmt::Debug for RequestSigner {

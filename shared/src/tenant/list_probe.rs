@@ -1,16 +1,11 @@
 //! Excess probes that list what other services hold: one small signed request each.
 //!
 //! There is no SDK client for these services here: six clients that are used for one call each would cost minutes of
-//! compile time and megabytes in every function. The requests are built by hand, signed with the SDKs' own signer, and
-//! sent by the SDKs' own orchestrator over the process's connector.
+//! compile time and megabytes in every function. The requests are built by hand (`RequestSigner`).
 
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
-use aws_smithy_async::rt::sleep::TokioSleep;
-use aws_smithy_async::time::SystemTimeSource;
-use aws_smithy_runtime::client::orchestrator::operation::Operation;
-use aws_smithy_runtime::client::retries::classifiers::{HttpStatusCodeClassifier, TransientErrorClassifier};
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse, OrchestratorError};
 use aws_smithy_types::body::SdkBody;
@@ -120,24 +115,15 @@ impl Clients {
             service: request.service,
             body: request.body.to_owned(),
         };
-        let operation = Operation::builder()
-            .service_name(request.service)
-            .operation_name(probe.action())
-            .http_client(self.http.clone())
-            .endpoint_url(&endpoint)
-            .no_auth()
+        let operation = signer
+            .operation(probe.action(), self.http.clone(), &endpoint)
             .standard_retry(&RetryConfig::standard().with_max_attempts(3))
-            .retry_classifier(HttpStatusCodeClassifier::default())
-            .retry_classifier(TransientErrorClassifier::<ErrorMetadata>::new())
             .timeout_config(
                 TimeoutConfig::builder()
                     .connect_timeout(Duration::from_secs(2))
                     .operation_attempt_timeout(ATTEMPT_TIMEOUT)
                     .build(),
             )
-            .sleep_impl(TokioSleep::new())
-            .time_source(SystemTimeSource::new())
-            .interceptor(signer)
             .interceptor(written.clone())
             .serializer(move |(): ()| unsigned(&request))
             .deserializer(read_response)

@@ -202,24 +202,8 @@ pub(crate) fn unparsed_row(
     first_seen: Timestamp,
     now: Timestamp,
 ) -> LedgerRow {
-    LedgerRow {
-        tenant_id,
-        mail_id,
-        listing: LedgerRow::listing_of(&provider_id, MailState::Rejected),
-        provider_id,
-        state: MailState::Rejected,
-        digest: UNPARSED_DIGEST.to_owned(),
-        first_seen,
-        updated_at: now,
-        attempts: 0,
-        takeovers: 0,
-        owner: None,
-        lease_until: None,
-        ses_message_id: None,
-        reason: Some(code.into()),
-        eta: None,
-        expires_at: TTL_WHEN_WRITTEN,
-    }
+    let row = LedgerRow::of_unread((tenant_id, provider_id, mail_id), MailState::Rejected, first_seen, now);
+    LedgerRow { reason: Some(code.into()), ..row }
 }
 
 /// The row after SES accepted the mail.
