@@ -208,6 +208,31 @@ async fn parked_mail_of_a_provider_that_is_revoked_is_told_so_and_an_expired_one
 }
 
 #[tokio::test]
+async fn parked_mail_that_cannot_be_read_is_told_again_and_again() {
+    let stack = &Stack::shared().await;
+    let (_, provider_id) = stack.create_provider("acme").await;
+    let (client, table) = stack.table("MailsTable").await;
+    let put = client.put_item().table_name(&table).item("pk", string(&format!("parked#{provider_id}")));
+    put.item("sk", string("1#0000000000000#spoiled")).send().await.unwrap();
+    let long_ago = (now() - SignedDuration::from_hours(1)).as_millisecond().to_string();
+    let put = client.put_item().table_name(&table).item("pk", string("parking")).item("sk", string(&provider_id));
+    put.item("noted_ms", AttributeValue::N(long_ago)).send().await.unwrap();
+    for round in 1..=2 {
+        stack.run_send_schedule().await;
+        eventually(&format!("the error is logged {round} times"), || async {
+            let lines = stack.log_lines("send").await;
+            let told = lines.iter().filter(|line| {
+                line["provider_id"] == *provider_id
+                    && line["message"] == "parked mail cannot be read; it stays where it is"
+            });
+            (told.count() >= round).then_some(())
+        })
+        .await;
+        end_release(stack, &provider_id).await;
+    }
+}
+
+#[tokio::test]
 async fn the_daily_quota_has_a_memory() {
     let stack = &Stack::shared().await;
     let tenant = stack.tenant_with(&json!({ "max_send_rate": 50, "max_24_hour_send": 5 })).await;

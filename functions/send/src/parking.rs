@@ -138,8 +138,9 @@ impl Release {
             None => None,
         };
         let allowance = allowance(provider.map(Arc::as_ref), pace.as_ref(), now);
+        let provider = provider.cloned();
         let mut run =
-            ReleaseRun { services, provider: provider.cloned(), pace, allowance, now, released: 0, cost_ms: 0 };
+            ReleaseRun { services, provider, pace, allowance, now, released: 0, cost_ms: 0, is_unreadable: false };
         let due = now.saturating_add(RELEASED_AHEAD).unwrap_or(now);
         let is_due_left = run.release_lanes(&self.provider_id, Some(due), deadline).await?;
         let is_left = run.release_lanes(&self.provider_id, None, deadline).await?;
@@ -161,6 +162,8 @@ struct ReleaseRun<'a> {
     now: Timestamp,
     released: usize,
     cost_ms: i64,
+    /// Mail was found that cannot be read.
+    is_unreadable: bool,
 }
 
 impl ReleaseRun<'_> {
@@ -178,6 +181,7 @@ impl ReleaseRun<'_> {
             for sk in &page.unreadable {
                 tracing::error!(%provider_id, sk, "parked mail cannot be read; it stays where it is");
             }
+            self.is_unreadable |= !page.unreadable.is_empty();
             let found = page.mails.len();
             let copies: Vec<_> = page.mails.into_iter().map_while(|mail| self.allow(mail)).collect();
             let is_exhausted = copies.len() < found;
@@ -262,7 +266,8 @@ impl ReleaseRun<'_> {
             let line_ms = if self.released > 0 { from_ms } else { was_ms };
             self.services.rates.record_release(provider, (line_ms, self.cost_ms), is_more, self.now).await?;
         }
-        match is_more {
+        // What cannot be read is looked at, and told, every minute until somebody has repaired it.
+        match is_more || self.is_unreadable {
             true => Ok(()),
             false => self.services.parking.forget_if_empty(provider_id, self.now).await,
         }
