@@ -8,28 +8,24 @@
 //!
 //! With `ROTATION_SECONDS=60` it measures how a key is replaced while 100 mails are sent each second for so long.
 //!
-//! With `CPU_MAILS=4000` it measures the CPU time that a mail takes; `FUNCTIONS` may then name several folders, separated by
-//! `:`, which are measured in turn.
-//!
 //! `FUNCTIONS` names the folder with the functions' binaries; without it, that is `target/lambda`. A breach and a rotation are measured
 //! with the functions of this build if that folder does not exist. Machines are noisy: compare
 //! figures of one run with each other, not with those of another day.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark prints, and fails if it cannot continue")]
 
-mod mail_cpu;
-
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::Read as _;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::types::{AttributeValue, Select};
 use operator::Operator;
+use operator::process::{StackProcess, Usage};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -69,11 +65,6 @@ fn main() {
     if let Ok(seconds) = std::env::var("ROTATION_SECONDS") {
         let seconds = seconds.parse().unwrap();
         return tokio::runtime::Runtime::new().unwrap().block_on(measure_rotation(&functions, seconds));
-    }
-    if let Ok(mails) = std::env::var("CPU_MAILS") {
-        let mails = mails.parse().unwrap();
-        let folders: Vec<PathBuf> = std::env::split_paths(functions.as_os_str()).collect();
-        return tokio::runtime::Runtime::new().unwrap().block_on(mail_cpu::measure(&folders, mails));
     }
     for name in ["verify", "verify-worker", "send", "revoke", "revoke-worker"] {
         let bootstrap = functions.join(name).join("bootstrap");
@@ -152,8 +143,8 @@ fn environment_variables(name: &str) -> Vec<(&'static str, String)> {
 
 /// Measures an onboarding, mails and a revocation in a running stack.
 async fn measure_stack(functions: &Path) {
-    let (mut process, url) = start_stack(functions);
-    let operator = Operator::connect(&url).await.unwrap();
+    let process = start_stack(functions);
+    let operator = Operator::connect(&process.url).await.unwrap();
     let policy = operator.api(Method::GET, "/policy?style=classic", None).await.unwrap().body;
     let tenant = json!({ "policies": [policy], "identities": ["example.com"], "max_send_rate": 100_000 });
     let tenant = operator.create_tenant(&tenant).await.unwrap();
@@ -189,9 +180,9 @@ async fn measure_stack(functions: &Path) {
 
     let environments = operator.local_api(Method::GET, "/environments", None).await.unwrap().body;
     for environment in environments["environments"].as_array().unwrap() {
-        let (resident, peak) = memory(environment["pid"].as_i64().unwrap());
+        let Usage { resident_mb, peak_mb, .. } = Usage::of(environment["pid"].as_i64().unwrap()).unwrap();
         println!(
-            "memory         {:<14} {resident:.1} MB resident, {peak:.1} MB at its peak",
+            "memory         {:<14} {resident_mb:.1} MB resident, {peak_mb:.1} MB at its peak",
             environment["binary"].as_str().unwrap()
         );
     }
@@ -211,15 +202,13 @@ async fn measure_stack(functions: &Path) {
         "revocation     {:.1} s until the key was seen dead, with 5 s of waiting by design",
         started.elapsed().as_secs_f64()
     );
-    drop(process.stdin.take());
-    process.wait().unwrap();
 }
 
 /// Onboards keys, and measures how an order for one of them, and one for all, goes.
 async fn measure_breach(functions: &Path, keys: u64) {
     let iam_down = std::env::var("IAM_DOWN_S").ok().map(|seconds| Duration::from_secs(seconds.parse().unwrap()));
-    let (mut process, url) = start_stack(functions);
-    let operator = Operator::connect(&url).await.unwrap();
+    let process = start_stack(functions);
+    let operator = Operator::connect(&process.url).await.unwrap();
     let policy = operator.api(Method::GET, "/policy?style=classic", None).await.unwrap().body;
     // One by one first: who waits for an event reads all events, also those of the onboarding of the many.
     let single = onboard_many(&operator, &policy, SINGLE_KEYS).await;
@@ -269,8 +258,6 @@ async fn measure_breach(functions: &Path, keys: u64) {
     if keys <= COUNTED_KEYS {
         print_calls(&operator, ordered_at, keys).await;
     }
-    drop(process.stdin.take());
-    process.wait().unwrap();
 }
 
 /// Onboards keys of tenants of their own. Returns their accounts and providers.
@@ -354,8 +341,8 @@ async fn print_calls(operator: &Operator, since: jiff::Timestamp, keys: u64) {
 
 /// Has providers verified that are all due: cheaply, as on six of seven days.
 async fn measure_watch(functions: &Path, providers: u64) {
-    let (mut process, url) = start_stack(functions);
-    let operator = Operator::connect(&url).await.unwrap();
+    let process = start_stack(functions);
+    let operator = Operator::connect(&process.url).await.unwrap();
     let policy = operator.api(Method::GET, "/policy?style=classic", None).await.unwrap().body;
     let started = Instant::now();
     let onboarded = onboard_many(&operator, &policy, providers).await;
@@ -401,30 +388,22 @@ async fn measure_watch(functions: &Path, providers: u64) {
     let environments = operator.local_api(Method::GET, "/environments", None).await.unwrap().body;
     let workers = environments["environments"].as_array().unwrap().iter();
     let workers = workers.filter(|one| one["function"].as_str().is_some_and(|name| name.ends_with("verify-worker")));
-    let cpu: Vec<f64> = workers.map(|one| cpu_seconds(one["pid"].as_i64().unwrap())).collect();
+    let used = workers.map(|one| Usage::of(one["pid"].as_i64().unwrap()).unwrap());
+    let cpu_ms: Vec<f64> = used.map(|one| one.user_ms + one.system_ms).collect();
     println!(
         "CPU            {:.2} ms of verify-worker a provider, in {} environments",
-        cpu.iter().sum::<f64>() * 1000.0 / providers as f64,
-        cpu.len(),
+        cpu_ms.iter().sum::<f64>() / providers as f64,
+        cpu_ms.len(),
     );
     if providers <= COUNTED_KEYS {
         print_calls(&operator, since, providers).await;
     }
-    drop(process.stdin.take());
-    process.wait().unwrap();
-}
-
-/// The seconds of CPU that a process has used (proc(5): `utime` and `stime`, in hundredths of a second).
-fn cpu_seconds(pid: i64) -> f64 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
-    (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) / 100.0
 }
 
 /// Replaces a key under mail, with a grace of 5 s, and counts what became of the mail.
 async fn measure_rotation(functions: &Path, seconds: usize) {
-    let (mut process, url) = start_stack(functions);
-    let operator = Operator::connect(&url).await.unwrap();
+    let process = start_stack(functions);
+    let operator = Operator::connect(&process.url).await.unwrap();
     let policy = operator.api(Method::GET, "/policy?style=classic", None).await.unwrap().body;
     let tenant = json!({ "policies": [policy], "identities": ["example.com"], "max_send_rate": 2 * ROTATION_RATE });
     let tenant = operator.create_tenant(&tenant).await.unwrap();
@@ -501,25 +480,13 @@ async fn measure_rotation(functions: &Path, seconds: usize) {
         "mail           {mails} at {ROTATION_RATE}/s: lost {}, sent twice {twice}, refused {refused}",
         mails - copies.len()
     );
-    drop(process.stdin.take());
-    process.wait().unwrap();
 }
 
-/// Starts a stack. Returns its process and the URL of its API.
-fn start_stack(functions: &Path) -> (Child, String) {
-    let mut process = Command::new(env!("CARGO_BIN_EXE_local"))
-        .args(["serve", "--aws-port", "0", "--api-port", "0", "--until-stdin-closes"])
-        .args(["--parameter", "ApiRateLimit=5000", "--parameter", "ApiBurstLimit=5000"])
-        .args(functions.is_dir().then_some("--functions"))
-        .args(functions.is_dir().then_some(functions))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
-    let url = lines.find_map(|line| Some(line.strip_prefix("API")?.trim().to_owned())).unwrap();
-    std::thread::spawn(move || lines.for_each(drop));
-    (process, url)
+/// Starts a stack with the functions of a folder, or with those of this build if there is no such folder.
+fn start_stack(functions: &Path) -> StackProcess {
+    let functions = functions.is_dir().then_some(functions);
+    let limits = ["--parameter", "ApiRateLimit=5000", "--parameter", "ApiBurstLimit=5000"];
+    StackProcess::with_functions(env!("CARGO_BIN_EXE_local"), functions, &limits, Stdio::inherit()).unwrap()
 }
 
 fn mail(provider_id: &str, n: usize) -> Value {
@@ -528,17 +495,6 @@ fn mail(provider_id: &str, n: usize) -> Value {
         "from": "Jane <jane@example.com>", "to": ["ann@example.org"], "subject": format!("Figure {n}"),
         "text": "x".repeat(1500), "html": format!("<p>{}</p>", "x".repeat(1500)),
     })
-}
-
-/// The resident and the peak memory of a process in MB (proc(5)).
-fn memory(pid: i64) -> (f64, f64) {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let field = |name: &str| -> f64 {
-        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
-        let kilobytes: u32 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
-        f64::from(kilobytes) / 1024.0
-    };
-    (field("VmRSS:"), field("VmHWM:"))
 }
 
 fn megabytes(bytes: u64) -> f64 {

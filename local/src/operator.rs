@@ -2,6 +2,7 @@
 //!
 //! The demo, the end-to-end tests and the benchmark use it.
 
+pub mod process;
 pub mod verdict;
 
 use std::time::{Duration, SystemTime};

@@ -1,11 +1,11 @@
 //! A stack: a process of its own on free ports, which ends with the test.
 
-use std::io::{BufRead as _, BufReader};
 use std::ops::Deref;
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 use std::sync::{Mutex, OnceLock};
 
 use operator::Operator;
+use operator::process::StackProcess;
 use reqwest::Method;
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -16,7 +16,7 @@ use super::eventually;
 pub(crate) struct Stack {
     /// The operator's backend, connected to the stack.
     pub(crate) operator: Operator,
-    process: Option<Child>,
+    process: Option<StackProcess>,
 }
 
 /// What the shared stack is started with: its tests ask for more at once than the template's limits let through. A stack of
@@ -43,14 +43,9 @@ const RAISED_LIMITS: [&str; 16] = [
 impl Stack {
     /// The stack that is shared by all tests that need no special one. Each test creates tenants of its own.
     pub(crate) async fn shared() -> Self {
-        static URL: OnceLock<String> = OnceLock::new();
-        static PROCESS: Mutex<Option<Child>> = Mutex::new(None);
-        let url = URL.get_or_init(|| {
-            let (process, url) = start(&RAISED_LIMITS, Stdio::inherit());
-            *PROCESS.lock().unwrap() = Some(process);
-            url
-        });
-        Self { operator: Operator::connect(url).await.unwrap(), process: None }
+        static PROCESS: OnceLock<StackProcess> = OnceLock::new();
+        let process = PROCESS.get_or_init(|| start(&RAISED_LIMITS, Stdio::inherit()));
+        Self { operator: Operator::connect(&process.url).await.unwrap(), process: None }
     }
 
     /// A stack that somebody else holds.
@@ -65,18 +60,18 @@ impl Stack {
 
     /// A stack for one test, whose standard error goes to `stderr`.
     pub(crate) async fn with_stderr(arguments: &[&str], stderr: Stdio) -> Self {
-        let (process, url) = start(arguments, stderr);
-        Self { operator: Operator::connect(&url).await.unwrap(), process: Some(process) }
+        let process = start(arguments, stderr);
+        Self { operator: Operator::connect(&process.url).await.unwrap(), process: Some(process) }
     }
 
     /// Sends the stack a signal, and waits until it has ended.
     pub(crate) async fn stop_by(&mut self, signal: Signal) {
         let process = Mutex::new(self.process.take().expect("a stack of this test alone"));
-        let pid = Pid::from_child(&process.lock().unwrap());
-        kill_process(pid, signal).unwrap();
-        // `wait` would close the standard input, which ends the stack too.
+        let pid = i32::try_from(process.lock().unwrap().id()).unwrap();
+        kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
+        // Dropping it would close the standard input, which ends the stack too.
         eventually(&format!("the end of the stack by {signal:?}"), || async {
-            process.lock().unwrap().try_wait().unwrap()
+            process.lock().unwrap().has_ended().unwrap().then_some(())
         })
         .await;
     }
@@ -113,35 +108,6 @@ impl Deref for Stack {
     }
 }
 
-impl Drop for Stack {
-    fn drop(&mut self) {
-        if let Some(process) = &mut self.process {
-            drop(process.stdin.take());
-            let _ = process.wait();
-        }
-    }
-}
-
-fn start(arguments: &[&str], stderr: Stdio) -> (Child, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_local"));
-    command.args(["serve", "--aws-port", "0", "--api-port", "0", "--until-stdin-closes"]);
-    if let Some(functions) = std::env::var_os("FUNCTIONS") {
-        command.arg("--functions").arg(functions);
-    }
-    let mut process = command
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(stderr)
-        .spawn()
-        .expect("start the stack");
-    let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-    let url = lines
-        .by_ref()
-        .map_while(Result::ok)
-        .find_map(|line| Some(line.strip_prefix("API")?.trim().to_owned()))
-        .expect("the stack prints the URL of its API");
-    // Nobody needs its later output, but it must not block on a full pipe.
-    std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-    (process, url)
+fn start(arguments: &[&str], stderr: Stdio) -> StackProcess {
+    StackProcess::start(env!("CARGO_BIN_EXE_local"), arguments, stderr).expect("start the stack")
 }

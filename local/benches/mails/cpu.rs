@@ -2,25 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use aws_sdk_sqs::types::QueueAttributeName::{
-    ApproximateNumberOfMessages, ApproximateNumberOfMessagesDelayed, ApproximateNumberOfMessagesNotVisible,
-};
-use operator::Operator;
-use reqwest::Method;
-use serde_json::json;
-use tokio::task::JoinSet;
+use serde_json::{Value, json};
 
-use super::{mail, memory, start_stack};
+use crate::stack::{RunAccount, RunStack, RunTenant};
 
 /// How often each build is measured, in turn with the others.
 const ROUNDS: usize = 3;
-/// The tenants whose mails are sent. A rate that never holds mail back for longer than a millisecond.
-const TENANTS: usize = 4;
-const MAX_SEND_RATE: usize = 100_000;
-/// Mail that still waits after this long is lost.
-const SENT_WITHIN: Duration = Duration::from_mins(5);
+/// The tenants whose mails are sent, at a rate that never holds mail back for longer than a millisecond.
+const ACCOUNTS: [RunAccount; 4] = [RunAccount { rate: 100_000, daily_quota: 1_000_000 }; 4];
 
 /// What mails have cost, in milliseconds each.
 #[derive(Clone, Copy)]
@@ -30,102 +21,66 @@ struct Cost {
 }
 
 /// Measures each folder's `send` in turn, so that what else the machine does meets all of them.
-pub(crate) async fn measure(folders: &[PathBuf], mails: usize) {
-    let mut costs: BTreeMap<&Path, Vec<Cost>> = BTreeMap::new();
+pub(crate) async fn measure() {
+    let mails = crate::mails_or(4000) / ACCOUNTS.len() * ACCOUNTS.len();
+    let named = std::env::var_os("FUNCTIONS").unwrap_or_default();
+    let folders: Vec<PathBuf> = std::env::split_paths(&named).collect();
+    let folders: Vec<Option<&Path>> = match folders.as_slice() {
+        [] => vec![None],
+        folders => folders.iter().map(|folder| Some(folder.as_path())).collect(),
+    };
+    let mut costs: BTreeMap<Option<&Path>, Vec<Cost>> = BTreeMap::new();
     for _ in 0..ROUNDS {
-        for folder in folders {
-            costs.entry(folder).or_default().push(measure_round(folder, mails).await);
+        for folder in &folders {
+            costs.entry(*folder).or_default().push(measure_round(*folder, mails).await);
         }
     }
     for (folder, mut costs) in costs {
         costs.sort_by(|one, other| (one.user + one.system).total_cmp(&(other.user + other.system)));
         let Cost { user, system } = costs[costs.len() / 2];
-        println!("mail CPU       {:.3} ms a mail, the median of {ROUNDS} rounds: {}", user + system, folder.display());
+        println!("mail CPU        {:.3} ms a mail, the median of {ROUNDS} rounds: {}", user + system, name(folder));
     }
 }
 
-async fn measure_round(functions: &Path, mails: usize) -> Cost {
-    let (mut process, url) = start_stack(functions);
-    let operator = Operator::connect(&url).await.unwrap();
-    let policy = operator.api(Method::GET, "/policy?style=classic", None).await.unwrap().body;
-    let mut tenants = Vec::new();
-    for number in 0..TENANTS {
-        let tenant = json!({ "policies": [policy], "identities": ["example.com"], "max_send_rate": MAX_SEND_RATE });
-        let tenant = operator.create_tenant(&tenant).await.unwrap();
-        let onboarded = operator.onboard(&format!("tenant-{number}"), &tenant).await.unwrap();
-        assert_eq!(onboarded.status, 201, "{}", onboarded.text);
-        tenants.push((tenant.account_id, onboarded.body["provider_id"].as_str().unwrap().to_owned()));
-    }
+async fn measure_round(functions: Option<&Path>, mails: usize) -> Cost {
+    let stack = RunStack::with_functions(functions, &[], &ACCOUNTS, json!({})).await;
     let started = Instant::now();
-    let mut handing_over = JoinSet::new();
-    for (number, (_, provider_id)) in tenants.iter().cloned().enumerate() {
-        handing_over.spawn(hand_over(operator.clone(), format!("tenant-{number}"), provider_id, mails / TENANTS));
-    }
-    handing_over.join_all().await;
-    while !is_drained(&operator).await {
-        assert!(started.elapsed() < SENT_WITHIN, "mail is left in the queue");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    let backlogs: Vec<Vec<Value>> =
+        stack.tenants.iter().map(|tenant| backlog(tenant, mails / ACCOUNTS.len())).collect();
+    let [one, two, three, four] = backlogs.as_slice() else { panic!("as many tenants as accounts") };
+    tokio::join!(stack.enqueue(one), stack.enqueue(two), stack.enqueue(three), stack.enqueue(four));
+    stack.drained().await;
     let took = started.elapsed();
-    let mut sent = 0;
-    for (account_id, _) in &tenants {
-        sent += operator.inbox(account_id).await.unwrap().len();
-    }
-    assert_eq!(sent, mails / TENANTS * TENANTS);
-    let environments = operator.local_api(Method::GET, "/environments", None).await.unwrap().body;
-    let environments = environments["environments"].as_array().unwrap().iter();
-    let pids: Vec<i64> =
-        environments.filter(|one| one["binary"] == "send").map(|one| one["pid"].as_i64().unwrap()).collect();
-    let (user, system) =
-        pids.iter().map(|pid| cpu_ticks(*pid)).fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
-    // proc(5): in hundredths of a second.
-    let cost = Cost { user: user * 10.0 / sent as f64, system: system * 10.0 / sent as f64 };
+    assert_eq!(stack.sent().await, mails);
+    let senders = stack.senders().await;
+    let a_mail = |ms: f64| ms / mails as f64;
+    let cost = Cost {
+        user: a_mail(senders.iter().map(|sender| sender.user_ms).sum()),
+        system: a_mail(senders.iter().map(|sender| sender.system_ms).sum()),
+    };
     println!(
-        "mail CPU       {:.3} ms a mail ({:.3} user, {:.3} system): {sent} at {:.0}/s by {} processes of at most {:.1} MB: {}",
+        "mail CPU        {:.3} ms a mail ({:.3} user, {:.3} system): {mails} at {:.0}/s by {} processes of at most {:.1} MB: {}",
         cost.user + cost.system,
         cost.user,
         cost.system,
-        sent as f64 / took.as_secs_f64(),
-        pids.len(),
-        pids.iter().map(|pid| memory(*pid).1).fold(0.0, f64::max),
-        functions.display(),
+        mails as f64 / took.as_secs_f64(),
+        senders.len(),
+        stack.peak_mb().await,
+        name(functions),
     );
-    drop(process.stdin.take());
-    process.wait().unwrap();
     cost
 }
 
-async fn hand_over(operator: Operator, tenant_id: String, provider_id: String, mails: usize) {
-    for batch in (0..mails).collect::<Vec<_>>().chunks(10) {
-        let entries = batch.iter().map(|n| {
-            let mut mail = mail(&provider_id, *n);
-            mail["tenant_id"] = json!(tenant_id);
-            aws_sdk_sqs::types::SendMessageBatchRequestEntry::builder()
-                .id(n.to_string())
-                .message_group_id(&provider_id)
-                .message_body(mail.to_string())
-                .build()
-                .unwrap()
-        });
-        let request = operator.sqs.send_message_batch().queue_url(&operator.outputs.send_queue_url);
-        let output = request.set_entries(Some(entries.collect())).send().await.unwrap();
-        assert!(output.failed().is_empty());
-    }
+/// Mails of 3 KB.
+fn backlog(tenant: &RunTenant, mails: usize) -> Vec<Value> {
+    let with_html = |n| {
+        let mut mail = tenant.mail(&format!("cpu-{n}"));
+        mail["html"] = json!(format!("<p>{}</p>", "x".repeat(1500)));
+        mail
+    };
+    (0..mails).map(with_html).collect()
 }
 
-/// Whether no mail waits, is delayed or is being sent.
-async fn is_drained(operator: &Operator) -> bool {
-    let wanted =
-        [ApproximateNumberOfMessages, ApproximateNumberOfMessagesDelayed, ApproximateNumberOfMessagesNotVisible];
-    let request = operator.sqs.get_queue_attributes().queue_url(&operator.outputs.send_queue_url);
-    let answer = request.set_attribute_names(Some(wanted.to_vec())).send().await.unwrap();
-    let attributes = answer.attributes.unwrap();
-    wanted.iter().all(|name| attributes[name] == "0")
-}
-
-/// The user and the system time of a process (proc(5): `utime` and `stime`).
-fn cpu_ticks(pid: i64) -> (f64, f64) {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
-    (fields[11].parse().unwrap(), fields[12].parse().unwrap())
+fn name(folder: Option<&Path>) -> String {
+    folder.map_or_else(|| "this build".to_owned(), |folder| folder.display().to_string())
 }

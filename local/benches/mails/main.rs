@@ -1,76 +1,59 @@
-//! Breaks everything that a mail needs while mail is sent, and counts what became of it: `cargo bench -p local --bench faults`.
+//! Prints how mail flows: `cargo bench -p local --bench mails`, or with `-- ` and names only some of it.
 //!
-//! 10,000 mails of 20 tenants in some 25 minutes; with `FAULT_RUN=short` 400 in below four. `FAULT_MAILS` is another number of them, and
-//! `FUNCTIONS` a folder with functions as they are shipped, in place of those of this build. It fails, and names the mails, if one was lost, if
-//! SES accepted more copies than `on_doubt` allows, or if an account was sent more than its rate.
+//! - `rate`: how much of 14/s and of 300/s is used while 20 environments of `send` share it, and the requests that a mail takes.
+//! - `fairness`: how long a quiet tenant's mail waits among 200 tenants, 51 of whom have more to send than their accounts take.
+//! - `parked`: what parking 100,000 mails costs, how they are released and in which order, and the memory that it takes.
+//! - `attachment`: what a mail with a file of 10 MB takes, and ten of them at a time.
+//! - `cpu`: the CPU time that a mail takes; `FUNCTIONS` may then name several folders, separated by `:`, which are measured in turn.
+//! - `faults`: breaks everything that 10,000 mails of 20 tenants need, for some 25 minutes; with `FAULT_RUN=short`, 400 mails in below four.
+//!   The run fails, and names the mails, if one was lost, if SES accepted more copies than `on_doubt` allows, or if an account was sent more than
+//!   its rate.
+//!
+//! `MAILS` is another number of mails, and `FUNCTIONS` a folder with functions as they are shipped, in place of those of this build. Machines
+//! are noisy: compare figures of one run with each other, not with those of another day.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark prints, and fails if it cannot continue")]
 
-mod price;
-mod report;
-mod schedule;
+mod attachment;
+mod cpu;
+mod fairness;
+mod faults;
+mod parked;
+mod rate;
+mod requests;
 mod stack;
 
-use std::time::{Duration, Instant};
-
-use serde_json::json;
-use tokio::time::sleep;
-
-use report::Report;
-use schedule::{LONG, QUOTA_TENANT, SHORT, Tally};
-use stack::RunStack;
-
-/// What SES takes of the tenants a second.
-const RATES: [u32; 20] = [14, 14, 14, 5, 50, 14, 14, 3, 14, 14, 14, 14, 200, 5, 14, 14, 50, 14, 10, 14];
+/// What can be named, in the order in which it runs.
+const NAMES: [&str; 6] = ["rate", "fairness", "parked", "attachment", "cpu", "faults"];
 
 fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
     // `cargo test --benches` runs this program too, which has nothing to test.
-    if !std::env::args().any(|argument| argument == "--bench") {
+    if !arguments.iter().any(|argument| argument == "--bench") {
         return;
     }
-    let has_kept_promises = tokio::runtime::Runtime::new().unwrap().block_on(run());
+    let named: Vec<&str> = arguments.iter().map(String::as_str).filter(|argument| *argument != "--bench").collect();
+    if let Some(unknown) = named.iter().find(|name| !NAMES.contains(name)) {
+        panic!("{unknown} is none of {}", NAMES.join(", "));
+    }
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let mut has_kept_promises = true;
+    for name in NAMES.into_iter().filter(|name| named.is_empty() || named.contains(name)) {
+        runtime.block_on(async {
+            match name {
+                "rate" => rate::measure().await,
+                "fairness" => fairness::measure().await,
+                "parked" => parked::measure().await,
+                "attachment" => attachment::measure().await,
+                "cpu" => cpu::measure().await,
+                _ => has_kept_promises = faults::run().await,
+            }
+        });
+    }
     std::process::exit(i32::from(!has_kept_promises));
 }
 
-async fn run() -> bool {
-    let schedule = match std::env::var("FAULT_RUN").as_deref() {
-        Ok("short") => SHORT,
-        Ok("long") | Err(_) => LONG,
-        Ok(other) => panic!("FAULT_RUN is {other}, and can be short or long"),
-    };
-    let mails = std::env::var("FAULT_MAILS").map_or(schedule.mails, |mails| mails.parse().unwrap());
-    let [throttled, unanswered, failed] = schedule.chances;
-    let always = json!({
-        "throttle_chance": throttled, "no_answer": unanswered, "server_error_after": failed, "enforce_max_send_rate": true,
-    });
-    // The account's quota is reached with two fifths of its mails.
-    let quota = u32::try_from(mails / RATES.len() * 2 / 5).unwrap();
-    let stack = RunStack::start(schedule.parameters, &RATES, quota, always).await;
-
-    let tally = Tally::default();
-    let started = Instant::now();
-    let since = shared::runtime::Ambient::system().now();
-    let handed = schedule.run(&stack, mails, &tally).await;
-    let faults_took = started.elapsed();
-    if schedule.at_once {
-        stack.forget_quota(QUOTA_TENANT).await;
-    }
-    let mut is_settled = false;
-    while !is_settled && started.elapsed() < faults_took + Duration::from_secs(schedule.settle_s) {
-        sleep(Duration::from_secs(2)).await;
-        is_settled = report::is_settled(&stack, &handed).await;
-        if is_settled {
-            // A copy that is still under way could be sent once more.
-            is_settled = stack.queued().await == 0;
-        } else if schedule.at_once {
-            stack.run_send_schedule(true).await;
-        }
-    }
-    let settled_took = started.elapsed();
-    let report = Report::collect(&stack, handed, since).await;
-    let settled = if is_settled { "all settled" } else { "NOT settled" };
-    println!("fault run       {}: {faults_took:.0?} of faults, {settled} after {settled_took:.0?}", schedule.name);
-    report.print(&tally);
-    stack.stop();
-    report.has_kept_promises()
+/// How many mails the environment asks for, or else the number here.
+fn mails_or(default: usize) -> usize {
+    std::env::var("MAILS").map_or(default, |mails| mails.parse().unwrap())
 }

@@ -1,24 +1,48 @@
 //! The stack of a run, its tenants, and what can be broken.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
+use jiff::Timestamp;
+use operator::process::{StackProcess, Usage};
 use operator::{Operator, Tenant};
 use reqwest::Method;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 
+/// Keys that are onboarded at the same time, below the concurrency of `verify`.
+const ONBOARDINGS: usize = 12;
+/// Mail that is still in the queue after this long is lost.
+const DRAINED_WITHIN: Duration = Duration::from_mins(10);
 /// How long a request to the API is repeated: faults strike the functions behind it too.
 const PATIENCE: Duration = Duration::from_secs(90);
 
+/// What SES takes of an account.
+#[derive(Clone, Copy)]
+pub(crate) struct RunAccount {
+    /// A second.
+    pub(crate) rate: u32,
+    /// In 24 hours.
+    pub(crate) daily_quota: u32,
+}
+
+impl RunAccount {
+    /// An account whose daily quota is never reached.
+    pub(crate) fn of_rate(rate: u32) -> Self {
+        Self { rate, daily_quota: 1_000_000 }
+    }
+}
+
 /// A tenant of the run.
 pub(crate) struct RunTenant {
+    number: usize,
     /// Its account and key.
     pub(crate) tenant: Tenant,
     /// The operator's name for it.
@@ -27,6 +51,16 @@ pub(crate) struct RunTenant {
     pub(crate) provider_id: String,
     /// What SES takes a second.
     pub(crate) rate: u32,
+}
+
+impl RunTenant {
+    /// A mail of 1.5 KB, whose subject is its id.
+    pub(crate) fn mail(&self, mail_id: &str) -> Value {
+        json!({
+            "version": 1, "tenant_id": self.tenant_id, "provider_id": self.provider_id, "mail_id": mail_id,
+            "from": "Jane <jane@example.com>", "to": ["ann@example.org"], "subject": mail_id, "text": "x".repeat(1500),
+        })
+    }
 }
 
 /// Faults that are in force.
@@ -53,26 +87,30 @@ pub(crate) struct RunStack {
     /// Faults of every tenant's SES all the time.
     always: Value,
     in_force: Mutex<InForce>,
-    process: Child,
+    _process: StackProcess,
 }
 
 impl RunStack {
-    /// Starts a stack, and onboards a tenant for each rate. The first account's daily quota is `quota`.
-    pub(crate) async fn start(parameters: &[&str], rates: &[u32], quota: u32, always: Value) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_local"));
-        command.args(["serve", "--aws-port", "0", "--api-port", "0", "--until-stdin-closes"]);
-        for parameter in parameters {
-            command.args(["--parameter", parameter]);
-        }
-        if let Some(functions) = std::env::var_os("FUNCTIONS") {
-            command.arg("--functions").arg(functions);
-        }
+    /// Starts a stack whose template has these parameters, each as `Name=value`, and onboards a tenant of each account, whose SES has the faults
+    /// `always`. The functions are those of the folder `FUNCTIONS`, or of this build.
+    pub(crate) async fn start(parameters: &[&str], accounts: &[RunAccount], always: Value) -> Self {
+        let functions = std::env::var_os("FUNCTIONS").map(PathBuf::from);
+        Self::with_functions(functions.as_deref(), parameters, accounts, always).await
+    }
+
+    /// Starts a stack as [`Self::start`] does, with the functions of a folder.
+    pub(crate) async fn with_functions(
+        functions: Option<&Path>,
+        parameters: &[&str],
+        accounts: &[RunAccount],
+        always: Value,
+    ) -> Self {
+        let mut arguments = vec!["--parameter", "ApiRateLimit=5000", "--parameter", "ApiBurstLimit=5000"];
+        arguments.extend(parameters.iter().flat_map(|parameter| ["--parameter", *parameter]));
         // Its warnings are about the faults that are wanted.
-        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let url = lines.find_map(|line| Some(line.strip_prefix("API")?.trim().to_owned())).unwrap();
-        std::thread::spawn(move || lines.for_each(drop));
-        let operator = Operator::connect(&url).await.unwrap();
+        let process =
+            StackProcess::with_functions(env!("CARGO_BIN_EXE_local"), functions, &arguments, Stdio::null()).unwrap();
+        let operator = Operator::connect(&process.url).await.unwrap();
         let mut aws: reqwest::Url = operator.outputs.send_queue_url.parse().unwrap();
         aws.set_path("");
         let dynamodb = aws_sdk_dynamodb::Client::new(&operator::sdk_config(aws.as_str()));
@@ -81,41 +119,47 @@ impl RunStack {
 
         let policy = operator.api(Method::GET, "/policy?style=classic", None).await.unwrap().body;
         let mut tenants = Vec::new();
-        for (n, rate) in rates.iter().enumerate() {
-            let quota = if n == 0 { quota } else { 1_000_000 };
-            let account = json!({
-                "policies": [policy], "identities": ["example.com"], "max_send_rate": rate, "max_24_hour_send": quota,
+        for (chunk, accounts) in accounts.chunks(ONBOARDINGS).enumerate() {
+            let onboardings = accounts.iter().enumerate().map(|(n, account)| {
+                let (operator, policy, account) = (operator.clone(), policy.clone(), *account);
+                async move { onboard(&operator, chunk * ONBOARDINGS + n, account, &policy).await }
             });
-            let tenant = operator.create_tenant(&account).await.unwrap();
-            let tenant_id = format!("tenant-{n}");
-            let provider = operator.onboard(&tenant_id, &tenant).await.unwrap();
-            assert_eq!(provider.status, 201, "{}", provider.text);
-            let provider_id = provider.body["provider_id"].as_str().unwrap().to_owned();
-            tenants.push(RunTenant { tenant, tenant_id, provider_id, rate: *rate });
+            tenants.extend(onboardings.collect::<JoinSet<_>>().join_all().await);
         }
-        let stack = Self { operator, dynamodb, mails_table, tenants, always, in_force: Mutex::default(), process };
+        // Their numbers are also their places.
+        tenants.sort_by_key(|tenant| tenant.number);
+        let in_force = Mutex::default();
+        let stack = Self { operator, dynamodb, mails_table, tenants, always, in_force, _process: process };
         for n in 0..stack.tenants.len() {
             stack.set_tenant_faults(n, &InForce::default()).await;
         }
         stack
     }
 
-    /// Ends the stack.
-    pub(crate) fn stop(mut self) {
-        drop(self.process.stdin.take());
-        self.process.wait().unwrap();
-    }
-
     /// Puts messages into the send queue.
-    pub(crate) async fn enqueue(&self, mails: &[(String, Value)]) {
+    pub(crate) async fn enqueue(&self, mails: &[Value]) {
         for batch in mails.chunks(10) {
-            let entries = batch.iter().enumerate().map(|(n, (provider_id, mail))| {
+            let entries = batch.iter().enumerate().map(|(n, mail)| {
                 let entry = SendMessageBatchRequestEntry::builder().id(n.to_string());
-                entry.message_group_id(provider_id).message_body(mail.to_string()).build().unwrap()
+                let entry = entry.message_group_id(mail["provider_id"].as_str().unwrap());
+                entry.message_body(mail.to_string()).build().unwrap()
             });
             let request = self.operator.sqs.send_message_batch().queue_url(&self.operator.outputs.send_queue_url);
             let output = request.set_entries(Some(entries.collect())).send().await.unwrap();
             assert!(output.failed().is_empty(), "{:?}", output.failed());
+        }
+    }
+
+    /// Waits until the send queue holds nothing. Returns how many processes of `send` there were at most.
+    pub(crate) async fn drained(&self) -> usize {
+        let (started, mut most) = (Instant::now(), 0);
+        loop {
+            most = most.max(self.senders().await.len());
+            if self.queued().await == 0 {
+                return most;
+            }
+            assert!(started.elapsed() < DRAINED_WITHIN, "mail is left in the queue");
+            sleep(Duration::from_millis(500)).await;
         }
     }
 
@@ -190,6 +234,46 @@ impl RunStack {
         }
     }
 
+    /// What each process of `send` has used that exists now.
+    pub(crate) async fn senders(&self) -> Vec<Usage> {
+        let listed = self.operator.local_api(Method::GET, "/environments", None).await.unwrap().body;
+        let environments = listed["environments"].as_array().unwrap().iter();
+        let senders = environments.filter(|one| one["binary"] == "send");
+        senders.map(|one| Usage::of(one["pid"].as_i64().unwrap()).unwrap()).collect()
+    }
+
+    /// The most memory in MB that a process of `send` that exists now has had.
+    pub(crate) async fn peak_mb(&self) -> f64 {
+        self.senders().await.iter().map(|sender| sender.peak_mb).fold(0.0, f64::max)
+    }
+
+    /// When SES was asked to send a tenant's mail since then, in milliseconds and in their order, and how it answered. The probes of
+    /// `verify` are left out: SES rejects them.
+    pub(crate) async fn sends(&self, account_id: &str, since: Timestamp) -> Vec<(i64, String)> {
+        let path = format!("/requests?account_id={account_id}");
+        let log = self.operator.local_api(Method::GET, &path, None).await.unwrap().body;
+        let requests = log["requests"].as_array().unwrap().iter();
+        let sends = requests.filter(|one| one["operation"] == "SendEmail" && one["error"] != "MessageRejected");
+        let mut sends: Vec<(i64, String)> = sends
+            .filter_map(|one| {
+                let at: Timestamp = one["at"].as_str()?.parse().ok()?;
+                let answer =
+                    one["status"].as_u64().map_or_else(|| "without one".to_owned(), |status| status.to_string());
+                (at >= since).then_some((at.as_millisecond(), answer))
+            })
+            .collect();
+        sends.sort_by_key(|(at, _)| *at);
+        sends
+    }
+
+    /// How many mails SES has accepted.
+    pub(crate) async fn sent(&self) -> usize {
+        let counted = self.operator.local_api(Method::GET, "/requests/counts", None).await.unwrap().body;
+        let counts = counted["counts"].as_array().unwrap().iter();
+        let accepted = counts.filter(|kind| kind["operation"] == "SendEmail" && kind["error"].is_null());
+        accepted.map(|kind| usize::try_from(kind["count"].as_u64().unwrap()).unwrap()).sum()
+    }
+
     /// The processes of `send` that are working on an invocation.
     pub(crate) async fn busy_senders(&self) -> Vec<Pid> {
         let listed = self.operator.local_api(Method::GET, "/environments", None).await.unwrap().body;
@@ -230,11 +314,30 @@ impl RunStack {
     }
 }
 
+/// Creates an account and has its key taken.
+async fn onboard(operator: &Operator, n: usize, account: RunAccount, policy: &Value) -> RunTenant {
+    let RunAccount { rate, daily_quota } = account;
+    let tenant = json!({
+        "policies": [policy], "identities": ["example.com"], "max_send_rate": rate, "max_24_hour_send": daily_quota,
+    });
+    let tenant = operator.create_tenant(&tenant).await.unwrap();
+    let tenant_id = format!("tenant-{n}");
+    let provider = operator.onboard(&tenant_id, &tenant).await.unwrap();
+    assert_eq!(provider.status, 201, "{}", provider.text);
+    let provider_id = provider.body["provider_id"].as_str().unwrap().to_owned();
+    RunTenant { number: n, tenant, tenant_id, provider_id, rate }
+}
+
 /// Sends a signal to processes. One that has ended meanwhile takes none.
 pub(crate) fn signal(pids: &[Pid], signal: Signal) {
     for pid in pids {
         kill_process(*pid, signal).ok();
     }
+}
+
+/// What time it is.
+pub(crate) fn now() -> Timestamp {
+    shared::runtime::Ambient::system().now()
 }
 
 /// A string of DynamoDB.

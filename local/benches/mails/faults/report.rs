@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use operator::verdict::{self, BrokenPromise, RunFate, RunMail, broken_promise, fullest_second, over_rate_seconds};
 use reqwest::Method;
 
-use crate::price::{self, Requests};
-use crate::schedule::Tally;
+use super::schedule::Tally;
+use crate::requests::{self, SendRequests};
 use crate::stack::{RunStack, RunTenant, string};
 
 /// The most mails that are named.
@@ -28,12 +28,8 @@ pub(crate) struct Report {
     answers: BTreeMap<String, usize>,
     /// Events by their detail-type.
     events: BTreeMap<String, usize>,
-    /// Requests of `send` to our own account that failed, by service and error.
-    failed: BTreeMap<String, usize>,
-    /// Requests of `send` to our own account.
-    ours: Requests,
-    /// Requests of `send` to the tenants' accounts.
-    tenants: Requests,
+    /// What `send` asked for.
+    requests: SendRequests,
 }
 
 /// Whether nothing more happens to any of these mails.
@@ -61,8 +57,7 @@ impl Report {
                 let mail_id = accepted["subject"].as_str().unwrap_or_default().to_owned();
                 *copies.entry((tenant.account_id.clone(), mail_id)).or_default() += 1;
             }
-            let mut sends = sends(stack, &tenant.account_id, since).await;
-            sends.sort_by_key(|(at, _)| *at);
+            let sends = stack.sends(&tenant.account_id, since).await;
             let times: Vec<i64> = sends.iter().map(|(at, _)| *at).collect();
             for (_, answer) in sends {
                 *answers.entry(answer).or_default() += 1;
@@ -90,13 +85,13 @@ impl Report {
                 (mail, fate)
             })
             .collect();
-        let (ours, tenants, failed) = requests(stack).await;
+        let requests = SendRequests::count(stack).await;
         let mut events = BTreeMap::new();
         let passed = stack.operator.local_api(Method::GET, "/events", None).await.unwrap().body;
         for event in passed["events"].as_array().unwrap() {
             *events.entry(event["detail-type"].as_str().unwrap_or_default().to_owned()).or_default() += 1;
         }
-        Self { mails, doubted, over_rate, fullest, answers, events, failed, ours, tenants }
+        Self { mails, doubted, over_rate, fullest, answers, events, requests }
     }
 
     /// Whether `send` has kept what it promises.
@@ -118,7 +113,7 @@ impl Report {
         println!("processes       {killed} killed at work, {frozen} frozen at work");
         println!("daily quota     {} mails waited when it was raised", tally.over_quota.load(Ordering::Relaxed));
         println!("answers of SES  {}", listed(&self.answers));
-        println!("answers of ours {}", listed(&self.failed));
+        println!("answers of ours {}", listed(&self.requests.failed));
         println!("events          {}", listed(&self.events));
         println!("mails           {}: {}", self.mails.len(), listed(&states));
         println!("lost            {}", self.name(BrokenPromise::Lost));
@@ -130,22 +125,10 @@ impl Report {
         for (account_id, seconds) in &self.over_rate {
             println!("                {account_id} at {seconds:?}");
         }
-        for (whose, requests) in [("our", &self.ours), ("tenants'", &self.tenants)] {
-            let mut services: BTreeMap<&str, Vec<(&str, u64)>> = BTreeMap::new();
-            for ((service, operation), count) in requests {
-                services.entry(service).or_default().push((operation, *count));
-            }
-            for (service, operations) in services {
-                let a_mail = |count: u64| count as f64 / self.mails.len() as f64;
-                let operations: Vec<String> =
-                    operations.iter().map(|(name, count)| format!("{name} {:.2}", a_mail(*count))).collect();
-                let sum: u64 = requests.iter().filter(|((name, _), _)| name == service).map(|(_, count)| count).sum();
-                println!("requests a mail {:>6.2} {whose} {service}: {}", a_mail(sum), operations.join(", "));
-            }
-        }
-        let costs = price::per_million(&self.ours, self.mails.len());
-        let parts: Vec<String> = costs.iter().map(|(service, cost)| format!("{service} {cost:.2}")).collect();
-        println!("cost a million  ${:.2} at least: {}", costs.values().sum::<f64>(), parts.join(", "));
+        let SendRequests { ours, tenants, .. } = &self.requests;
+        requests::print("our", ours, self.mails.len());
+        requests::print("tenants'", tenants, self.mails.len());
+        requests::print_cost(ours, self.mails.len());
     }
 
     /// How many mails fared so, and which.
@@ -177,46 +160,6 @@ async fn ledger(stack: &RunStack) -> HashMap<String, HashMap<String, AttributeVa
     let pages = scan.expression_attribute_values(":pk", string("mail#")).into_paginator().items().send();
     let rows = pages.collect::<Result<Vec<_>, _>>().await.unwrap();
     rows.into_iter().filter_map(|row| Some((text(&row, "mail_id")?, row))).collect()
-}
-
-/// When SES was asked to send a mail, and how it answered. The probes of `verify` are left out: SES rejects them.
-async fn sends(stack: &RunStack, account_id: &str, since: Timestamp) -> Vec<(i64, String)> {
-    let path = format!("/requests?account_id={account_id}");
-    let log = stack.operator.local_api(Method::GET, &path, None).await.unwrap().body;
-    let requests = log["requests"].as_array().unwrap().iter();
-    let sends = requests.filter(|one| one["operation"] == "SendEmail" && one["error"] != "MessageRejected");
-    sends
-        .filter_map(|one| {
-            let at: Timestamp = one["at"].as_str()?.parse().ok()?;
-            let answer = one["status"].as_u64().map_or_else(|| "without one".to_owned(), |status| status.to_string());
-            (at >= since).then_some((at.as_millisecond(), answer))
-        })
-        .collect()
-}
-
-/// What `send` asked our own account for, and the tenants', and the errors that our own answered.
-async fn requests(stack: &RunStack) -> (Requests, Requests, BTreeMap<String, usize>) {
-    let counted = stack.operator.local_api(Method::GET, "/requests/counts", None).await.unwrap().body;
-    let (mut ours, mut tenants, mut failed) = (Requests::new(), Requests::new(), BTreeMap::new());
-    for kind in counted["counts"].as_array().unwrap() {
-        let field = |name: &str| kind[name].as_str().unwrap_or_default().to_owned();
-        let is_tenants = stack.tenants.iter().any(|one| one.tenant.account_id == field("account_id"));
-        let is_sender = field("principal").split('/').nth(1).is_some_and(|role| role.ends_with("-send"));
-        let count = kind["count"].as_u64().unwrap();
-        let requests = match (is_tenants, is_sender) {
-            (true, _) if field("service") == "ses" => &mut tenants,
-            (false, true) => &mut ours,
-            _ => continue,
-        };
-        *requests.entry((field("service"), field("operation"))).or_default() += count;
-        // A condition that fails is an answer.
-        if let Some(error) =
-            kind["error"].as_str().filter(|error| !is_tenants && *error != "ConditionalCheckFailedException")
-        {
-            *failed.entry(format!("{} {error}", field("service"))).or_default() += usize::try_from(count).unwrap();
-        }
-    }
-    (ours, tenants, failed)
 }
 
 fn text(row: &HashMap<String, AttributeValue>, name: &str) -> Option<String> {

@@ -3,15 +3,15 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use operator::verdict::RunMail;
 use reqwest::Method;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::report;
-use crate::stack::{RunStack, signal};
+use super::report;
+use crate::stack::{RunStack, RunTenant, now, signal};
 
 /// The tenant whose daily quota is reached, and the one whose sending is paused.
 pub(crate) const QUOTA_TENANT: usize = 0;
@@ -71,7 +71,7 @@ pub(crate) struct Schedule {
 pub(crate) const LONG: Schedule = Schedule {
     name: "long",
     mails: 10_000,
-    parameters: &["ApiRateLimit=5000", "ApiBurstLimit=5000"],
+    parameters: &[],
     chances: [0.01, 0.005, 0.002],
     hand_over_s: 1_080,
     expiry_s: 120,
@@ -94,13 +94,7 @@ pub(crate) const LONG: Schedule = Schedule {
 pub(crate) const SHORT: Schedule = Schedule {
     name: "short",
     mails: 400,
-    parameters: &[
-        "ApiRateLimit=5000",
-        "ApiBurstLimit=5000",
-        "SendTimeout=18",
-        "SendVisibilityTimeout=24",
-        "SendDoubtDelay=5",
-    ],
+    parameters: &["SendTimeout=18", "SendVisibilityTimeout=24", "SendDoubtDelay=5"],
     chances: [0.03, 0.015, 0.006],
     hand_over_s: 95,
     expiry_s: 20,
@@ -241,10 +235,9 @@ impl Schedule {
             for n in handed.len()..due {
                 let tenant = &stack.tenants[n % stack.tenants.len()];
                 let is_hold = n / stack.tenants.len() % 3 == 2;
-                let mail = self.mail(n, &tenant.tenant_id, &tenant.provider_id, is_hold);
-                let message = (tenant.provider_id.clone(), mail);
-                messages.extend((n % TWICE_EVERY == 7).then(|| message.clone()));
-                messages.push(message);
+                let mail = self.mail(n, tenant, is_hold);
+                messages.extend((n % TWICE_EVERY == 7).then(|| mail.clone()));
+                messages.push(mail);
                 handed.push(RunMail {
                     mail_id: mail_id(n),
                     account_id: tenant.tenant.account_id.clone(),
@@ -256,11 +249,8 @@ impl Schedule {
         handed
     }
 
-    fn mail(&self, n: usize, tenant_id: &str, provider_id: &str, is_hold: bool) -> Value {
-        let mut mail = json!({
-            "version": 1, "tenant_id": tenant_id, "provider_id": provider_id, "mail_id": mail_id(n),
-            "from": "Jane <jane@example.com>", "to": ["ann@example.org"], "subject": mail_id(n), "text": "x".repeat(1500),
-        });
+    fn mail(&self, n: usize, tenant: &RunTenant, is_hold: bool) -> Value {
+        let mut mail = tenant.mail(&mail_id(n));
         if is_hold {
             mail["on_doubt"] = json!("hold");
         }
@@ -282,8 +272,4 @@ async fn kill(stack: &RunStack, tally: &Tally) {
 
 fn mail_id(n: usize) -> String {
     format!("fault-{n:05}")
-}
-
-fn now() -> Timestamp {
-    shared::runtime::Ambient::system().now()
 }
