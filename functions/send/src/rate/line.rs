@@ -118,7 +118,9 @@ fn slot(delay_ms: i64, now: Timestamp) -> Slot {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Breaker, FULL_SHARE};
+    use std::collections::BTreeSet;
+
+    use super::super::{Breaker, FULL_SHARE, plan_starts};
     use super::*;
 
     fn at(ms: i64) -> Timestamp {
@@ -162,8 +164,8 @@ mod tests {
         let (slots, change) = line_up(&stored, &[NEW, NEW, NEW], 1.0, at(START));
         assert_eq!(slots[0], Slot::Later(Delay::from_millis(899_500)));
         let parked = |ms: i64| Slot::Parked(ParkedSlot { reason: WaitReason::Rate, eta: at(START + ms) });
-        assert_eq!(slots[1..], [parked(900_500), parked(901_500)]);
-        assert_eq!(change.parked_cost_ms, 2_000);
+        assert_eq!(slots[1..], [parked(900_540), parked(901_580)]);
+        assert_eq!(change.parked_cost_ms, 2_080);
     }
 
     #[test]
@@ -184,6 +186,48 @@ mod tests {
     fn new_mail_does_not_try_while_others_have_lined_up() {
         for (new_ms, returned_ms, is_behind) in [(0, 0, false), (900, 0, false), (1_001, 0, true), (0, 1_001, true)] {
             assert_eq!(is_behind_others(&pace(0, START + new_ms, START + returned_ms), NEW, at(START)), is_behind);
+        }
+    }
+
+    /// How many mails start in ten minutes of an account that has more to send, if each copy comes late by up to `late_ms`.
+    fn started_in_ten_minutes(rate: f64, late_ms: i64) -> usize {
+        let (mut stored, mut arrivals, mut started) = (pace(START, 0, 0), BTreeSet::new(), 0);
+        let mut noise = 1_i64;
+        let mut below = |limit: i64| {
+            noise = (noise * 48_271) % 2_147_483_647;
+            noise % limit
+        };
+        let mut come_back = |stored: &mut Pace, arrivals: &mut BTreeSet<(i64, usize)>, wanted, now_ms: i64, mail| {
+            let (slots, change) = line_up(stored, &[wanted], rate, at(now_ms));
+            let end = |growth: Growth| growth.from_ms + growth.total_ms;
+            stored.lines.new_ms = change.new.map_or(stored.lines.new_ms, end);
+            stored.lines.returned_ms = change.returned.map_or(stored.lines.returned_ms, end);
+            let Slot::Later(delay) = slots[0] else { return };
+            arrivals.insert((now_ms + delay.as_millis() + below(late_ms), mail));
+        };
+        for mail in 0.. {
+            let now_ms = START - 1_000 + i64::try_from(mail).unwrap() * 37 % 1_000;
+            if stored.lines.new_ms >= START + 700_000 {
+                break;
+            }
+            come_back(&mut stored, &mut arrivals, NEW, now_ms, mail);
+        }
+        while let Some((now_ms, mail)) = arrivals.pop_first().filter(|(now_ms, _)| *now_ms < START + 600_000) {
+            if plan_starts(Some(&stored), &[1], Priority::Normal, rate, at(now_ms)).is_some() {
+                stored.tat_us = stored.tat_us.max(now_ms * 1000) + cost_us(1, rate, FULL_SHARE);
+                started += 1;
+            } else {
+                come_back(&mut stored, &mut arrivals, BACK, now_ms, mail);
+            }
+        }
+        started
+    }
+
+    #[test]
+    fn a_slow_account_s_rate_is_used_though_copies_come_late() {
+        for (rate, wanted) in [(1.0, 570), (2.0, 1_140), (5.0, 2_850), (14.0, 7_980), (200.0, 114_000)] {
+            let started = started_in_ten_minutes(rate, 600);
+            assert!(started >= wanted, "{started} of {} at {rate}/s", rate * 600.0);
         }
     }
 

@@ -45,6 +45,11 @@ const HIGH_SHARE: i64 = 800;
 /// The whole of MaxSendRate, in thousandths.
 const FULL_SHARE: i64 = 1000;
 
+/// By how much an account that may send less than two mails a second is paced slower, in thousandths. SES publishes no size for the bursts that
+/// it tolerates. Where it is a second's worth, this account has none: a request that comes some milliseconds early is over its rate, and the 429
+/// costs half of the pace for most of a minute.
+const SLOW_MARGIN: f64 = 40.0;
+
 /// The smallest share after 429s, in thousandths.
 const MIN_SHARE: i64 = 50;
 
@@ -227,7 +232,8 @@ fn recovered_share(pace: &Pace, now: Timestamp) -> i64 {
 fn cost_us(recipients: u32, max_send_rate: f64, share: i64) -> i64 {
     let share_of_one = f64::from(i32::try_from(share.clamp(MIN_SHARE, FULL_SHARE)).unwrap_or(1000)) / 1000.0;
     let rate = if max_send_rate.is_finite() { max_send_rate.max(1.0) } else { 1.0 };
-    let cost = (f64::from(recipients.max(1)) * 1_000_000.0 / (rate * share_of_one)).ceil();
+    let margin = if rate < 2.0 { 1.0 + SLOW_MARGIN / 1000.0 } else { 1.0 };
+    let cost = (f64::from(recipients.max(1)) * 1_000_000.0 * margin / (rate * share_of_one)).ceil();
     #[expect(
         clippy::cast_possible_truncation,
         reason = "a whole number far below 2^63: at most 50 at a twentieth a second"
@@ -304,10 +310,31 @@ mod tests {
     fn a_mail_to_fifty_passes_at_one_a_second() {
         let plan_of_one = plan_starts(None, &[50, 1], Priority::Normal, 1.0, at(0)).unwrap();
         assert_eq!(plan_of_one.offsets_us, [0]);
-        assert_eq!(plan_of_one.total_us, 50_000_000);
+        assert_eq!(plan_of_one.total_us, 52_000_000);
         let plan_at = |now_ms| plan_starts(Some(&pace(50_000, FULL_SHARE, 0)), &[1], Priority::Normal, 1.0, at(now_ms));
         assert_eq!(plan_at(48_999), None);
         assert!(plan_at(49_000).is_some());
+    }
+
+    #[test]
+    fn requests_that_come_some_milliseconds_early_or_late_are_within_the_rate_of_a_slow_account() {
+        let noise = (0..600_i64).map(|n| n * 7_919 % 35);
+        for rate in [1.0, 1.5, 2.0, 14.0] {
+            let at_ms: Vec<i64> = noise
+                .clone()
+                .enumerate()
+                .map(|(n, late)| i64::try_from(n).unwrap() * cost_us(1, rate, FULL_SHARE) / 1000 + late)
+                .collect();
+            // SES counts with no more than a second's worth in reserve.
+            let (mut reserve, mut last_ms) = (f64::max(rate, 1.0), 0);
+            for now_ms in at_ms {
+                #[expect(clippy::cast_precision_loss, reason = "milliseconds of some minutes")]
+                let elapsed_s = (now_ms - last_ms) as f64 / 1000.0;
+                reserve = (reserve + elapsed_s * rate).min(f64::max(rate, 1.0)) - 1.0;
+                last_ms = now_ms;
+                assert!(reserve > -1e-6, "over {rate}/s at {now_ms} ms");
+            }
+        }
     }
 
     #[test]
