@@ -1,9 +1,11 @@
 //! A mail that names several providers is sent by the first that can, and by one.
 
+use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Stack, mail_with};
+use super::waiting::{age_hold, change_hold, parked};
+use crate::support::{Stack, mail_with, now};
 
 /// A mail of these providers, in the order of preference.
 fn mail_of(provider_ids: &[&str], mail_id: &str) -> Value {
@@ -61,4 +63,26 @@ async fn a_used_up_quota_sends_the_mail_through_the_next_provider_and_a_stranger
     stack.enqueue_mail(&mail_of(&[&preferred, &stranger], "stranger")).await.unwrap();
     let event = stack.mail_event("Mail Rejected", &stranger, "stranger").await;
     assert_eq!(event["reason"], "tenant_mismatch:tenant_id");
+}
+
+#[tokio::test]
+async fn mail_of_several_providers_that_are_all_held_for_long_waits_for_any_of_them() {
+    let stack = &Stack::shared().await;
+    let mut provider_ids = Vec::new();
+    for _ in 0..2 {
+        let tenant = stack.classic_tenant().await;
+        provider_ids.push(stack.onboard_provider("waiting-for-any", &tenant).await);
+    }
+    for provider_id in &provider_ids {
+        change_hold(stack, Method::PUT, provider_id).await;
+        age_hold(stack, provider_id).await;
+    }
+    stack.enqueue_mail(&mail_of(&[&provider_ids[0], &provider_ids[1]], "waits")).await.unwrap();
+    let waiting = stack.mail_in_state(&provider_ids[0], "waits", &["waiting"]).await;
+    let eta: Timestamp = waiting["eta"].as_str().unwrap().parse().unwrap();
+    let wait = eta.duration_since(now());
+    assert!(SignedDuration::from_mins(13) < wait && wait <= SignedDuration::from_mins(15), "{waiting}");
+    for provider_id in &provider_ids {
+        assert!(parked(stack, provider_id).await.is_empty(), "parked, it would wait for one of them alone");
+    }
 }

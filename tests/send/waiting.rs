@@ -9,7 +9,7 @@ use crate::support::{Stack, eventually, mail, mail_with, now, string, string_of}
 use operator::Tenant;
 
 /// The parked mail of a provider, in the order in which it is released.
-async fn parked(stack: &Stack, provider_id: &str) -> Vec<String> {
+pub(super) async fn parked(stack: &Stack, provider_id: &str) -> Vec<String> {
     let (client, table) = stack.table("MailsTable").await;
     let query = client.query().table_name(table).key_condition_expression("pk = :pk");
     let found =
@@ -80,14 +80,14 @@ async fn accepted(stack: &Stack, tenant: &Tenant) -> Vec<String> {
     inbox.iter().map(|mail| mail["subject"].as_str().unwrap().to_owned()).collect()
 }
 
-async fn change_hold(stack: &Stack, method: Method, provider_id: &str) {
+pub(super) async fn change_hold(stack: &Stack, method: Method, provider_id: &str) {
     let body = json!({ "reason": "complaints" });
     let response = stack.api(method, &format!("/providers/{provider_id}/hold"), Some(&body)).await.unwrap();
     assert_eq!(response.status, 200, "{}", response.text);
 }
 
 /// Makes a hold so old that mail is parked for it.
-async fn age_hold(stack: &Stack, provider_id: &str) {
+pub(super) async fn age_hold(stack: &Stack, provider_id: &str) {
     let (client, table) = stack.table("ProvidersTable").await;
     let update = client
         .update_item()

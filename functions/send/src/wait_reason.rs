@@ -33,6 +33,11 @@ impl WaitReason {
             Self::NotBefore => "not_before",
         }
     }
+
+    /// Whether the mail could go at once through another provider that has nothing in its way.
+    pub(crate) const fn is_of_provider(self) -> bool {
+        matches!(self, Self::DailyQuota | Self::Suspended | Self::Held)
+    }
 }
 
 #[cfg(test)]

@@ -116,14 +116,14 @@ impl Delivery {
                 let now = self.services.ambient.now();
                 match provider.waits_until(self.mail.first_seen, now) {
                     Some(eta) if provider.has_waited_long(now) => {
-                        self.park(ParkedSlot { reason: WaitReason::Suspended, eta }).await
+                        self.wait_or_change_provider(ParkedSlot { reason: WaitReason::Suspended, eta }).await
                     }
                     Some(until) => self.wait_until(WaitReason::Suspended, until).await,
                     None => self.requeue(Delay::SUSPENDED).await,
                 }
             }
             Eligibility::Held(eta, provider) if provider.has_waited_long(self.services.ambient.now()) => {
-                self.park(ParkedSlot { reason: WaitReason::Held, eta }).await
+                self.wait_or_change_provider(ParkedSlot { reason: WaitReason::Held, eta }).await
             }
             Eligibility::Held(until, _) => self.wait_until(WaitReason::Held, until).await,
             Eligibility::Stopped => self.end(&EndReason::Rejected(RejectionReason::ProviderRevoked.into())).await,

@@ -6,11 +6,8 @@ use shared::tenant::Credential;
 use tokio::time::timeout;
 
 use super::{Delivery, RECORD_TIMEOUT};
-use crate::context::Services;
-use crate::delay::Delay;
 use crate::delivery_error::DeliveryError;
 use crate::disposition::Disposition;
-use crate::failover::provider_for;
 use crate::ledger;
 use crate::rate::{AccountReading, ParkedSlot};
 use crate::wait_reason::WaitReason;
@@ -31,20 +28,6 @@ impl Delivery {
         let parked = self.wait_or_change_provider(ParkedSlot { reason: WaitReason::DailyQuota, eta }).await;
         self.read_account_if_due(provider, credential).await;
         parked
-    }
-
-    /// Parks the mail, unless it is the daily quota that it waits for and it names other providers: then it goes through another
-    /// one in a moment, or is looked at again when the quota is, because parked it would wait for this one alone.
-    pub(super) async fn wait_or_change_provider(&self, parked: ParkedSlot) -> Result<Disposition, DeliveryError> {
-        if parked.reason == WaitReason::DailyQuota && self.mail.provider_ids.len() > 1 {
-            let snapshot = self.batch.snapshots.fresh().await?;
-            let Services { rates, ambient, .. } = self.services.as_ref();
-            if provider_for(&self.mail, &snapshot, rates, ambient.now()) != self.mail.provider_id {
-                return self.requeue(Delay::SHORT_OF_TIME).await;
-            }
-            return self.wait_until(parked.reason, parked.eta).await;
-        }
-        self.park(parked).await
     }
 
     /// Reads the account's quotas, every fifteen minutes while mail is sent. It is no concern of the mail: an error is logged, and

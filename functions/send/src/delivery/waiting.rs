@@ -8,9 +8,11 @@ use shared::record::{ParkedLane, ParkedMail};
 use shared::telemetry::chain;
 
 use super::Delivery;
+use crate::context::Services;
 use crate::delay::Delay;
 use crate::delivery_error::DeliveryError;
 use crate::disposition::Disposition;
+use crate::failover::provider_for;
 use crate::put_backs::MailCopy;
 use crate::rate::ParkedSlot;
 use crate::wait_reason::WaitReason;
@@ -48,6 +50,22 @@ impl Delivery {
     pub(super) async fn wait_in_line(&self, reason: WaitReason, delay: Delay) -> Result<Disposition, DeliveryError> {
         let until = self.services.ambient.now().saturating_add(SignedDuration::from_millis(delay.as_millis()));
         self.wait(reason, until.unwrap_or(Timestamp::MAX), true).await
+    }
+
+    /// Parks the mail, unless it waits for its provider and names others too: then it goes through another one in a moment, or is looked at
+    /// again in a quarter of an hour, because parked it would wait for this one alone.
+    pub(super) async fn wait_or_change_provider(&self, parked: ParkedSlot) -> Result<Disposition, DeliveryError> {
+        if self.mail.provider_ids.len() == 1 || !parked.reason.is_of_provider() {
+            return self.park(parked).await;
+        }
+        let snapshot = self.batch.snapshots.fresh().await?;
+        let Services { rates, ambient, .. } = self.services.as_ref();
+        let now = ambient.now();
+        if provider_for(&self.mail, &snapshot, rates, now) != self.mail.provider_id {
+            return self.requeue(Delay::SHORT_OF_TIME).await;
+        }
+        let in_a_while = now.saturating_add(SignedDuration::from_millis(Delay::MAX.as_millis())).unwrap_or(now);
+        self.wait_until(parked.reason, parked.eta.max(in_a_while)).await
     }
 
     /// Parks the mail. What cannot be parked now waits in the queue for as long as it can, and then is tried again.
