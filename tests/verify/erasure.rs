@@ -94,8 +94,19 @@ async fn a_tenant_that_has_left_leaves_ids_and_proofs_and_others_lose_nothing() 
         let refused = stack.api(Method::DELETE, &path, Some(&body)).await.unwrap();
         assert_eq!(refused.status, status, "{}", refused.text);
     }
+    // The last two are of others.
+    for file in ["/invoice.pdf", "/2026/a%26b%20%3C1%3E.pdf", "-2/x", ""] {
+        stack.put_file(&format!("{leaving}{file}"), b"%PDF".to_vec()).await.unwrap();
+    }
     // Killed or refused anywhere, the same call goes on.
-    for on in ["sqs:DeleteMessageBatch", "dynamodb:DeleteItem", "dynamodb:Scan", "dynamodb:UpdateItem"] {
+    for on in [
+        "sqs:DeleteMessageBatch",
+        "s3:ListObjectsV2",
+        "s3:DeleteObject",
+        "dynamodb:DeleteItem",
+        "dynamodb:Scan",
+        "dynamodb:UpdateItem",
+    ] {
         let faults = json!({"rules": [{"on": [on], "server_error": 40}]});
         assert!(stack.local_api(Method::PUT, "/faults", Some(&faults)).await.unwrap().status.is_success());
         let failed = erase(&stack, &leaving).await;
@@ -111,6 +122,7 @@ async fn a_tenant_that_has_left_leaves_ids_and_proofs_and_others_lose_nothing() 
     .await;
     assert_eq!((&erased["state"], &erased["providers"]), (&json!("erased"), &json!(1)), "{erased}");
     assert!(erased["rows"].as_u64().unwrap() >= 3, "{erased}");
+    assert_eq!(erased["files"], 2, "{erased}");
     assert!(erased["finished_at"].is_string() && erased["asked_by"].is_string(), "{erased}");
 
     // Parked mail may have been released meanwhile: it is rejected as it comes, and a later call erases that.

@@ -57,7 +57,7 @@ use shared::custody::{Custody, Lane};
 use shared::http::{Problem, Request, RequestLog, Response};
 use shared::queue::Queue;
 use shared::record::{Assurance, Mails, Providers, Secrets};
-use shared::runtime::{Ambient, ColdStart, MissingVariable, ScheduledEvent, serve};
+use shared::runtime::{Ambient, Bucket, ColdStart, MissingVariable, ScheduledEvent, serve};
 use shared::telemetry::Bus;
 use shared::tenant::Clients;
 use thiserror::Error;
@@ -80,6 +80,8 @@ pub struct Verify {
     send_queue: Queue,
     /// Mail that was set aside.
     send_dead_letter_queue: Queue,
+    /// Files of mails, below the tenants' ids.
+    attachments: Arc<Bucket>,
     /// The queue to `verify-worker`.
     verification_queue: Queue,
     send_lane: Custody,
@@ -190,6 +192,7 @@ impl Verify {
                 start.required("SEND_DEAD_LETTER_QUEUE_URL")?,
                 "send dead-letter",
             ),
+            attachments: Arc::new(start.bucket("ATTACHMENTS_BUCKET")?),
             verification_queue: Queue::new(start.sqs()?, start.required("VERIFICATION_QUEUE_URL")?, "verification"),
             send_lane: Custody::new(kms.clone(), environment, Lane::Send)?,
             revoke_lane: Custody::new(kms, environment, Lane::Revoke)?,

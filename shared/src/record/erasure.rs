@@ -47,6 +47,9 @@ pub struct Erasure {
     pub dead_letters: u64,
     /// Parked mails that are deleted.
     pub parked_mails: u64,
+    /// Files in the bucket that are deleted.
+    #[serde(default)]
+    pub files: u64,
     /// Rows of the ledger that are deleted.
     pub rows: u64,
     /// Providers whose names and reports are erased.
@@ -76,6 +79,7 @@ impl Erasure {
             finished_at: None,
             dead_letters: 0,
             parked_mails: 0,
+            files: 0,
             rows: 0,
             providers: 0,
             read_up_to: None,

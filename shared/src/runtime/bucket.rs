@@ -1,7 +1,8 @@
-//! A bucket of our own account, of which objects are read whole.
+//! A bucket of our own account, of which objects are read whole, listed and deleted.
 //!
-//! There is no SDK client for it: its two requests are built by hand (`RequestSigner`).
+//! There is no SDK client for it: its four requests are built by hand (`RequestSigner`).
 
+use std::fmt;
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
@@ -12,6 +13,7 @@ use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::error::ErrorMetadata;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
+use aws_smithy_xml::decode::{Document, XmlDecodeError, try_data};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use thiserror::Error;
 
@@ -22,6 +24,9 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(6);
 
 /// What is left as it is in a path (S3 API reference, "Create a canonical request", `UriEncode`).
 const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+
+/// The same in a query.
+const QUERY: &AsciiSet = &PATH.add(b'/');
 
 /// A bucket.
 pub struct Bucket {
@@ -67,18 +72,53 @@ pub enum BucketError {
     },
 }
 
-/// One of the two requests.
+/// One of the requests: of an object by its key, or of the keys that begin so.
 #[derive(Clone, Copy)]
-enum ObjectRequest<'a> {
-    Head,
-    Get(&'a str),
+enum BucketRequest<'a> {
+    Head(&'a str),
+    Get { key: &'a str, etag: &'a str },
+    List { prefix: &'a str },
+    Delete(&'a str),
 }
 
-impl ObjectRequest<'_> {
+/// What S3 answered. It has no contents in `Debug`: they are a mail's.
+struct BucketAnswer {
+    size: Option<u64>,
+    etag: Option<String>,
+    bytes: Vec<u8>,
+}
+
+impl fmt::Debug for BucketAnswer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("BucketAnswer")
+    }
+}
+
+impl BucketRequest<'_> {
     fn operation(self) -> &'static str {
         match self {
-            Self::Head => "HeadObject",
-            Self::Get(_) => "GetObject",
+            Self::Head(_) => "HeadObject",
+            Self::Get { .. } => "GetObject",
+            Self::List { .. } => "ListObjectsV2",
+            Self::Delete(_) => "DeleteObject",
+        }
+    }
+
+    fn method(self) -> &'static str {
+        match self {
+            Self::Head(_) => "HEAD",
+            Self::Get { .. } | Self::List { .. } => "GET",
+            Self::Delete(_) => "DELETE",
+        }
+    }
+
+    /// What comes after the bucket.
+    fn path_and_query(self) -> String {
+        match self {
+            Self::Head(key) | Self::Get { key, .. } | Self::Delete(key) => utf8_percent_encode(key, PATH).to_string(),
+            Self::List { prefix } => {
+                format!("?list-type=2&prefix={}", utf8_percent_encode(prefix, QUERY))
+            }
         }
     }
 }
@@ -112,8 +152,10 @@ impl Bucket {
     /// # Errors
     /// It is not there, or S3 does not say.
     pub async fn head(&self, key: &str) -> Result<ObjectHead, BucketError> {
-        let (_, head) = self.ask(key, ObjectRequest::Head).await?;
-        Ok(head)
+        let asked = BucketRequest::Head(key);
+        let answer = self.ask(asked).await?;
+        let head = answer.size.zip(answer.etag).map(|(size, etag)| ObjectHead { size, etag });
+        head.ok_or_else(|| unavailable(asked, "an answer without length or entity tag"))
     }
 
     /// The bytes of an object that still has this entity tag.
@@ -121,17 +163,36 @@ impl Bucket {
     /// # Errors
     /// It is not there or has changed, or S3 does not answer.
     pub async fn get(&self, key: &str, etag: &str) -> Result<Vec<u8>, BucketError> {
-        let (bytes, _) = self.ask(key, ObjectRequest::Get(etag)).await?;
-        Ok(bytes)
+        Ok(self.ask(BucketRequest::Get { key, etag }).await?.bytes)
     }
 
-    async fn ask(&self, key: &str, asked: ObjectRequest<'_>) -> Result<(Vec<u8>, ObjectHead), BucketError> {
+    /// Keys that begin so, the first thousand of them (S3 API reference, ListObjectsV2).
+    ///
+    /// # Errors
+    /// S3 does not answer.
+    pub async fn list(&self, prefix: &str) -> Result<Vec<String>, BucketError> {
+        let asked = BucketRequest::List { prefix };
+        let answer = self.ask(asked).await?;
+        keys(&String::from_utf8_lossy(&answer.bytes)).map_err(|_| unavailable(asked, "an answer that is no list"))
+    }
+
+    /// Deletes an object, if it is there.
+    ///
+    /// # Errors
+    /// S3 does not answer.
+    pub async fn delete(&self, key: &str) -> Result<(), BucketError> {
+        self.ask(BucketRequest::Delete(key)).await?;
+        Ok(())
+    }
+
+    async fn ask(&self, asked: BucketRequest<'_>) -> Result<BucketAnswer, BucketError> {
         let operation = asked.operation();
-        let path = format!("{}/{}", self.prefix, utf8_percent_encode(key, PATH));
+        let path = format!("{}/{}", self.prefix, asked.path_and_query());
         let wanted = match asked {
-            ObjectRequest::Head => None,
-            ObjectRequest::Get(etag) => Some(format!("\"{etag}\"")),
+            BucketRequest::Get { etag, .. } => Some(format!("\"{etag}\"")),
+            BucketRequest::Head(_) | BucketRequest::List { .. } | BucketRequest::Delete(_) => None,
         };
+        let method = asked.method();
         let signer = RequestSigner {
             credentials: self.credentials.clone(),
             region: self.region.clone(),
@@ -147,21 +208,23 @@ impl Bucket {
                     .operation_attempt_timeout(ATTEMPT_TIMEOUT)
                     .build(),
             )
-            .serializer(move |(): ()| unsigned(if wanted.is_some() { "GET" } else { "HEAD" }, &path, wanted.as_deref()))
+            .serializer(move |(): ()| unsigned(method, &path, wanted.as_deref()))
             .deserializer(read_answer)
             .build();
-        let answer = call.invoke(()).await.map_err(|error| {
+        call.invoke(()).await.map_err(|error| {
             let status = error.raw_response().map(|response| response.status().as_u16());
             match status {
                 Some(404) => BucketError::Missing { operation },
                 Some(412) => BucketError::Changed { operation },
-                Some(status) => BucketError::Unavailable { operation, problem: format!("status {status}") },
-                None => BucketError::Unavailable { operation, problem: "no answer".to_owned() },
+                Some(status) => unavailable(asked, &format!("status {status}")),
+                None => unavailable(asked, "no answer"),
             }
-        })?;
-        answer
-            .ok_or(BucketError::Unavailable { operation, problem: "an answer without length or entity tag".to_owned() })
+        })
     }
+}
+
+fn unavailable(asked: BucketRequest<'_>, problem: &str) -> BucketError {
+    BucketError::Unavailable { operation: asked.operation(), problem: problem.to_owned() }
 }
 
 fn unsigned(method: &'static str, path: &str, if_match: Option<&str>) -> Result<HttpRequest, BoxError> {
@@ -175,15 +238,33 @@ fn unsigned(method: &'static str, path: &str, if_match: Option<&str>) -> Result<
     Ok(http)
 }
 
-/// `None` for an answer that says too little.
-fn read_answer(response: &HttpResponse) -> Result<Option<(Vec<u8>, ObjectHead)>, OrchestratorError<ErrorMetadata>> {
+fn read_answer(response: &HttpResponse) -> Result<BucketAnswer, OrchestratorError<ErrorMetadata>> {
     if !response.status().is_success() {
         return Err(OrchestratorError::operation(ErrorMetadata::builder().build()));
     }
-    let size = response.headers().get("content-length").and_then(|size| size.parse().ok());
-    let etag = response.headers().get("etag").map(|etag| etag.trim_matches('"').to_owned());
-    let bytes = response.body().bytes().unwrap_or_default().to_vec();
-    Ok(size.zip(etag).map(|(size, etag)| (bytes, ObjectHead { size, etag })))
+    Ok(BucketAnswer {
+        size: response.headers().get("content-length").and_then(|size| size.parse().ok()),
+        etag: response.headers().get("etag").map(|etag| etag.trim_matches('"').to_owned()),
+        bytes: response.body().bytes().unwrap_or_default().to_vec(),
+    })
+}
+
+/// The keys in a list: `Key` in each `Contents` (S3 API reference, ListObjectsV2, "Response Syntax").
+fn keys(list: &str) -> Result<Vec<String>, XmlDecodeError> {
+    let mut document = Document::new(list);
+    let mut root = document.root_element()?;
+    let mut keys = Vec::new();
+    while let Some(mut object) = root.next_tag() {
+        if !object.start_el().matches("Contents") {
+            continue;
+        }
+        while let Some(mut field) = object.next_tag() {
+            if field.start_el().matches("Key") {
+                keys.push(try_data(&mut field)?.into_owned());
+            }
+        }
+    }
+    Ok(keys)
 }
 
 #[cfg(test)]
@@ -220,6 +301,27 @@ mod tests {
         assert_eq!(uris, [format!("http://127.0.0.1:1/files/{encoded}")]);
         let (_, uris) = asked(200, &[("AWS_REGION", "cn-north-1")]).await;
         assert_eq!(uris, [format!("https://files.s3.cn-north-1.amazonaws.com.cn/{encoded}")]);
+    }
+
+    #[tokio::test]
+    async fn what_begins_so_is_listed_and_deleted() {
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&asked);
+        let http = fake_aws(move |request| {
+            seen.lock().unwrap().push(request.uri);
+            let list = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
+                        <Name>files</Name><Prefix>a&amp;b/</Prefix><KeyCount>2</KeyCount><MaxKeys>1000</MaxKeys>\
+                        <Contents><Key>a&amp;b/1 ä.pdf</Key><Size>1</Size></Contents>\
+                        <Contents><Key>a&amp;b/&lt;2&gt;</Key></Contents></ListBucketResult>";
+            std::future::ready((200, list.to_owned()))
+        });
+        let bucket = Bucket::new(&Environment::from_variables(&VARIABLES), &http, "files").unwrap();
+        assert_eq!(bucket.list("a&b/").await.unwrap(), ["a&b/1 ä.pdf", "a&b/<2>"]);
+        bucket.delete("a&b/1 ä.pdf").await.unwrap();
+        let host = "https://files.s3.eu-central-1.amazonaws.com";
+        let expected = [format!("{host}/?list-type=2&prefix=a%26b%2F"), format!("{host}/a%26b/1%20%C3%A4.pdf")];
+        assert_eq!(*asked.lock().unwrap(), expected);
+        assert!(keys("no list").is_err());
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,12 +1,14 @@
 //! `DELETE /tenants/{tenant_id}/data`: erases what is kept about a tenant that has left.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use shared::http::{Problem, Request, RequestLog, Response, body, invalid, respond, signer};
 use shared::id::{ProviderId, TenantId};
 use shared::record::{Erasure, RecordError, StatusName, VerifiedProvider};
+use tokio::task::JoinSet;
 
 use super::path_parameter;
 use crate::Verify;
@@ -19,6 +21,9 @@ const DEAD_LETTER_TIME: SignedDuration = SignedDuration::from_secs(5);
 
 /// How many providers are listed at once.
 const PAGE: i32 = 100;
+
+/// How many files are deleted at the same time.
+const DELETIONS: usize = 16;
 
 /// What stays, as every answer says.
 const STAYS: &str = "Ids of tenant, providers, accounts, keys and orders, what proves revocations, audit trails, and the names in \
@@ -42,6 +47,7 @@ struct ErasureView<'a> {
     finished_at: Option<Timestamp>,
     dead_letters: u64,
     parked_mails: u64,
+    files: u64,
     rows: u64,
     providers: u64,
     stays: &'static str,
@@ -84,6 +90,7 @@ impl Verify {
             finished = status == 200,
             dead_letters = erasure.dead_letters,
             parked_mails = erasure.parked_mails,
+            files = erasure.files,
             rows = erasure.rows,
             providers = erasure.providers,
             asked_by = signer,
@@ -115,6 +122,9 @@ impl Verify {
                 }
             }
         }
+        if !self.erase_files(erasure, until).await? {
+            return Ok(false);
+        }
         while !erasure.all_rows_read {
             let (deleted, next) = self.mails.erase_rows(&erasure.tenant_id, &ids, erasure.read_up_to.as_ref()).await?;
             erasure.rows += deleted;
@@ -134,6 +144,34 @@ impl Verify {
             }
         }
         Ok(has_no_letters)
+    }
+
+    /// Deletes the tenant's files in the bucket until this time. Whether none is left.
+    async fn erase_files(&self, erasure: &mut Erasure, until: Timestamp) -> Result<bool, Problem> {
+        let prefix = format!("{}/", erasure.tenant_id);
+        loop {
+            let keys =
+                self.attachments.list(&prefix).await.map_err(|error| Problem::unavailable().caused_by(&error))?;
+            if keys.is_empty() {
+                return Ok(true);
+            }
+            for some in keys.chunks(DELETIONS) {
+                let deletions: JoinSet<_> = some
+                    .iter()
+                    .map(|key| {
+                        let (bucket, key) = (Arc::clone(&self.attachments), key.clone());
+                        async move { bucket.delete(&key).await }
+                    })
+                    .collect();
+                for deleted in deletions.join_all().await {
+                    deleted.map_err(|error| Problem::unavailable().caused_by(&error))?;
+                    erasure.files += 1;
+                }
+                if self.ambient.now() >= until {
+                    return Ok(false);
+                }
+            }
+        }
     }
 
     /// All providers of a tenant, each read consistently.
@@ -177,6 +215,7 @@ impl<'a> From<&'a Erasure> for ErasureView<'a> {
             finished_at: erasure.finished_at,
             dead_letters: erasure.dead_letters,
             parked_mails: erasure.parked_mails,
+            files: erasure.files,
             rows: erasure.rows,
             providers: erasure.providers,
             stays: STAYS,

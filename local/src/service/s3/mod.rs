@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use axum::http::{Method, StatusCode, header};
+use fakecloud_aws::xml::xml_escape;
 use fakecloud_core::auth::ResourcePolicyProvider;
 
 pub(crate) use self::bucket::BucketResource;
@@ -25,6 +26,9 @@ pub(super) const SERVICE: ServiceDefinition =
 
 /// The largest object of one PutObject: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html>.
 const MAX_OBJECT_BYTES: usize = 5 * 1024 * 1024 * 1024;
+
+/// The most keys of a list (S3 API reference, ListObjectsV2).
+const MAX_KEYS: usize = 1_000;
 
 /// S3 API reference, "Error responses", has the codes and texts.
 const WORDING: ErrorWording = ErrorWording {
@@ -70,6 +74,27 @@ impl S3 {
         Ok(answer_of(call, &object))
     }
 
+    /// S3 API reference, ListObjectsV2, "Response Syntax", without what nobody here reads.
+    fn list(&self, call: &Call) -> Result<ServiceResponse, ServiceError> {
+        let bucket = call.segments.first().map_or("", String::as_str);
+        if !self.store.has_bucket(bucket) {
+            return Err(no_such_bucket());
+        }
+        let prefix = call.parameters.get("prefix").map_or("", String::as_str);
+        let (keys, is_more) = self.store.keys(bucket, prefix, MAX_KEYS);
+        let contents: String =
+            keys.iter().map(|key| format!("<Contents><Key>{}</Key></Contents>", xml_escape(key))).collect();
+        let xml = format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<ListBucketResult \
+             xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Name>{bucket}</Name><Prefix>{}</Prefix>\
+             <KeyCount>{}</KeyCount><MaxKeys>{MAX_KEYS}</MaxKeys><IsTruncated>{is_more}</IsTruncated>{contents}\
+             </ListBucketResult>",
+            xml_escape(prefix),
+            keys.len(),
+        );
+        Ok(ServiceResponse::xml(call, xml))
+    }
+
     fn put(&self, call: &Call, (bucket, key): (&str, &str)) -> Result<ServiceResponse, ServiceError> {
         let content = chunked::content(call).ok_or_else(|| {
             refuse(StatusCode::BAD_REQUEST, "IncompleteBody", "The request body terminated unexpectedly")
@@ -106,6 +131,7 @@ impl StandInService for S3 {
     fn name_operation(&self, call: &mut Call) {
         let operation = match (&call.method, object_of(call)) {
             (&Method::GET, None) if call.segments.is_empty() => "ListBuckets",
+            (&Method::GET, None) if is_list(call) => "ListObjectsV2",
             (&Method::GET, Some(_)) => "GetObject",
             (&Method::HEAD, Some(_)) => "HeadObject",
             (&Method::PUT, Some(_)) => "PutObject",
@@ -130,6 +156,10 @@ impl StandInService for S3 {
         let call = request.call;
         let action = match call.operation.as_str() {
             "ListBuckets" => return vec![RequiredPermission::new("s3:ListAllMyBuckets", "*")],
+            "ListObjectsV2" => {
+                let bucket = call.segments.first().map_or("", String::as_str);
+                return vec![RequiredPermission::new("s3:ListBucket", format!("arn:aws:s3:::{bucket}"))];
+            }
             "GetObject" | "HeadObject" => "s3:GetObject",
             "PutObject" => "s3:PutObject",
             "DeleteObject" => "s3:DeleteObject",
@@ -151,13 +181,16 @@ impl StandInService for S3 {
 
     async fn handle(&self, request: &ServiceRequest<'_>) -> Result<ServiceResponse, ServiceError> {
         let call = request.call;
+        if is_list(call) {
+            return self.list(call);
+        }
         let Some((bucket, key)) = object_of(call) else {
             let xml = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<ListAllMyBucketsResult \
                        xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Buckets></Buckets></ListAllMyBucketsResult>";
             return Ok(ServiceResponse::xml(call, xml.to_owned()));
         };
         if !self.store.has_bucket(&bucket) {
-            return Err(refuse(StatusCode::NOT_FOUND, "NoSuchBucket", "The specified bucket does not exist"));
+            return Err(no_such_bucket());
         }
         let name = (bucket.as_str(), key.as_str());
         match call.operation.as_str() {
@@ -171,6 +204,17 @@ impl StandInService for S3 {
             _ => self.get(call, name),
         }
     }
+}
+
+/// Whether a call asks for the keys of a bucket.
+fn is_list(call: &Call) -> bool {
+    call.method == Method::GET
+        && call.segments.len() == 1
+        && call.parameters.get("list-type").is_some_and(|it| it == "2")
+}
+
+fn no_such_bucket() -> ServiceError {
+    refuse(StatusCode::NOT_FOUND, "NoSuchBucket", "The specified bucket does not exist")
 }
 
 /// The bucket and the key that a call is about.

@@ -81,6 +81,16 @@ impl Store {
         }
     }
 
+    /// The keys that begin so, in their order, so many at most; and whether there are more.
+    pub(super) fn keys(&self, bucket: &str, prefix: &str, limit: usize) -> (Vec<String>, bool) {
+        let buckets = self.0.lock();
+        let keys = buckets.get(bucket).into_iter().flat_map(|bucket| bucket.objects.keys());
+        let mut keys: Vec<String> = keys.filter(|key| key.starts_with(prefix)).take(limit + 1).cloned().collect();
+        let is_more = keys.len() > limit;
+        keys.truncate(limit);
+        (keys, is_more)
+    }
+
     /// Deletes objects past their time, for as long as the stand-in runs.
     pub(super) async fn expire(&self) {
         loop {
