@@ -16,11 +16,12 @@ pub(crate) async fn measure() {
     let tenant = &stack.tenants[0];
     // No byte order that a compression would like.
     let content = (0..FILE_MB * 1024 * 1024).map(|n| (n * n / 7 % 251).to_le_bytes()[0]).collect();
-    stack.operator.put_file("figures.bin", content).await.unwrap();
+    let key = format!("{}/figures.bin", tenant.tenant_id);
+    stack.operator.put_file(&key, content).await.unwrap();
     let mail = |mail_id: String| -> Value {
         let mut mail = tenant.mail(&mail_id);
         mail["attachments"] =
-            json!([{ "name": "f.bin", "content_type": "application/octet-stream", "s3": { "key": "figures.bin" } }]);
+            json!([{ "name": "f.bin", "content_type": "application/octet-stream", "s3": { "key": key } }]);
         mail
     };
     stack.enqueue(&[tenant.mail("plain")]).await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -14,9 +14,11 @@ const TENANTS: usize = 200;
 const SLOW: usize = 50;
 /// Mails of the newsletter, and of each slow account: for more seconds than are looked at.
 const NEWSLETTER: usize = 14_000;
-const SLOW_MAILS: usize = 300;
+const SLOW_MAILS: usize = 80;
 /// The others send one mail each, evenly over so long.
-const LOOKED_AT: Duration = Duration::from_secs(45);
+const LOOKED_AT: Duration = Duration::from_secs(55);
+/// Until then all mail has been received once, and what cannot go has lined up.
+const LINED_UP_AFTER: SignedDuration = SignedDuration::from_secs(10);
 
 pub(crate) async fn measure() {
     let accounts: Vec<RunAccount> = (0..TENANTS)
@@ -67,6 +69,7 @@ pub(crate) async fn measure() {
         NEWSLETTER + SLOW * SLOW_MAILS,
         SLOW + 1,
     );
+    let since = since + LINED_UP_AFTER;
     let seconds = until.duration_since(since).as_secs_f64();
     let mut sent = Vec::new();
     for tenant in &stack.tenants[..=SLOW] {
