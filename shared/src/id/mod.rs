@@ -26,6 +26,14 @@ pub struct InvalidId(&'static str);
 #[serde(try_from = "String", into = "String")]
 pub struct TenantId(String);
 
+impl TenantId {
+    /// What the keys of the tenant's files in the bucket begin with: its id and a slash. A tenant whose id has a slash has no files: they would
+    /// be those of another tenant.
+    pub fn file_prefix(&self) -> Option<String> {
+        (!self.0.contains('/')).then(|| format!("{}/", self.0))
+    }
+}
+
 /// The caller's idempotency key of a mail within its provider: 1 to 256 characters without control characters.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -214,7 +222,8 @@ mod tests {
         assert!(ProviderId::parse(&format!("prv_{}", ulid.to_lowercase())).is_err());
         assert!(ProviderId::parse(&format!("rvk_{ulid}")).is_err());
         assert!(OrderId::parse(&format!("rvk_{ulid}")).is_ok());
-        assert!(TenantId::parse("acme").is_ok());
+        assert_eq!(TenantId::parse("acme").unwrap().file_prefix().as_deref(), Some("acme/"));
+        assert_eq!(TenantId::parse("acme/eu").unwrap().file_prefix(), None);
         for bad in ["", "a b", "a#b", "a\nb"] {
             assert!(TenantId::parse(bad).is_err(), "{bad:?}");
         }

@@ -186,14 +186,13 @@ pub(super) fn decode(text: &str) -> Result<Vec<u8>, String> {
     }
 }
 
-/// A tenant's mail takes that tenant's files only. The first part of a key is a whole tenant id, so a tenant whose id has a slash has
-/// none: its files would be those of another tenant.
+/// A tenant's mail takes that tenant's files only.
 fn parse_stored(file: StoredFileDocument, tenant_id: &TenantId) -> Result<StoredFile, (&'static str, String)> {
     let StoredFileDocument { key, version } = file;
-    if tenant_id.as_str().contains('/') {
+    let Some(prefix) = tenant_id.file_prefix() else {
         return Err(("s3", "is not for tenants whose id has a slash; use `content`".to_owned()));
-    }
-    let Some(name) = key.strip_prefix(tenant_id.as_str()).and_then(|rest| rest.strip_prefix('/')) else {
+    };
+    let Some(name) = key.strip_prefix(&prefix) else {
         return Err(("s3.key", "must begin with the tenant's id and a slash".to_owned()));
     };
     let is_segment = |segment: &str| !matches!(segment, "" | "." | "..");

@@ -13,14 +13,17 @@ use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::error::ErrorMetadata;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
-use aws_smithy_xml::decode::{Document, XmlDecodeError, try_data};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use aws_smithy_xml::decode::{Document, try_data};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use thiserror::Error;
 
 use super::{Environment, MissingVariable, RequestSigner};
 
-/// The longest that one attempt may take: 28 MB at 35 Mbit a second.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(6);
+/// The longest that one attempt to read an object may take: 28 MB at 35 Mbit a second.
+const READ_TIMEOUT: Duration = Duration::from_secs(6);
+
+/// The longest that one attempt of anything else may take.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What is left as it is in a path (S3 API reference, "Create a canonical request", `UriEncode`).
 const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
@@ -112,12 +115,20 @@ impl BucketRequest<'_> {
         }
     }
 
+    fn attempt_timeout(self) -> Duration {
+        match self {
+            Self::Get { .. } => READ_TIMEOUT,
+            Self::Head(_) | Self::List { .. } | Self::Delete(_) => ATTEMPT_TIMEOUT,
+        }
+    }
+
     /// What comes after the bucket.
     fn path_and_query(self) -> String {
         match self {
             Self::Head(key) | Self::Get { key, .. } | Self::Delete(key) => utf8_percent_encode(key, PATH).to_string(),
             Self::List { prefix } => {
-                format!("?list-type=2&prefix={}", utf8_percent_encode(prefix, QUERY))
+                // Not every character of a key can be written in XML.
+                format!("?list-type=2&encoding-type=url&prefix={}", utf8_percent_encode(prefix, QUERY))
             }
         }
     }
@@ -173,7 +184,8 @@ impl Bucket {
     pub async fn list(&self, prefix: &str) -> Result<Vec<String>, BucketError> {
         let asked = BucketRequest::List { prefix };
         let answer = self.ask(asked).await?;
-        keys(&String::from_utf8_lossy(&answer.bytes)).map_err(|_| unavailable(asked, "an answer that is no list"))
+        keys(&String::from_utf8_lossy(&answer.bytes))
+            .ok_or_else(|| unavailable(asked, "an answer that is no whole list"))
     }
 
     /// Deletes an object, if it is there.
@@ -205,7 +217,7 @@ impl Bucket {
             .timeout_config(
                 TimeoutConfig::builder()
                     .connect_timeout(Duration::from_secs(1))
-                    .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+                    .operation_attempt_timeout(asked.attempt_timeout())
                     .build(),
             )
             .serializer(move |(): ()| unsigned(method, &path, wanted.as_deref()))
@@ -249,22 +261,25 @@ fn read_answer(response: &HttpResponse) -> Result<BucketAnswer, OrchestratorErro
     })
 }
 
-/// The keys in a list: `Key` in each `Contents` (S3 API reference, ListObjectsV2, "Response Syntax").
-fn keys(list: &str) -> Result<Vec<String>, XmlDecodeError> {
+/// The keys in a list: `Key` in each `Contents`, as many as `KeyCount` says, encoded as in a URL's query (S3 API reference, ListObjectsV2,
+/// "Response Syntax"). `None` for what is no list or not all of it.
+fn keys(list: &str) -> Option<Vec<String>> {
     let mut document = Document::new(list);
-    let mut root = document.root_element()?;
-    let mut keys = Vec::new();
-    while let Some(mut object) = root.next_tag() {
-        if !object.start_el().matches("Contents") {
-            continue;
-        }
-        while let Some(mut field) = object.next_tag() {
-            if field.start_el().matches("Key") {
-                keys.push(try_data(&mut field)?.into_owned());
+    let mut root = document.root_element().ok().filter(|root| root.start_el().matches("ListBucketResult"))?;
+    let (mut keys, mut count) = (Vec::new(), None);
+    while let Some(mut element) = root.next_tag() {
+        if element.start_el().matches("KeyCount") {
+            count = try_data(&mut element).ok()?.parse::<usize>().ok();
+        } else if element.start_el().matches("Contents") {
+            while let Some(mut field) = element.next_tag() {
+                if field.start_el().matches("Key") {
+                    let encoded = try_data(&mut field).ok()?.replace('+', " ");
+                    keys.push(percent_decode_str(&encoded).decode_utf8().ok()?.into_owned());
+                }
             }
         }
     }
-    Ok(keys)
+    (count == Some(keys.len())).then_some(keys)
 }
 
 #[cfg(test)]
@@ -303,25 +318,43 @@ mod tests {
         assert_eq!(uris, [format!("https://files.s3.cn-north-1.amazonaws.com.cn/{encoded}")]);
     }
 
+    fn list_of(count: usize, contents: &str) -> String {
+        format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Name>files</Name>\
+             <Prefix>a%26b/</Prefix><KeyCount>{count}</KeyCount><MaxKeys>1000</MaxKeys>{contents}</ListBucketResult>"
+        )
+    }
+
     #[tokio::test]
     async fn what_begins_so_is_listed_and_deleted() {
         let asked = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&asked);
         let http = fake_aws(move |request| {
             seen.lock().unwrap().push(request.uri);
-            let list = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
-                        <Name>files</Name><Prefix>a&amp;b/</Prefix><KeyCount>2</KeyCount><MaxKeys>1000</MaxKeys>\
-                        <Contents><Key>a&amp;b/1 ä.pdf</Key><Size>1</Size></Contents>\
-                        <Contents><Key>a&amp;b/&lt;2&gt;</Key></Contents></ListBucketResult>";
-            std::future::ready((200, list.to_owned()))
+            let list = list_of(
+                2,
+                "<Contents><Key>a%26b/1+%C3%A4%2B.pdf</Key><Size>1</Size></Contents><Contents><Key>a%26b/%01</Key></Contents>",
+            );
+            std::future::ready((200, list))
         });
         let bucket = Bucket::new(&Environment::from_variables(&VARIABLES), &http, "files").unwrap();
-        assert_eq!(bucket.list("a&b/").await.unwrap(), ["a&b/1 ä.pdf", "a&b/<2>"]);
+        assert_eq!(bucket.list("a&b/").await.unwrap(), ["a&b/1 ä+.pdf", "a&b/\u{1}"]);
         bucket.delete("a&b/1 ä.pdf").await.unwrap();
         let host = "https://files.s3.eu-central-1.amazonaws.com";
-        let expected = [format!("{host}/?list-type=2&prefix=a%26b%2F"), format!("{host}/a%26b/1%20%C3%A4.pdf")];
+        let expected =
+            [format!("{host}/?list-type=2&encoding-type=url&prefix=a%26b%2F"), format!("{host}/a%26b/1%20%C3%A4.pdf")];
         assert_eq!(*asked.lock().unwrap(), expected);
-        assert!(keys("no list").is_err());
+    }
+
+    #[test]
+    fn what_is_no_whole_list_is_not_an_empty_one() {
+        let one = "<Contents><Key>a/1</Key></Contents>";
+        assert_eq!(keys(&list_of(1, one)), Some(vec!["a/1".to_owned()]));
+        assert_eq!(keys(&list_of(0, "")), Some(Vec::new()));
+        let cut = list_of(1, one).split_once("<Key>").unwrap().0.to_owned();
+        for no_list in ["", "no list", "<a/>", "<html><body>busy</body></html>", &list_of(2, one), &cut] {
+            assert_eq!(keys(no_list), None, "{no_list}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

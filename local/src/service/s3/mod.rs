@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use axum::http::{Method, StatusCode, header};
 use fakecloud_aws::xml::xml_escape;
 use fakecloud_core::auth::ResourcePolicyProvider;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 pub(crate) use self::bucket::BucketResource;
 use self::store::{Object, Store};
@@ -26,6 +27,9 @@ pub(super) const SERVICE: ServiceDefinition =
 
 /// The largest object of one PutObject: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html>.
 const MAX_OBJECT_BYTES: usize = 5 * 1024 * 1024 * 1024;
+
+/// What a key is written as with `encoding-type=url`: as Java's URLEncoder does, but for slashes (the SDKs decode it so).
+const KEY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'*').remove(b'/');
 
 /// The most keys of a list (S3 API reference, ListObjectsV2).
 const MAX_KEYS: usize = 1_000;
@@ -82,14 +86,19 @@ impl S3 {
         }
         let prefix = call.parameters.get("prefix").map_or("", String::as_str);
         let (keys, is_more) = self.store.keys(bucket, prefix, MAX_KEYS);
+        let is_encoded = call.parameters.get("encoding-type").is_some_and(|it| it == "url");
+        let written = |key: &str| match is_encoded {
+            true => utf8_percent_encode(key, KEY).to_string().replace("%20", "+"),
+            false => xml_escape(key),
+        };
         let contents: String =
-            keys.iter().map(|key| format!("<Contents><Key>{}</Key></Contents>", xml_escape(key))).collect();
+            keys.iter().map(|key| format!("<Contents><Key>{}</Key></Contents>", written(key))).collect();
         let xml = format!(
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<ListBucketResult \
              xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Name>{bucket}</Name><Prefix>{}</Prefix>\
              <KeyCount>{}</KeyCount><MaxKeys>{MAX_KEYS}</MaxKeys><IsTruncated>{is_more}</IsTruncated>{contents}\
              </ListBucketResult>",
-            xml_escape(prefix),
+            written(prefix),
             keys.len(),
         );
         Ok(ServiceResponse::xml(call, xml))
@@ -158,7 +167,11 @@ impl StandInService for S3 {
             "ListBuckets" => return vec![RequiredPermission::new("s3:ListAllMyBuckets", "*")],
             "ListObjectsV2" => {
                 let bucket = call.segments.first().map_or("", String::as_str);
-                return vec![RequiredPermission::new("s3:ListBucket", format!("arn:aws:s3:::{bucket}"))];
+                let mut permission = RequiredPermission::new("s3:ListBucket", format!("arn:aws:s3:::{bucket}"));
+                if let Some(prefix) = call.parameters.get("prefix") {
+                    permission.condition_keys.insert("s3:prefix".to_owned(), vec![prefix.clone()]);
+                }
+                return vec![permission];
             }
             "GetObject" | "HeadObject" => "s3:GetObject",
             "PutObject" => "s3:PutObject",
