@@ -4,8 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::waiting::{age_hold, change_hold, parked};
-use crate::support::{Stack, mail_with, now};
+use crate::support::{Stack, age_hold, change_hold, mail_with, now, parked};
 
 /// A mail of these providers, in the order of preference.
 fn mail_of(provider_ids: &[&str], mail_id: &str) -> Value {
@@ -66,7 +65,7 @@ async fn a_used_up_quota_sends_the_mail_through_the_next_provider_and_a_stranger
 }
 
 #[tokio::test]
-async fn mail_of_several_providers_that_are_all_held_for_long_waits_for_any_of_them() {
+async fn mail_of_several_providers_that_are_all_held_for_long_is_parked_for_none_of_them() {
     let stack = &Stack::shared().await;
     let mut provider_ids = Vec::new();
     for _ in 0..2 {

@@ -1,6 +1,6 @@
 //! Mails, and what becomes of them.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use operator::Tenant;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use shared::record::{LedgerRow, Mails, ParkedLane, ParkedMail};
 use shared::runtime::Environment;
 
 use super::tenants::tenant_of;
-use super::{Stack, eventually, now};
+use super::{Stack, eventually, now, string, string_of};
 
 /// Parameters with which the mail of a worker that died is delivered again soon: the shortest allowed timeout of an
 /// invocation, and the 5 s more for which its claims are valid. AWS's advice of six times the timeout is for batches that
@@ -107,4 +107,34 @@ impl Stack {
 pub(crate) fn was_answered_after(request: &Value, time: Timestamp) -> bool {
     let answered: Timestamp = request["at"].as_str().unwrap().parse().unwrap();
     answered > time
+}
+
+/// The parked mail of a provider, in the order in which it is released.
+pub(crate) async fn parked(stack: &Stack, provider_id: &str) -> Vec<String> {
+    let (client, table) = stack.table("MailsTable").await;
+    let query = client.query().table_name(table).key_condition_expression("pk = :pk");
+    let found =
+        query.expression_attribute_values(":pk", string(&format!("parked#{provider_id}"))).send().await.unwrap();
+    found.items.unwrap_or_default().iter().map(|item| string_of(item, "mail_id")).collect()
+}
+
+/// Holds a provider, or lifts its hold.
+pub(crate) async fn change_hold(stack: &Stack, method: Method, provider_id: &str) {
+    let body = json!({ "reason": "complaints" });
+    let response = stack.api(method, &format!("/providers/{provider_id}/hold"), Some(&body)).await.unwrap();
+    assert_eq!(response.status, 200, "{}", response.text);
+}
+
+/// Makes a hold so old that mail is parked for it.
+pub(crate) async fn age_hold(stack: &Stack, provider_id: &str) {
+    let (client, table) = stack.table("ProvidersTable").await;
+    let update = client
+        .update_item()
+        .table_name(table)
+        .key("pk", string(&format!("provider#{provider_id}")))
+        .key("sk", string("provider"))
+        .update_expression("SET #hold.held_at = :time")
+        .expression_attribute_names("#hold", "hold")
+        .expression_attribute_values(":time", string(&(now() - SignedDuration::from_mins(3)).to_string()));
+    update.send().await.unwrap();
 }

@@ -35,6 +35,13 @@ pub(crate) fn provider_for(mail: &Mail, snapshot: &Snapshot, rates: &Rates, now:
     best.map_or_else(|| mail.provider_id.clone(), |(provider_id, _)| provider_id.clone())
 }
 
+/// Whether another of a mail's providers than its own may send it, now or later.
+pub(crate) fn has_alternative(mail: &Mail, snapshot: &Snapshot, now: Timestamp) -> bool {
+    mail.provider_ids.iter().filter(|provider_id| **provider_id != mail.provider_id).any(|provider_id| {
+        preference(&snapshot.eligibility_with(mail, provider_id, now), None, mail) != Preference::Never
+    })
+}
+
 fn preference(eligibility: &Eligibility, quota_until: Option<Timestamp>, mail: &Mail) -> Preference {
     match eligibility {
         Eligibility::Eligible(_) if quota_until.is_some_and(|until| until > patient_until(mail)) => Preference::Waits,

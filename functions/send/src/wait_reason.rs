@@ -34,7 +34,7 @@ impl WaitReason {
         }
     }
 
-    /// Whether the mail could go at once through another provider that has nothing in its way.
+    /// Whether failover takes another provider because of it.
     pub(crate) const fn is_of_provider(self) -> bool {
         matches!(self, Self::DailyQuota | Self::Suspended | Self::Held)
     }

@@ -12,7 +12,7 @@ use crate::context::Services;
 use crate::delay::Delay;
 use crate::delivery_error::DeliveryError;
 use crate::disposition::Disposition;
-use crate::failover::provider_for;
+use crate::failover::{has_alternative, provider_for};
 use crate::put_backs::MailCopy;
 use crate::rate::ParkedSlot;
 use crate::wait_reason::WaitReason;
@@ -52,8 +52,8 @@ impl Delivery {
         self.wait(reason, until.unwrap_or(Timestamp::MAX), true).await
     }
 
-    /// Parks the mail, unless it waits for its provider and names others too: then it goes through another one in a moment, or is looked at
-    /// again in a quarter of an hour, because parked it would wait for this one alone.
+    /// Parks the mail, unless it waits for its provider and another one that it names may send it first: then it goes through that one in a
+    /// moment, or is looked at again when the quota is, or in a quarter of an hour. Parked it would wait for this one alone.
     pub(super) async fn wait_or_change_provider(&self, parked: ParkedSlot) -> Result<Disposition, DeliveryError> {
         if self.mail.provider_ids.len() == 1 || !parked.reason.is_of_provider() {
             return self.park(parked).await;
@@ -64,8 +64,13 @@ impl Delivery {
         if provider_for(&self.mail, &snapshot, rates, now) != self.mail.provider_id {
             return self.requeue(Delay::SHORT_OF_TIME).await;
         }
+        if !has_alternative(&self.mail, &snapshot, now) {
+            return self.park(parked).await;
+        }
         let in_a_while = now.saturating_add(SignedDuration::from_millis(Delay::MAX.as_millis())).unwrap_or(now);
-        self.wait_until(parked.reason, parked.eta.max(in_a_while)).await
+        let until = if parked.reason == WaitReason::DailyQuota { parked.eta } else { in_a_while };
+        let wait = until.duration_since(now).max(SignedDuration::ZERO).unsigned_abs();
+        tokio::join!(self.put_back(wait, false), self.note_waiting(parked.reason, until)).0
     }
 
     /// Parks the mail. What cannot be parked now waits in the queue for as long as it can, and then is tried again.

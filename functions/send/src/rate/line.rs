@@ -189,8 +189,8 @@ mod tests {
         }
     }
 
-    /// How many mails start in ten minutes of an account that has more to send, if each copy comes late by up to `late_ms`.
-    fn started_in_ten_minutes(rate: f64, late_ms: i64) -> usize {
+    /// How many mails start in ten minutes of an account that has more to send, if each copy comes late by up to 600 ms.
+    fn started_in_ten_minutes(rate: f64) -> usize {
         let (mut stored, mut arrivals, mut started) = (pace(START, 0, 0), BTreeSet::new(), 0);
         let mut noise = 1_i64;
         let mut below = |limit: i64| {
@@ -203,7 +203,7 @@ mod tests {
             stored.lines.new_ms = change.new.map_or(stored.lines.new_ms, end);
             stored.lines.returned_ms = change.returned.map_or(stored.lines.returned_ms, end);
             let Slot::Later(delay) = slots[0] else { return };
-            arrivals.insert((now_ms + delay.as_millis() + below(late_ms), mail));
+            arrivals.insert((now_ms + delay.as_millis() + below(600), mail));
         };
         for mail in 0.. {
             let now_ms = START - 1_000 + i64::try_from(mail).unwrap() * 37 % 1_000;
@@ -226,7 +226,7 @@ mod tests {
     #[test]
     fn a_slow_account_s_rate_is_used_though_copies_come_late() {
         for (rate, wanted) in [(1.0, 570), (2.0, 1_140), (5.0, 2_850), (14.0, 7_980), (200.0, 114_000)] {
-            let started = started_in_ten_minutes(rate, 600);
+            let started = started_in_ten_minutes(rate);
             assert!(started >= wanted, "{started} of {} at {rate}/s", rate * 600.0);
         }
     }

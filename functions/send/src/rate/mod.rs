@@ -45,9 +45,9 @@ const HIGH_SHARE: i64 = 800;
 /// The whole of MaxSendRate, in thousandths.
 const FULL_SHARE: i64 = 1000;
 
-/// By how much an account that may send less than two mails a second is paced slower, in thousandths. SES publishes no size for the bursts that
-/// it tolerates. Where it is a second's worth, this account has none: a request that comes some milliseconds early is over its rate, and the 429
-/// costs half of the pace for most of a minute.
+/// By how much an account that may send one mail a second is paced slower, in thousandths. SES publishes no size for the bursts that it
+/// tolerates. Where it is a second's worth, this account has nothing in reserve: a request that comes some milliseconds early is over its rate, and
+/// the 429 costs half of the pace for most of a minute.
 const SLOW_MARGIN: f64 = 40.0;
 
 /// The smallest share after 429s, in thousandths.
@@ -232,7 +232,7 @@ fn recovered_share(pace: &Pace, now: Timestamp) -> i64 {
 fn cost_us(recipients: u32, max_send_rate: f64, share: i64) -> i64 {
     let share_of_one = f64::from(i32::try_from(share.clamp(MIN_SHARE, FULL_SHARE)).unwrap_or(1000)) / 1000.0;
     let rate = if max_send_rate.is_finite() { max_send_rate.max(1.0) } else { 1.0 };
-    let margin = if rate < 2.0 { 1.0 + SLOW_MARGIN / 1000.0 } else { 1.0 };
+    let margin = if rate > 1.0 { 1.0 } else { 1.0 + SLOW_MARGIN / 1000.0 };
     let cost = (f64::from(recipients.max(1)) * 1_000_000.0 * margin / (rate * share_of_one)).ceil();
     #[expect(
         clippy::cast_possible_truncation,
@@ -317,9 +317,9 @@ mod tests {
     }
 
     #[test]
-    fn requests_that_come_some_milliseconds_early_or_late_are_within_the_rate_of_a_slow_account() {
+    fn requests_that_come_some_milliseconds_early_or_late_are_within_the_rate() {
         let noise = (0..600_i64).map(|n| n * 7_919 % 35);
-        for rate in [1.0, 1.5, 2.0, 14.0] {
+        for rate in [1.0, 14.0] {
             let at_ms: Vec<i64> = noise
                 .clone()
                 .enumerate()
