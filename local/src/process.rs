@@ -21,8 +21,7 @@ impl StackProcess {
     /// # Errors
     /// It cannot be started, or ends before it names its API.
     pub fn start(program: &str, arguments: &[&str], stderr: Stdio) -> Result<Self> {
-        let functions = std::env::var_os("FUNCTIONS").map(PathBuf::from);
-        Self::with_functions(program, functions.as_deref(), arguments, stderr)
+        Self::with_functions(program, named_functions().as_deref(), arguments, stderr)
     }
 
     /// Starts it as [`Self::start`] does, with the functions of a folder.
@@ -66,6 +65,12 @@ impl Drop for StackProcess {
         drop(self.process.stdin.take());
         let _ = self.process.wait();
     }
+}
+
+/// The folder of functions that the environment variable `FUNCTIONS` names.
+#[must_use]
+pub fn named_functions() -> Option<PathBuf> {
+    std::env::var_os("FUNCTIONS").map(PathBuf::from)
 }
 
 /// What a process has used since its start.

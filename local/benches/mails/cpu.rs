@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::Instant;
 
 use serde_json::{Value, json};
@@ -22,7 +23,7 @@ struct Cost {
 
 /// Measures each folder's `send` in turn, so that what else the machine does meets all of them.
 pub(crate) async fn measure() {
-    let mails = crate::mails_or(4000) / ACCOUNTS.len() * ACCOUNTS.len();
+    let mails = crate::mails_or(4000).div_ceil(ACCOUNTS.len()) * ACCOUNTS.len();
     let named = std::env::var_os("FUNCTIONS").unwrap_or_default();
     let folders: Vec<PathBuf> = std::env::split_paths(&named).collect();
     let folders: Vec<Option<&Path>> = match folders.as_slice() {
@@ -43,7 +44,7 @@ pub(crate) async fn measure() {
 }
 
 async fn measure_round(functions: Option<&Path>, mails: usize) -> Cost {
-    let stack = RunStack::with_functions(functions, &[], &ACCOUNTS, json!({})).await;
+    let stack = RunStack::with(functions, &[], &ACCOUNTS, json!({}), Stdio::inherit()).await;
     let started = Instant::now();
     let backlogs: Vec<Vec<Value>> =
         stack.tenants.iter().map(|tenant| backlog(tenant, mails / ACCOUNTS.len())).collect();

@@ -4,12 +4,12 @@
 //! - `fairness`: how long a quiet tenant's mail waits among 200 tenants, 51 of whom have more to send than their accounts take.
 //! - `parked`: what parking 100,000 mails costs, how they are released and in which order, and the memory that it takes.
 //! - `attachment`: what a mail with a file of 10 MB takes, and ten of them at a time.
-//! - `cpu`: the CPU time that a mail takes; `FUNCTIONS` may then name several folders, separated by `:`, which are measured in turn.
+//! - `cpu`: the CPU time that a mail takes; alone, `FUNCTIONS` may name several folders, separated by `:`, which are measured in turn.
 //! - `faults`: breaks everything that 10,000 mails of 20 tenants need, for some 25 minutes; with `FAULT_RUN=short`, 400 mails in below four.
 //!   The run fails, and names the mails, if one was lost, if SES accepted more copies than `on_doubt` allows, or if an account was sent more than
 //!   its rate.
 //!
-//! `MAILS` is another number of mails, and `FUNCTIONS` a folder with functions as they are shipped, in place of those of this build. Machines
+//! `MAILS` is another number of mails for `parked`, `cpu` and `faults`, and `FUNCTIONS` a folder with functions as they are shipped, in place of those of this build. Machines
 //! are noisy: compare figures of one run with each other, not with those of another day.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark prints, and fails if it cannot continue")]

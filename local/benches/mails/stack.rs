@@ -1,14 +1,14 @@
 //! The stack of a run, its tenants, and what can be broken.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
 use jiff::Timestamp;
-use operator::process::{StackProcess, Usage};
+use operator::process::{StackProcess, Usage, named_functions};
 use operator::{Operator, Tenant};
 use reqwest::Method;
 use rustix::process::{Pid, Signal, kill_process};
@@ -42,7 +42,6 @@ impl RunAccount {
 
 /// A tenant of the run.
 pub(crate) struct RunTenant {
-    number: usize,
     /// Its account and key.
     pub(crate) tenant: Tenant,
     /// The operator's name for it.
@@ -94,22 +93,21 @@ impl RunStack {
     /// Starts a stack whose template has these parameters, each as `Name=value`, and onboards a tenant of each account, whose SES has the faults
     /// `always`. The functions are those of the folder `FUNCTIONS`, or of this build.
     pub(crate) async fn start(parameters: &[&str], accounts: &[RunAccount], always: Value) -> Self {
-        let functions = std::env::var_os("FUNCTIONS").map(PathBuf::from);
-        Self::with_functions(functions.as_deref(), parameters, accounts, always).await
+        let functions = named_functions();
+        Self::with(functions.as_deref(), parameters, accounts, always, Stdio::inherit()).await
     }
 
-    /// Starts a stack as [`Self::start`] does, with the functions of a folder.
-    pub(crate) async fn with_functions(
+    /// Starts a stack as [`Self::start`] does, with the functions of a folder, and with another standard error.
+    pub(crate) async fn with(
         functions: Option<&Path>,
         parameters: &[&str],
         accounts: &[RunAccount],
         always: Value,
+        stderr: Stdio,
     ) -> Self {
         let mut arguments = vec!["--parameter", "ApiRateLimit=5000", "--parameter", "ApiBurstLimit=5000"];
         arguments.extend(parameters.iter().flat_map(|parameter| ["--parameter", *parameter]));
-        // Its warnings are about the faults that are wanted.
-        let process =
-            StackProcess::with_functions(env!("CARGO_BIN_EXE_local"), functions, &arguments, Stdio::null()).unwrap();
+        let process = StackProcess::with_functions(env!("CARGO_BIN_EXE_local"), functions, &arguments, stderr).unwrap();
         let operator = Operator::connect(&process.url).await.unwrap();
         let mut aws: reqwest::Url = operator.outputs.send_queue_url.parse().unwrap();
         aws.set_path("");
@@ -122,12 +120,13 @@ impl RunStack {
         for (chunk, accounts) in accounts.chunks(ONBOARDINGS).enumerate() {
             let onboardings = accounts.iter().enumerate().map(|(n, account)| {
                 let (operator, policy, account) = (operator.clone(), policy.clone(), *account);
-                async move { onboard(&operator, chunk * ONBOARDINGS + n, account, &policy).await }
+                let n = chunk * ONBOARDINGS + n;
+                async move { (n, onboard(&operator, n, account, &policy).await) }
             });
             tenants.extend(onboardings.collect::<JoinSet<_>>().join_all().await);
         }
-        // Their numbers are also their places.
-        tenants.sort_by_key(|tenant| tenant.number);
+        tenants.sort_by_key(|(n, _)| *n);
+        let tenants = tenants.into_iter().map(|(_, tenant)| tenant).collect();
         let in_force = Mutex::default();
         let stack = Self { operator, dynamodb, mails_table, tenants, always, in_force, _process: process };
         for n in 0..stack.tenants.len() {
@@ -239,7 +238,8 @@ impl RunStack {
         let listed = self.operator.local_api(Method::GET, "/environments", None).await.unwrap().body;
         let environments = listed["environments"].as_array().unwrap().iter();
         let senders = environments.filter(|one| one["binary"] == "send");
-        senders.map(|one| Usage::of(one["pid"].as_i64().unwrap()).unwrap()).collect()
+        // One that has ended since is none.
+        senders.filter_map(|one| Usage::of(one["pid"].as_i64()?).ok()).collect()
     }
 
     /// The most memory in MB that a process of `send` that exists now has had.
@@ -325,7 +325,7 @@ async fn onboard(operator: &Operator, n: usize, account: RunAccount, policy: &Va
     let provider = operator.onboard(&tenant_id, &tenant).await.unwrap();
     assert_eq!(provider.status, 201, "{}", provider.text);
     let provider_id = provider.body["provider_id"].as_str().unwrap().to_owned();
-    RunTenant { number: n, tenant, tenant_id, provider_id, rate }
+    RunTenant { tenant, tenant_id, provider_id, rate }
 }
 
 /// Sends a signal to processes. One that has ended meanwhile takes none.
