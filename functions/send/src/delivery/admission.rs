@@ -295,7 +295,7 @@ impl Delivery {
         })
     }
 
-    fn until(&self, time: Timestamp) -> Duration {
+    pub(super) fn until(&self, time: Timestamp) -> Duration {
         Duration::try_from(time.duration_since(self.services.ambient.now())).unwrap_or_default()
     }
 

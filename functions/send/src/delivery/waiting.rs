@@ -30,11 +30,10 @@ impl Delivery {
     }
 
     async fn wait(&self, reason: WaitReason, until: Timestamp, lined_up: bool) -> Result<Disposition, DeliveryError> {
-        let wait = until.duration_since(self.services.ambient.now()).max(SignedDuration::ZERO).unsigned_abs();
         if self.message.hops > 0 {
-            return self.put_back(wait, lined_up).await;
+            return self.put_back(self.until(until), lined_up).await;
         }
-        tokio::join!(self.put_back(wait, lined_up), self.note_waiting(reason, until)).0
+        tokio::join!(self.put_back(self.until(until), lined_up), self.note_waiting(reason, until)).0
     }
 
     /// The mail waits for the time that it names itself: in the queue if that is within what SQS delays, and else parked.
@@ -48,8 +47,12 @@ impl Delivery {
 
     /// The mail lines up for a start: no jitter, because each has a place of its own.
     pub(super) async fn wait_in_line(&self, reason: WaitReason, delay: Delay) -> Result<Disposition, DeliveryError> {
-        let until = self.services.ambient.now().saturating_add(SignedDuration::from_millis(delay.as_millis()));
-        self.wait(reason, until.unwrap_or(Timestamp::MAX), true).await
+        self.wait(reason, self.after(delay), true).await
+    }
+
+    fn after(&self, delay: Delay) -> Timestamp {
+        let time = self.services.ambient.now().saturating_add(SignedDuration::from_millis(delay.as_millis()));
+        time.unwrap_or(Timestamp::MAX)
     }
 
     /// Parks the mail, unless it waits for its provider and another one that it names may send it first: then it goes through that one in a
@@ -67,10 +70,8 @@ impl Delivery {
         if !has_alternative(&self.mail, &snapshot, now) {
             return self.park(parked).await;
         }
-        let in_a_while = now.saturating_add(SignedDuration::from_millis(Delay::MAX.as_millis())).unwrap_or(now);
-        let until = if parked.reason == WaitReason::DailyQuota { parked.eta } else { in_a_while };
-        let wait = until.duration_since(now).max(SignedDuration::ZERO).unsigned_abs();
-        tokio::join!(self.put_back(wait, false), self.note_waiting(parked.reason, until)).0
+        let until = if parked.reason == WaitReason::DailyQuota { parked.eta } else { self.after(Delay::MAX) };
+        tokio::join!(self.put_back(self.until(until), false), self.note_waiting(parked.reason, until)).0
     }
 
     /// Parks the mail. What cannot be parked now waits in the queue for as long as it can, and then is tried again.

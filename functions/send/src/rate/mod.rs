@@ -45,10 +45,10 @@ const HIGH_SHARE: i64 = 800;
 /// The whole of MaxSendRate, in thousandths.
 const FULL_SHARE: i64 = 1000;
 
-/// By how much an account that may send one mail a second is paced slower, in thousandths. SES publishes no size for the bursts that it
+/// How much more time a mail takes where the account may send one a second. SES publishes no size for the bursts that it
 /// tolerates. Where it is a second's worth, this account has nothing in reserve: a request that comes some milliseconds early is over its rate, and
 /// the 429 costs half of the pace for most of a minute.
-const SLOW_MARGIN: f64 = 40.0;
+const SLOW_COST: f64 = 1.04;
 
 /// The smallest share after 429s, in thousandths.
 const MIN_SHARE: i64 = 50;
@@ -232,8 +232,8 @@ fn recovered_share(pace: &Pace, now: Timestamp) -> i64 {
 fn cost_us(recipients: u32, max_send_rate: f64, share: i64) -> i64 {
     let share_of_one = f64::from(i32::try_from(share.clamp(MIN_SHARE, FULL_SHARE)).unwrap_or(1000)) / 1000.0;
     let rate = if max_send_rate.is_finite() { max_send_rate.max(1.0) } else { 1.0 };
-    let margin = if rate > 1.0 { 1.0 } else { 1.0 + SLOW_MARGIN / 1000.0 };
-    let cost = (f64::from(recipients.max(1)) * 1_000_000.0 * margin / (rate * share_of_one)).ceil();
+    let slower = if rate > 1.0 { 1.0 } else { SLOW_COST };
+    let cost = (f64::from(recipients.max(1)) * 1_000_000.0 * slower / (rate * share_of_one)).ceil();
     #[expect(
         clippy::cast_possible_truncation,
         reason = "a whole number far below 2^63: at most 50 at a twentieth a second"
