@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
@@ -16,14 +17,14 @@ async fn change_hold(stack: &Stack, method: Method, provider_id: &str, body: &Va
     stack.api(method, &format!("/providers/{provider_id}/hold"), Some(body)).await.unwrap()
 }
 
-/// The subjects of what SES accepted, in the order in which it did.
+/// The subjects of what SES accepted.
 async fn accepted(stack: &Stack, tenant: &Tenant) -> Vec<String> {
     let inbox = stack.inbox(&tenant.account_id).await.unwrap();
     inbox.iter().map(|mail| mail["subject"].as_str().unwrap().to_owned()).collect()
 }
 
 #[tokio::test]
-async fn a_held_provider_s_mail_waits_and_flows_within_a_minute_after_the_lift_in_its_order() {
+async fn a_held_provider_s_mail_waits_in_its_order_and_flows_within_a_minute_after_the_lift() {
     let stack = &Stack::shared().await;
     let tenant = stack.tenant_with(&json!({ "max_send_rate": 2 })).await;
     let provider_id = stack.onboard_provider("acme", &tenant).await;
@@ -43,11 +44,18 @@ async fn a_held_provider_s_mail_waits_and_flows_within_a_minute_after_the_lift_i
     let shown = stack.get_provider(&provider_id).await.body;
     assert_eq!((&shown["status"], &shown["hold"]), (&json!("active"), &held.body["hold"]));
 
-    // What is handed over meanwhile waits with the rest.
-    for n in 0..3 {
+    // What is handed over meanwhile waits with the rest, in its order. When SES gets it then also depends on how fast the machine is;
+    // when it is looked at again does not.
+    let late = ["late-0", "late-1", "late-2"];
+    let mut turns = Vec::new();
+    for id in late {
         sleep(Duration::from_secs(6)).await;
-        stack.enqueue_mail(&mail(&provider_id, &format!("late-{n}"))).await.unwrap();
+        stack.enqueue_mail(&mail(&provider_id, id)).await.unwrap();
+        let waiting = stack.mail_in_state(&provider_id, id, &["waiting"]).await;
+        assert_eq!(waiting["reason"], "held", "{waiting}");
+        turns.push(waiting["eta"].as_str().unwrap().parse::<Timestamp>().unwrap());
     }
+    assert!(turns.is_sorted_by(|one, next| one < next), "{turns:?}");
     wait_for_nothing(4.0).await;
     let mut calls = stack.send_requests(&tenant).await;
     calls.retain(|call| was_answered_after(call, held_at));
@@ -65,14 +73,11 @@ async fn a_held_provider_s_mail_waits_and_flows_within_a_minute_after_the_lift_i
     .await;
     assert!(lifted_at.elapsed() < Duration::from_secs(60), "{:?}", lifted_at.elapsed());
     stack.mail_in_state(&provider_id, "after", &["sent"]).await;
-    for id in early.iter().map(String::as_str).chain(["late-0", "late-1", "late-2"]) {
+    for id in early.iter().map(String::as_str).chain(late) {
         stack.mail_in_state(&provider_id, id, &["sent"]).await;
     }
-    let order = accepted(stack, &tenant).await;
-    assert_eq!(order.len(), 14, "each once: {order:?}");
-    let rest: Vec<&str> = order.iter().map(String::as_str).filter(|id| !id.starts_with("early")).collect();
-    assert_eq!(rest, ["late-0", "late-1", "late-2", "after"], "{order:?}");
-    assert!(order[..early.len()].iter().all(|id| id.starts_with("early")), "{order:?}");
+    let sent = accepted(stack, &tenant).await;
+    assert_eq!(sent.len(), early.len() + late.len() + 1, "each once: {sent:?}");
 
     let repeated = change_hold(stack, Method::DELETE, &provider_id, &json!({ "reason": "it is over" })).await;
     assert_eq!((repeated.status.as_u16(), &repeated.body["hold"]), (200, &Value::Null));
