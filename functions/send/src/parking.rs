@@ -38,8 +38,11 @@ const RELEASED_AHEAD: SignedDuration = SignedDuration::from_secs(75);
 /// The most mails of one release that no rate bounds: of a provider that was stopped.
 const MAX_UNPACED: usize = 1_000;
 
+/// The most mails of one release that are told that their provider is gone.
+const MAX_TOLD: usize = 50;
+
 /// How many mails a page, and so a task of a release, has, and how many tasks there are at once.
-const PAGE: usize = 50;
+const PAGE: usize = 250;
 const MAX_TASKS: usize = 8;
 
 /// What has to be left of an invocation for the next page.
@@ -329,7 +332,7 @@ fn copy_of(mail: &ParkedMail, delay: Duration) -> MailCopy {
 fn allowance(provider: Option<&Provider>, pace: Option<&Pace>, now: Timestamp) -> Allowance {
     let Some(provider) = provider else {
         // Unreadable, or erased: each mail is told so, a few at a time.
-        return Allowance::Mails(PAGE);
+        return Allowance::Mails(MAX_TOLD);
     };
     match provider.status.status {
         // One takes the look that may end it.

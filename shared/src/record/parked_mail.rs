@@ -25,6 +25,9 @@ use crate::queue::MAX_BODY_BYTES;
 /// The most bytes of a body in one item, which may have 400 KB with its attributes (DynamoDB developer guide, "Quotas").
 const MAX_PART_BYTES: usize = 350 * 1024;
 
+/// The bodies of a page, in bytes, after which it ends: whoever releases holds several pages, and a mail may have 1 MiB.
+const MAX_PAGE_BYTES: usize = 2 * 1024 * 1024;
+
 /// The most writes of one request (DynamoDB API, `BatchWriteItem`).
 const MAX_WRITES: usize = 25;
 
@@ -210,7 +213,7 @@ impl Mails {
     }
 
     /// The parked mail of a provider in the order in which it is released, read consistently: high and normal, or what may go at
-    /// `due`. `start` is the `next` of the page before.
+    /// `due`. At most `limit` mails, and fewer if they are long. `start` is the `next` of the page before.
     ///
     /// # Errors
     /// DynamoDB did not answer.
@@ -244,7 +247,9 @@ impl Mails {
             .await
             .map_err(RecordError::dynamodb("Query", &pk))?;
         let mut page = ParkedPage { next: answer.last_evaluated_key, ..ParkedPage::default() };
-        for item in answer.items.unwrap_or_default() {
+        let mut items = answer.items.unwrap_or_default().into_iter();
+        let mut bytes = 0;
+        while let Some(item) = items.next() {
             let sk = item.get("sk").and_then(|sk| sk.as_s().ok()).cloned().unwrap_or_default();
             let Some((mut mail, body)) = ParkedMail::from_item(&item) else {
                 page.unreadable.push(sk);
@@ -256,10 +261,15 @@ impl Mails {
             };
             match inflate::decompress_to_vec_with_limit(&body, 2 * MAX_BODY_BYTES).ok().map(String::from_utf8) {
                 Some(Ok(body)) => {
+                    bytes += body.len();
                     mail.body = body;
                     page.mails.push(mail);
                 }
-                _ => page.unreadable.push(sk),
+                _ => page.unreadable.push(sk.clone()),
+            }
+            if bytes >= MAX_PAGE_BYTES && items.len() > 0 {
+                page.next = Some(Item::from([("pk".to_owned(), string(&pk)), ("sk".to_owned(), string(sk))]));
+                break;
             }
         }
         Ok(page)
@@ -437,7 +447,13 @@ fn millis(time: Timestamp) -> AttributeValue {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use serde_json::{Value, json};
+
     use super::*;
+    use crate::runtime::{Ambient, ColdStart, Environment};
+    use crate::testing::fake_aws;
 
     fn at(ms: i64) -> Timestamp {
         Timestamp::from_millisecond(ms).unwrap()
@@ -516,5 +532,50 @@ mod tests {
                 })
                 .collect::<Vec<_>>()
         );
+    }
+
+    /// A table whose Query answers with these mails.
+    fn table_of(mails: &[ParkedMail]) -> Mails {
+        let wire = |value: &AttributeValue| match value {
+            AttributeValue::S(text) => json!({ "S": text }),
+            AttributeValue::N(number) => json!({ "N": number }),
+            AttributeValue::B(bytes) => json!({ "B": STANDARD.encode(bytes) }),
+            other => panic!("{other:?}"),
+        };
+        let item = |mail: &ParkedMail| -> Value {
+            let [item] = mail.items().try_into().unwrap();
+            item.iter().map(|(name, value)| (name.clone(), wire(value))).collect()
+        };
+        let answer = json!({ "Items": mails.iter().map(item).collect::<Vec<_>>() }).to_string();
+        let http = fake_aws(move |_| std::future::ready((200, answer.clone())));
+        let environment = Environment::from_variables(&[
+            ("AWS_REGION", "eu-central-1"),
+            ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"),
+            ("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
+            ("MAILS_TABLE", "mails"),
+        ]);
+        let start = ColdStart { environment, ambient: Ambient::new(|| Timestamp::UNIX_EPOCH, || 0), http };
+        Mails::new(start.dynamodb().unwrap(), &start.environment).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_page_ends_where_its_mails_get_long_and_the_next_one_begins_there() {
+        // Short on the wire, a megabyte each in memory.
+        let long: Vec<_> = (0..10).map(|n| parked(ParkedLane::Normal, n, &"x".repeat(1_000_000))).collect();
+        let page = table_of(&long).parked(&long[0].provider_id, None, 250, None).await.unwrap();
+        assert_eq!(
+            page.mails.len(),
+            3,
+            "of {} bytes together",
+            page.mails.iter().map(|mail| mail.body.len()).sum::<usize>()
+        );
+        let next = page.next.unwrap();
+        assert_eq!((&next["pk"], &next["sk"]), (&string(ParkedMail::pk(&long[0].provider_id)), &string(long[2].sk())));
+
+        let last = table_of(&long[..3]).parked(&long[0].provider_id, None, 250, None).await.unwrap();
+        assert_eq!((last.mails.len(), last.next), (3, None), "nothing is left");
+        let short: Vec<_> = (0..250).map(|n| parked(ParkedLane::Normal, n, "a mail")).collect();
+        let page = table_of(&short).parked(&short[0].provider_id, None, 250, None).await.unwrap();
+        assert_eq!((page.mails.len(), page.next), (250, None));
     }
 }
