@@ -235,12 +235,12 @@ async fn the_policy_for_tenants_who_agree_is_accepted_and_lets_the_key_pause() {
     let response = stack.api(Method::GET, &path, None).await.unwrap();
     assert_eq!(
         (response.status.as_u16(), &response.headers["policy-version"]),
-        (200, &"hardened-2-pause".parse().unwrap())
+        (200, &"hardened-3-pause".parse().unwrap())
     );
     let tenant = stack.tenant_with(&json!({ "account_id": account_id, "policies": [response.body] })).await;
     let provider = onboard_with_consent(&stack, &tenant).await;
     assert_eq!((provider.status.as_u16(), &provider.body["assurance"]), (201, &json!("proven")), "{}", provider.text);
-    assert_eq!(provider.body["report"]["recommended_policy"], "hardened-2-pause");
+    assert_eq!(provider.body["report"]["recommended_policy"], "hardened-3-pause");
     let provider_id = provider.body["provider_id"].as_str().unwrap();
     stack.set_faults(&tenant, &json!({ "quarantine": true })).await;
     stack.revoke_key(&tenant).await;

@@ -1,5 +1,7 @@
 //! What a mail may contain besides text: files, in the message or in the stack's bucket, MIME, templates.
 
+use std::collections::BTreeSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::{SignedDuration, Timestamp};
@@ -152,6 +154,36 @@ async fn what_a_mail_names_in_the_tenants_ses_has_to_be_there() {
     let through = json!({"endpoint_id": made.endpoint_id()});
     stack.enqueue_mail(&mail_with(&provider_id, "through", &through)).await.unwrap();
     stack.mail_in_state(&provider_id, "through", &["sent"]).await;
+}
+
+/// With nothing but that policy: on the identity, the template and a configuration set of ours.
+#[tokio::test]
+async fn the_hardened_policy_allows_mail_by_template() {
+    let stack = Stack::shared().await;
+    let account_id = "577215664901";
+    let tenant = stack.hardened_tenant(account_id, &json!({})).await;
+    let provider_id = stack.onboard_provider("acme", &tenant).await;
+    let ses = stack.ses_of_root(&tenant).await;
+    let content = aws_sdk_sesv2::types::EmailTemplateContent::builder().subject("Hi {{name}}").text("Hello").build();
+    ses.create_email_template().template_name("welcome").template_content(content).send().await.unwrap();
+    ses.create_configuration_set().configuration_set_name("sendingbee-news").send().await.unwrap();
+    let arn = format!("arn:aws:ses:us-east-1:{account_id}:template/welcome");
+    let by_template = |mail_id: &str, template: Value, set: Option<&str>| {
+        let fields = json!({"template": template, "configuration_set": set, "subject": null, "text": null});
+        mail_with(&provider_id, mail_id, &fields)
+    };
+    stack
+        .enqueue_mails(&[
+            by_template("by-name", json!({"name": "welcome", "data": {"name": "Ann"}}), None),
+            by_template("by-arn", json!({"arn": arn, "data": {"name": "Bob"}}), Some("sendingbee-news")),
+        ])
+        .await;
+    for mail_id in ["by-name", "by-arn"] {
+        stack.mail_in_state(&provider_id, mail_id, &["sent"]).await;
+    }
+    let inbox = stack.inbox(account_id).await.unwrap();
+    let subjects: BTreeSet<_> = inbox.iter().map(|mail| mail["subject"].as_str().unwrap()).collect();
+    assert_eq!(subjects, BTreeSet::from(["Hi Ann", "Hi Bob"]));
 }
 
 #[tokio::test]

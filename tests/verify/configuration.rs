@@ -215,11 +215,11 @@ async fn a_missing_right_is_said_with_its_remedy_and_the_remedy_helps() {
     assert!(
         rights[0]["resource"].as_str().unwrap().ends_with(&format!(":configuration-set/{}", set_name(&provider_id)))
     );
-    // `hardened-2` denies what it does not list.
+    // `hardened-3` denies what it does not list.
     assert_eq!(rights[0]["is_explicit"], true);
     let remedy = rights[0]["remedy"].as_str().unwrap();
     let path = format!("/policy?account_id={account_id}&consent=configure&style=hardened");
-    assert!(remedy.contains(&format!("GET {path}")) && remedy.contains("hardened-2-configure"), "{remedy}");
+    assert!(remedy.contains(&format!("GET {path}")) && remedy.contains("hardened-3-configure"), "{remedy}");
     let event = stack.provider_event("Configuration Changed", &provider_id).await;
     assert_eq!(event["detail"]["missing_rights"], json!(actions), "{event}");
     // It is looked at again within the hour; the provider sends as before.

@@ -70,12 +70,12 @@ pub(super) const OTHER_USER_DENIED: Fact = Fact {
     look: "the answer was neither AccessDenied nor NoSuchEntity: run the drill again",
 };
 
-/// SendEmail with a template, under a policy that lacks ses:SendTemplatedEmail.
+/// SendEmail with a template, without any policy.
 pub(super) const TEMPLATE_ACTION: Fact = Fact {
     name: "template-content-action",
     statement: "SendEmail with a template needs the IAM action ses:SendTemplatedEmail",
-    change: "local/src/service/ses/operation.rs (mail_permissions), and the hardened policy and the needed actions in shared/policy \
-             if mail with a template is to be sent",
+    change: "local/src/service/ses/operation.rs (mail_permissions) and shared/policy/src/bounds.rs (TEMPLATE_ACTIONS); the hardened \
+             policy too, if it is none of the actions that it allows",
     look: "the answer decides nothing: run the drill again",
 };
 
@@ -165,7 +165,7 @@ impl Observation {
         Self::new(ALLOWED_IS_NO_SUCH_ENTITY, verdict, answer.said())
     }
 
-    /// SendEmail with a template that does not exist, where ses:SendEmail alone is allowed.
+    /// SendEmail with a template that does not exist, where nothing is allowed.
     pub(super) fn of_template(answer: &AwsAnswer) -> Self {
         let action = Denial::parse(&answer.message).action;
         let verdict = match action.as_deref() {

@@ -74,6 +74,7 @@ impl DrillRun<'_> {
             .step("key", &format!("{} known to STS after {:.1} s", key.access_key_id, made.elapsed().as_secs_f64()));
         let denied = self.probe_deletion(&key, &user.name, |_| true).await?;
         self.observe(Observation::of_denied_deletion(fact::DENIED_BEFORE_LOOK_UP, &denied));
+        self.observe(Observation::of_template(&self.probe_template(&key).await?));
 
         let path = format!("/policy?account_id={}&style=hardened", self.account_id);
         let document = self.stack.call("GET", &path, None).await?.successful(&format!("GET {path}"))?.body;
@@ -85,7 +86,6 @@ impl DrillRun<'_> {
         self.observe(Observation::of_allowed_deletion(&allowed));
         let other = self.probe_deletion(&key, &format!("{}nobody", throw_away_user::PREFIX), |_| true).await?;
         self.observe(Observation::of_denied_deletion(fact::OTHER_USER_DENIED, &other));
-        self.observe(Observation::of_template(&self.probe_template(&key).await?));
         Ok(key)
     }
 
@@ -100,7 +100,8 @@ impl DrillRun<'_> {
         settled(|| key.client.query(AwsService::Iam, "DeleteAccessKey", &parameters), is_settled).await
     }
 
-    /// Asks for a mail by a template that does not exist. If it did, the mail would go to the simulator.
+    /// Asks for a mail by a template that does not exist, as a user who may do nothing: the denial names the action. If the
+    /// mail were sent, it would go to the simulator.
     async fn probe_template(&self, key: &ThrowAwayKey) -> Result<AwsAnswer> {
         let mail = json!({
             "FromEmailAddress": self.from,

@@ -18,6 +18,9 @@ pub(crate) const SES_ACTIONS: [&str; 6] = [
 /// What the product calls on the key's own user.
 pub(crate) const IAM_ACTIONS: [&str; 2] = ["iam:GetUser", "iam:DeleteAccessKey"];
 
+/// What SES checks in place of `ses:SendEmail` if a mail is made of a template. Optional: all other mail goes without it.
+pub(crate) const TEMPLATE_ACTIONS: [&str; 1] = ["ses:SendTemplatedEmail"];
+
 /// What the product calls only if it cannot delete the key and the tenant has agreed to it: it pauses the account's sending.
 /// Optional.
 pub(crate) const CONTAINMENT_ACTIONS: [&str; 1] = ["ses:PutAccountSendingAttributes"];
@@ -39,9 +42,11 @@ pub fn required_actions() -> impl Iterator<Item = &'static str> {
     SES_ACTIONS.into_iter().chain(IAM_ACTIONS)
 }
 
-/// The actions that a key may have and need not: they read the policies that apply to it, or pause the account's sending.
+/// The actions that a key may have and need not: they read the policies that apply to it, send mail by template, or pause the
+/// account's sending.
 pub fn optional_actions() -> impl Iterator<Item = &'static str> {
-    OWN_USER_READS.into_iter().chain(GROUP_READS).chain(POLICY_READS).chain(CONTAINMENT_ACTIONS)
+    let reads = OWN_USER_READS.into_iter().chain(GROUP_READS).chain(POLICY_READS);
+    reads.chain(TEMPLATE_ACTIONS).chain(CONTAINMENT_ACTIONS)
 }
 
 /// `sts:GetCallerIdentity` needs no permission and cannot be denied (AWS: STS API reference), so a policy that grants
@@ -77,6 +82,7 @@ pub(crate) fn floor(own_reads: OwnPolicyReads, partition: &str, user_name: &str)
     let user = user_name.replace('$', "${$}").replace('*', "${*}").replace('?', "${?}");
     let mut statements = vec![
         serde_json::json!({"Effect": "Allow", "Action": SES_ACTIONS, "Resource": "*"}),
+        serde_json::json!({"Effect": "Allow", "Action": TEMPLATE_ACTIONS, "Resource": "*"}),
         serde_json::json!({"Effect": "Allow", "Action": CONTAINMENT_ACTIONS, "Resource": "*"}),
         serde_json::json!({"Effect": "Allow", "Action": IAM_ACTIONS, "Resource": own_user(partition, &user)}),
     ];

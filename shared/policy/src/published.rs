@@ -8,18 +8,18 @@ use crate::account_id::is_account_id;
 pub const CLASSIC_VERSION: &str = "classic-1";
 
 /// The version of [`hardened`]. It changes with every change of the document.
-pub const HARDENED_VERSION: &str = "hardened-2";
+pub const HARDENED_VERSION: &str = "hardened-3";
 
 /// The version of the hardened policy that also lets the key pause the account's sending, for tenants who agree to that: what
 /// it allows beyond [`HARDENED_VERSION`] serves only if the key cannot be deleted.
-pub const HARDENED_PAUSE_VERSION: &str = "hardened-2-pause";
+pub const HARDENED_PAUSE_VERSION: &str = "hardened-3-pause";
 
 /// The version of the hardened policy that also lets the key keep a configuration set of ours (`sendingbee-…`) and see what the account's
 /// identities still need, for tenants who agree to that.
-pub const HARDENED_CONFIGURE_VERSION: &str = "hardened-2-configure";
+pub const HARDENED_CONFIGURE_VERSION: &str = "hardened-3-configure";
 
 /// The version that lets the key do both.
-pub const HARDENED_CONFIGURE_PAUSE_VERSION: &str = "hardened-2-configure-pause";
+pub const HARDENED_CONFIGURE_PAUSE_VERSION: &str = "hardened-3-configure-pause";
 
 /// The most characters of all inline policies of a user together, white space not counted (AWS: "IAM and AWS STS
 /// quotas").
@@ -27,37 +27,29 @@ pub const MAX_INLINE_CHARACTERS: usize = 2_048;
 
 /// Every version that was ever published, the current ones included: providers' records name the version that was
 /// current when their key was checked.
-pub const PUBLISHED: [PublishedPolicy; 6] = [
+pub const PUBLISHED: [PublishedPolicy; 10] = [
     PublishedPolicy {
         style: PolicyStyle::Classic,
         version: CLASSIC_VERSION,
         text: include_str!("../data/classic-1.json"),
     },
-    PublishedPolicy {
-        style: PolicyStyle::Hardened,
-        version: "hardened-1",
-        text: include_str!("../data/hardened-1.json"),
-    },
-    PublishedPolicy { style: PolicyStyle::Hardened, version: HARDENED_VERSION, text: HARDENED },
-    PublishedPolicy {
-        style: PolicyStyle::Hardened,
-        version: HARDENED_PAUSE_VERSION,
-        text: include_str!("../data/hardened-2-pause.json"),
-    },
-    PublishedPolicy {
-        style: PolicyStyle::Hardened,
-        version: HARDENED_CONFIGURE_VERSION,
-        text: include_str!("../data/hardened-2-configure.json"),
-    },
-    PublishedPolicy {
-        style: PolicyStyle::Hardened,
-        version: HARDENED_CONFIGURE_PAUSE_VERSION,
-        text: include_str!("../data/hardened-2-configure-pause.json"),
-    },
+    of_hardened("hardened-1", include_str!("../data/hardened-1.json")),
+    of_hardened("hardened-2", include_str!("../data/hardened-2.json")),
+    of_hardened("hardened-2-pause", include_str!("../data/hardened-2-pause.json")),
+    of_hardened("hardened-2-configure", include_str!("../data/hardened-2-configure.json")),
+    of_hardened("hardened-2-configure-pause", include_str!("../data/hardened-2-configure-pause.json")),
+    of_hardened(HARDENED_VERSION, HARDENED),
+    of_hardened(HARDENED_PAUSE_VERSION, include_str!("../data/hardened-3-pause.json")),
+    of_hardened(HARDENED_CONFIGURE_VERSION, include_str!("../data/hardened-3-configure.json")),
+    of_hardened(HARDENED_CONFIGURE_PAUSE_VERSION, include_str!("../data/hardened-3-configure-pause.json")),
 ];
 
+const fn of_hardened(version: &'static str, text: &'static str) -> PublishedPolicy {
+    PublishedPolicy { style: PolicyStyle::Hardened, version, text }
+}
+
 const CLASSIC: &str = PUBLISHED[0].text;
-const HARDENED: &str = include_str!("../data/hardened-2.json");
+const HARDENED: &str = include_str!("../data/hardened-3.json");
 
 /// One version of a published policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,14 +154,32 @@ pub const fn classic() -> &'static str {
 /// why the policy names a pair of resources, as AWS's own `IAMUserChangePassword` does. The key may read all policies
 /// that apply to it, so that an onboarding can prove what it may do: those of its own user only, but those of every
 /// group and every managed policy, because the policy cannot name the user's groups.
+///
+/// `ses:SendEmail` and `ses:SendTemplatedEmail` are both allowed on templates, because AWS names templates as resources of
+/// both (Service Authorization Reference, SES v2).
+///
+/// `NotAction` has patterns, so that the text is short enough. What is allowed is written out: a pattern there would allow
+/// what AWS adds.
 pub fn hardened(account_id: &str) -> Option<String> {
     is_account_id(account_id).then(|| HARDENED.replace("ACCOUNT", account_id))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
-    use crate::PolicyDocument;
+    use crate::catalogue::{Action, CATALOGUE};
+    use crate::document::{Effect, PolicyDocument, Statement};
+
+    /// The listed actions that a statement names.
+    fn actions_of(statement: &Statement) -> BTreeSet<&'static str> {
+        let is_named = |action: &&Action| {
+            statement.actions.patterns.iter().any(|pattern| pattern.matches(action.service, &action.lower))
+        };
+        let listed = CATALOGUE.services().flat_map(|(_, service)| &service.actions);
+        listed.filter(is_named).map(|action| action.name.as_str()).collect()
+    }
 
     #[test]
     fn the_documents_are_sound_and_fit_a_user() {
@@ -195,6 +205,10 @@ mod tests {
                 ("hardened-2-pause", 1_965),
                 ("hardened-2-configure", 1_958),
                 ("hardened-2-configure-pause", 2_026),
+                ("hardened-3", 1_880),
+                ("hardened-3-pause", 1_948),
+                ("hardened-3-configure", 1_941),
+                ("hardened-3-configure-pause", 2_009),
             ]
         );
         for style in [PolicyStyle::Classic, PolicyStyle::Hardened] {
@@ -206,9 +220,44 @@ mod tests {
                 }
             }
         }
-        assert_eq!(published("hardened-2").unwrap().document("123456789012"), hardened("123456789012"));
+        assert_eq!(published("hardened-3").unwrap().document("123456789012"), hardened("123456789012"));
         assert_eq!(published("classic-1").unwrap().document(""), Some(classic().to_owned()));
-        assert_eq!(published("hardened-3"), None);
+        assert_eq!(published("hardened-4"), None);
+    }
+
+    #[test]
+    fn the_current_version_allows_templates_and_otherwise_exactly_what_the_one_before_it_did() {
+        const TEMPLATE_ACTION: &str = "ses:SendTemplatedEmail";
+        for variant in ["", "-pause", "-configure", "-configure-pause"] {
+            let read = |version: &str| {
+                let text = published(&format!("{version}{variant}")).unwrap().document("123456789012").unwrap();
+                PolicyDocument::parse(text).unwrap()
+            };
+            let (before, now) = (read("hardened-2"), read(HARDENED_VERSION));
+            assert_eq!(before.statements().len(), now.statements().len());
+            for (before, now) in before.statements().iter().zip(now.statements()) {
+                let place = format!("{:?} of hardened-3{variant}", now.sid());
+                assert_eq!((before.sid(), before.effect()), (now.sid(), now.effect()));
+                assert_eq!(before.excludes_actions(), now.excludes_actions(), "{place}");
+                assert_eq!(before.excludes_resources(), now.excludes_resources(), "{place}");
+                assert_eq!(before.conditions(), now.conditions(), "{place}");
+                let (mut actions, mut resources) = (actions_of(before), before.resources().collect::<Vec<_>>());
+                if matches!(before.sid(), Some("SesSend" | "NothingElse")) {
+                    actions.insert(TEMPLATE_ACTION);
+                }
+                if before.sid() == Some("SesSend") {
+                    resources.push("arn:aws:ses:*:123456789012:template/*");
+                }
+                assert_eq!(actions_of(now), actions, "{place}");
+                assert_eq!(now.resources().collect::<Vec<_>>(), resources, "{place}");
+                // Nothing is allowed of what AWS may add.
+                let written = before.actions().chain([TEMPLATE_ACTION]).collect::<Vec<_>>();
+                assert!(
+                    now.effect() == Effect::Deny || now.actions().all(|action| written.contains(&action)),
+                    "{place}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -98,6 +98,28 @@ fn the_permission_to_pause_sending_is_within_bounds_and_said_to_be_there() {
 }
 
 #[test]
+fn the_permission_to_send_templates_is_within_bounds_and_no_key_needs_it() {
+    let principal = Principal { configuration_set: Some("sendingbee-events".to_owned()), ..case_principal() };
+    for (version, allowed) in [("hardened-2", false), (policy::HARDENED_VERSION, true)] {
+        let document = PolicyDocument::parse(published(version).unwrap().document("123456789012").unwrap()).unwrap();
+        let report = check(std::slice::from_ref(&document), &principal);
+        assert_eq!((report.verdict, report.findings), (Verdict::Minimal, vec![]), "{version}");
+        let allows = |account: &str, resource: &str| {
+            let context = RequestContext::new().with("aws:username", "mailer");
+            let resource = format!("arn:aws:ses:us-east-1:{account}:{resource}");
+            let request =
+                AuthorizationRequest { action: "ses:SendTemplatedEmail", resource: &resource, context: &context };
+            evaluate(std::slice::from_ref(&document), &request).decision == Decision::Allowed
+        };
+        for resource in ["identity/example.com", "configuration-set/sendingbee-events", "template/welcome"] {
+            assert_eq!(allows("123456789012", resource), allowed, "{version}: {resource}");
+            assert!(!allows("210987654321", resource), "{version}: {resource}");
+        }
+        assert!(!allows("123456789012", "configuration-set/theirs"), "{version}");
+    }
+}
+
+#[test]
 fn the_permission_to_configure_is_within_bounds_and_names_our_configuration_sets_only() {
     let principal = Principal { configuration_set: Some("sendingbee-events".to_owned()), ..case_principal() };
     for (version, notices) in [

@@ -47,7 +47,7 @@ pub(crate) fn check_sessions_in_policies(documents: &[PolicyDocument], user: &Ia
         .with("aws:username", user.name.as_str())
         .with("aws:PrincipalArn", user.arn.as_str())
         .with("aws:TokenIssueTime", "2026-01-01T00:00:00Z");
-    let is_denied = ["ses:SendEmail", "ses:SendRawEmail"].into_iter().all(|action| {
+    let is_denied = ["ses:SendEmail", "ses:SendRawEmail", "ses:SendTemplatedEmail"].into_iter().all(|action| {
         let request = AuthorizationRequest { action, resource: &identity, context: &context };
         let evaluation = evaluate(documents, &request);
         let certainly_denied =
@@ -107,11 +107,17 @@ mod tests {
             {"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": {
                 "Null": {"aws:TokenIssueTime": "false"}, "NotIpAddress": {"aws:SourceIp": "192.0.2.1"}}}]})
         .to_string();
+        let by_template = json!({"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Action": "ses:*", "Resource": "*"},
+            {"Effect": "Deny", "Action": ["ses:SendEmail", "ses:SendRawEmail"], "Resource": "*", "Condition": {
+                "Null": {"aws:TokenIssueTime": "false"}}}]})
+        .to_string();
         for (text, expected) in [
             (hardened.as_str(), true),
             (&on_the_allow, true),
             (shared::policy::classic(), false),
             (&one_condition_too_many, false),
+            (&by_template, false),
         ] {
             let document = PolicyDocument::parse(text).unwrap();
             let (check, denied) = check_sessions_in_policies(&[document], &user, "eu-central-1");

@@ -269,7 +269,7 @@ async fn no_onboarding_causes_as_many_denials_as_detectors_look_for() {
         ("classic", FakeAws::classic(), 201, 14),
         ("hardened-1", FakeAws::new(), 201, 14),
         (
-            "hardened-2",
+            "hardened-3",
             {
                 let [_, _, (_, aws)] = keys();
                 aws

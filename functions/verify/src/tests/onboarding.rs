@@ -59,7 +59,7 @@ async fn a_consent_is_recorded_on_provider_and_key_with_its_signer() {
         "signed_by": "arn:aws:sts::111122223333:assumed-role/operator-backend/backend",
     });
     assert_eq!(view["consent"], consent);
-    assert_eq!(view["report"]["recommended_policy"], "hardened-2-pause");
+    assert_eq!(view["report"]["recommended_policy"], "hardened-3-pause");
     let (bodies, _) = aws.own_traffic();
     let transaction = bodies.iter().find(|body| body.contains("\"TransactItems\"")).unwrap();
     let transaction: Value = serde_json::from_str(transaction).unwrap();

@@ -103,7 +103,7 @@ mod tests {
     /// Remedies that speak of the policy, as the checks word them.
     const OF_POLICY: [&str; 2] = [
         "The policy covers all users (`user/*`). Replace it with the hardened one: GET /policy?account_id=…&style=hardened",
-        "Replace the user's policies with the hardened one, version hardened-2: GET /policy?account_id=…&style=hardened. why",
+        "Replace the user's policies with the hardened one, version hardened-3: GET /policy?account_id=…&style=hardened. why",
     ];
 
     #[test]
