@@ -227,7 +227,7 @@ impl DeniedResources {
 
 /// A hash of the name, because it may be an address.
 fn pk(access_key_id: &AccessKeyId, name: &str) -> String {
-    let hex: String = Sha256::digest(name.as_bytes()).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let hex = base16ct::lower::encode_string(&Sha256::digest(name.as_bytes())[..16]);
     format!("denied#{access_key_id}#{hex}")
 }
 

@@ -67,7 +67,7 @@ fn fingerprint(submission: &Submission, access_key_id: &AccessKeyId) -> String {
             digest.chain_update((field.len() as u64).to_be_bytes()).chain_update(field)
         })
         .finalize();
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = base16ct::lower::encode_string(&digest);
     format!("v1:{hex}")
 }
 

@@ -40,7 +40,7 @@ impl PageToken {
 
     /// What is stored of it, and compared: nobody gets from a digest to the token, however long a comparison takes.
     pub fn digest(&self) -> String {
-        Sha256::digest(self.0.as_slice()).iter().map(|byte| format!("{byte:02x}")).collect()
+        base16ct::lower::encode_string(&Sha256::digest(self.0.as_slice()))
     }
 }
 

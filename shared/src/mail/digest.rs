@@ -95,7 +95,7 @@ pub fn digest(mail: &Mail) -> String {
     hasher.add_texts("endpoint_id", endpoint_id.as_deref());
     hasher.add_mailboxes("return_path", return_path.as_slice());
     hasher.add_texts("on_doubt", (*on_doubt == OnDoubt::Hold).then_some("hold"));
-    let hex: String = hasher.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = base16ct::lower::encode_string(&hasher.0.finalize());
     format!("{VERSION}:{hex}")
 }
 
@@ -110,7 +110,7 @@ fn file_texts(attachment: &MailAttachment) -> [String; 5] {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    base16ct::lower::encode_string(&Sha256::digest(bytes))
 }
 
 /// Compares a row's digest with a mail's.

@@ -1,6 +1,7 @@
 //! The ledger: one row for each mail, with its state.
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -123,6 +124,12 @@ impl Mails {
         Ok(Box::pin(request.consistent_read(true).send()).await.map_err(RecordError::dynamodb("GetItem", pk))?.item)
     }
 
+    /// A PutItem of the item that is alone under `pk`, with these attributes besides its key, still without a condition.
+    pub fn put(&self, pk: &str, mut item: Item) -> PutItemFluentBuilder {
+        item.extend([("pk".to_owned(), string(pk)), ("sk".to_owned(), string(sk(pk)))]);
+        self.client.put_item().table_name(&self.table).set_item(Some(item))
+    }
+
     /// An UpdateItem of the item that is alone under `pk`, still without expressions.
     pub fn update(&self, pk: &str) -> UpdateItemFluentBuilder {
         self.client.update_item().table_name(&self.table).key("pk", string(pk)).key("sk", string(sk(pk)))
@@ -197,8 +204,7 @@ fn sk(pk: &str) -> &str {
 pub fn mail_pk(tenant_id: &TenantId, mail_id: &MailId) -> String {
     let digest =
         Sha256::new().chain_update(tenant_id.as_str()).chain_update([0]).chain_update(mail_id.as_str()).finalize();
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("mail#{hex}")
+    format!("mail#{}", base16ct::lower::encode_string(&digest))
 }
 
 /// Partition key of the rate item of an account and Region, which is what SES's quota applies to.

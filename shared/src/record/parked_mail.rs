@@ -128,7 +128,7 @@ impl ParkedMail {
             .iter()
             .fold(Sha256::new(), |hasher, text| hasher.chain_update(text).chain_update([0]))
             .finalize();
-        digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+        base16ct::lower::encode_string(&digest[..16])
     }
 
     /// Its items, the parts first: who sees the mail sees all of it.

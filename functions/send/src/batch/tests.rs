@@ -103,8 +103,9 @@ impl FakeAccount {
 
     async fn serve(self, request: FakeRequest) -> FakeResponse {
         let body: Value = serde_json::from_str(&request.body).unwrap();
-        if matches!(request.target.as_str(), "UpdateItem" | "BatchGetItem" | "GetItem") {
-            let item = body["Key"]["pk"]["S"].as_str().and_then(|pk| pk.split('#').next()).unwrap_or_default();
+        if matches!(request.target.as_str(), "PutItem" | "UpdateItem" | "BatchGetItem" | "GetItem") {
+            let key = if request.target == "PutItem" { &body["Item"] } else { &body["Key"] };
+            let item = key["pk"]["S"].as_str().and_then(|pk| pk.split('#').next()).unwrap_or_default();
             let call = format!("{} {item}", request.target);
             *self.0.lock().unwrap().calls.entry(call.trim().to_owned()).or_default() += 1;
             let (begun, latency) = (Instant::now(), self.0.lock().unwrap().table_latency);
@@ -113,21 +114,21 @@ impl FakeAccount {
                 self.0.lock().unwrap().reads.push(begun);
             }
         }
-        if request.target == "UpdateItem" {
-            let values = &body["ExpressionAttributeValues"];
+        if matches!(request.target.as_str(), "PutItem" | "UpdateItem") {
             let is_answered = {
                 let state = self.0.lock().unwrap();
-                state.answers_writes && (state.answers_records || values[":state"]["S"] != "sent")
+                state.answers_writes && (state.answers_records || body["Item"]["state"]["S"] != "sent")
             };
             if !is_answered {
                 std::future::pending::<()>().await;
             }
-            if values[":state"].is_object() {
-                self.0.lock().unwrap().writes.push(values.clone());
+            if request.target == "PutItem" {
+                self.0.lock().unwrap().writes.push(body["Item"].clone());
+                return (200, json!({}).to_string());
             }
             let pk = body["Key"]["pk"]["S"].as_str().unwrap();
             return match pk.starts_with("rate#") {
-                true => self.0.lock().unwrap().reserve(pk, values),
+                true => self.0.lock().unwrap().reserve(pk, &body["ExpressionAttributeValues"]),
                 false => (200, json!({}).to_string()),
             };
         }
@@ -311,9 +312,9 @@ async fn an_accepted_mail_is_acknowledged_even_if_its_record_is_not_answered() {
         assert!(failures(&account, &settle, 1).await.is_empty());
     }
     let state = account.0.lock().unwrap();
-    let sent: Vec<_> = state.writes.iter().filter(|values| values[":state"]["S"] == "sent").collect();
+    let sent: Vec<_> = state.writes.iter().filter(|row| row["state"]["S"] == "sent").collect();
     assert_eq!(sent.len(), 2);
-    assert!(sent.iter().all(|values| values[":ses_message_id"]["S"] == "id"), "{sent:?}");
+    assert!(sent.iter().all(|row| row["ses_message_id"]["S"] == "id"), "{sent:?}");
     assert_eq!(state.sends.len(), 1);
 }
 
@@ -376,14 +377,14 @@ async fn what_is_told_of_a_mail_that_is_given_up_is_true() {
     // SES may have it.
     for (state, takeovers) in [("claimed", 0), ("not_accepted", 1)] {
         let (writes, events, messages) = give_up(row(state, takeovers)).await;
-        assert_eq!(writes[0][":state"]["S"], "in_doubt", "{state}");
+        assert_eq!(writes[0]["state"]["S"], "in_doubt", "{state}");
         assert_eq!((events.len(), messages), (1, 1), "{state}");
     }
     // It was not sent, and the row says so.
     for row in [Value::Null, row("not_accepted", 0)] {
         let (writes, events, messages) = give_up(row).await;
         assert_eq!(
-            (&writes[0][":state"]["S"], &writes[0][":reason"]["S"]),
+            (&writes[0]["state"]["S"], &writes[0]["reason"]["S"]),
             (&json!("rejected"), &json!("given_up:body"))
         );
         assert_eq!(events[0]["reason"], "given_up:body");
@@ -430,12 +431,12 @@ async fn no_request_is_written_on_an_old_read_however_long_its_connection_takes(
         if is_halted {
             assert!(state.sends.is_empty(), "{:?}", state.sends);
             // The claim is released and the mail waits.
-            assert_eq!(state.writes.last().unwrap()[":state"]["S"], "not_accepted");
+            assert_eq!(state.writes.last().unwrap()["state"]["S"], "not_accepted");
             assert_eq!(state.messages.len(), 1);
         } else {
             let age = state.sends[0].duration_since(*state.reads.last().unwrap());
             assert!(age <= Duration::from_millis(500), "{age:?}");
-            assert_eq!(state.writes.last().unwrap()[":state"]["S"], "sent");
+            assert_eq!(state.writes.last().unwrap()["state"]["S"], "sent");
         }
     }
 }
@@ -459,7 +460,7 @@ async fn a_batch_makes_no_request_that_it_does_not_need() {
     // One reservation for all; a claim and a record each; halt, providers and secrets at the beginning and half a second
     // later. Neither the breaker nor the write permits ask for anything.
     let calls: Vec<_> = state.calls.iter().map(|(call, count)| (call.as_str(), *count)).collect();
-    assert_eq!(calls, [("BatchGetItem", 4), ("UpdateItem mail", 20), ("UpdateItem rate", 1)]);
+    assert_eq!(calls, [("BatchGetItem", 4), ("PutItem mail", 20), ("UpdateItem rate", 1)]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,8 +1,6 @@
 //! Rows in DynamoDB.
 
-use std::collections::HashMap;
-
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use jiff::Timestamp;
 use shared::id::{MailId, TenantId};
@@ -13,11 +11,8 @@ use super::{Claimant, claimed_row, epoch, waiting_row};
 /// There is no row.
 const IF_ABSENT: &str = "attribute_not_exists(pk)";
 
-/// The row still has the epoch that the decision was made on.
-const IF_SAME_EPOCH: &str = "#state = :was_state AND #attempts = :was_attempts AND #takeovers = :was_takeovers";
-
-/// Attributes that a row may lack; a write removes those that the new row lacks.
-const OPTIONAL: [&str; 6] = ["owner", "lease_until", "ses_message_id", "reason", "eta", "listing"];
+/// The row still has the epoch that the decision was made on. `state` is a reserved word.
+const IF_SAME_EPOCH: &str = "#state = :state AND attempts = :attempts AND takeovers = :takeovers";
 
 /// The ledger.
 #[derive(Clone, Debug)]
@@ -54,28 +49,16 @@ impl Ledger {
         eta: Timestamp,
         now: Timestamp,
     ) -> Result<(), RecordError> {
-        let pk = mail_pk(&claimant.tenant_id, &claimant.mail_id);
-        let unclaimed = claimed_row(claimant, 0, 0, now);
-        let update = RowUpdate::from_row(&self.with_ttl(&waiting_row(&unclaimed, reason, eta, now)));
-        let update = update.ok_or_else(|| RecordError::Shape { pk: pk.clone() })?;
-        // How often it was claimed is not this write's to say.
-        let expression = ["attempts", "takeovers"].iter().fold(update.expression, |expression, name| {
-            expression.replace(&format!("#{name} = :{name}"), &format!("#{name} = if_not_exists(#{name}, :{name})"))
-        });
-        let request = self
-            .mails
-            .update(&pk)
-            .update_expression(expression)
-            .condition_expression("attribute_not_exists(pk) OR (#state = :state AND #digest = :digest)")
-            .set_expression_attribute_names(Some(update.names))
-            .set_expression_attribute_values(Some(update.values));
-        match Box::pin(request.send()).await {
-            Ok(_) => Ok(()),
-            Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(()),
-                _ => Err(RecordError::dynamodb("UpdateItem", pk)(error)),
-            },
+        let waiting = waiting_row(&claimed_row(claimant, 0, 0, now), reason, eta, now);
+        if let RowWrite::Lost(Some(found)) = self.write(&waiting, None).await?
+            && found.state == waiting.state
+            && found.digest == waiting.digest
+        {
+            // How often it was claimed is not this write's to say.
+            let again = LedgerRow { attempts: found.attempts, takeovers: found.takeovers, ..waiting };
+            self.write(&again, Some(&found)).await?;
         }
+        Ok(())
     }
 
     /// Replaces the row `was` by `row`. Repeating it is harmless: if the response to a write is lost, the SDK's retry finds
@@ -83,32 +66,27 @@ impl Ledger {
     pub(crate) async fn write(&self, row: &LedgerRow, was: Option<&LedgerRow>) -> Result<RowWrite, RecordError> {
         let row = &self.with_ttl(row);
         let pk = mail_pk(&row.tenant_id, &row.mail_id);
-        let update = RowUpdate::from_row(row).ok_or_else(|| RecordError::Shape { pk: pk.clone() })?;
-        let mut request = self
+        let item = serde_dynamo::to_item(row).map_err(|_| RecordError::Shape { pk: pk.clone() })?;
+        let request = self
             .mails
-            .update(&pk)
-            .update_expression(update.expression)
-            .set_expression_attribute_names(Some(update.names))
-            .set_expression_attribute_values(Some(update.values))
+            .put(&pk, item)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        request = match was.map(epoch) {
+        let request = match was.map(epoch) {
             None => request.condition_expression(IF_ABSENT),
             Some((state, attempts, takeovers)) => request
                 .condition_expression(IF_SAME_EPOCH)
-                .expression_attribute_values(
-                    ":was_state",
-                    serde_dynamo::to_attribute_value(state).unwrap_or_else(|_| null()),
-                )
-                .expression_attribute_values(":was_attempts", AttributeValue::N(attempts.to_string()))
-                .expression_attribute_values(":was_takeovers", AttributeValue::N(takeovers.to_string())),
+                .expression_attribute_names("#state", "state")
+                .expression_attribute_values(":state", AttributeValue::S(state.as_str().to_owned()))
+                .expression_attribute_values(":attempts", AttributeValue::N(attempts.to_string()))
+                .expression_attribute_values(":takeovers", AttributeValue::N(takeovers.to_string())),
         };
         // Boxed, so that the futures around it stay small: each of them is moved when it is awaited.
         let error = match Box::pin(request.send()).await {
             Ok(_) => return Ok(RowWrite::Done),
             Err(error) => error,
         };
-        let Some(UpdateItemError::ConditionalCheckFailedException(failed)) = error.as_service_error() else {
-            return Err(RecordError::dynamodb("UpdateItem", pk)(error));
+        let Some(PutItemError::ConditionalCheckFailedException(failed)) = error.as_service_error() else {
+            return Err(RecordError::dynamodb("PutItem", pk)(error));
         };
         let found: Option<Box<LedgerRow>> = failed
             .item()
@@ -122,72 +100,5 @@ impl Ledger {
     /// A row lives for so long after its last write.
     fn with_ttl(&self, row: &LedgerRow) -> LedgerRow {
         LedgerRow { expires_at: self.mails.expiry(row.updated_at), ..row.clone() }
-    }
-}
-
-/// An update expression that makes an item equal to a row. `#state` and the like name attributes that are reserved
-/// words or appear in the condition.
-struct RowUpdate {
-    expression: String,
-    names: HashMap<String, String>,
-    values: HashMap<String, AttributeValue>,
-}
-
-impl RowUpdate {
-    fn from_row(row: &LedgerRow) -> Option<Self> {
-        let attributes: HashMap<String, AttributeValue> = serde_dynamo::to_item(row).ok()?;
-        let absent: Vec<&str> = OPTIONAL.into_iter().filter(|name| !attributes.contains_key(*name)).collect();
-        let mut set: Vec<String> = attributes.keys().map(|name| format!("#{name} = :{name}")).collect();
-        set.sort();
-        let mut expression = format!("SET {}", set.join(", "));
-        if !absent.is_empty() {
-            let removed: Vec<String> = absent.iter().map(|name| format!("#{name}")).collect();
-            expression.push_str(&format!(" REMOVE {}", removed.join(", ")));
-        }
-        let names = attributes
-            .keys()
-            .map(String::as_str)
-            .chain(absent)
-            .map(|name| (format!("#{name}"), name.to_owned()))
-            .collect();
-        let values = attributes.into_iter().map(|(name, value)| (format!(":{name}"), value)).collect();
-        Some(Self { expression, names, values })
-    }
-}
-
-fn null() -> AttributeValue {
-    AttributeValue::Null(true)
-}
-
-#[cfg(test)]
-mod tests {
-    use shared::id::ProviderId;
-
-    use super::*;
-    use crate::ledger::unparsed_row;
-    use crate::rejection::{RejectionCode, RejectionReason};
-
-    #[test]
-    fn a_write_sets_what_the_row_has_and_removes_what_it_lacks() {
-        let provider_id = ProviderId::parse("prv_01ARZ3NDEKTSV4RRFFQ69G5FAV").unwrap();
-        let (tenant_id, mail_id) = (TenantId::parse("acme").unwrap(), MailId::parse("m").unwrap());
-        let now = Timestamp::UNIX_EPOCH;
-        let code = RejectionCode::new(RejectionReason::Invalid, "to");
-        let row = unparsed_row(tenant_id, provider_id, mail_id, code, now, now);
-        let update = RowUpdate::from_row(&row).unwrap();
-        assert_eq!(
-            update.expression,
-            "SET #attempts = :attempts, #digest = :digest, #expires_at = :expires_at, #first_seen = :first_seen, \
-             #listing = :listing, #mail_id = :mail_id, #provider_id = :provider_id, #reason = :reason, #state = :state, \
-             #takeovers = :takeovers, #tenant_id = :tenant_id, #updated_at = :updated_at \
-             REMOVE #owner, #lease_until, #ses_message_id, #eta"
-        );
-        for name in ["#state", "#attempts", "#takeovers"] {
-            assert!(update.names.contains_key(name), "the condition uses {name}");
-        }
-        assert_eq!(update.values[":state"], AttributeValue::S("rejected".to_owned()));
-        let item =
-            update.values.into_iter().map(|(name, value)| (name[1..].to_owned(), value)).collect::<HashMap<_, _>>();
-        assert_eq!(serde_dynamo::from_item::<_, LedgerRow>(item).unwrap(), row);
     }
 }

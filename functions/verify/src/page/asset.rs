@@ -52,7 +52,7 @@ impl Assets {
 impl Asset {
     fn new(extension: &str, content_type: &'static str, text: &'static str) -> Self {
         let digest = Sha256::digest(text.as_bytes());
-        let short: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let short = base16ct::lower::encode_string(&digest[..8]);
         Self {
             name: format!("{short}.{extension}"),
             integrity: format!("sha256-{}", STANDARD.encode(digest)),

@@ -38,7 +38,7 @@ impl DigestChain {
     fn add(&mut self, record: &Value) {
         // A map of serde_json is sorted by its keys.
         let digest = Sha256::digest(format!("{}{record}", self.digest));
-        self.digest = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        self.digest = base16ct::lower::encode_string(&digest);
         let line = json!(Line { digest: &self.digest, record });
         self.lines.push_str(&line.to_string());
         self.lines.push('\n');
