@@ -212,11 +212,6 @@ impl Delivery {
         match self.decide_denial(provider, &name).await? {
             DenialDecision::Wait => self.requeue(Delay::RESOURCE_DENIED).await,
             DenialDecision::Reject => self.end(&EndReason::Rejected(code)).await,
-            // What ends a suspension is that text may be sent, and here a message or a template may not: suspended, the
-            // provider would be resumed and suspended again as long as such mail waits.
-            DenialDecision::Suspend if self.mail.content.as_text().is_none() => {
-                self.end(&EndReason::Rejected(code)).await
-            }
             DenialDecision::Suspend => {
                 self.suspend(provider, SuspensionReason::PermissionMissing).await?;
                 self.requeue(Delay::SUSPENDED).await

@@ -85,7 +85,8 @@ impl Delivery {
         let now = self.services.ambient.now();
         self.services.rates.suspect(provider, now + MAX_GAP).await?;
         let first_denied_at = self.services.denied_resources.record(&provider.access_key_id, name, now).await?;
-        let decide = |history| decide_denial(first_denied_at, history, self.mail.first_seen, now);
+        let is_text = self.mail.content.as_text().is_some();
+        let decide = |history| decide_denial(first_denied_at, history, self.mail.first_seen, is_text, now);
         // Whatever happened to the key, it can only make the mail wait for longer.
         if decide(KeyHistory::default()) == DenialDecision::Wait {
             return Ok(DenialDecision::Wait);
