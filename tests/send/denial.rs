@@ -1,12 +1,14 @@
 //! A denial or a pause is not the end of a mail, and no single answer is the end of a provider.
 
+use aws_sdk_dynamodb::types::AttributeValue;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jiff::SignedDuration;
 use operator::Tenant;
+use reqwest::Method;
 use serde_json::{Value, json};
 
-use aws_sdk_dynamodb::types::AttributeValue;
-
-use crate::support::{Stack, Tables, classic_policy, eventually, mail, now, string};
+use crate::support::{Stack, Tables, classic_policy, eventually, mail, mail_with, now, string};
 
 /// A policy that allows all that the product needs except to send.
 fn policy_without_sending() -> Value {
@@ -21,11 +23,19 @@ fn policy_without_sending() -> Value {
 
 /// The classic policy, and a Deny of sending.
 fn denying_policies() -> [Value; 2] {
-    let deny = json!({
+    [classic_policy(), deny("ses:Send*")]
+}
+
+fn deny(actions: &str) -> Value {
+    json!({
         "Version": "2012-10-17",
-        "Statement": [{ "Effect": "Deny", "Action": "ses:Send*", "Resource": "*" }],
-    });
-    [classic_policy(), deny]
+        "Statement": [{ "Effect": "Deny", "Action": actions, "Resource": "*" }],
+    })
+}
+
+/// A mail by template of the same fields otherwise.
+fn by_template(provider_id: &str, mail_id: &str) -> Value {
+    mail_with(provider_id, mail_id, &json!({"template": {"name": "welcome"}, "subject": null, "text": null}))
 }
 
 /// A policy that allows to send from `example.com` only.
@@ -159,6 +169,61 @@ async fn an_explicit_denial_suspends_when_it_is_seen_again_and_the_mail_flows_wh
     assert!(stack.events("Mail Rejected").await.unwrap().is_empty());
 
     resumes(&stack, &tenant, &provider_id, async || stack.set_policies(&tenant, &[classic_policy()]).await).await;
+}
+
+/// `hardened-2` denies templates, and another policy MIME. Text may be sent all the while.
+#[tokio::test]
+async fn a_deny_of_templates_or_mime_ends_such_mail_and_no_other() {
+    let stack = Stack::with_arguments(&[]).await;
+    let account_id = "604417759203";
+    let path = format!("/policy?style=hardened&version=hardened-2&account_id={account_id}");
+    let hardened = stack.api(Method::GET, &path, None).await.unwrap().body;
+    let tenant = stack.tenant_with(&json!({ "account_id": account_id, "policies": [hardened] })).await;
+    let provider_id = stack.onboard_provider("acme", &tenant).await;
+    stack.set_policies(&tenant, &[hardened, deny("ses:SendRawEmail")]).await;
+
+    let raw = STANDARD.encode("From: Jane <jane@example.com>\r\nSubject: Hi\r\n\r\nHello\r\n");
+    let mime = mail_with(&provider_id, "mime", &json!({"raw": raw, "subject": null, "text": null}));
+    let mut mails = [by_template(&provider_id, "template"), mime];
+    for mail in &mut mails {
+        mail["first_seen"] = json!((now() - SignedDuration::from_mins(20)).to_string());
+    }
+    stack.enqueue_mails(&mails).await;
+    for mail_id in ["template", "mime"] {
+        let fate = stack.mail_in_state(&provider_id, mail_id, &["not_accepted", "rejected"]).await;
+        assert_eq!((&fate["state"], &fate["reason"]), (&json!("not_accepted"), &json!("denied")), "{fate}");
+    }
+    age_denials(&stack, SignedDuration::from_mins(16)).await;
+    stack.kill_processes("send").await;
+    stack.enqueue_mails(&mails).await;
+    let reason = format!("permission_missing:arn:aws:ses:us-east-1:{account_id}:identity/example.com");
+    for mail_id in ["template", "mime"] {
+        let fate = stack.mail_in_state(&provider_id, mail_id, &["rejected", "sent"]).await;
+        assert_eq!((&fate["state"], &fate["reason"]), (&json!("rejected"), &json!(reason)), "{fate}");
+    }
+
+    // While such mail of another sender waits, text goes on.
+    let mut waiting = by_template(&provider_id, "waiting");
+    waiting["from"] = json!("ann@example.com");
+    stack.enqueue_mail(&waiting).await.unwrap();
+    let fate = stack.mail_in_state(&provider_id, "waiting", &["not_accepted", "rejected"]).await;
+    assert_eq!((&fate["state"], &fate["reason"]), (&json!("not_accepted"), &json!("denied")), "{fate}");
+    stack.enqueue_mail(&mail(&provider_id, "text")).await.unwrap();
+    stack.mail_in_state(&provider_id, "text", &["sent"]).await;
+    assert_eq!(stack.get_provider(&provider_id).await.body["status"], "active");
+    assert!(stack.events("Provider Suspended").await.unwrap().is_empty());
+    assert_eq!(stack.inbox(account_id).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_template_finds_out_that_a_deny_meets_text_too_and_suspends() {
+    let stack = Stack::with_arguments(&[]).await;
+    let (tenant, provider_id) = stack.create_provider("acme").await;
+    stack.set_policies(&tenant, &denying_policies()).await;
+    stack.enqueue_mail(&by_template(&provider_id, "waiting")).await.unwrap();
+    let event = stack.provider_event("Provider Suspended", &provider_id).await;
+    assert_eq!(event["detail"]["reason"], "quarantined");
+    assert!(stack.events("Mail Rejected").await.unwrap().is_empty());
 }
 
 #[tokio::test]

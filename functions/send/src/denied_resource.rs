@@ -54,7 +54,7 @@ const IF_DENIED: &str = "attribute_exists(first_denied_at)";
 pub(crate) enum DenialDecision {
     /// The mail waits.
     Wait,
-    /// The mail will never be sent: other mail of the provider is accepted.
+    /// The mail will never be sent: the denial is its own.
     Reject,
     /// The provider is suspended: nothing of it is accepted.
     Suspend,
@@ -62,10 +62,14 @@ pub(crate) enum DenialDecision {
 
 /// Decides about a mail whose resource has been denied since `first_denied_at`. A mail that was handed over later gets the
 /// same time: what it needs may be mended by then. So does a provider that was resumed later.
+///
+/// The denial of a mail that is no text never suspends. What ends a suspension is that text may be sent: the provider would be
+/// resumed and suspended again as long as such mail waits.
 pub(crate) fn decide_denial(
     first_denied_at: Timestamp,
     history: KeyHistory,
     first_seen: Timestamp,
+    is_text: bool,
     now: Timestamp,
 ) -> DenialDecision {
     let lasts_for = |since: Timestamp| now.duration_since(since) >= DENIED_FOR;
@@ -73,15 +77,16 @@ pub(crate) fn decide_denial(
     if !lasts_for(since) {
         return DenialDecision::Wait;
     }
+    let is_accepted = |accepted_at: Timestamp| accepted_at >= since + SPREADS_FOR;
     match history.accepted_at {
-        Some(accepted_at) if accepted_at >= since + SPREADS_FOR => {
+        Some(accepted_at) if !is_accepted(accepted_at) && !lasts_for(accepted_at) => DenialDecision::Wait,
+        accepted_at if !is_text || accepted_at.is_some_and(is_accepted) => {
             if lasts_for(first_seen) {
                 DenialDecision::Reject
             } else {
                 DenialDecision::Wait
             }
         }
-        Some(accepted_at) if !lasts_for(accepted_at) => DenialDecision::Wait,
         _ => DenialDecision::Suspend,
     }
 }
@@ -260,6 +265,7 @@ mod tests {
             (14.9, None, None, -60.0, Wait),
             (14.9, Some(5.0), None, -60.0, Wait),
             (15.0, None, None, -60.0, Suspend),
+            (15.0, None, None, 10.0, Suspend),
             (15.0, Some(-0.1), None, -60.0, Suspend),
             (15.0, Some(5.0), None, -60.0, Reject),
             (15.0, Some(5.0), None, 10.0, Wait),
@@ -284,8 +290,15 @@ mod tests {
         let at = |minutes: f64| after(0) + SignedDuration::from_secs_f64(minutes * 60.0);
         for (now, accepted, resumed, first_seen, expected) in cases {
             let history = KeyHistory { accepted_at: accepted.map(at), resumed_at: resumed.map(at) };
-            let decision = decide_denial(at(0.0), history, at(first_seen), at(now));
-            assert_eq!(decision, expected, "{now} {accepted:?} {resumed:?} {first_seen}");
+            let decide = |is_text| decide_denial(at(0.0), history, at(first_seen), is_text, at(now));
+            assert_eq!(decide(true), expected, "{now} {accepted:?} {resumed:?} {first_seen}");
+            // What is no text ends itself and not the provider, and has its quarter of an hour too.
+            let of_other = match expected {
+                Suspend if first_seen > now - 15.0 => Wait,
+                Suspend => Reject,
+                expected => expected,
+            };
+            assert_eq!(decide(false), of_other, "no text: {now} {accepted:?} {resumed:?} {first_seen}");
         }
     }
 
@@ -295,19 +308,20 @@ mod tests {
             accepted in prop::option::of(-4000_i64..4000),
             resumed in prop::option::of(-4000_i64..4000),
             first_seen in -4000_i64..4000,
+            is_text: bool,
             now in 0_i64..4000,
         ) {
             let quarter = DENIED_FOR.as_secs();
             let history = KeyHistory { accepted_at: accepted.map(after), resumed_at: resumed.map(after) };
-            let decide = |now| decide_denial(after(0), history, after(first_seen), after(now));
+            let decide = |now| decide_denial(after(0), history, after(first_seen), is_text, after(now));
             let since = resumed.unwrap_or(0).max(0);
             match decide(now) {
                 DenialDecision::Reject => {
                     prop_assert!(now - since >= quarter && now - first_seen >= quarter);
-                    prop_assert!(accepted.is_some_and(|accepted| accepted >= since + SPREADS_FOR.as_secs()));
+                    prop_assert!(!is_text || accepted.is_some_and(|accepted| accepted >= since + SPREADS_FOR.as_secs()));
                 }
                 DenialDecision::Suspend => {
-                    prop_assert!(now - since >= quarter);
+                    prop_assert!(is_text && now - since >= quarter);
                     prop_assert!(accepted.is_none_or(|accepted| now - accepted >= quarter));
                 }
                 DenialDecision::Wait => {

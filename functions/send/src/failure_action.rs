@@ -27,12 +27,19 @@ pub(crate) enum FailureAction {
     /// Something is wrong with the account or the key. A second look has to confirm it before the provider is suspended.
     LookAgain(Suspicion, SuspensionReason),
     /// The key may not use a resource.
-    Denied {
-        /// What the denial is remembered by, such as `identity/jane@example.com`.
-        name: String,
-        /// The reason, should the mail be rejected for it.
-        code: RejectionCode,
-    },
+    Denied(ResourceDenial),
+    /// A Deny statement met a message or a template, which need actions of their own. Whether it is about the key, and the
+    /// provider suspended for this reason, depends on whether it meets text too.
+    LookAtText(ResourceDenial, SuspensionReason),
+}
+
+/// A denial of what a mail uses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ResourceDenial {
+    /// What it is remembered by, such as `identity/jane@example.com`.
+    pub(crate) name: String,
+    /// The reason, should the mail be rejected for it.
+    pub(crate) code: RejectionCode,
 }
 
 /// The action for each kind of failure (SES v2 API, `SendEmail`, "Errors").
@@ -81,15 +88,13 @@ pub(crate) fn action_for(kind: &FailureKind, mail: &Mail) -> FailureAction {
             } else {
                 SuspensionReason::PermissionMissing
             };
-            FailureAction::LookAgain(Suspicion::DeniedExplicitly, reason)
+            if mail.content.as_text().is_some() || denial.names_quarantine {
+                FailureAction::LookAgain(Suspicion::DeniedExplicitly, reason)
+            } else {
+                FailureAction::LookAtText(resource_denial(denial, mail), reason)
+            }
         }
-        FailureKind::Denied(denial) => FailureAction::Denied {
-            name: resource_name(denial, mail),
-            code: match resource_of_mail(denial) {
-                Some(arn) => RejectionCode::new(RejectionReason::PermissionMissing, &arn),
-                None => RejectionReason::PermissionMissing.into(),
-            },
-        },
+        FailureKind::Denied(denial) => FailureAction::Denied(resource_denial(denial, mail)),
         FailureKind::KeyRefused | FailureKind::SignatureRefused => {
             FailureAction::LookAgain(Suspicion::KeyRefused, SuspensionReason::KeyRejected)
         }
@@ -115,6 +120,14 @@ fn looked_up(mail: &Mail) -> String {
 
 fn reject(reason: RejectionReason) -> FailureAction {
     FailureAction::Reject(reason.into())
+}
+
+fn resource_denial(denial: &Denial, mail: &Mail) -> ResourceDenial {
+    let code = match resource_of_mail(denial) {
+        Some(arn) => RejectionCode::new(RejectionReason::PermissionMissing, &arn),
+        None => RejectionReason::PermissionMissing.into(),
+    };
+    ResourceDenial { name: resource_name(denial, mail), code }
 }
 
 /// What a denial is remembered by: the configuration set or the recipient that AWS names (in the sandbox, recipients are
@@ -181,6 +194,8 @@ mod tests {
         Rejected(String),
         LookedAtAgain(Suspicion, &'static str),
         Denied(String, String),
+        /// The reason comes last.
+        LookedAtText(String, String, &'static str),
         Other(FailureAction),
     }
 
@@ -188,7 +203,10 @@ mod tests {
         match action_for(kind, mail) {
             FailureAction::Reject(code) => Shown::Rejected(code.into()),
             FailureAction::LookAgain(suspicion, reason) => Shown::LookedAtAgain(suspicion, reason.as_str()),
-            FailureAction::Denied { name, code } => Shown::Denied(name, code.into()),
+            FailureAction::Denied(ResourceDenial { name, code }) => Shown::Denied(name, code.into()),
+            FailureAction::LookAtText(ResourceDenial { name, code }, reason) => {
+                Shown::LookedAtText(name, code.into(), reason.as_str())
+            }
             action => Shown::Other(action),
         }
     }
@@ -406,5 +424,44 @@ mod tests {
         assert_eq!(denied(&format!("{ses}:identity/example.com")), identity);
         let template = denied_on("template/t", &format!("permission_missing:{ses}:template/t"));
         assert_eq!(denied(&format!("{ses}:template/t")), template);
+    }
+
+    /// SES names the action of the mail's own kind, whatever else a Deny statement meets.
+    #[test]
+    fn a_deny_that_meets_a_message_or_a_template_is_judged_by_whether_it_meets_text() {
+        let text = sample();
+        let mime = sample_with(json!({
+            "from": "jane@example.com", "raw": "RnJvbTogamFuZUBleGFtcGxlLmNvbQoKYQ==", "subject": null, "text": null,
+            "html": null, "headers": null,
+        }));
+        let template = sample_with(json!({"template": {"name": "t"}, "subject": null, "text": null, "html": null}));
+        let ses = "arn:aws:ses:eu-central-1:171436882533";
+        let (own, scp, named) = (
+            "an identity-based policy",
+            "a service control policy",
+            "an identity-based policy: arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV4",
+        );
+        let key = |reason| Shown::LookedAtAgain(Suspicion::DeniedExplicitly, reason);
+        let code = |resource: &str| format!("permission_missing:{ses}:{resource}");
+        let look = |name: &str, resource: &str, reason| Shown::LookedAtText(name.to_owned(), code(resource), reason);
+        let (domain, of_mime, of_template) =
+            ("identity/example.com", "raw:identity/jane@example.com", "template:identity/jane@example.com");
+        for (mail, action, resource, policy, expected) in [
+            (&text, "SendEmail", domain, own, key("quarantined")),
+            (&mime, "SendRawEmail", domain, own, look(of_mime, domain, "quarantined")),
+            (&template, "SendTemplatedEmail", domain, own, look(of_template, domain, "quarantined")),
+            (&template, "SendTemplatedEmail", "template/t", own, look("template/t", "template/t", "quarantined")),
+            (&template, "SendTemplatedEmail", domain, scp, look(of_template, domain, "permission_missing")),
+            // AWS has found the key, whatever it denies.
+            (&mime, "SendRawEmail", domain, named, key("quarantined")),
+            (&template, "SendTemplatedEmail", domain, named, key("quarantined")),
+            (&template, "SendTemplatedEmail", domain, "a resource-based policy", denied_on(of_template, &code(domain))),
+        ] {
+            let denial = format!(
+                "User: arn:aws:iam::171436882533:user/u is not authorized to perform: ses:{action} on resource: {ses}:{resource} with an explicit deny in {policy}"
+            );
+            let kind = FailureKind::from_answer("AccessDeniedException", &denial, 403);
+            assert_eq!(shown(&kind, mail), expected, "{denial}");
+        }
     }
 }

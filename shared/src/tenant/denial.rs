@@ -68,8 +68,8 @@ impl Denial {
         }
     }
 
-    /// Whether the denial is about all that the key sends: somebody denied it explicitly, and not by a policy of the one
-    /// resource. SES names the sender's identity in every denial, so the resource does not tell.
+    /// Whether the denial is about all that the key sends by this action: somebody denied it explicitly, and not by a policy of
+    /// the one resource. SES names the sender's identity in every denial, so the resource does not tell.
     pub fn is_of_key(&self) -> bool {
         self.is_explicit() && self.by != DeniedBy::ResourcePolicy
     }

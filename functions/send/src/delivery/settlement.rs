@@ -6,18 +6,19 @@ use jiff::SignedDuration;
 use shared::queue::Interrupted;
 use shared::record::{LedgerRow, MailState, Provider, RecordError, SuspensionReason};
 use shared::telemetry::chain;
-use shared::tenant::Failure;
+use shared::tenant::{Credential, Failure};
 use tokio::time::{sleep, timeout};
 
 use super::admission::SigningKey;
 use super::rotation::is_of_key;
+use super::suspension::DenialReach;
 use super::{Delivery, disposition_of};
 use crate::context::Services;
 use crate::delay::Delay;
 use crate::delivery_error::DeliveryError;
 use crate::denied_resource::DenialDecision;
 use crate::disposition::Disposition;
-use crate::failure_action::{FailureAction, action_for};
+use crate::failure_action::{FailureAction, ResourceDenial, action_for};
 use crate::ledger::{self, EndReason, RowWrite};
 use crate::rejection::RejectionCode;
 use crate::settle::Settlement;
@@ -159,38 +160,66 @@ impl Delivery {
             }
             FailureAction::LookAgain(suspicion, reason) => {
                 self.release_claim(row, failure.kind.as_str()).await?;
-                match self.look_again(provider, credential, suspicion, reason).await? {
-                    Some(reason) => {
-                        self.suspend(provider, reason).await?;
-                        self.requeue(Delay::SUSPENDED).await
+                self.settle_suspicion(provider, credential, suspicion, reason).await
+            }
+            FailureAction::Denied(denial) => {
+                self.release_claim(row, failure.kind.as_str()).await?;
+                self.settle_denial(provider, denial).await
+            }
+            FailureAction::LookAtText(denial, reason) => {
+                self.release_claim(row, failure.kind.as_str()).await?;
+                match self.look_at_text(credential).await {
+                    DenialReach::Key => {
+                        self.settle_suspicion(provider, credential, Suspicion::DeniedExplicitly, reason).await
                     }
-                    None if suspicion == Suspicion::DeniedExplicitly => {
+                    DenialReach::Content => self.settle_denial(provider, denial).await,
+                    DenialReach::Unknown => {
                         self.hold_denied(provider);
                         self.requeue(Delay::DENIED).await
-                    }
-                    None => self.requeue(Delay::SUSPECTED).await,
-                }
-            }
-            FailureAction::Denied { name, code } => {
-                self.release_claim(row, failure.kind.as_str()).await?;
-                match self.decide_denial(provider, &name).await? {
-                    DenialDecision::Wait => self.requeue(Delay::RESOURCE_DENIED).await,
-                    DenialDecision::Reject => self.end(&EndReason::Rejected(code)).await,
-                    // What ends a suspension is that text may be sent, and here a message or a template may not: suspended, the
-                    // provider would be resumed and suspended again as long as such mail waits.
-                    DenialDecision::Suspend if self.mail.content.as_text().is_none() => {
-                        self.end(&EndReason::Rejected(code)).await
-                    }
-                    DenialDecision::Suspend => {
-                        self.suspend(provider, SuspensionReason::PermissionMissing).await?;
-                        self.requeue(Delay::SUSPENDED).await
                     }
                 }
             }
         }
     }
 
-    /// Holds other mail of this sender until the explicit denial can be confirmed: one mail is enough for that.
+    /// Suspends the provider if what SES holds against it is confirmed. The mail waits.
+    async fn settle_suspicion(
+        &self,
+        provider: &Provider,
+        credential: &Credential,
+        suspicion: Suspicion,
+        reason: SuspensionReason,
+    ) -> Result<Disposition, DeliveryError> {
+        match self.look_again(provider, credential, suspicion, reason).await? {
+            Some(reason) => {
+                self.suspend(provider, reason).await?;
+                self.requeue(Delay::SUSPENDED).await
+            }
+            None if suspicion == Suspicion::DeniedExplicitly => {
+                self.hold_denied(provider);
+                self.requeue(Delay::DENIED).await
+            }
+            None => self.requeue(Delay::SUSPECTED).await,
+        }
+    }
+
+    /// Lets the mail wait for a permission, and ends it or suspends the provider once it has waited for long enough.
+    async fn settle_denial(
+        &self,
+        provider: &Provider,
+        ResourceDenial { name, code }: ResourceDenial,
+    ) -> Result<Disposition, DeliveryError> {
+        match self.decide_denial(provider, &name).await? {
+            DenialDecision::Wait => self.requeue(Delay::RESOURCE_DENIED).await,
+            DenialDecision::Reject => self.end(&EndReason::Rejected(code)).await,
+            DenialDecision::Suspend => {
+                self.suspend(provider, SuspensionReason::PermissionMissing).await?;
+                self.requeue(Delay::SUSPENDED).await
+            }
+        }
+    }
+
+    /// Holds other such mail of this sender until it is known what the explicit denial is about: one mail is enough for that.
     fn hold_denied(&self, provider: &Provider) {
         let Services { ambient, denied_resources, .. } = self.services.as_ref();
         let wait = SignedDuration::from_millis(Delay::DENIED.as_millis());

@@ -31,6 +31,17 @@ enum LookResult {
     Unknown,
 }
 
+/// How far a Deny statement reaches that met a message or a template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum DenialReach {
+    /// It meets text too.
+    Key,
+    /// It meets what needs the same action as the mail.
+    Content,
+    /// AWS gave no answer that says so.
+    Unknown,
+}
+
 impl Delivery {
     /// Takes a second look at what SES holds against the account or the key. Returns the reason to suspend the provider for,
     /// if it is confirmed.
@@ -64,12 +75,18 @@ impl Delivery {
         Ok((level == SuspicionLevel::Confirmed).then_some(reason))
     }
 
+    /// Looks whether a Deny statement that met this message or template meets text of its sender too.
+    pub(super) async fn look_at_text(&self, credential: &Credential) -> DenialReach {
+        reach_by_probe(&self.probe(credential).await)
+    }
+
     /// Decides about a mail whose identity or configuration set is denied.
     pub(super) async fn decide_denial(&self, provider: &Provider, name: &str) -> Result<DenialDecision, DeliveryError> {
         let now = self.services.ambient.now();
         self.services.rates.suspect(provider, now + MAX_GAP).await?;
         let first_denied_at = self.services.denied_resources.record(&provider.access_key_id, name, now).await?;
-        let decide = |history| decide_denial(first_denied_at, history, self.mail.first_seen, now);
+        let is_text = self.mail.content.as_text().is_some();
+        let decide = |history| decide_denial(first_denied_at, history, self.mail.first_seen, is_text, now);
         // Whatever happened to the key, it can only make the mail wait for longer.
         if decide(KeyHistory::default()) == DenialDecision::Wait {
             return Ok(DenialDecision::Wait);
@@ -186,7 +203,8 @@ impl Delivery {
         }
     }
 
-    /// A request that is authorized as this mail is, and that SES rejects after that. Accepted, it went to SES's simulator.
+    /// A request that is authorized as this mail would be if it were text, and that SES rejects after that. Accepted, it went
+    /// to SES's simulator.
     async fn probe(&self, credential: &Credential) -> Result<(), Failure> {
         let (from, set) = (self.mail.from.address(), self.mail.configuration_set.as_deref());
         self.within(self.services.tenants.probe_send_email_with(credential, from, set)).await
@@ -237,6 +255,16 @@ fn denial_by_probe(probe: &Result<(), Failure>) -> LookResult {
         Err(FailureKind::Denied(_)) => LookResult::Lasting,
         probe if is_authorized(probe) => LookResult::Over,
         _ => LookResult::Unknown,
+    }
+}
+
+/// What the probe says about a Deny statement that met a message or a template. That nothing allows text is no Deny of it.
+fn reach_by_probe(probe: &Result<(), Failure>) -> DenialReach {
+    match probe.as_ref().map_err(|failure| &failure.kind) {
+        Err(FailureKind::Denied(denial)) if denial.is_of_key() => DenialReach::Key,
+        Err(FailureKind::Denied(_)) => DenialReach::Content,
+        probe if is_authorized(probe) => DenialReach::Content,
+        _ => DenialReach::Unknown,
     }
 }
 
@@ -294,23 +322,46 @@ mod tests {
         })
     }
 
+    const NOT_VERIFIED: &str = "Email address is not verified. The following identities failed the check in region EU-CENTRAL-1: invalid@invalid";
+    const DENIED: &str = "User: arn:aws:iam::1:user/u is not authorized to perform: ses:SendEmail on resource: arn:aws:ses:eu-central-1:1:identity/example.com";
+
     #[test]
     fn a_denial_is_over_if_the_probe_is_answered_as_only_an_authorized_caller_is() {
-        let not_verified = "Email address is not verified. The following identities failed the check in region EU-CENTRAL-1: invalid@invalid";
-        let denied = "User: arn:aws:iam::1:user/u is not authorized to perform: ses:SendEmail on resource: arn:aws:ses:eu-central-1:1:identity/example.com";
         for (probe, expected) in [
             (Ok(()), LookResult::Over),
-            (refused("MessageRejected", not_verified, 400), LookResult::Over),
+            (refused("MessageRejected", NOT_VERIFIED, 400), LookResult::Over),
             (refused("BadRequestException", "Missing final '@domain'", 400), LookResult::Over),
             (refused("NotFoundException", "Configuration set <x> does not exist.", 404), LookResult::Over),
             (refused("SendingPausedException", "", 400), LookResult::Over),
-            (refused("AccessDeniedException", denied, 403), LookResult::Lasting),
+            (refused("AccessDeniedException", DENIED, 403), LookResult::Lasting),
             (refused("InvalidClientTokenId", "", 403), LookResult::Unknown),
             (refused("TooManyRequestsException", "Maximum sending rate exceeded.", 429), LookResult::Unknown),
             (refused("LimitExceededException", "Daily message quota exceeded.", 400), LookResult::Unknown),
             (refused("", "", 503), LookResult::Unknown),
         ] {
             assert_eq!(denial_by_probe(&probe), expected, "{probe:?}");
+        }
+    }
+
+    #[test]
+    fn a_deny_of_other_content_is_about_the_key_only_if_it_is_seen_to_meet_text() {
+        let denied_by = |policy: &str| {
+            refused("AccessDeniedException", &format!("{DENIED} with an explicit deny in {policy}"), 403)
+        };
+        for (probe, expected) in [
+            (Ok(()), DenialReach::Content),
+            (refused("MessageRejected", NOT_VERIFIED, 400), DenialReach::Content),
+            (refused("AccessDeniedException", DENIED, 403), DenialReach::Content),
+            (denied_by("a resource-based policy"), DenialReach::Content),
+            (denied_by("an identity-based policy"), DenialReach::Key),
+            (denied_by("a service control policy"), DenialReach::Key),
+            (denied_by("a permissions boundary"), DenialReach::Key),
+            (refused("InvalidClientTokenId", "", 403), DenialReach::Unknown),
+            (refused("TooManyRequestsException", "Maximum sending rate exceeded.", 429), DenialReach::Unknown),
+            (refused("LimitExceededException", "Daily message quota exceeded.", 400), DenialReach::Unknown),
+            (refused("", "", 503), DenialReach::Unknown),
+        ] {
+            assert_eq!(reach_by_probe(&probe), expected, "{probe:?}");
         }
     }
 
