@@ -293,7 +293,7 @@ impl SnapshotTables {
         };
         let mut keys = vec![key(HALT_PK.to_owned(), HALT_SK)];
         keys.extend(provider_ids.iter().map(|provider_id| key(Provider::pk(provider_id), Provider::SK)));
-        self.providers.batch_get(keys).await
+        self.providers.batch_get_without_reports(keys).await
     }
 
     async fn sealed_secrets(&self, keys: &HashSet<AccessKeyId>) -> Result<HashMap<AccessKeyId, Sealed>, RecordError> {

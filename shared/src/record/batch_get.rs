@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::KeysAndAttributes;
+use aws_sdk_dynamodb::types::builders::KeysAndAttributesBuilder;
 use tokio::time::sleep;
 
+use super::provider::PROVIDER_ATTRIBUTES;
 use super::{Item, Providers, RecordError, Secrets};
 
 /// How often keys that DynamoDB left unprocessed are requested, and the pause before the second time; each further pause
@@ -20,7 +22,26 @@ impl Providers {
     /// # Errors
     /// DynamoDB did not answer, or left keys unprocessed again and again.
     pub async fn batch_get(&self, keys: Vec<Item>) -> Result<Vec<Item>, RecordError> {
-        batch_get(&self.client, &self.table, keys).await
+        batch_get(&self.client, &self.table, KeysAndAttributes::builder().set_keys(Some(keys))).await
+    }
+
+    /// The items that [`Providers::batch_get`] reads, with no other attributes than what a halt and a [`Provider`](super::Provider) are
+    /// read from.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn batch_get_without_reports(&self, keys: Vec<Item>) -> Result<Vec<Item>, RecordError> {
+        // Some of them are reserved words.
+        let names: HashMap<String, String> = ["pk", "halted"]
+            .into_iter()
+            .chain(PROVIDER_ATTRIBUTES)
+            .map(|name| (format!("#{name}"), name.to_owned()))
+            .collect();
+        let request = KeysAndAttributes::builder()
+            .set_keys(Some(keys))
+            .projection_expression(names.keys().map(String::as_str).collect::<Vec<_>>().join(", "))
+            .set_expression_attribute_names(Some(names));
+        batch_get(&self.client, &self.table, request).await
     }
 }
 
@@ -30,16 +51,12 @@ impl Secrets {
     /// # Errors
     /// DynamoDB did not answer, or left keys unprocessed again and again.
     pub async fn batch_get(&self, keys: Vec<Item>) -> Result<Vec<Item>, RecordError> {
-        batch_get(&self.client, &self.table, keys).await
+        batch_get(&self.client, &self.table, KeysAndAttributes::builder().set_keys(Some(keys))).await
     }
 }
 
-async fn batch_get(client: &Client, table: &str, keys: Vec<Item>) -> Result<Vec<Item>, RecordError> {
-    let request = KeysAndAttributes::builder()
-        .set_keys(Some(keys))
-        .consistent_read(true)
-        .build()
-        .map_err(RecordError::dynamodb("build BatchGetItem", table))?;
+async fn batch_get(client: &Client, table: &str, request: KeysAndAttributesBuilder) -> Result<Vec<Item>, RecordError> {
+    let request = request.consistent_read(true).build().map_err(RecordError::dynamodb("build BatchGetItem", table))?;
     let mut remaining = HashMap::from([(table.to_owned(), request)]);
     let mut items = Vec::new();
     for round in 0..MAX_ROUNDS {

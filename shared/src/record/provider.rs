@@ -12,6 +12,31 @@ use super::{
 use crate::id::{AccessKeyId, ProviderId, TenantId};
 use crate::tenant::Region;
 
+/// What a [`Provider`] is read from. Its record has the reports beside it, which are most of its bytes.
+pub(super) const PROVIDER_ATTRIBUTES: [&str; 21] = [
+    "provider_id",
+    "tenant_id",
+    "name",
+    "region",
+    "account_id",
+    "user_name",
+    "user_arn",
+    "access_key_id",
+    "status",
+    "reason",
+    "max_send_rate",
+    "max_24_hour_send",
+    "sandbox",
+    "consent",
+    "canary",
+    "rotation",
+    "suspension",
+    "hold",
+    "revocability",
+    "created_at",
+    "updated_at",
+];
+
 /// A tenant's delivery provider. It does not hold the secret.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Provider {
@@ -158,6 +183,8 @@ impl VerifiedProvider {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use serde_json::{Value, json};
 
     use super::*;
@@ -199,6 +226,20 @@ mod tests {
         assert_eq!(from_item::<VerifiedProvider>("provider", item.clone()).unwrap(), record);
         assert_eq!(Provider::from_item(item).unwrap(), record.provider);
         assert_eq!(serde_json::to_value(&record).unwrap(), stored);
+
+        macro_rules! names_of_all {
+            ($type:ident of $value:expr; $($field:ident)*) => {{
+                let $type { $($field: _),* } = $value;
+                [$(stringify!($field)),*]
+            }};
+        }
+        // Whoever adds a field adds it to what is read: a hold that is not read holds nothing.
+        let of_provider = names_of_all!(Provider of &record.provider;
+            provider_id tenant_id name region account_id user_name user_arn access_key_id status max_send_rate max_24_hour_send
+            sandbox consent canary rotation suspension hold revocability created_at updated_at);
+        let of_status = names_of_all!(Status of &record.provider.status; status reason);
+        let all: BTreeSet<&str> = of_provider.into_iter().chain(of_status).collect();
+        assert_eq!(BTreeSet::from(PROVIDER_ATTRIBUTES), all);
 
         let mut unreadable: Value = stored;
         unreadable["report"] = json!({"verdict": "a word of a later version"});
