@@ -22,6 +22,7 @@ use shared::record::{Mails, PARKING_NOTED_FOR, ParkedLane, ParkedMail, Provider,
 use shared::runtime::Ambient;
 use shared::telemetry::chain;
 use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
 
 use crate::context::Services;
 use crate::delivery_error::DeliveryError;
@@ -43,7 +44,11 @@ const MAX_TOLD: usize = 50;
 
 /// How many mails a page, and so a task of a release, has, and how many tasks there are at once.
 const PAGE: usize = 250;
-const MAX_TASKS: usize = 8;
+const MAX_TASKS: usize = 4;
+
+/// How many mails a release takes a second at most. Their items are deleted from one partition, which takes 1,000 write units a second
+/// (DynamoDB developer guide, "Designing partition keys"), and a mail takes one if it has no more than 1 KB compressed.
+const RELEASED_PER_S: u32 = 1_000;
 
 /// What has to be left of an invocation for the next page.
 const PAGE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -179,7 +184,9 @@ impl ReleaseRun<'_> {
     ) -> Result<bool, DeliveryError> {
         let mut tasks = JoinSet::new();
         let mut start = None;
+        let mut next_page_at = Instant::now();
         loop {
+            sleep_until(next_page_at).await;
             let page = self.services.parking.mails.parked(provider_id, due, PAGE, start.take()).await?;
             for sk in &page.unreadable {
                 tracing::error!(%provider_id, sk, "parked mail cannot be read; it stays where it is");
@@ -190,6 +197,8 @@ impl ReleaseRun<'_> {
             let is_exhausted = copies.len() < found;
             if !copies.is_empty() {
                 self.released += copies.len();
+                next_page_at +=
+                    Duration::from_secs(1) * u32::try_from(copies.len()).unwrap_or(u32::MAX) / RELEASED_PER_S;
                 if tasks.len() >= MAX_TASKS {
                     finished(tasks.join_next().await)?;
                 }
