@@ -116,6 +116,15 @@ async fn what_would_wait_for_a_quarter_of_an_hour_is_parked_and_released_in_its_
     eventually_parked(stack, &provider_id, &ids).await;
     // It is not its turn yet.
     stack.run_send_schedule().await;
+    eventually("a release that leaves all of it", || async {
+        let lines = stack.log_lines("send").await;
+        let left_all = |line: &Value| {
+            (&line["message"], &line["provider_id"], &line["released"])
+                == (&json!("parked mail released"), &json!(provider_id), &json!(0))
+        };
+        lines.iter().any(left_all).then_some(())
+    })
+    .await;
     eventually_parked(stack, &provider_id, &ids).await;
     // The line has gone; what comes now does not overtake what is parked.
     set_rate_item(stack, &tenant, &[("deferred", 0)]).await;
