@@ -7,6 +7,7 @@ use jiff::SignedDuration;
 use operator::Tenant;
 use reqwest::Method;
 use serde_json::{Value, json};
+use shared::record::MailState;
 
 use crate::support::{Stack, Tables, classic_policy, eventually, mail, mail_with, now, string};
 
@@ -148,6 +149,13 @@ async fn a_late_denial_after_a_suspension_was_lifted_ends_neither_a_mail_nor_the
     stack.enqueue_mail(&of_other("late")).await.unwrap();
     let late = stack.mail_in_state(&provider_id, "late", &["not_accepted", "rejected"]).await;
     assert_eq!((&late["state"], &late["reason"]), (&json!("not_accepted"), &json!("denied")), "{late}");
+    // The others wait too, one perhaps without a row, unless their turn came while the policy allowed them.
+    for id in ["first", "second"] {
+        let state = stack.ledger_row(&provider_id, id).await.map_or(MailState::Waiting, |row| row.state);
+        let is_over =
+            !matches!(state, MailState::Waiting | MailState::NotAccepted | MailState::Claimed | MailState::Sent);
+        assert!(!is_over, "{id} is {state:?}");
+    }
     assert_eq!(stack.get_provider(&provider_id).await.body["status"], "active");
     assert!(stack.events("Mail Rejected").await.unwrap().is_empty());
     assert_eq!(stack.events("Provider Suspended").await.unwrap().len(), 1);
