@@ -3,11 +3,13 @@
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::item::{from_item, string};
+use super::item::{from_item, string, to_item};
+use super::transaction::IF_ABSENT;
 use super::{Item, RecordError};
 use crate::id::{MailId, ProviderId, TenantId};
 use crate::mail::UNPARSED_DIGEST;
@@ -20,6 +22,9 @@ pub struct Mails {
     pub(super) table: String,
     row_life: SignedDuration,
 }
+
+/// The row still has the epoch that was read. `state` is a reserved word.
+const IF_AS_READ: &str = "#state = :state AND attempts = :attempts AND takeovers = :takeovers";
 
 /// How long a row lives after its last write, in days, if `MAIL_RETENTION_DAYS` does not say it. More than a mail may wait.
 const ROW_LIFE_DAYS: i64 = 90;
@@ -124,10 +129,24 @@ impl Mails {
         Ok(Box::pin(request.consistent_read(true).send()).await.map_err(RecordError::dynamodb("GetItem", pk))?.item)
     }
 
-    /// A PutItem of the item that is alone under `pk`, with these attributes besides its key, still without a condition.
-    pub fn put(&self, pk: &str, mut item: Item) -> PutItemFluentBuilder {
-        item.extend([("pk".to_owned(), string(pk)), ("sk".to_owned(), string(sk(pk)))]);
-        self.client.put_item().table_name(&self.table).set_item(Some(item))
+    /// A PutItem of a row, on the condition that the row is still the one that was read, or that there still is none.
+    ///
+    /// # Errors
+    /// [`RecordError::Shape`], if the row is no item.
+    pub fn put_row(&self, row: &LedgerRow, read: Option<&LedgerRow>) -> Result<PutItemFluentBuilder, RecordError> {
+        let pk = mail_pk(&row.tenant_id, &row.mail_id);
+        let put = self.client.put_item().table_name(&self.table).set_item(Some(to_item(&pk, sk(&pk), row)?));
+        Ok(match read {
+            None => put.condition_expression(IF_ABSENT),
+            Some(read) => {
+                let (state, attempts, takeovers) = read.epoch();
+                put.condition_expression(IF_AS_READ)
+                    .expression_attribute_names("#state", "state")
+                    .expression_attribute_values(":state", string(state.as_str()))
+                    .expression_attribute_values(":attempts", AttributeValue::N(attempts.to_string()))
+                    .expression_attribute_values(":takeovers", AttributeValue::N(takeovers.to_string()))
+            }
+        })
     }
 
     /// An UpdateItem of the item that is alone under `pk`, still without expressions.
@@ -159,6 +178,12 @@ impl MailState {
 }
 
 impl LedgerRow {
+    /// Identifies a version of a row, for the condition of a write. Every claim increments `attempts`, and a claim never returns to an
+    /// earlier state, so two rows with one epoch are the same step of the same claim.
+    pub fn epoch(&self) -> (MailState, u32, u32) {
+        (self.state, self.attempts, self.takeovers)
+    }
+
     /// The partition of the index in which the mails of a provider in a state are listed.
     pub fn listing_of(provider_id: &ProviderId, state: MailState) -> Option<String> {
         state.is_listed().then(|| format!("{provider_id}#{}", state.as_str()))

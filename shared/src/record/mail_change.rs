@@ -3,13 +3,12 @@
 //! Each change is decided on the row as it was read ([`decide_cancel`], [`decide_resend`]) and written on the condition that it still is that
 //! row, as `send` does it, so of a change and a claim one loses and decides again.
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::item::{from_item, string, to_item};
+use super::item::{from_item, string};
 use super::item_update::is_made;
-use super::transaction::{IF_ABSENT, back_off, contended};
+use super::transaction::{back_off, contended};
 use super::{Item, LedgerRow, MailState, Mails, RecordError, mail_pk};
 use crate::id::{MailId, ProviderId, TenantId};
 use crate::mail::{DigestMatch, Mail, compare, digest};
@@ -17,9 +16,6 @@ use crate::runtime::Ambient;
 
 /// Attempts of a change, if `send` writes the row first.
 const MAX_ATTEMPTS: u32 = 4;
-
-/// The row is still the one that was read. Every step of a mail changes one of the three.
-const IF_AS_READ: &str = "#state = :state AND attempts = :attempts AND takeovers = :takeovers";
 
 /// The reason of a row whose mail was taken up again, until `send` claims it.
 pub const RESENT: &str = "resent";
@@ -199,17 +195,7 @@ impl Mails {
         let RowChange::Write(row) = change else { return Ok(true) };
         let row = LedgerRow { expires_at: self.expiry(row.updated_at), ..*row };
         let pk = mail_pk(&row.tenant_id, &row.mail_id);
-        let put = self.client.put_item().table_name(&self.table).set_item(Some(to_item(&pk, "mail", &row)?));
-        let put = match read {
-            None => put.condition_expression(IF_ABSENT),
-            Some(read) => put
-                .condition_expression(IF_AS_READ)
-                .expression_attribute_names("#state", "state")
-                .expression_attribute_values(":state", string(read.state.as_str()))
-                .expression_attribute_values(":attempts", AttributeValue::N(read.attempts.to_string()))
-                .expression_attribute_values(":takeovers", AttributeValue::N(read.takeovers.to_string())),
-        };
-        is_made(put.send().await, "PutItem", pk)
+        is_made(self.put_row(&row, read)?.send().await, "PutItem", pk)
     }
 }
 

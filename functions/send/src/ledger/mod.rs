@@ -97,12 +97,6 @@ pub(crate) enum SettleDecision {
     Conflict,
 }
 
-/// Identifies a version of a row, for the condition of a write. Every claim increments `attempts`, and a claim never
-/// returns to an earlier state, so two rows with one epoch are the same step of the same claim.
-pub(crate) fn epoch(row: &LedgerRow) -> (MailState, u32, u32) {
-    (row.state, row.attempts, row.takeovers)
-}
-
 /// Decides whether a mail may be claimed.
 pub(crate) fn decide_claim(row: Option<&LedgerRow>, claimant: &Claimant, now: Timestamp) -> ClaimDecision {
     let Some(row) = row else {
@@ -476,7 +470,7 @@ mod tests {
             };
             assert_eq!((ended.state, ended.reason.as_deref()), (state, Some(word)));
             assert_eq!(ended.digest, "2:aa");
-            assert_ne!(epoch(&ended), epoch(&row));
+            assert_ne!(ended.epoch(), row.epoch());
         }
     }
 
@@ -502,7 +496,7 @@ mod tests {
             match end {
                 EndDecision::Write(ended) if is_tried => {
                     assert_eq!(ended.state, MailState::Expired);
-                    assert_ne!(epoch(&ended), epoch(&row));
+                    assert_ne!(ended.epoch(), row.epoch());
                 }
                 end => assert_eq!((end, is_tried), (EndDecision::Settled, false), "{reason}"),
             }

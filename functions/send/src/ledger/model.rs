@@ -75,7 +75,7 @@ impl Model {
 
     /// The table: a write succeeds if the row still has the epoch that it was decided on.
     fn write(&mut self, next: &LedgerRow, was: Option<&LedgerRow>) -> bool {
-        let same = self.row.as_ref().map(epoch) == was.map(epoch);
+        let same = self.row.as_ref().map(LedgerRow::epoch) == was.map(LedgerRow::epoch);
         if same {
             self.row = Some(next.clone());
         }

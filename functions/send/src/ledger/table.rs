@@ -1,18 +1,12 @@
 //! Rows in DynamoDB.
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use jiff::Timestamp;
 use shared::id::{MailId, TenantId};
 use shared::record::{LedgerRow, Mails, RecordError, mail_pk};
 
-use super::{Claimant, claimed_row, epoch, waiting_row};
-
-/// There is no row.
-const IF_ABSENT: &str = "attribute_not_exists(pk)";
-
-/// The row still has the epoch that the decision was made on. `state` is a reserved word.
-const IF_SAME_EPOCH: &str = "#state = :state AND attempts = :attempts AND takeovers = :takeovers";
+use super::{Claimant, claimed_row, waiting_row};
 
 /// The ledger.
 #[derive(Clone, Debug)]
@@ -66,20 +60,10 @@ impl Ledger {
     pub(crate) async fn write(&self, row: &LedgerRow, was: Option<&LedgerRow>) -> Result<RowWrite, RecordError> {
         let row = &self.with_ttl(row);
         let pk = mail_pk(&row.tenant_id, &row.mail_id);
-        let item = serde_dynamo::to_item(row).map_err(|_| RecordError::Shape { pk: pk.clone() })?;
         let request = self
             .mails
-            .put(&pk, item)
+            .put_row(row, was)?
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let request = match was.map(epoch) {
-            None => request.condition_expression(IF_ABSENT),
-            Some((state, attempts, takeovers)) => request
-                .condition_expression(IF_SAME_EPOCH)
-                .expression_attribute_names("#state", "state")
-                .expression_attribute_values(":state", AttributeValue::S(state.as_str().to_owned()))
-                .expression_attribute_values(":attempts", AttributeValue::N(attempts.to_string()))
-                .expression_attribute_values(":takeovers", AttributeValue::N(takeovers.to_string())),
-        };
         // Boxed, so that the futures around it stay small: each of them is moved when it is awaited.
         let error = match Box::pin(request.send()).await {
             Ok(_) => return Ok(RowWrite::Done),
